@@ -1,0 +1,75 @@
+"""The asyncio client for the AFAS Profit REST API: connectors as typed, memory-bounded streams."""
+
+from afas_async.client import AfasClient
+from afas_async.connectors import GetConnector
+from afas_async.credentials import AppToken
+from afas_async.environment import Environment
+from afas_async.errors import (
+    AfasError,
+    AnswerError,
+    AnswerLostError,
+    ApiError,
+    AuthenticationError,
+    BadRequestError,
+    BusinessError,
+    ClientClosedError,
+    ConfigurationError,
+    ConnectError,
+    InvalidNameError,
+    NotFoundError,
+    PagingError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    QueryTooLongError,
+    RateLimitError,
+    RequestTimeoutError,
+    RowError,
+    ServerError,
+    SortKeyRequiredError,
+    TransportError,
+    UnavailableError,
+    UnknownFieldError,
+    UsageError,
+)
+from afas_async.http.engine import Event, Statistics
+from afas_async.read.stream import Page, Pages, Progress, Rows
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AfasClient",
+    "AfasError",
+    "AnswerError",
+    "AnswerLostError",
+    "ApiError",
+    "AppToken",
+    "AuthenticationError",
+    "BadRequestError",
+    "BusinessError",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConnectError",
+    "Environment",
+    "Event",
+    "GetConnector",
+    "InvalidNameError",
+    "NotFoundError",
+    "Page",
+    "Pages",
+    "PagingError",
+    "PayloadTooLargeError",
+    "PermissionDeniedError",
+    "Progress",
+    "QueryTooLongError",
+    "RateLimitError",
+    "RequestTimeoutError",
+    "RowError",
+    "Rows",
+    "ServerError",
+    "SortKeyRequiredError",
+    "Statistics",
+    "TransportError",
+    "UnavailableError",
+    "UnknownFieldError",
+    "UsageError",
+]

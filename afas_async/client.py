@@ -1,0 +1,447 @@
+"""The session manager: one client per environment and token, with everything that can be asked of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, NoReturn, Self, cast, overload
+
+import msgspec
+
+from afas_async.connectors import GetConnector, RowT
+from afas_async.credentials import AppToken
+from afas_async.environment import Environment, EnvironmentType, checked_base_url
+from afas_async.errors import ConfigurationError, SortKeyRequiredError, UsageError
+from afas_async.http.engine import Event, Options, Statistics
+from afas_async.http.fetch import MEMORY
+from afas_async.http.session import Session
+from afas_async.http.transport import AiohttpTransport
+from afas_async.metadata import field_ids
+from afas_async.policy.paging import EVERYTHING, Paging, Span
+from afas_async.read.fetch import Source
+from afas_async.read.stream import Page, Pages, Rows
+from afas_async.read.window import Window, read_page
+from afas_async.wire.urls import sort_field
+
+# AFAS (GET connector; Troubleshooting): beyond it a request is too slow to be of use.
+SKIP_LIMIT = 100_000
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2}-[A-Za-z]{2}", re.ASCII)
+_INTEGRATION_ID = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+
+
+class AfasClient:
+    """The client for one AFAS environment and one token.
+
+    Making it does no I/O and needs no event loop. It is opened once and closed once, with `async with` or with `open`
+    and `aclose` from any task of one event loop; any number of tasks may use it meanwhile.
+
+    Args:
+        environment: The participant number such as "12345" (production), or an `Environment`.
+        auth: The app connector's token, as text or as `AppToken`.
+        base_url: In place of `environment`: an explicit base URL, such as a simulator's.
+        max_concurrency: Requests in flight at a time, 1 to 8, shared by all views. AFAS advises 5 at most (GET
+            connector).
+        timeout: Seconds for a request with all its retries; in a stream for each page. The wait for a free slot is not
+            counted, nor is the time that a stream waits for its reader.
+        max_retries: How often a request is sent again after a transport fault or a sign of overload.
+        proxy: URL of an HTTP proxy. None is taken from the environment.
+        ssl_context: In place of the default context, which verifies the server and demands TLS 1.2.
+        integration_id: The id that AFAS partners send, such as "12345_678900" (AFAS, Integration id).
+        language: Language of the service's messages: "en-us", "nl-nl", "nl-be", "fr-fr" or "de-de".
+        on_event: Called with an `Event` after each attempt and before each retry, in the event loop: it must not block.
+
+    Raises:
+        ConfigurationError: If an argument is malformed. Nothing is sent.
+
+    Example:
+        >>> async def main():
+        ...     async with AfasClient("12345", auth="<token>...</token>") as afas:
+        ...         async for debtor in afas.rows("Profit_Debtor", key="DebtorId"):
+        ...             print(debtor["DebtorName"])
+    """
+
+    def __init__(
+        self,
+        environment: str | Environment | None = None,
+        *,
+        auth: str | AppToken,
+        base_url: str | None = None,
+        max_concurrency: int = 5,
+        timeout: float = 300.0,
+        max_retries: int = 3,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        integration_id: str | None = None,
+        language: str = "nl-nl",
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        token = auth if isinstance(auth, AppToken) else AppToken(auth)
+        del auth  # an error below must not show the token among the locals of this frame
+        if (environment is None) == (base_url is None):
+            raise ConfigurationError("give either an environment or a base_url")
+        if isinstance(environment, str):
+            environment = Environment(environment)
+        self._base_url = environment.base_url if environment is not None else checked_base_url(cast("str", base_url))
+        if not 1 <= max_concurrency <= 8:
+            raise ConfigurationError(f"max_concurrency must be 1 to 8, not {max_concurrency}")
+        if integration_id is not None and not _INTEGRATION_ID.fullmatch(integration_id):
+            raise ConfigurationError("the integration_id must look like 12345_678900")
+        self._options = _checked(
+            Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
+        )
+        self._session = Session(
+            AiohttpTransport(self._base_url, token, proxy=proxy, ssl_context=ssl_context),
+            max_concurrency=max_concurrency,
+            integration_id=integration_id,
+        )
+        self._is_view = False
+
+    @classmethod
+    def from_env(cls, variables: Mapping[str, str] | None = None, **options: Any) -> AfasClient:
+        """Make a client from environment variables.
+
+        AFAS_TOKEN holds the token; AFAS_ENVIRONMENT the participant number, and AFAS_ENVIRONMENT_TYPE "production" (the
+        default), "test", "accept" or "course"; or AFAS_BASE_URL in their place.
+
+        Args:
+            variables: In place of `os.environ`.
+            options: Further arguments of the constructor.
+
+        Raises:
+            ConfigurationError: If a variable is missing or malformed.
+        """
+        found = os.environ if variables is None else variables
+        if not (found.get("AFAS_TOKEN") and (found.get("AFAS_ENVIRONMENT") or found.get("AFAS_BASE_URL"))):
+            raise ConfigurationError("set AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL")
+        base_url, environment = found.get("AFAS_BASE_URL") or None, None
+        if base_url is None:
+            kind = cast("EnvironmentType", found.get("AFAS_ENVIRONMENT_TYPE") or "production")
+            environment = Environment(found["AFAS_ENVIRONMENT"], kind)
+        return cls(environment, base_url=base_url, auth=found["AFAS_TOKEN"], **options)
+
+    # --- life ---
+
+    async def open(self) -> None:
+        """Open the client. If this fails or is cancelled, the client is closed.
+
+        Raises:
+            UsageError: If it was opened before, or this is a view.
+        """
+        self._refuse_view()
+        await self._session.open()
+
+    async def aclose(self) -> None:
+        """Close the client: stop what is under way and close the connections.
+
+        Streams that are being read raise `ClientClosedError`. May be called again, and from any task of the event loop;
+        a cancellation of the caller is delivered when the client is closed.
+
+        Raises:
+            UsageError: If this is a view, another event loop, or a forked process.
+        """
+        self._refuse_view()
+        await self._session.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        language: str | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> AfasClient:
+        """Return a view of this client with other options, and the same connections, limiter and life.
+
+        Args:
+            timeout: See the class; None keeps this client's value, as for the others.
+            max_retries: See the class.
+            language: See the class.
+            on_event: See the class.
+        """
+        view = object.__new__(AfasClient)
+        view._base_url = self._base_url
+        view._session = self._session
+        view._options = _checked(
+            Options(
+                timeout=self._options.timeout if timeout is None else timeout,
+                max_retries=self._options.max_retries if max_retries is None else max_retries,
+                language=self._options.language if language is None else language,
+                on_event=self._options.on_event if on_event is None else on_event,
+            )
+        )
+        view._is_view = True
+        return view
+
+    def statistics(self) -> Statistics:
+        """Return what the client and its views have done so far: a copy."""
+        return msgspec.structs.replace(self._session.engine.statistics)
+
+    def __repr__(self) -> str:
+        return f"AfasClient(base_url={self._base_url!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an AfasClient is not pickled or copied: make a new one in each process")
+
+    def _refuse_view(self) -> None:
+        if self._is_view:
+            raise UsageError("a view made by with_options shares the life of its client: open and close that one")
+
+    # --- GetConnectors ---
+
+    @overload
+    def rows(
+        self,
+        connector: GetConnector[RowT],
+        *,
+        order_by: str | Sequence[str] = ...,
+        take: int | None = ...,
+        window: int | None = ...,
+        verify: bool = ...,
+    ) -> Rows[RowT]: ...
+
+    @overload
+    def rows(
+        self,
+        connector: str,
+        *,
+        key: str | tuple[str, ...] = ...,
+        order_by: str | Sequence[str] = ...,
+        take: int | None = ...,
+        window: int | None = ...,
+        verify: bool = ...,
+    ) -> Rows[dict[str, Any]]: ...
+
+    def rows(
+        self,
+        connector: GetConnector[Any] | str,
+        *,
+        key: str | tuple[str, ...] = (),
+        order_by: str | Sequence[str] = (),
+        take: int | None = None,
+        window: int | None = None,
+        verify: bool = True,
+    ) -> Rows[Any]:
+        """Return the rows of a GetConnector as a stream: in key order, pages fetched concurrently, in bounded memory.
+
+        Nothing is sent before the first row is asked for. Rows are handed out as the bytes of their page arrive.
+        At most `window` pages are on their way, and only while rows are being asked for; about 16 MiB of answers wait at most.
+        The read ends only on proof: an answer without rows.
+
+        Rows that appear or vanish during the read move the rows behind them: until the read is anchored by key, such a
+        row can be missing or doubled. Read while nobody writes, or compare.
+
+        Leaving the loop in any way is safe. `async with` around the stream stops the requests on their way at once;
+        without it they end by themselves.
+
+        Args:
+            connector: The connector, or its name for rows as dicts.
+            key: The key of a connector that is given by name.
+            order_by: Another order than the key's: field ids, a leading `-` for descending. The key is added.
+            take: Rows per page. By default pages grow from 100 rows to AFAS's advice (columns x rows < 150,000). -1
+                asks for everything in one answer, which AFAS discourages, and warns. Such an answer is not taken up again
+                where it broke; while its reader pauses, it holds one of the client's slots, and the server may cut it
+                after 15 minutes.
+            window: Pages on their way at a time, at most the client's `max_concurrency`, which is the default.
+            verify: False reads without a key: best effort, ordered by `order_by` alone, whole pages only, with an error
+                at row 100,000.
+
+        Returns:
+            A stream of the connector's row type.
+
+        Raises:
+            UsageError: If an argument makes no sense. Nothing was sent.
+            SortKeyRequiredError: From the stream, if there is no key.
+            AfasError: From the stream, if rows cannot be had.
+
+        Source:
+            AFAS, GET connector: skip and take, sorting; REST API for developers.
+
+        Example:
+            >>> async def expensive(afas, articles):
+            ...     return [article async for article in afas.rows(articles) if article.price > 1000]
+        """
+        read = _connector(connector, key)
+        if take == EVERYTHING:
+            warnings.warn(
+                f"{read.name}: take=-1 makes the service build one answer of all rows, which AFAS strongly discourages",
+                stacklevel=2,
+            )
+        source, stream_window = self._window(
+            read, order_by=order_by, take=take, window=window, verify=verify, early=bool(read.key) or take == EVERYTHING
+        )
+        return Rows(source, stream_window)
+
+    @overload
+    def pages(
+        self,
+        connector: GetConnector[RowT],
+        *,
+        order_by: str | Sequence[str] = ...,
+        take: int | None = ...,
+        window: int | None = ...,
+        verify: bool = ...,
+    ) -> Pages[RowT]: ...
+
+    @overload
+    def pages(
+        self,
+        connector: str,
+        *,
+        key: str | tuple[str, ...] = ...,
+        order_by: str | Sequence[str] = ...,
+        take: int | None = ...,
+        window: int | None = ...,
+        verify: bool = ...,
+    ) -> Pages[dict[str, Any]]: ...
+
+    def pages(
+        self,
+        connector: GetConnector[Any] | str,
+        *,
+        key: str | tuple[str, ...] = (),
+        order_by: str | Sequence[str] = (),
+        take: int | None = None,
+        window: int | None = None,
+        verify: bool = True,
+    ) -> Pages[Any]:
+        """Return the rows of a GetConnector as whole server pages: the form for loading a database.
+
+        As `rows`, but each `Page` is handed out only when its answer was complete.
+
+        Args:
+            connector: As for `rows`.
+            key: As for `rows`.
+            order_by: As for `rows`.
+            take: As for `rows`, but not -1.
+            window: As for `rows`.
+            verify: As for `rows`.
+
+        Returns:
+            A stream of `Page`, in order.
+
+        Raises:
+            UsageError: If an argument makes no sense. Nothing was sent.
+            SortKeyRequiredError: From the stream, if there is no key.
+            AfasError: From the stream, if rows cannot be had.
+
+        Example:
+            >>> async def count(afas, articles):
+            ...     return sum([len(page.rows) async for page in afas.pages(articles, take=1000)])
+        """
+        if take == EVERYTHING:
+            raise UsageError("pages cannot hold everything in one page: use rows(..., take=-1)")
+        read = _connector(connector, key)
+        return Pages(*self._window(read, order_by=order_by, take=take, window=window, verify=verify, early=False))
+
+    @overload
+    async def page(
+        self, connector: GetConnector[RowT], *, skip: int = ..., take: int = ..., order_by: str | Sequence[str] = ...
+    ) -> Page[RowT]: ...
+
+    @overload
+    async def page(
+        self, connector: str, *, skip: int = ..., take: int = ..., order_by: str | Sequence[str] = ...
+    ) -> Page[dict[str, Any]]: ...
+
+    async def page(
+        self,
+        connector: GetConnector[Any] | str,
+        *,
+        skip: int = 0,
+        take: int = 100,
+        order_by: str | Sequence[str] = (),
+    ) -> Page[Any]:
+        """Return one page, with exactly one request (sent again only if it fails).
+
+        Args:
+            connector: The connector, or its name for rows as dicts.
+            skip: Rows to leave out, 0 or more. AFAS: slow above 100,000 (GET connector).
+            take: Rows to return at most, 1 or more.
+            order_by: Field ids, a leading `-` for descending; by default the connector's key, or no order.
+
+        Raises:
+            UsageError: If an argument makes no sense. Nothing was sent.
+            AfasError: If the page cannot be had. A cancelled call leaves nothing behind.
+
+        Example:
+            >>> async def dearest(afas, articles):
+            ...     return (await afas.page(articles, take=20, order_by="-Price")).rows
+        """
+        if skip < 0:
+            raise UsageError("skip must be 0 or more: use rows(..., take=-1) for everything in one answer")
+        read = _connector(connector, ())
+        source = self._source(read, order_by)
+        return Page(await read_page(source, Span(skip, take)), 0, skip)
+
+    def _source(self, connector: GetConnector[RowT], order_by: str | Sequence[str]) -> Source[RowT]:
+        order = tuple(sort_field(field) for field in ((order_by,) if isinstance(order_by, str) else order_by))
+        sorted_by = {field.removeprefix("-") for field in order}
+        # The key makes any order unique; without that, rows of equal order may change places between pages.
+        order += tuple(field for field in connector.key if field not in sorted_by)
+        return Source(self._session, self._options, connector, order)
+
+    def _window(
+        self,
+        connector: GetConnector[RowT],
+        *,
+        order_by: str | Sequence[str],
+        take: int | None,
+        window: int | None,
+        verify: bool,
+        early: bool,
+    ) -> tuple[Source[RowT], Window[RowT]]:
+        most = self._session.max_concurrency
+        if window is not None and not 1 <= window <= most:
+            raise UsageError(f"window must be 1 to {most}, the client's max_concurrency, not {window}")
+        if take is not None and take < 1 and take != EVERYTHING:
+            raise UsageError(f"take must be 1 or more, not {take}")
+        source = self._source(connector, order_by)
+        paging = Paging(
+            window=window or most,
+            take=take,
+            byte_budget=MEMORY,
+            skip_limit=None if connector.key else SKIP_LIMIT,
+        )
+        complete = bool(connector.key) or not verify or take == EVERYTHING
+        return source, Window(source, paging, early=early, refuse=None if complete else self._refuse_without_key)
+
+    async def _refuse_without_key(self, connector: GetConnector[Any]) -> NoReturn:
+        """Raise the error for a read of several pages without a key, with the fields there are to choose from."""
+        fields = await field_ids(self._session, self._options, connector)
+        raise SortKeyRequiredError(
+            f"{connector.name}: a read of several pages needs a key to sort by, or it loses and doubles rows: give"
+            f" key= the field, or fields, that are unique and never empty, out of {', '.join(fields)};"
+            " or verify=False for best effort"
+        )
+
+
+def _connector(connector: GetConnector[Any] | str, key: str | tuple[str, ...]) -> GetConnector[Any]:
+    if isinstance(connector, str):
+        return GetConnector(connector, key=key)
+    if key:
+        raise UsageError(f"{connector.name}: its key is part of its declaration: give key= to GetConnector")
+    return connector
+
+
+def _checked(options: Options) -> Options:
+    if not options.timeout > 0:
+        raise ConfigurationError(f"timeout must be more than 0 seconds, not {options.timeout}")
+    if options.max_retries < 0:
+        raise ConfigurationError(f"max_retries must be 0 or more, not {options.max_retries}")
+    if not _LANGUAGE.fullmatch(options.language):
+        raise ConfigurationError(f"language must look like nl-nl, not {options.language!r}")
+    return options

@@ -1,0 +1,100 @@
+"""What a user declares about a connector: its name, its row type and its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, overload
+
+import msgspec
+from msgspec import inspect
+
+from afas_async.errors import UnknownFieldError, UsageError
+from afas_async.names import connector_name, field_id
+
+RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True, init=False)
+class GetConnector(Generic[RowT]):
+    """A GetConnector: its name, the type of its rows, and the key that makes a row unique.
+
+    Args:
+        name: The connector's name as it stands in the app connector, such as "Profit_Article".
+        row_type: A `msgspec.Struct` class (the fast form; fields it does not name are skipped), `dict` (every
+            field; decimals as `Decimal`), or `msgspec.Raw` (the undecoded bytes of each row, for pass-through).
+        key: The field, or the fields in order, by whose value a row is unique. It must never be empty and never change,
+            and be `str` or `int`: a float, decimal or moment does not survive being sent back in a filter. A read of
+            several pages is sorted by it. AFAS advises integer, indexed fields (AFAS, GET connector: sorting).
+
+    Raises:
+        InvalidNameError: If the name or a key field may not enter a URL.
+        UnknownFieldError: If the row type has no such key field.
+        UsageError: If the row type is none of the three, or a key field is neither `str` nor `int`.
+
+    Example:
+        >>> class Article(msgspec.Struct, frozen=True):
+        ...     item_code: str = msgspec.field(name="ItemCode")
+        >>> GetConnector("Profit_Article", Article, key="ItemCode").key
+        ('ItemCode',)
+    """
+
+    name: str
+    row_type: type[RowT]
+    key: tuple[str, ...]
+
+    @overload
+    def __init__(
+        self: GetConnector[dict[str, Any]],
+        name: str,
+        row_type: type[dict[str, Any]] = ...,
+        *,
+        key: str | tuple[str, ...] = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(self, name: str, row_type: type[RowT], *, key: str | tuple[str, ...] = ...) -> None: ...
+
+    def __init__(self, name: str, row_type: type[Any] = dict, *, key: str | tuple[str, ...] = ()) -> None:
+        fields = (key,) if isinstance(key, str) else tuple(key)
+        object.__setattr__(self, "name", connector_name(name))
+        object.__setattr__(self, "row_type", row_type)
+        object.__setattr__(self, "key", tuple(field_id(field) for field in fields))
+        self._check_row_type()
+
+    def _check_row_type(self) -> None:
+        if self.row_type is dict or self.row_type is msgspec.Raw:
+            return
+        members = row_fields(self.row_type)
+        if members is None:
+            raise UsageError(
+                f"{self.name}: rows cannot be {self.row_type!r}: use a msgspec.Struct class"
+                " (neither array_like nor tagged), dict or msgspec.Raw"
+            )
+        for field in self.key:
+            if field not in members:
+                raise UnknownFieldError(
+                    f"{self.name}: the key field {field!r} is not a field of {self.row_type.__name__},"
+                    f" which has {', '.join(members)} (the names that the service uses count)"
+                )
+            if not _is_key_type(members[field]):
+                raise UsageError(
+                    f"{self.name}: the key field {field!r} must be str or int: other types do not survive"
+                    " the round trip through a filter"
+                )
+
+
+def row_fields(row_type: type[Any]) -> dict[str, inspect.Type] | None:
+    """Return the fields of a Struct row type by the service's names, or None if it is no Struct of plain objects."""
+    if not (isinstance(row_type, type) and issubclass(row_type, msgspec.Struct)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return None
+    described = inspect.type_info(row_type)
+    if not isinstance(described, inspect.StructType) or described.array_like or described.tag is not None:
+        return None
+    return {field.encode_name: field.type for field in described.fields}
+
+
+def _is_key_type(described: inspect.Type) -> bool:
+    # An optional field is accepted: generated models make every field optional, and a null key shows in the data.
+    kinds = described.types if isinstance(described, inspect.UnionType) else (described,)
+    kinds = tuple(kind for kind in kinds if not isinstance(kind, inspect.NoneType))
+    return len(kinds) == 1 and isinstance(kinds[0], (inspect.StrType, inspect.IntType))

@@ -1,0 +1,99 @@
+"""Which AFAS environment to talk to: participant number and kind, or an explicit base URL."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Literal, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+
+from afas_async.errors import ConfigurationError
+
+EnvironmentType = Literal["production", "test", "accept", "course"]
+
+_HOSTS: dict[str, str] = {"production": "rest", "test": "resttest", "accept": "restaccept", "course": "restcursus"}
+_NUMBER = re.compile(r"[1-9][0-9]{4,5}", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9.\-]+|[0-9A-Fa-f:]+", re.ASCII)
+_PATH = re.compile(r"(/[A-Za-z0-9_.~\-]+)*", re.ASCII)
+
+
+class Environment(msgspec.Struct, frozen=True):
+    """One AFAS environment.
+
+    The number is the participant number (AFAS, Quick start: 10000 to 99999; six digits are accepted), not the
+    full environment id such as `O12345AA`.
+
+    Args:
+        id: The participant number, as digits.
+        type: "production", "test", "accept" or "course".
+
+    Raises:
+        ConfigurationError: If the number or the type is malformed.
+
+    Example:
+        >>> Environment("12345", "test").base_url
+        'https://12345.resttest.afas.online/profitrestservices'
+    """
+
+    id: str
+    type: EnvironmentType = "production"
+
+    def __post_init__(self) -> None:
+        if not _NUMBER.fullmatch(self.id):
+            raise ConfigurationError(
+                f"{self.id!r} is not a participant number: give its digits only, such as '12345' (not 'O12345AA')"
+            )
+        if self.type not in _HOSTS:
+            raise ConfigurationError(
+                f"{self.type!r} is not an environment type: use one of {', '.join(get_args(EnvironmentType))}"
+            )
+
+    @property
+    def base_url(self) -> str:
+        """The base URL of the REST services, without a trailing slash (AFAS, REST API for developers)."""
+        return f"https://{self.id}.{_HOSTS[self.type]}.afas.online/profitrestservices"
+
+
+def checked_base_url(url: str) -> str:
+    """Return an explicit base URL without its trailing slash.
+
+    Args:
+        url: `https://host[:port]/path`; plain `http` is accepted for loopback hosts only.
+
+    Raises:
+        ConfigurationError: If the URL could send the token in clear text or to another target than it seems.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"the base URL is malformed: {error}") from None
+    plain = re.fullmatch(r"[\x21-\x7e]+", url) and not (parts.query or parts.fragment or "?" in url or "#" in url)
+    if (
+        not plain
+        or parts.username is not None
+        or not _HOST.fullmatch(host)
+        or not _PATH.fullmatch(parts.path.rstrip("/"))
+    ):
+        raise ConfigurationError(
+            "the base URL must look like https://host/profitrestservices: no user, query, fragment or escapes"
+        )
+    if any(segment in {".", ".."} for segment in parts.path.split("/")):
+        raise ConfigurationError("the base URL must not contain `.` or `..` as a path segment")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        raise ConfigurationError(
+            "the base URL must be https: the token would travel in clear text (http: loopback only)"
+        )
+    return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address certainly means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,242 @@
+"""Every error that the library raises, in one tree.
+
+    AfasError
+    |- UsageError               misuse, noticed before anything is sent
+    |  |- ClientClosedError     the client is not open (yet, or any more)
+    |  |- SortKeyRequiredError  a read of several pages needs a unique key to sort by
+    |  |- QueryTooLongError     the query string exceeds the service's 2,048 characters
+    |  |- InvalidNameError      a connector or field name that must not enter a URL
+    |  `- UnknownFieldError     a field that the row type does not have
+    |- ConfigurationError       environment or credentials are malformed
+    |- TransportError           no usable answer; `sent` is "no" or "maybe"
+    |  |- ConnectError          no connection, so nothing was sent
+    |  |- AnswerLostError       the connection broke after the request may have been sent
+    |  `- RequestTimeoutError   the time-out passed (also a TimeoutError)
+    |- ApiError                 the service answered with an error status
+    |  |- BadRequestError       400 and other refusals of the request's form
+    |  |- AuthenticationError   401
+    |  |- PermissionDeniedError 403
+    |  |- NotFoundError         404
+    |  |- PayloadTooLargeError  413
+    |  |- RateLimitError        429
+    |  |- BusinessError         500 in Profit's own shape
+    |  |- UnavailableError      503
+    |  `- ServerError           every other 5xx
+    `- AnswerError              the answer is not as documented
+       |- RowError              a row that does not fit the row type
+       `- PagingError           a page that is not the one asked for
+
+Facts travel as attributes, so that nobody has to parse a text. Every error can be pickled, and none
+ever holds a credential, a request header or an exception of the HTTP library.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+
+class AfasError(Exception):
+    """The root of all errors of this library."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: type[AfasError], args: tuple[Any, ...], facts: dict[str, Any]) -> AfasError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
+
+
+class UsageError(AfasError):
+    """The library was called in a way that cannot work; nothing was sent."""
+
+
+class ClientClosedError(UsageError):
+    """The client is not open: it was never opened, or it has been closed."""
+
+
+class SortKeyRequiredError(UsageError):
+    """A read of several pages needs a unique key, or pages lose and double rows."""
+
+
+class QueryTooLongError(UsageError):
+    """The query string is longer than the service accepts.
+
+    Attributes:
+        length: Characters of the encoded query string.
+        limit: Characters that the service accepts.
+    """
+
+    def __init__(self, message: str, *, length: int, limit: int) -> None:
+        super().__init__(message)
+        self.length = length
+        self.limit = limit
+
+
+class InvalidNameError(UsageError):
+    """A name that may not enter a URL, because it could change the request's target."""
+
+
+class UnknownFieldError(UsageError):
+    """A field that the row type does not have."""
+
+
+class ConfigurationError(AfasError):
+    """The environment, the base URL or the credentials are malformed or missing."""
+
+
+class TransportError(AfasError):
+    """No usable answer came back.
+
+    Attributes:
+        sent: "no" if it is certain that the server never held a complete request, else "maybe".
+        connector: The connector or path that was called.
+    """
+
+    sent: Literal["no", "maybe"] = "maybe"
+
+    def __init__(self, message: str, *, connector: str) -> None:
+        super().__init__(message)
+        self.connector = connector
+
+
+class ConnectError(TransportError):
+    """No connection could be made, so nothing was sent.
+
+    Attributes:
+        permanent: True if trying again cannot help, for example because the certificate is not trusted.
+    """
+
+    sent = "no"
+
+    def __init__(self, message: str, *, connector: str, permanent: bool = False) -> None:
+        super().__init__(message, connector=connector)
+        self.permanent = permanent
+
+
+class AnswerLostError(TransportError):
+    """The connection broke, or the body ended early, after the request may have been sent."""
+
+
+class RequestTimeoutError(TransportError, TimeoutError):
+    """The client's time-out passed before the answer was complete.
+
+    Attributes:
+        seconds: The time-out that passed, in seconds.
+    """
+
+    def __init__(self, message: str, *, connector: str, seconds: float) -> None:
+        super().__init__(message, connector=connector)
+        self.seconds = seconds
+
+
+class ApiError(AfasError):
+    """The service answered with an error.
+
+    Attributes:
+        status: The HTTP status.
+        message: The service's own text, cleaned of control characters, at most 2,000 characters.
+        error_number: Profit's number, if any. It is not suitable to branch on (AFAS, Troubleshooting).
+        log_reference: Profit's log reference, if any: quote it to the administrator.
+        retry_after: Seconds that the service asked to wait, if it did.
+        connector: The connector or path that was called.
+        attempts: How often the request was sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        connector: str,
+        error_number: int | None = None,
+        log_reference: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.connector = connector
+        self.error_number = error_number
+        self.log_reference = log_reference
+        self.retry_after = retry_after
+        self.attempts = 1
+
+    def __str__(self) -> str:
+        text = f"{self.connector}: HTTP {self.status}: {self.message}"
+        if self.log_reference:
+            text += f" (Profit log reference {self.log_reference})"
+        if self.retry_after is not None:
+            text += f" (the service asks to wait {self.retry_after:g} s)"
+        if self.attempts > 1:
+            text += f" (after {self.attempts} attempts)"
+        return text
+
+
+class BadRequestError(ApiError):
+    """400 and its relatives: the service refuses the form of the request."""
+
+
+class AuthenticationError(ApiError):
+    """401: the token is invalid or expired, or its app connector does not include this connector."""
+
+
+class PermissionDeniedError(ApiError):
+    """403: usually the IP restriction of the app connector."""
+
+
+class NotFoundError(ApiError):
+    """404: the URL does not exist, or what it names is absent or not permitted."""
+
+
+class PayloadTooLargeError(ApiError):
+    """413: the request, with its attachments, exceeds 75 MB."""
+
+
+class RateLimitError(ApiError):
+    """429: too many requests."""
+
+
+class BusinessError(ApiError):
+    """500 in Profit's own shape: Profit understood the request and refused it."""
+
+
+class UnavailableError(ApiError):
+    """503: maintenance or a disturbance."""
+
+
+class ServerError(ApiError):
+    """Any other 5xx, or a 500 that is not in Profit's shape."""
+
+
+class AnswerError(AfasError):
+    """The answer is not as documented.
+
+    Attributes:
+        connector: The connector or path that was called.
+        page: Number of the page, counted from 0, or None outside a read of pages.
+    """
+
+    def __init__(self, message: str, *, connector: str, page: int | None = None) -> None:
+        super().__init__(message)
+        self.connector = connector
+        self.page = page
+
+
+class RowError(AnswerError):
+    """A row that is not well-formed or does not fit the row type.
+
+    Attributes:
+        index: Index of the row in its page, counted from 0.
+        path: Where in the answer, as a JSON path such as `$.rows[3].Price`.
+    """
+
+    def __init__(self, message: str, *, connector: str, page: int | None, index: int, path: str) -> None:
+        super().__init__(message, connector=connector, page=page)
+        self.index = index
+        self.path = path
+
+
+class PagingError(AnswerError):
+    """A page that is not the one asked for, so that rows could be lost or doubled."""

@@ -1,0 +1,1 @@
+"""The way to the service: connections, time-outs, retries, and the task that everything runs in."""

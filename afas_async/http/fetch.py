@@ -1,0 +1,170 @@
+"""One answer on its way: a job of the session fills it with bytes, and its reader takes them out, or a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from afas_async.errors import AfasError, AnswerError, ClientClosedError
+from afas_async.http.engine import Options
+from afas_async.http.host import Job, stop
+from afas_async.http.session import Session
+from afas_async.wire.bodies import BodyReader, body_reader
+from afas_async.wire.urls import Request
+
+# Received bytes that wait for their reader: of all answers together as far as can be predicted, of one for certain.
+MEMORY = 16 << 20
+PIECE = 1 << 16
+DOCUMENT_LIMIT = 16 << 20
+
+
+class Fetch(ABC):
+    """The engine's view of an answer, and the bytes as they arrive.
+
+    Args:
+        session: Sends it.
+        options: Time-out, retries, language, events.
+        connector: The connector or path, for errors.
+    """
+
+    def __init__(self, session: Session, options: Options, connector: str) -> None:
+        self.connector = connector
+        self.failures: list[AfasError] = []
+        self.seconds_left = options.timeout
+        self.size = 0
+        self._session = session
+        self._options = options
+        self._hurried = False
+        self._body: BodyReader | None = None
+        self.jobs: set[Job] = set()
+        self._job: Job | None = None
+        self._failure: BaseException | None = None
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+
+    def start(self, failure: AfasError | None = None) -> None:
+        """Start the job that sends the request; with a failure, the one that sends it again because of it."""
+        self.cancel()
+        self._failure = None
+        self._job = self._session.start(self._session.engine.send(self, self._options, failure))
+        self.jobs.add(self._job)
+        self._job.add_done_callback(self._job_ended)
+
+    def cancel(self) -> None:
+        """Cancel what is under way, without waiting for its end."""
+        for job in self.jobs:
+            job.cancel()
+
+    def _job_ended(self, job: Job) -> None:
+        self.jobs.discard(job)
+        if job is not self._job:
+            return
+        if job.cancelled():
+            self._failure = ClientClosedError("the client was closed while this was under way")
+        else:
+            self._failure = job.exception() or job.result()
+        self._job = None
+        self._news.set()
+
+    # --- the engine's side: see http.engine.Call ---
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether another attempt can go on where the last one stopped."""
+        return True
+
+    @abstractmethod
+    def request(self) -> Request:
+        """Return the request for the next attempt, and forget what has arrived."""
+
+    def begin(self, headers: Mapping[str, str]) -> None:
+        """Take the headers of a success."""
+        self._body = body_reader(headers.get("Content-Encoding", ""), connector=self.connector)
+        self.size = 0
+
+    def receive(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        assert self._body is not None  # noqa: S101 - begin comes first
+        self._body.feed(data)
+        self.size += len(data)
+        self._news.set()
+
+    @property
+    def full(self) -> bool:
+        """Whether the answer must pause until its reader has caught up."""
+        return self._body is not None and self._body.pending >= MEMORY and not self._hurried
+
+    async def room(self) -> None:
+        """Wait until the reader has caught up."""
+        self._room.clear()
+        await self._room.wait()
+
+    def hurry(self) -> None:
+        """Never be full again."""
+        self._hurried = True
+        self._room.set()
+
+    def halve(self) -> bool:
+        """Ask for half from now on, if that is possible."""
+        return False
+
+    # --- the reader's side ---
+
+    def _read(self) -> bytes:
+        """Return the next bytes of the body that are there, 64 KiB at most."""
+        if self._body is None:
+            return b""
+        piece = self._body.read(PIECE)
+        if piece and self._body.pending <= MEMORY // 2:
+            self._room.set()
+        return piece
+
+    async def _wait(self) -> None:
+        self._news.clear()
+        await self._news.wait()
+
+
+class DocumentFetch(Fetch):
+    """An answer that is wanted as a whole, such as metainfo.
+
+    Args:
+        session: Sends it.
+        options: Time-out, retries, language, events.
+        request: The request.
+    """
+
+    def __init__(self, session: Session, options: Options, request: Request) -> None:
+        super().__init__(session, options, request.connector)
+        self._request = request
+
+    def request(self) -> Request:
+        """Return the same request each time, and forget what has arrived."""
+        self._body = None
+        return self._request
+
+    async def read(self) -> bytes:
+        """Send the request and return the whole body.
+
+        Raises:
+            AfasError: If it cannot be had.
+            AnswerError: If it has more than 16 MiB.
+        """
+        self._session.check()
+        self.start()
+        try:
+            while self._job is not None:
+                await self._wait()
+            if self._failure:
+                raise self._failure
+            document = b""
+            while piece := self._read():
+                document += piece
+                if len(document) > DOCUMENT_LIMIT:
+                    raise AnswerError(f"{self.connector}: the answer is longer than 16 MiB", connector=self.connector)
+            if self._body is not None:
+                self._body.finish()
+            return document
+        finally:
+            self.cancel()
+            await stop(*self.jobs)

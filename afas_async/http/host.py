@@ -1,0 +1,101 @@
+"""The one task that owns all tasks of a client.
+
+Users open and close a client from wherever they like (fixtures, exit stacks, start-up handlers), and a cancel scope or
+connection pool must be left by the task that entered it. So a task of our own, the host, opens the resources, owns
+every job, and closes the resources when the last job has ended: also when the event loop is shut down without a farewell.
+
+Jobs return their errors as values. No exception of theirs reaches another task, and no group is ever raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import anyio
+
+CLOSE_SECONDS = 5.0
+
+Job = asyncio.Task[Any]
+
+
+class Host:
+    """Runs jobs between `open` and `close`.
+
+    Args:
+        resources: Entered before the first job starts, left when the last has ended, both in the host's own task.
+    """
+
+    def __init__(self, resources: AbstractAsyncContextManager[Any]) -> None:
+        self._resources = resources
+        self._jobs: set[Job] = set()
+        self._opened = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._failure: Exception | None = None
+        self._task = asyncio.create_task(self._live(), name="afas_async host")
+
+    async def wait_open(self) -> None:
+        """Wait until the resources are open. If that fails or is cancelled, the host has ended when this returns."""
+        try:
+            await self._opened.wait()
+        except BaseException:
+            await self.close()
+            raise
+        if self._failure is not None:
+            raise self._failure
+
+    async def _live(self) -> None:
+        try:
+            async with self._resources:
+                self._opened.set()
+                try:
+                    await self._stopping.wait()
+                finally:
+                    self._stopping.set()
+                    for job in self._jobs:
+                        job.cancel()
+                    await outlast(*self._jobs)
+        except Exception as error:  # noqa: BLE001 - it travels to the task that waits for the opening
+            self._failure = error
+        finally:
+            self._opened.set()
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> Job | None:
+        """Start a job, which must not raise; return None, and do not run it, if the host is stopping."""
+        if self._stopping.is_set():
+            work.close()
+            return None
+        job = asyncio.create_task(work, name="afas_async job")
+        self._jobs.add(job)
+        job.add_done_callback(self._jobs.discard)
+        return job
+
+    async def close(self) -> None:
+        """Cancel all jobs, close the resources, and wait until that is done, even if the caller is cancelled."""
+        self._stopping.set()
+        await outlast(self._task)
+
+
+async def stop(*jobs: Job) -> None:
+    """Cancel jobs and wait until they have ended, even if the caller is cancelled."""
+    for job in jobs:
+        job.cancel()
+    await outlast(*jobs)
+
+
+async def outlast(*tasks: asyncio.Task[Any]) -> None:
+    """Wait until tasks have ended, for 5 seconds at most; a cancellation of the caller is delivered after that."""
+    cancelled: asyncio.CancelledError | None = None
+    pending: set[asyncio.Task[Any]] = {task for task in tasks if not task.done()}
+    with anyio.CancelScope(shield=True):  # against cancel scopes; task.cancel() goes through it
+        while pending:
+            try:
+                await asyncio.wait(pending, timeout=CLOSE_SECONDS)
+                break
+            except asyncio.CancelledError as error:
+                cancelled = error
+                pending = {task for task in tasks if not task.done()}
+    if cancelled is not None:
+        raise cancelled

@@ -1,0 +1,82 @@
+"""What all views of a client share: transport, limiter, tasks, and the one life from open to closed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from afas_async.errors import ClientClosedError, UsageError
+from afas_async.http.engine import Engine
+from afas_async.http.host import Host, Job
+from afas_async.http.transport import Transport
+
+
+class Session:
+    """One life: made without I/O, opened once, closed once, in one event loop of one process.
+
+    Args:
+        transport: Entered when the session opens, left when it closes.
+        max_concurrency: How many requests may be in flight at a time.
+        integration_id: Value of the `IntegrationId` header.
+    """
+
+    def __init__(self, transport: Transport, *, max_concurrency: int, integration_id: str | None = None) -> None:
+        self.engine = Engine(transport, max_concurrency=max_concurrency, integration_id=integration_id)
+        self.max_concurrency = max_concurrency
+        self._transport = transport
+        self._host: Host | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        self._closed = False
+
+    async def open(self) -> None:
+        """Open the transport. If this fails or is cancelled, the session is closed."""
+        if self._closed or self._host is not None:
+            raise UsageError("a client is opened once: make a new one")
+        self._loop = asyncio.get_running_loop()
+        self._process = os.getpid()
+        self._host = Host(self._transport)
+        try:
+            await self._host.wait_open()
+        except BaseException:
+            self._closed = True
+            raise
+
+    async def aclose(self) -> None:
+        """Cancel what is under way and close the transport; may be called again, and from any task of the loop."""
+        if self._host is not None and not self._closed:
+            self._check_home()
+        self._closed = True
+        if self._host is not None:
+            await self._host.close()
+
+    def check(self) -> None:
+        """Raise a clear error unless requests can be made here and now."""
+        if self._closed:
+            raise ClientClosedError("the client is closed")
+        if self._host is None:
+            raise ClientClosedError("the client is not open: use `async with client:` or `await client.open()`")
+        self._check_home()
+
+    def _check_home(self) -> None:
+        if os.getpid() != self._process:
+            raise UsageError("the client was opened before this process was forked: make a new one in each process")
+        if asyncio.get_running_loop() is not self._loop:
+            raise UsageError("the client was opened in another event loop: make one per event loop")
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> Job:
+        """Start a job of this session; it must not raise."""
+        job = self._host.start(work) if self._host is not None else None
+        if job is None:
+            work.close()
+            raise ClientClosedError("the client is closed")
+        return job
+
+    def abandon(self, jobs: Iterable[Job]) -> None:
+        """Cancel jobs from wherever garbage is collected, perhaps another thread."""
+        if self._loop is None or self._loop.is_closed() or os.getpid() != self._process:
+            return
+        for job in jobs:
+            self._loop.call_soon_threadsafe(job.cancel)

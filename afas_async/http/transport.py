@@ -1,0 +1,243 @@
+"""The only use of the aiohttp client: one request, exactly once, and its answer as bytes.
+
+What aiohttp does by itself and a client of this service must not: send GET, PUT and DELETE again on a lost connection,
+follow redirects (with the token, or as another method), unpack gzip without noticing that it was cut off, raise
+exceptions that carry the token, take proxies and passwords from the environment. All of it is switched off here, and
+each switch has a test at the server's side.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from afas_async.credentials import AppToken
+from afas_async.environment import is_loopback
+from afas_async.errors import AfasError, AnswerError, AnswerLostError, ConfigurationError, ConnectError
+from afas_async.wire.urls import Request
+
+CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 15.0
+# The default of 8,190 turns a long `X-Profit-Error` into an unparsable answer.
+HEADER_LIMIT = 1 << 16
+READ_BUFFER = 1 << 18
+
+
+class Response(Protocol):
+    """An answer whose head has arrived."""
+
+    status: int
+    headers: Mapping[str, str]
+
+    async def read(self) -> bytes:
+        """Return the next bytes of the body as they came, empty at its end; raise AnswerLostError if it breaks."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection back if the body was read to its end, else cut it. May be called twice."""
+        ...
+
+
+class Transport(Protocol):
+    """Sends one request, once. The seam for tests: everything above it can run on a fake."""
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+    async def send(self, request: Request, headers: Mapping[str, str]) -> Response:
+        """Send a request and return the answer when its head has arrived.
+
+        Raises:
+            ConnectError: If nothing was sent.
+            AnswerLostError: If the connection broke before the head was complete.
+            AnswerError: If what came back is no HTTP.
+        """
+        ...
+
+
+class AiohttpTransport:
+    """The transport over HTTP.
+
+    Args:
+        base_url: The checked base URL.
+        token: Signs every request.
+        proxy: URL of a proxy; none is taken from the environment.
+        ssl_context: In place of the default context; it must verify certificates and demand TLS 1.2, but for loopback.
+
+    Raises:
+        ConfigurationError: If `ssl_context` would accept any server, or TLS below 1.2.
+    """
+
+    def __init__(
+        self, base_url: str, token: AppToken, *, proxy: str | None = None, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        if ssl_context is not None and not is_loopback(urlsplit(base_url).hostname or ""):
+            _check_context(ssl_context)
+        self._base = base_url
+        self._token = token
+        self._proxy = proxy
+        self._context = ssl_context
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(
+            limit=0,  # the engine's limiter is the only one: waiting here would count against time-outs
+            keepalive_timeout=IDLE_SECONDS,
+            socket_factory=_socket,
+            ssl=self._context or _default_context(),
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            middlewares=(_send_once,),
+            auto_decompress=False,
+            raise_for_status=False,
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            read_bufsize=READ_BUFFER,
+            max_line_size=HEADER_LIMIT,
+            max_field_size=HEADER_LIMIT,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, request: Request, headers: Mapping[str, str]) -> Response:
+        """Send a request, exactly once; see `Transport`."""
+        assert self._session is not None  # noqa: S101 - the host opens the transport before any job starts
+        url = f"{self._base}/{request.path}" + (f"?{request.query}" if request.query else "")
+        failure: AfasError
+        try:
+            return _AiohttpResponse(
+                await self._session.request(
+                    request.method,
+                    URL(url, encoded=True),
+                    # Never bound to a name: the locals of this frame are part of tracebacks.
+                    headers={**headers, "Authorization": self._token.header()},
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                ),
+                request.connector,
+            )
+        except _LostError as lost:
+            failure = lost.failure(request.connector)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            failure = _failure(error, request.connector)
+        # Raised here, outside the handler, so that aiohttp's exception does not become its context.
+        raise failure
+
+
+class _AiohttpResponse:
+    def __init__(self, response: aiohttp.ClientResponse, connector: str) -> None:
+        self._response = response
+        self._connector = connector
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    async def read(self) -> bytes:
+        try:
+            return await self._response.content.readany()
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            pass
+        raise AnswerLostError(f"{self._connector}: the connection broke within the answer", connector=self._connector)
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class _LostError(Exception):
+    """A broken connection, in a class that aiohttp does not take for an invitation to send the request again."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def failure(self, connector: str) -> AnswerLostError:
+        return AnswerLostError(
+            f"{connector}: the connection broke before the answer: {self.reason}", connector=connector
+        )
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        lost = _LostError(_reason(error))
+    raise lost
+
+
+def _failure(error: Exception, connector: str) -> AfasError:
+    """Return what an exception of aiohttp means, without the exception itself: its texts may hold the token."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | aiohttp.ClientSSLError():
+            # A handshake that breaks off may succeed the next time; a bad certificate or protocol version will not.
+            permanent = isinstance(error, aiohttp.ClientConnectorCertificateError) or _is_final(error)
+            return ConnectError(
+                f"{connector}: no secure connection: {_reason(error)}", connector=connector, permanent=permanent
+            )
+        case aiohttp.ClientHttpProxyError():
+            text = f"{connector}: the proxy refused the connection (HTTP {error.status})"
+            return ConnectError(text, connector=connector, permanent=True)
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            return ConnectError(f"{connector}: no connection: {_reason(error)}", connector=connector)
+        case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
+            # aiohttp says 400 here, but no server did.
+            return AnswerError(f"{connector}: what came back is no HTTP that can be understood", connector=connector)
+        case _:
+            return AnswerLostError(f"{connector}: the connection broke: {_reason(error)}", connector=connector)
+
+
+def _reason(error: Exception) -> str:
+    """Return a short reason that holds no header and no URL."""
+    cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return type(cause).__name__
+
+
+def _is_final(error: Exception) -> bool:
+    cause = getattr(error, "os_error", None)
+    reason = getattr(cause, "reason", "") or ""
+    return any(word in reason for word in ("VERSION", "PROTOCOL", "WRONG_VERSION_NUMBER"))
+
+
+def _check_context(context: ssl.SSLContext) -> None:
+    if context.verify_mode != ssl.CERT_REQUIRED or not context.check_hostname:
+        raise ConfigurationError("the ssl_context does not verify the server's certificate and host name")
+    if context.minimum_version < ssl.TLSVersion.TLSv1_2:
+        raise ConfigurationError("the ssl_context accepts TLS below 1.2: set context.minimum_version")
+
+
+def _default_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python writes the session keys to a file that an environment variable names; a token must not be read that way.
+    context.keylog_filename = None  # type: ignore[assignment]
+    return context
+
+
+def _socket(address: tuple[Any, ...]) -> socket.socket:
+    """Make a socket that keeps a silent connection alive: a call may be silent for minutes, and routers drop such."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
+        if hasattr(socket, option):  # not on every platform
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made

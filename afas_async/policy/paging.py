@@ -1,0 +1,149 @@
+"""Which rows of a GetConnector to ask for next: a machine that is asked and fed, and never waits.
+
+The rows of a read, in the order of its sort, are numbered from 0. A *span* is a run of them, asked for with one
+request. Spans are asked for in order, several at a time, and fed back in order. What the machine decides:
+
+* Spans grow from 100 rows, so that the first row comes soon and a small table costs little, up to AFAS's advice of
+  columns x rows < 150,000 (AFAS, GET connector) and about 4 MB.
+* Speculation grows too: 1, 2, 4 ... spans in flight. It starts again from 1 when a span comes back short.
+* A read ends only on proof, an empty span: a short one may be the end, or a server that silently caps its answers. It
+  makes the machine ask again at the first row not received; spans asked for behind it are abandoned.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+FIRST_TAKE = 100
+GROWTH = 10
+CELL_LIMIT = 150_000
+SPAN_BYTES = 4 << 20
+EVERYTHING = -1
+# What a row takes before any has been seen; the wide ones of Profit have about that.
+ROW_BYTES_GUESS = 500.0
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Rows `skip` up to `skip + take`, as AFAS counts them; both -1 for everything in one answer."""
+
+    skip: int
+    take: int
+
+    def after(self, rows: int) -> Span:
+        """Return what is left of the span when its first `rows` rows have been received."""
+        return Span(self.skip + rows, self.take - rows)
+
+
+class Paging:
+    """Decides which spans to ask for.
+
+    Args:
+        window: How many spans may be in flight at a time.
+        take: Rows per span, if the user fixed it; EVERYTHING for all rows in one answer; None to grow.
+        byte_budget: Bytes that the answers in flight may occupy together.
+        skip_limit: The first `skip` that is not asked for any more, None for no limit.
+
+    Attributes:
+        ended: Whether the end of the rows has been proved.
+    """
+
+    def __init__(self, *, window: int, take: int | None, byte_budget: int, skip_limit: int | None = None) -> None:
+        self.ended = False
+        self._window = window
+        self._budget = byte_budget
+        self._skip_limit = skip_limit
+        self._width = 1
+        self._growing = take is None
+        self._take = FIRST_TAKE if take is None else take
+        self._ceiling: int | None = None  # what the service was seen to manage
+        self._row_bytes = ROW_BYTES_GUESS
+        self._columns = 1
+        self._asked: deque[Span] = deque()
+        self._next = 0
+        self._last_short = 0
+
+    def ask(self) -> Span | None:
+        """Return the next span to ask for, or None while there is nothing to ask for."""
+        if self.ended or len(self._asked) >= self._width:
+            return None
+        if self._take == EVERYTHING:
+            span = Span(EVERYTHING, EVERYTHING)
+        else:
+            if self._skip_limit is not None and self._next >= self._skip_limit:
+                return None
+            span = Span(self._next, self._size())
+            if self._asked and not self._fits(span):
+                return None
+            self._next += span.take
+        self._asked.append(span)
+        return span
+
+    def feed(self, rows: int, *, size: int, columns: int) -> int:
+        """Take the result of the first of the spans asked for and not fed yet.
+
+        Args:
+            rows: How many rows it brought.
+            size: Bytes of its body.
+            columns: Fields of its first row, 0 if there is none.
+
+        Returns:
+            How many of the spans asked for behind it are still wanted; those after them are to be dropped.
+        """
+        span = self._asked.popleft()
+        if rows == 0 or span.take == EVERYTHING:
+            self.ended = True
+            self._asked.clear()
+            return 0
+        self._row_bytes = size / rows
+        self._columns = columns
+        if rows < span.take:
+            self._feed_short(span, rows)
+            return 0
+        self._last_short = 0
+        self._width = min(self._window, self._width * 2)
+        if self._growing and self._take < self._size() * GROWTH:
+            self._take *= GROWTH
+        return len(self._asked)
+
+    def halve(self, index: int, received: int) -> Span | None:
+        """Halve what is left of a span that the service could not answer.
+
+        Args:
+            index: Which of the spans asked for and not fed yet.
+            received: How many of its rows have been received.
+
+        Returns:
+            The span's second half, which now comes right behind it, or None if a single row is left.
+        """
+        whole = self._asked[index]
+        half = (whole.take - received) // 2
+        if half < 1:
+            return None
+        self._asked[index] = Span(whole.skip, received + half)
+        second = whole.after(received + half)
+        self._asked.insert(index + 1, second)
+        self._ceiling = half
+        return second
+
+    def _size(self) -> int:
+        """Return how many rows the next span asks for."""
+        size = self._take
+        if self._growing:
+            size = min(size, CELL_LIMIT // self._columns, int(SPAN_BYTES / self._row_bytes))
+        if self._ceiling is not None:
+            size = min(size, self._ceiling)
+        return max(1, size)
+
+    def _fits(self, span: Span) -> bool:
+        rows = span.take + sum(asked.take for asked in self._asked)
+        return rows * self._row_bytes <= self._budget
+
+    def _feed_short(self, span: Span, rows: int) -> None:
+        self._asked.clear()
+        self._next = span.skip + rows
+        self._width = 1
+        if rows == self._last_short:  # twice the same number of rows: the server caps its answers there
+            self._ceiling = rows
+        self._last_short = rows

@@ -1,0 +1,109 @@
+"""Whether a read that failed is sent again, when, and how: one table, no clock and no chance of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from afas_async import errors
+
+BACKOFF_BASE = 0.5
+BACKOFF_CAP = 30.0
+ANSWER_RETRIES = 2  # an answer that is no answer rarely becomes one
+LOCK_RETRIES = 8
+LOCK_WAIT = 2.0
+
+# The service's texts, case-folded, in the languages it speaks (AFAS, Troubleshooting; versions of 2025 and 2026).
+# A text that is not listed is an ordinary refusal, and never sent again.
+LOCKED = (
+    "locked by",
+    "blocked by another user",
+    "deadlock",
+    "vergrendeld door",
+    "geblokkeerd door een andere gebruiker",
+    "in gebruik door een andere gebruiker",
+)
+OUT_OF_MEMORY = ("out of memory", "out of string space", "onvoldoende geheugen")
+OUT_OF_TIME = ("maximum duration", "command timeout expired", "maximale tijdsduur")
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """Send again.
+
+    Args:
+        wait: Seconds to wait before.
+        smaller: Ask for half of the rows.
+        calmer: The service is short of something: have fewer requests in flight.
+    """
+
+    wait: float
+    smaller: bool = False
+    calmer: bool = False
+
+
+def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter: float) -> Retry | None:
+    """Decide about a read (GET) after its last failure.
+
+    Args:
+        failures: All failures of this request so far, the last one included; not empty.
+        max_retries: How often a request is sent again because of transport faults and unavailability.
+        jitter: A random number from 0 up to 1, so that clients that failed together do not return together.
+
+    Returns:
+        How to send it again, or None if the last failure is final.
+    """
+    failure = failures[-1]
+    backoff = _backoff(len(failures), jitter) if len(failures) <= max_retries else None
+    match failure:
+        case errors.RowError() | errors.PagingError() | errors.RequestTimeoutError():
+            return None
+        case errors.AnswerError():
+            return backoff if _count(failures, errors.AnswerError) <= ANSWER_RETRIES else None
+        case errors.ConnectError():
+            return None if failure.permanent else backoff
+        case errors.AnswerLostError():
+            return backoff
+        case errors.BusinessError():
+            return _retry_refused(failures, failure, backoff, jitter)
+        case errors.RateLimitError() | errors.UnavailableError():
+            if backoff is None or failure.retry_after is None:
+                return backoff
+            return Retry(failure.retry_after * (1 + jitter / 10))
+        case errors.PayloadTooLargeError():
+            return Retry(0, smaller=True)
+        case errors.ServerError():
+            return None if failure.status in {501, 505} else backoff
+        case errors.ApiError(status=408):
+            return backoff
+        case _:
+            return None
+
+
+def _retry_refused(
+    failures: Sequence[errors.AfasError], failure: errors.BusinessError, backoff: Retry | None, jitter: float
+) -> Retry | None:
+    if _says(failure, LOCKED):
+        locks = sum(isinstance(past, errors.BusinessError) and _says(past, LOCKED) for past in failures)
+        if locks > LOCK_RETRIES:
+            return None
+        return Retry(min(BACKOFF_CAP, LOCK_WAIT * (1 + jitter * 2**locks)), calmer=True)
+    if _says(failure, OUT_OF_MEMORY):
+        return Retry(backoff.wait if backoff else BACKOFF_BASE * jitter, smaller=True, calmer=True)
+    if _says(failure, OUT_OF_TIME):
+        again = sum(isinstance(past, errors.BusinessError) and _says(past, OUT_OF_TIME) for past in failures)
+        return Retry(0, smaller=True, calmer=True) if again == 1 else None
+    return None
+
+
+def _says(failure: errors.ApiError, phrases: Sequence[str]) -> bool:
+    text = failure.message.casefold()
+    return any(phrase in text for phrase in phrases)
+
+
+def _count(failures: Sequence[errors.AfasError], kind: type[errors.AfasError]) -> int:
+    return sum(isinstance(failure, kind) for failure in failures)
+
+
+def _backoff(failure_count: int, jitter: float) -> Retry:
+    return Retry(jitter * min(BACKOFF_CAP, BACKOFF_BASE * 2**failure_count))

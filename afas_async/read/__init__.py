@@ -1,0 +1,1 @@
+"""GetConnectors as streams of rows."""

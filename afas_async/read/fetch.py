@@ -1,0 +1,163 @@
+"""One page on its way: its request, its bytes as they arrive, and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Generic
+
+from anyio.lowlevel import checkpoint
+
+from afas_async.connectors import GetConnector, RowT
+from afas_async.errors import AnswerError, AnswerLostError
+from afas_async.http.engine import Options
+from afas_async.http.fetch import Fetch
+from afas_async.http.session import Session
+from afas_async.policy.paging import Span
+from afas_async.wire.rows import PageParser
+from afas_async.wire.urls import Request, rows_request
+
+HOLD_SECONDS = 0.0005
+
+
+@dataclass(frozen=True)
+class Source(Generic[RowT]):
+    """What is read, and how its requests are sent.
+
+    Args:
+        session: Sends the requests.
+        options: Time-out, retries, language, events.
+        connector: The connector, with the type of its rows.
+        order_by: The sort order, fields with a leading `-` for descending.
+    """
+
+    session: Session
+    options: Options
+    connector: GetConnector[RowT]
+    order_by: tuple[str, ...]
+
+
+class Pace:
+    """Lets the event loop run after half a millisecond of decoding: not after each row, and not after each page."""
+
+    def __init__(self) -> None:
+        self._since = perf_counter()
+
+    async def rest(self) -> None:
+        """Yield to the event loop if it is time to."""
+        if perf_counter() - self._since > HOLD_SECONDS:
+            await checkpoint()
+            self._since = perf_counter()
+
+
+class PageFetch(Fetch, Generic[RowT]):
+    """One page: a span of rows, asked for with one request, or with several if the first ones break.
+
+    A page whose first rows have been handed out is not replayed: the next attempt asks for the rows behind them.
+
+    Args:
+        source: What is read.
+        span: Which rows of it.
+        early: Hand out rows as they arrive; otherwise all at once, when the page is complete.
+        pace: Yields to the event loop between slices.
+        halve: Makes the span of this page smaller; returns False if it cannot.
+
+    Attributes:
+        number: The page's number, for errors.
+        rows: How many of the span's rows have been handed out.
+        columns: Fields of the first row, 0 before it.
+        complete: Whether all rows have been handed out and the answer was whole.
+    """
+
+    def __init__(
+        self,
+        source: Source[RowT],
+        span: Span,
+        *,
+        early: bool,
+        pace: Pace,
+        halve: Callable[[PageFetch[RowT]], bool] | None = None,
+    ) -> None:
+        super().__init__(source.session, source.options, source.connector.name)
+        self.span = span
+        self.number = 0
+        self.rows = 0
+        self.columns = 0
+        self.complete = False
+        self._source = source
+        self._early = early
+        self._pace = pace
+        self._halve = halve
+        self._held: list[RowT] = []
+        self._parser = self._new_parser()
+
+    # --- the engine's side ---
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the rest of the span can be asked for; the rest of everything cannot."""
+        return self.rows == 0 or self.rows < self.span.take
+
+    def request(self) -> Request:
+        """Return the request for the rows not handed out yet, and forget what has arrived of them."""
+        rest = self._rest()
+        self._body = None
+        self._held = []
+        self._parser = self._new_parser()
+        return rows_request(self.connector, skip=rest.skip, take=rest.take, order_by=self._source.order_by)
+
+    def halve(self) -> bool:
+        """Ask for half of the rest from now on."""
+        return self._halve is not None and self._halve(self)
+
+    def _rest(self) -> Span:
+        return self.span.after(self.rows) if self.rows else self.span
+
+    def _new_parser(self) -> PageParser[RowT]:
+        rest = self._rest()
+        return PageParser(
+            self._source.connector.row_type, connector=self.connector, page=self.number, skip=rest.skip, take=rest.take
+        )
+
+    # --- the reader's side ---
+
+    async def next_rows(self) -> list[RowT]:
+        """Return the next rows of the page; once `complete` is set they are the last, and possibly none.
+
+        Raises:
+            AfasError: If the page cannot be had, or a row does not fit the row type. Faults of the answer that another
+                attempt may mend are sent again first, by the rules for all retries.
+        """
+        while not self._failure:
+            await self._pace.rest()
+            try:
+                if piece := self._read():
+                    if rows := self._hand_out(self._parser.feed(piece)):
+                        return rows
+                elif self._job is not None:
+                    await self._wait()
+                elif not self._failure:
+                    return self._finish()
+            except (AnswerError, AnswerLostError) as fault:
+                self.start(fault.with_traceback(None))
+        if self.rows != self.span.take:
+            raise self._failure
+        self.complete = True  # every row is there; only the end of the envelope was lost
+        return []
+
+    def _hand_out(self, rows: list[RowT]) -> list[RowT]:
+        if self._early:
+            self.rows += len(rows)
+            return rows
+        self._held += rows
+        return []
+
+    def _finish(self) -> list[RowT]:
+        if self._body is not None:
+            self._body.finish()
+        rows = self._held + self._parser.finish()
+        self.complete = True
+        self.columns = self._parser.columns
+        self.rows += len(rows)
+        return rows

@@ -1,0 +1,198 @@
+"""What a user iterates over: the rows of a connector, or its pages.
+
+A stream is an object, not a generator: the pages on their way belong to the client's host task and end with `aclose`,
+with the client, or by themselves. The generators below hold nothing but the stream, so that leaving them in the middle
+leaves nothing open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from operator import length_hint
+from time import perf_counter
+from types import TracebackType
+from typing import Generic, Self
+
+import msgspec
+
+from afas_async.connectors import RowT
+from afas_async.policy.paging import Span
+from afas_async.read.fetch import Source
+from afas_async.read.window import Window, read_page
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a stream has come.
+
+    Args:
+        rows: Rows handed out.
+        pages: Pages handed out completely.
+        bytes: Bytes of those pages, as they came over the connection.
+        seconds: Seconds since the first rows were asked for, up to now or to the end.
+    """
+
+    rows: int
+    pages: int
+    bytes: int
+    seconds: float
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows handed out per second."""
+        return self.rows / self.seconds if self.seconds else 0.0
+
+
+class Page(msgspec.Struct, Generic[RowT], frozen=True):
+    """The rows of one answer.
+
+    Args:
+        rows: The rows, in the order of the answer.
+        number: Number of the page in its read, from 0.
+        skip: How many rows of the read lie before it.
+    """
+
+    rows: list[RowT]
+    number: int
+    skip: int
+
+
+class _Stream(Generic[RowT]):
+    """What rows and pages have in common: a window, a clock, and an end."""
+
+    def __init__(self, source: Source[RowT], window: Window[RowT]) -> None:
+        self._source = source
+        self._window = window
+        self._rows = 0
+        self._started: float | None = None
+        self._ended: float | None = None
+
+    @property
+    def progress(self) -> Progress:
+        """How far the stream has come; may be read at any time."""
+        seconds = 0.0
+        if self._started is not None:
+            seconds = (self._ended if self._ended is not None else perf_counter()) - self._started
+        return Progress(self._rows_out(), self._window.pages, self._window.bytes, seconds)
+
+    def _rows_out(self) -> int:
+        return self._rows
+
+    async def _next_rows(self) -> list[RowT]:
+        """Return the next rows, an empty list at the end."""
+        if self._started is None:
+            self._started = perf_counter()
+        rows = await self._window.next_rows()
+        self._rows += len(rows)
+        if not rows and self._ended is None:
+            self._ended = perf_counter()
+        return rows
+
+    async def aclose(self) -> None:
+        """Stop the requests on their way and wait, shielded, until they have ended. May be called more than once."""
+        await self._window.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        # Without this, a forgotten stream would cost the requests on their way; they end by themselves all the same.
+        if hasattr(self, "_window"):
+            self._window.abandon()
+
+
+class Rows(_Stream[RowT]):
+    """The rows of a connector, as an asynchronous iterator. Made by `AfasClient.rows`.
+
+    `async for`, `anext`, `batches()` and `to_list()` go on where the last one stopped; one task at a time.
+
+    Example:
+        >>> async def cheap(afas, articles):
+        ...     async with afas.rows(articles) as rows:
+        ...         return [article.item_code async for article in rows if article.price < 10]
+    """
+
+    def __init__(self, source: Source[RowT], window: Window[RowT]) -> None:
+        super().__init__(source, window)
+        # A list iterator, shared by all ways to iterate: it is the position within the batch.
+        self._batch: Iterator[RowT] = iter(())
+
+    def __aiter__(self) -> AsyncIterator[RowT]:
+        return self._iterate()
+
+    async def _iterate(self) -> AsyncIterator[RowT]:
+        # A plain generator costs a third of a hand-written __anext__ per row.
+        while True:
+            for row in self._batch:
+                yield row
+            if not (rows := await self._next_rows()):
+                return
+            self._batch = iter(rows)
+
+    async def __anext__(self) -> RowT:
+        while True:
+            for row in self._batch:
+                return row
+            if not (rows := await self._next_rows()):
+                raise StopAsyncIteration
+            self._batch = iter(rows)
+
+    async def batches(self) -> AsyncIterator[list[RowT]]:
+        """Iterate over lists of rows, about 64 KiB of the answer each: the fastest form.
+
+        Yields:
+            One or more rows, in order.
+        """
+        while True:
+            if rows := list(self._batch):
+                yield rows
+            if not (rows := await self._next_rows()):
+                return
+            self._batch = iter(rows)
+
+    async def to_list(self) -> list[RowT]:
+        """Return all remaining rows in one list, which holds them all in memory.
+
+        Raises:
+            AfasError: As when iterating; the rows read until then are dropped.
+        """
+        rows: list[RowT] = []
+        async with self:
+            async for batch in self.batches():
+                rows += batch
+        return rows
+
+    async def first(self) -> RowT | None:
+        """Return the first row of the read, or None if it has none, with one request for one row.
+
+        The position of the stream does not matter and does not change.
+        """
+        rows = await read_page(self._source, Span(0, 1))
+        return rows[0] if rows else None
+
+    def _rows_out(self) -> int:
+        return self._rows - length_hint(self._batch)
+
+
+class Pages(_Stream[RowT]):
+    """The pages of a connector, as an asynchronous iterator. Made by `AfasClient.pages`.
+
+    Example:
+        >>> async def copy(afas, articles, database):
+        ...     async for page in afas.pages(articles):
+        ...         await database.insert(page.rows)
+    """
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Page[RowT]:
+        skip, number = self._rows, self._window.pages
+        rows = await self._next_rows()
+        if not rows:
+            raise StopAsyncIteration
+        return Page(rows, number, skip)

@@ -1,0 +1,162 @@
+"""Several pages of a connector on their way at a time, and their rows in order.
+
+Everything is driven by the reader's pull: pages are asked for when rows are wanted, so a reader that pauses stops the
+fetching, and one that goes away leaves at most the pages that were on their way. Only the first page is decoded; the
+others wait as bytes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, NoReturn
+
+from afas_async.connectors import GetConnector, RowT
+from afas_async.errors import PagingError, UsageError
+from afas_async.http.host import Job, stop
+from afas_async.policy.paging import Paging, Span
+from afas_async.read.fetch import Pace, PageFetch, Source
+
+
+class Window(Generic[RowT]):
+    """A position in a connector, and the pages on their way to it.
+
+    Args:
+        source: What is read.
+        paging: Decides what to ask for.
+        early: Hand out rows as they arrive; otherwise page by page.
+        refuse: Called in place of the first request if this read must not be; it raises.
+
+    Attributes:
+        pages: How many pages have been handed out completely.
+        bytes: Bytes of their bodies, as they came over the connection.
+    """
+
+    def __init__(
+        self,
+        source: Source[RowT],
+        paging: Paging,
+        *,
+        early: bool,
+        refuse: Callable[[GetConnector[Any]], Awaitable[NoReturn]] | None = None,
+    ) -> None:
+        self.pages = 0
+        self.bytes = 0
+        self._source = source
+        self._name = source.connector.name
+        self._paging = paging
+        self._early = early
+        self._refuse = refuse
+        self._pace = Pace()
+        self._fetches: deque[PageFetch[RowT]] = deque()
+        self._dropped: list[PageFetch[RowT]] = []
+        self._reading = False
+        self._over: str | None = None
+
+    async def next_rows(self) -> list[RowT]:
+        """Return the next rows, an empty list at the end.
+
+        Raises:
+            UsageError: If another task reads, or the stream was closed or has failed before.
+            AfasError: If rows cannot be had; the other pages on their way are stopped first.
+        """
+        if self._reading:
+            raise UsageError(f"{self._name}: two tasks read the same stream: give each its own")
+        if self._over is not None:
+            raise UsageError(f"{self._name}: {self._over}")
+        self._reading = True
+        try:
+            return await self._next_rows()
+        except Exception:
+            self._over = "the stream has ended with an error: start a new one"
+            await self._stop()
+            raise
+        finally:
+            self._reading = False
+
+    async def _next_rows(self) -> list[RowT]:
+        if self._refuse is not None:
+            await self._refuse(self._source.connector)
+        while True:
+            self._ask()
+            if not self._fetches:
+                await self._stop()
+                return []
+            head = self._fetches[0]
+            head.number = self.pages
+            rows = await head.next_rows()
+            if head.complete:
+                self._advance(head)
+            if rows:
+                self._source.session.engine.statistics.rows += len(rows)
+                return rows
+
+    async def aclose(self) -> None:
+        """Stop the pages on their way and wait until they have ended; may be called again."""
+        self._over = self._over or "the stream is closed"
+        await self._stop()
+
+    def abandon(self) -> None:
+        """Stop the pages on their way without waiting, from wherever garbage is collected."""
+        self._source.session.abandon(self._jobs())
+
+    def _ask(self) -> None:
+        self._source.session.check()
+        while (span := self._paging.ask()) is not None:
+            self._fetches.append(self._start(span))
+        if not self._fetches and not self._paging.ended:
+            raise PagingError(
+                f"{self._name}: there are more rows than can be skipped over without a key:"
+                " declare the connector's key",
+                connector=self._name,
+                page=self.pages,
+            )
+
+    def _start(self, span: Span) -> PageFetch[RowT]:
+        fetch = PageFetch(self._source, span, early=self._early, pace=self._pace, halve=self._halve)
+        fetch.start()
+        return fetch
+
+    def _advance(self, head: PageFetch[RowT]) -> None:
+        """Leave a complete page behind, and drop the pages that it has shown to be of no use."""
+        self.pages += 1
+        self.bytes += head.size
+        self._fetches.popleft()
+        wanted = self._paging.feed(head.rows, size=head.size, columns=head.columns)
+        while len(self._fetches) > wanted:
+            dropped = self._fetches.pop()
+            dropped.cancel()
+            self._dropped.append(dropped)
+        self._dropped = [fetch for fetch in self._dropped if fetch.jobs]
+
+    def _halve(self, fetch: PageFetch[RowT]) -> bool:
+        if fetch not in self._fetches:
+            return False
+        index = self._fetches.index(fetch)
+        second = self._paging.halve(index, fetch.rows)
+        if second is None:
+            return False
+        fetch.span = Span(fetch.span.skip, fetch.span.take - second.take)
+        self._fetches.insert(index + 1, self._start(second))
+        return True
+
+    def _jobs(self) -> list[Job]:
+        return [job for fetch in (*self._fetches, *self._dropped) for job in fetch.jobs]
+
+    async def _stop(self) -> None:
+        jobs = self._jobs()
+        self._fetches.clear()
+        self._dropped.clear()
+        await stop(*jobs)
+
+
+async def read_page(source: Source[RowT], span: Span) -> list[RowT]:
+    """Return the rows of one span, asked for with exactly one request at a time."""
+    fetch = PageFetch(source, span, early=False, pace=Pace())
+    source.session.check()
+    fetch.start()
+    try:
+        return await fetch.next_rows()
+    finally:
+        fetch.cancel()
+        await stop(*fetch.jobs)

@@ -1,0 +1,13 @@
+"""A simulated AFAS Profit REST service, to test and to demonstrate against.
+
+It is a real HTTP server on a loopback port with SQLite behind it, so ordering and paging are a database's. What no
+documentation decides follows what clients of the service report.
+"""
+
+from afas_async.simulator.latency import Latency
+from afas_async.simulator.process import spawn
+from afas_async.simulator.server import Simulator, serve
+from afas_async.simulator.store import Checksum
+from afas_async.simulator.traffic import RequestRecord
+
+__all__ = ["Checksum", "Latency", "RequestRecord", "Simulator", "serve", "spawn"]

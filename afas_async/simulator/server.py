@@ -1,0 +1,163 @@
+"""The simulator: a service on a port of this computer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections import deque
+from types import TracebackType
+from typing import Final, Self
+
+from aiohttp import web
+
+from afas_async.environment import is_loopback
+from afas_async.simulator.latency import NO_LATENCY, Latency
+from afas_async.simulator.service import API_ROOT, Service
+from afas_async.simulator.store import Store
+from afas_async.simulator.traffic import Counters, RequestRecord, Traffic
+
+# Beyond aiohttp's 8 KiB, so that a query that is too long reaches the service and its 404.
+_LONGEST_LINE: Final = 64 * 1024
+
+
+class Simulator:
+    """A simulated AFAS Profit REST service on a real loopback port, with its rows in SQLite.
+
+    The sample GetConnectors are `Profit_Article` and `Profit_Wide` with `rows` rows each, the smaller
+    `Profit_Debtor`, `Profit_Employees` and `Profit_JournalLines`, and `Profit_Empty` with none.
+
+        async with Simulator(rows=1_000) as simulator:
+            ...  # call simulator.base_url with simulator.token
+
+    Args:
+        rows: The size of the large sample connectors.
+        seed: What the sample rows come from; the same seed gives the same bytes.
+        latency: How long each answer takes.
+        gzip: Whether to compress for clients that accept it.
+        token: The whole XML token that clients must use; by default a random one.
+        host: A loopback address, or `localhost`.
+        port: The port; 0 takes a free one.
+
+    Raises:
+        ValueError: The host is not loopback, the token is no XML token, or `rows` is negative.
+
+    Attributes:
+        store: The rows; usable until `stop`, also before `start`.
+    """
+
+    def __init__(
+        self,
+        *,
+        rows: int = 10_000,
+        seed: int = 1,
+        latency: Latency = NO_LATENCY,
+        gzip: bool = False,
+        token: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        if rows < 0:
+            raise ValueError(f"rows is {rows}; it must be 0 or more")
+        if not is_loopback(host):
+            raise ValueError(f"host is {host!r}; the simulator listens on loopback addresses only, such as 127.0.0.1")
+        if token is None:
+            token = f"<token><version>1</version><data>{secrets.token_hex(32).upper()}</data></token>"
+        elif not re.fullmatch(r"<token><version>1</version><data>[^<>\s]+</data></token>", token):
+            raise ValueError("the token must be the whole XML: <token><version>1</version><data>...</data></token>")
+        self.store = Store(rows, seed)
+        self._rows = rows
+        self._seed = seed
+        self._host = host
+        self._port = port
+        self._token = token
+        self._traffic = Traffic()
+        service = Service(self.store, self._traffic, token=token, latency=latency, gzip=gzip)
+        self._runner = web.AppRunner(
+            service.application(),
+            access_log=None,
+            handle_signals=False,
+            handler_cancellation=True,
+            max_line_size=_LONGEST_LINE,
+        )
+        self._started = False
+        self._stopped = False
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._stopped else self.base_url if self._started else "not started"
+        return f"<Simulator rows={self._rows} seed={self._seed} {state}>"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def base_url(self) -> str:
+        """The URL of the service, ending in `/profitrestservices`.
+
+        Raises:
+            RuntimeError: The simulator has not been started.
+        """
+        if not self._started:
+            raise RuntimeError("the simulator has no URL before start()")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}/{API_ROOT}"
+
+    @property
+    def token(self) -> str:
+        """The whole XML token; an `Authorization` header carries it in base64."""
+        return self._token
+
+    @property
+    def requests(self) -> deque[RequestRecord]:
+        """The last 10,000 requests in order of arrival."""
+        return self._traffic.requests
+
+    @property
+    def counters(self) -> Counters:
+        """Sums over all requests; the object changes as they come and go."""
+        return self._traffic.counters
+
+    async def start(self) -> None:
+        """Listen; harmless when started already.
+
+        Raises:
+            OSError: The port is not free.
+            RuntimeError: The simulator has been stopped.
+        """
+        if self._stopped:
+            raise RuntimeError("a stopped simulator does not start again; make a new one")
+        if self._started:
+            return
+        try:
+            await self._runner.setup()
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except BaseException:
+            await self.stop()
+            raise
+        self._port = self._runner.addresses[0][1]
+        self._started = True
+
+    async def stop(self) -> None:
+        """Stop listening, cut off the requests under way and forget the rows; harmless when stopped already."""
+        self._stopped = True
+        for site in self._runner.sites:
+            await site.stop()
+        if self._runner.server is not None:
+            # A connection that closes normally waits for a client that has stopped reading.
+            for connection in self._runner.server.connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
+        await self._runner.cleanup()
+        self.store.close()
+
+
+async def serve(simulator: Simulator) -> None:
+    """Run a simulator until this task is cancelled, starting it where it is not yet started."""
+    async with simulator:
+        await asyncio.Event().wait()

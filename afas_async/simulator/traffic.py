@@ -1,0 +1,117 @@
+"""What came in and what went out: the request log and the counters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """One request to the API as it arrived, without its `Authorization` header.
+
+    Attributes:
+        method: The HTTP method.
+        path: The decoded path.
+        query: The query parameters; of a repeated one the last.
+        headers: The headers by the names that the client gave them.
+        peer: The address and port of the client's end of the connection.
+        started: When the request arrived, in seconds of the event loop's clock.
+        status: The HTTP status, or None while there is no answer yet.
+        ended: When the answer was complete or the client gone, or None while under way.
+        bytes: The size of the body as sent, in bytes.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    peer: tuple[str, int]
+    started: float
+    status: int | None = None
+    ended: float | None = None
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class Counters:
+    """Sums over all requests to the API since the start.
+
+    Attributes:
+        requests: Requests that arrived.
+        answered: Requests with a complete answer, errors included.
+        in_flight: Requests under way now.
+        peak_in_flight: The most requests ever under way at once.
+        rows: Rows sent.
+        bytes: Bytes of bodies sent.
+        cancelled: Requests whose client went away before the answer was complete.
+    """
+
+    requests: int = 0
+    answered: int = 0
+    in_flight: int = 0
+    peak_in_flight: int = 0
+    rows: int = 0
+    bytes: int = 0
+    cancelled: int = 0
+
+
+@dataclass(slots=True)
+class Traffic:
+    """The request log, in order of arrival and limited to the last 10,000, and the counters."""
+
+    requests: deque[RequestRecord] = field(default_factory=lambda: deque[RequestRecord](maxlen=10_000))
+    counters: Counters = field(default_factory=Counters)
+
+    @contextmanager
+    def watch(self, request: web.BaseRequest) -> Generator[RequestRecord, None, None]:
+        """Log a request while the block answers it; that the client has gone is counted, and no error."""
+        record = RequestRecord(
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            headers={name: value for name, value in request.headers.items() if name.lower() != "authorization"},
+            peer=_peer(request),
+            started=asyncio.get_running_loop().time(),
+        )
+        self.requests.append(record)
+        counters = self.counters
+        counters.requests += 1
+        counters.in_flight += 1
+        counters.peak_in_flight = max(counters.peak_in_flight, counters.in_flight)
+        try:
+            yield record
+        except (asyncio.CancelledError, ConnectionError) as gone:
+            if record.ended is None:
+                counters.cancelled += 1
+            if isinstance(gone, asyncio.CancelledError):
+                raise
+        finally:
+            if record.ended is None:
+                self._end(record)
+
+    def sent(self, record: RequestRecord, *, rows: int, size: int) -> None:
+        """Count a piece of a body that went out."""
+        record.bytes += size
+        self.counters.bytes += size
+        self.counters.rows += rows
+
+    def answered(self, record: RequestRecord) -> None:
+        """Count a request as answered."""
+        self.counters.answered += 1
+        self._end(record)
+
+    def _end(self, record: RequestRecord) -> None:
+        self.counters.in_flight -= 1
+        record.ended = asyncio.get_running_loop().time()
+
+
+def _peer(request: web.BaseRequest) -> tuple[str, int]:
+    transport = request.transport
+    address = transport.get_extra_info("peername") if transport else None
+    return (address[0], address[1]) if address else ("", 0)

@@ -1,0 +1,129 @@
+"""Body bytes as they arrive, unpacked in bounded steps.
+
+aiohttp's own unpacking takes a gzip body that was cut off for a complete one, and unpacks what has arrived in one go.
+So it is switched off, and bodies are unpacked here: the end of the gzip stream and its checksum must have been seen,
+nothing may follow it, and no step yields more than it was asked for.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from typing import Protocol
+
+from afas_async.errors import AnswerError, AnswerLostError
+
+# Real connector answers pack about 10 to 30 times; 200 times beyond the first MiB is an attack or a fault.
+RATIO_LIMIT = 200
+RATIO_FREE = 1 << 20
+
+_GZIP = 31  # window size for zlib: 15 bits, with a gzip header and trailer
+
+
+class BodyReader(Protocol):
+    """Turns received bytes into body bytes, at most `limit` at a time."""
+
+    @property
+    def pending(self) -> int:
+        """How many received bytes have not been read."""
+        ...
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they came from the connection."""
+        ...
+
+    def read(self, limit: int) -> bytes:
+        """Return the next body bytes, `limit` at most; empty if there are none for now."""
+        ...
+
+    def finish(self) -> None:
+        """Declare the end of the received bytes, after `read` has returned empty; raise if the body is not complete."""
+        ...
+
+
+def body_reader(content_encoding: str, *, connector: str, page: int | None = None) -> BodyReader:
+    """Return the reader for a `Content-Encoding`; only gzip was offered to the server.
+
+    Raises:
+        AnswerError: If the encoding is another one, or several.
+    """
+    encoding = content_encoding.strip().lower()
+    if encoding in {"", "identity"}:
+        return _Plain()
+    if encoding in {"gzip", "x-gzip"}:
+        return _Gzip(connector, page)
+    raise AnswerError(
+        f"{connector}: the answer has the content encoding {encoding[:40]!r}, which was not asked for",
+        connector=connector,
+        page=page,
+    )
+
+
+class _Plain:
+    def __init__(self) -> None:
+        self.pending = 0
+        self._chunks: deque[bytes] = deque()
+        self._offset = 0
+
+    def feed(self, data: bytes) -> None:
+        self.pending += len(data)
+        self._chunks.append(data)
+
+    def read(self, limit: int) -> bytes:
+        if not self._chunks:
+            return b""
+        chunk = self._chunks[0]
+        piece = chunk[self._offset : self._offset + limit]
+        self._offset += len(piece)
+        self.pending -= len(piece)
+        if self._offset >= len(chunk):
+            self._chunks.popleft()
+            self._offset = 0
+        return piece
+
+    def finish(self) -> None:
+        """Accept: a plain body is complete when its framing and its JSON are."""
+
+
+class _Gzip:
+    def __init__(self, connector: str, page: int | None) -> None:
+        self._connector = connector
+        self._page = page
+        self._packed = _Plain()
+        self._inflater = zlib.decompressobj(_GZIP)
+        self._taken = 0
+        self._given = 0
+
+    @property
+    def pending(self) -> int:
+        return self._packed.pending + len(self._inflater.unconsumed_tail)
+
+    def feed(self, data: bytes) -> None:
+        self._packed.feed(data)
+
+    def read(self, limit: int) -> bytes:
+        while True:
+            packed = self._inflater.unconsumed_tail
+            if not packed:
+                packed = self._packed.read(limit)
+                self._taken += len(packed)
+            if packed and self._inflater.eof:
+                raise self._error("bytes follow the end of its gzip stream")
+            try:
+                piece = self._inflater.decompress(packed, limit)
+            except zlib.error as error:
+                raise self._error(f"its gzip stream is damaged ({error})") from None
+            if self._inflater.unused_data:
+                raise self._error("bytes follow the end of its gzip stream")
+            self._given += len(piece)
+            if self._given > RATIO_FREE and self._given > RATIO_LIMIT * self._taken:
+                raise self._error(f"it unpacks to more than {RATIO_LIMIT} times its size")
+            if piece or not packed:
+                return piece
+
+    def finish(self) -> None:
+        if not self._inflater.eof:
+            raise AnswerLostError(f"{self._connector}: the gzip body was cut off", connector=self._connector)
+
+    def _error(self, what: str) -> AnswerError:
+        return AnswerError(f"{self._connector}: the body is broken: {what}", connector=self._connector, page=self._page)

@@ -1,0 +1,240 @@
+"""From the text of a list of rows to rows, slice by slice, as it arrives.
+
+Where to cut is first guessed (`},{` is nearly always a boundary between rows), and the guess is proved by decoding: the
+slice, closed with `]`, decodes only if the cut lies between two rows of the list. Inside a string the string would stay
+open, deeper down an object would, and behind the end of the list input would be left over. A guess that fails is
+replaced by the exact boundary, found by following the structure. What then fails to decode is truly wrong.
+
+Each byte is searched once, followed once and decoded at most twice (three times with bare decimals), so the cost is
+linear however the text was cut on its way.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Generic, TypeVar, cast
+
+import msgspec
+
+from afas_async.errors import AnswerError, AnswerLostError, PagingError, RowError
+from afas_async.wire.answers import clean
+from afas_async.wire.structure import COMMA, Structure, TooDeepError
+
+RowT = TypeVar("RowT")
+
+# A slice of this size stays in the processor's cache while it is decoded.
+SLICE = 1 << 16
+ROW_LIMIT = 16 << 20
+
+_SPACED_BOUNDARY = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
+_BOUNDARY_WINDOW = 8_192
+
+# Profit 6 wrote `.5` and `-.5`, which is not JSON (AFAS, News Profit 7).
+_BARE_DECIMAL = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<=[:,\[\s])-?\.(?=[0-9])', re.DOTALL)
+
+_MEMBERS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_WHERE = re.compile(r" - at `\$(.*)`$", re.DOTALL)
+
+
+@lru_cache(maxsize=256)
+def _decoder(row_type: Any) -> msgspec.json.Decoder[Any]:
+    """Return the decoder of a list of rows; it is costly to make and free to share."""
+    if row_type is dict:
+        # A float would lose cents above 2 ** 53; a Struct says itself what it wants.
+        return msgspec.json.Decoder(list[dict[str, Any]], float_hook=Decimal)
+    return msgspec.json.Decoder(list[row_type])
+
+
+class RowSlices(Generic[RowT]):
+    """The rows of one answer: the text behind the opening bracket of the list.
+
+    Args:
+        row_type: A Struct class, `dict` or `msgspec.Raw`.
+        connector: The connector's name, for errors.
+        page: The page's number, for errors.
+        take: How many rows were asked for; -1 for everything.
+
+    Attributes:
+        rows: How many rows have been returned.
+        columns: How many fields the first row has, 0 before it.
+        rest: The text from the closing bracket on, None while the list is open.
+    """
+
+    def __init__(self, row_type: type[RowT], *, connector: str, page: int, take: int) -> None:
+        self.rows = 0
+        self.columns = 0
+        self.rest: bytes | None = None
+        self._decoder = cast("msgspec.json.Decoder[list[RowT]]", _decoder(row_type))
+        self._raw = row_type is msgspec.Raw
+        self._connector = connector
+        self._page = page
+        self._take = take
+        self._text = bytearray()  # starts at a row, always
+        self._searched = 0
+        self._exact: Structure | None = None  # None while guesses are made
+        self._cuts: list[int] = []
+        self._bare_decimals = False
+
+    def feed(self, data: bytes) -> list[RowT]:
+        """Take the next bytes and return the rows that they complete, possibly none."""
+        self._text += data
+        if self._exact is None:
+            cut = self._guess()
+            if cut < 0 and len(self._text) < SLICE:
+                return []
+            if cut >= 0 and (rows := self._decode(cut)) is not None:
+                return self._accept(rows, cut + 1)
+            # The next guess is made only behind a true boundary, so that many wrong ones cost no more than one.
+            self._exact = Structure()
+        return self._follow(self._exact)
+
+    def finish(self) -> list[RowT]:
+        """Declare the end of the text, which must hold the end of the list, and return the remaining rows."""
+        if self._exact is None:
+            end = self._text.rfind(b"]")
+            if end >= 0 and (rows := self._decode(end)) is not None:
+                return self._close(rows, end)
+            self._exact = Structure()
+        rows = self._follow(self._exact)
+        if self.rest is None:
+            raise AnswerLostError(
+                f"{self._connector}: page {self._page}: the answer ended early, after {self.rows} rows",
+                connector=self._connector,
+            )
+        return rows
+
+    # --- where to cut ---
+
+    def _guess(self) -> int:
+        """Return the position of what is probably the last comma between two rows in the new text, or -1."""
+        text, since = self._text, self._searched
+        self._searched = max(0, len(text) - 2)
+        found = text.rfind(b"},{", since)
+        if found >= 0:
+            return found + 1
+        for match in _SPACED_BOUNDARY.finditer(text, max(since - 64, len(text) - _BOUNDARY_WINDOW, 0)):
+            found = match.start() + match[0].index(b",")
+        return found
+
+    def _follow(self, structure: Structure) -> list[RowT]:
+        """Return the rows up to the last true boundary of the text, or up to the end of the list if it is there."""
+        cuts, end = self._cuts, -1
+        try:
+            for first, start, _ in structure.walk(self._text):
+                if structure.depth == 0 and first == COMMA:
+                    cuts.append(start)
+                elif structure.depth < 0:
+                    end = start
+                    cuts.append(end)
+                    break
+        except TooDeepError:
+            raise self._error(f"row {self.rows + len(cuts)} is nested too deeply") from None
+        if not cuts:
+            if len(self._text) > ROW_LIMIT:
+                raise self._error(f"row {self.rows} is longer than {ROW_LIMIT} bytes")
+            return []
+        rows = self._decode(cuts[-1])
+        if rows is None:
+            rows = self._decode_with_care(cuts)
+        return self._close(rows, end) if end >= 0 else self._accept(rows, cuts[-1] + 1)
+
+    # --- decoding ---
+
+    def _decode(self, cut: int) -> list[RowT] | None:
+        """Return the rows up to `cut`, or None if that text is no list of rows."""
+        text = b"".join((b"[", memoryview(self._text)[:cut], b"]"))
+        if self._bare_decimals:
+            text = _complete_decimals(text)
+        try:
+            rows = self._decoder.decode(text)
+            if self._raw:
+                _check_raw(rows, text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if rows and not self.columns:
+            self.columns = len(_MEMBERS.decode(text)[0])
+        return rows
+
+    def _decode_with_care(self, cuts: list[int]) -> list[RowT]:
+        """Decode text whose boundaries are certain but which did not decode: with bare decimals, or not at all."""
+        if not self._bare_decimals:
+            self._bare_decimals = True
+            if (rows := self._decode(cuts[-1])) is not None:
+                return rows
+        start = number = 0
+        for number, cut in enumerate(cuts):
+            text = _complete_decimals(b"".join((b"[", memoryview(self._text)[start:cut], b"]")))
+            try:
+                rows = self._decoder.decode(text)
+                if self._raw:
+                    _check_raw(rows, text)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise self._row_error(self.rows + number, str(error)) from None
+            if len(rows) != 1:
+                break
+            start = cut + 1
+        raise self._error(f"a row is missing between two commas after row {self.rows + number}")
+
+    def _accept(self, rows: list[RowT], consumed: int) -> list[RowT]:
+        if not rows:
+            raise self._error(f"a row is missing between two commas after row {self.rows}")
+        self._count(rows)
+        del self._text[:consumed]
+        self._searched = max(0, len(self._text) - 2)
+        self._exact = None
+        self._cuts.clear()
+        return rows
+
+    def _close(self, rows: list[RowT], end: int) -> list[RowT]:
+        if not rows and self.rows:
+            raise self._error(f"a row is missing between a comma and the end of the list after row {self.rows}")
+        self._count(rows)
+        self.rest = bytes(memoryview(self._text)[end:])
+        self._text.clear()
+        return rows
+
+    def _count(self, rows: list[RowT]) -> None:
+        self.rows += len(rows)
+        if 0 <= self._take < self.rows:
+            raise PagingError(
+                f"{self._connector}: page {self._page} has more rows than the {self._take} that were asked for",
+                connector=self._connector,
+                page=self._page,
+            )
+
+    # --- errors ---
+
+    def _error(self, what: str) -> AnswerError:
+        return AnswerError(
+            f"{self._connector}: page {self._page} is not as documented: {what}",
+            connector=self._connector,
+            page=self._page,
+        )
+
+    def _row_error(self, index: int, reason: str) -> RowError:
+        found = _WHERE.search(reason)
+        inner = found[1].removeprefix("[0]") if found else ""
+        path = f"$.rows[{index}]{inner}"
+        return RowError(
+            f"{self._connector}: page {self._page}, row {index}: {clean(_WHERE.sub('', reason))} at {path}:"
+            " compare the row type with the connector's fields",
+            connector=self._connector,
+            page=self._page,
+            index=index,
+            path=path,
+        )
+
+
+def _complete_decimals(text: bytes) -> bytes:
+    return _BARE_DECIMAL.sub(lambda match: match[0] if match[0][:1] == b'"' else match[0].replace(b".", b"0."), text)
+
+
+def _check_raw(rows: list[Any], text: bytes) -> None:
+    """Refuse what a typed decoder refuses: rows that are no objects, and text that is not UTF-8."""
+    if not text.isascii():
+        text.decode("utf-8")
+    for row in rows:
+        if bytes(row)[:1] != b"{":
+            raise msgspec.ValidationError("Expected `object`")

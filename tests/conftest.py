@@ -1,0 +1,69 @@
+"""What every test runs with: virtual time, the canary, and a census of what it leaves behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from afas_async import AfasClient, AfasError
+from afas_async.simulator import Simulator
+from tests import canary
+from tests.virtual_time import VirtualTimeLoop
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"debug": True, "loop_factory": VirtualTimeLoop}
+
+
+@pytest.fixture(autouse=True)
+def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[canary.Watch]:
+    """Fail the test if the token shows in anything that it leaves behind."""
+    watch = canary.Watch()
+    make = AfasError.__init__
+
+    def record(self: AfasError, *args: Any) -> None:
+        watch.errors.append(self)
+        make(self, *args)
+
+    monkeypatch.setattr(AfasError, "__init__", record, raising=False)
+    root = logging.getLogger()
+    root.addHandler(watch)
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    with warnings.catch_warnings(record=False):
+        yield watch
+    root.setLevel(level)
+    root.removeHandler(watch)
+    found = watch.found()
+    watch.errors.clear()
+    gc.collect()
+    assert found == [], "the token shows"
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(rows=3_000, token=canary.TOKEN) as running:
+        yield running
+
+
+@pytest.fixture
+async def afas(simulator: Simulator, watch: canary.Watch) -> AsyncIterator[AfasClient]:
+    """A client of the simulator, whose events are watched; it must leave no task behind."""
+    async with AfasClient(
+        base_url=simulator.base_url, auth=simulator.token, on_event=lambda event: watch.texts.append(repr(event))
+    ) as client:
+        yield client
+        engine = client._session.engine
+        for _ in range(100):
+            if not engine.statistics.in_flight:
+                break
+            await asyncio.sleep(0)
+        assert engine.statistics.in_flight == 0
+        assert engine._limiter.borrowed_tokens == 0

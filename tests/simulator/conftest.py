@@ -1,0 +1,79 @@
+"""A running simulator, and a plain client that knows nothing of this library."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from afas_async.simulator import Simulator
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        assert self.status == 200
+        return self.json["rows"]
+
+
+class Client:
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def get(
+        self,
+        simulator: Simulator,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        **query: Any,
+    ) -> Reply:
+        if headers is None:
+            headers = self.authorization(simulator)
+        url = simulator.base_url + path
+        async with self._session.request(method, url, params=query, headers=headers) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    @staticmethod
+    def authorization(simulator: Simulator) -> dict[str, str]:
+        return {"Authorization": "AfasToken " + base64.b64encode(simulator.token.encode()).decode()}
+
+    @staticmethod
+    async def until(condition: Callable[[], bool]) -> None:
+        for _ in range(10_000):
+            if condition():
+                return
+            await asyncio.sleep(0.001)
+        pytest.fail("the condition never came true")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async with aiohttp.ClientSession() as session:
+        yield Client(session)
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(rows=300, seed=1) as running:
+        yield running

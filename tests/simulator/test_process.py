@@ -1,0 +1,131 @@
+"""The simulator as a process and as a command."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import aiohttp
+import pytest
+
+from afas_async.simulator import Latency, Simulator, spawn
+from afas_async.simulator.command import run
+from tests.simulator.conftest import Client
+
+TOKEN = "<token><version>1</version><data>CANA4Y</data></token>"
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_spawn(client: Client) -> None:
+    """A spawned simulator answers as one in this process does, and its process is gone afterwards."""
+    async with Simulator(rows=50, seed=4) as here, spawn(rows=50, seed=4, latency=Latency(base=0.001)) as there:
+        assert is_running(there.pid)
+        assert len((await client.get(there, "/connectors/Profit_Article")).rows) == 50
+        assert await there.checksum("Profit_Article") == here.store.checksum("Profit_Article")
+        counters = await there.counters()
+        assert (counters.requests, counters.answered, counters.rows) == (1, 1, 50)
+        with pytest.raises(aiohttp.ClientResponseError):
+            await there.checksum("Profit_Nothing")
+        assert there.token not in repr(there)
+    assert not is_running(there.pid)
+
+
+async def test_spawn_ends_with_its_block(client: Client) -> None:
+    """The process is gone too when the block is cancelled, and its token stands in no command line."""
+    ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def use() -> None:
+        async with spawn(rows=5, token=TOKEN, gzip=True) as there:
+            assert there.token == TOKEN
+            assert len((await client.get(there, "/connectors/Profit_Article")).rows) == 5
+            ready.set_result(there.pid)
+            await asyncio.Event().wait()
+
+    using = asyncio.create_task(use())
+    pid = await ready
+    listing = await asyncio.create_subprocess_exec(
+        "ps", "-ww", "-o", "args=", "-p", str(pid), stdout=asyncio.subprocess.PIPE
+    )
+    assert b"CANA4Y" not in (await listing.communicate())[0]
+    using.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    assert not is_running(pid)
+
+
+async def test_process_that_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that does not end when told to is killed."""
+    monkeypatch.setattr("afas_async.simulator.process._END_SECONDS", 0.05)
+    async with spawn(rows=5) as there:
+        os.kill(there.pid, signal.SIGSTOP)
+    assert not is_running(there.pid)
+
+
+async def test_spawn_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    """A process that does not come up is an error, and standard error says why."""
+    with pytest.raises(RuntimeError, match="before it was ready"):
+        async with spawn(token="no token"):
+            pass
+    assert "whole XML" in capfd.readouterr().err
+
+
+async def test_process_ends_when_its_parent_dies() -> None:
+    """When standard input ends, as it does when the parent is killed, the process ends by itself."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "afas_async.simulator",
+        "--json",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert (await process.stdout.readline()).startswith(b'{"base_url"')
+    process.stdin.close()
+    await process.communicate()
+    assert process.returncode == 0
+
+
+async def test_human_start_up_text() -> None:
+    """Started by a person the command says the URL, the token and a curl line that carries it in base64."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "afas_async.simulator",
+        "--rows=20",
+        env={**os.environ, "AFAS_SIMULATOR_TOKEN": TOKEN},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    lines = [(await process.stdout.readline()).decode() for _ in range(6)]
+    process.terminate()
+    await process.communicate()
+    assert lines[2].split()[-1].startswith("http://127.0.0.1:")
+    assert lines[3].split()[-1] == TOKEN
+    assert lines[5].startswith("curl -H 'Authorization: AfasToken PHRva2Vu")
+    assert "/connectors/Profit_Article?" in lines[5]
+
+
+def test_bad_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Options that make no simulator end the command with status 2 and a reason."""
+    with pytest.raises(SystemExit) as caught:
+        run(["--rows=-1"])
+    assert caught.value.code == 2
+    assert "0 or more" in capsys.readouterr().err
+
+
+async def test_port_in_use(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that is taken ends the command with status 1 and a reason."""
+    port = simulator.base_url.rsplit(":", 1)[1].split("/")[0]
+    with pytest.raises(SystemExit) as caught:
+        await asyncio.to_thread(run, [f"--port={port}"])
+    assert caught.value.code == 1
+    assert port in capsys.readouterr().err
