@@ -237,9 +237,9 @@ class AfasClient:
     ) -> Rows[Any]:
         """Return the rows of a GetConnector as a stream: in key order, pages fetched concurrently, in bounded memory.
 
-        Nothing is sent before the first row is asked for. Rows are handed out as the bytes of their page arrive.
-        At most `window` pages are on their way, and only while rows are being asked for; about 16 MiB of answers wait at most.
-        The read ends only on proof: an answer without rows.
+        Nothing is sent before the first row is asked for. Rows are handed out as the bytes of their page
+        arrive. At most `window` pages are on their way, and only while rows are being asked for; about 16 MiB of
+        answers wait at most. The read ends only on proof: an answer without rows.
 
         Rows that appear or vanish during the read move the rows behind them: until the read is anchored by key, such a
         row can be missing or doubled. Read while nobody writes, or compare.
@@ -252,9 +252,9 @@ class AfasClient:
             key: The key of a connector that is given by name.
             order_by: Another order than the key's: field ids, a leading `-` for descending. The key is added.
             take: Rows per page. By default pages grow from 100 rows to AFAS's advice (columns x rows < 150,000). -1
-                asks for everything in one answer, which AFAS discourages, and warns. Such an answer is not taken up again
-                where it broke; while its reader pauses, it holds one of the client's slots, and the server may cut it
-                after 15 minutes.
+                asks for everything in one answer, which AFAS discourages, and warns. Such an answer is not taken up
+                again where it broke; while its reader pauses, it holds one of the client's slots, and the server may
+                cut it after 15 minutes.
             window: Pages on their way at a time, at most the client's `max_concurrency`, which is the default.
             verify: False reads without a key: best effort, ordered by `order_by` alone, whole pages only, with an error
                 at row 100,000.

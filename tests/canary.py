@@ -1,8 +1,9 @@
 """The token of every test, and the search for it in all that a test leaves behind.
 
-Each test runs with this token. After it, everything that could reach a log, a crash report or another process is searched
-for the token in all its spellings: log records at DEBUG, warnings, events, and each error that was made, with its texts,
-attributes, notes, pickle, and its traceback with the values of local variables, as crash reporters print them.
+Each test runs with this token. After it, everything that could reach a log, a crash report or another process is
+searched for the token in all its spellings: log records at DEBUG, warnings, events, and each error that was made, with
+its texts, attributes, notes, pickle, and its traceback with the values of local variables, as crash reporters print
+them.
 """
 
 from __future__ import annotations

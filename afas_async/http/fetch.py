@@ -61,7 +61,7 @@ class Fetch(ABC):
         if job is not self._job:
             return
         if job.cancelled():
-            self._failure = ClientClosedError("the client was closed while this was under way")
+            self._failure = ClientClosedError(f"{self.connector}: closed while the request was under way")
         else:
             self._failure = job.exception() or job.result()
         self._job = None
@@ -137,10 +137,12 @@ class DocumentFetch(Fetch):
     def __init__(self, session: Session, options: Options, request: Request) -> None:
         super().__init__(session, options, request.connector)
         self._request = request
+        self._document = bytearray()
 
     def request(self) -> Request:
         """Return the same request each time, and forget what has arrived."""
         self._body = None
+        self._document.clear()
         return self._request
 
     async def read(self) -> bytes:
@@ -153,18 +155,19 @@ class DocumentFetch(Fetch):
         self._session.check()
         self.start()
         try:
-            while self._job is not None:
-                await self._wait()
-            if self._failure:
-                raise self._failure
-            document = b""
-            while piece := self._read():
-                document += piece
-                if len(document) > DOCUMENT_LIMIT:
-                    raise AnswerError(f"{self.connector}: the answer is longer than 16 MiB", connector=self.connector)
-            if self._body is not None:
-                self._body.finish()
-            return document
+            while not self._failure:
+                if piece := self._read():
+                    self._document += piece
+                    if len(self._document) > DOCUMENT_LIMIT:
+                        text = f"{self.connector}: the answer is longer than {DOCUMENT_LIMIT} bytes"
+                        raise AnswerError(text, connector=self.connector)
+                elif self._job is not None:
+                    await self._wait()
+                else:
+                    if self._body is not None:
+                        self._body.finish()
+                    return bytes(self._document)
+            raise self._failure
         finally:
             self.cancel()
             await stop(*self.jobs)

@@ -2,7 +2,8 @@
 
 Users open and close a client from wherever they like (fixtures, exit stacks, start-up handlers), and a cancel scope or
 connection pool must be left by the task that entered it. So a task of our own, the host, opens the resources, owns
-every job, and closes the resources when the last job has ended: also when the event loop is shut down without a farewell.
+every job, and closes the resources when the last job has ended: also when the event loop is shut down without a
+    farewell.
 
 Jobs return their errors as values. No exception of theirs reaches another task, and no group is ever raised.
 """

@@ -53,6 +53,8 @@ class Paging:
         self.ended = False
         self._window = window
         self._budget = byte_budget
+        # A full window fits into the budget with an eighth to spare, as rows differ in size.
+        self._span_bytes = min(SPAN_BYTES, byte_budget * 7 // (8 * window))
         self._skip_limit = skip_limit
         self._width = 1
         self._growing = take is None
@@ -131,7 +133,7 @@ class Paging:
         """Return how many rows the next span asks for."""
         size = self._take
         if self._growing:
-            size = min(size, CELL_LIMIT // self._columns, int(SPAN_BYTES / self._row_bytes))
+            size = min(size, CELL_LIMIT // self._columns, int(self._span_bytes / self._row_bytes))
         if self._ceiling is not None:
             size = min(size, self._ceiling)
         return max(1, size)

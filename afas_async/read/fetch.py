@@ -90,7 +90,7 @@ class PageFetch(Fetch, Generic[RowT]):
         self._pace = pace
         self._halve = halve
         self._held: list[RowT] = []
-        self._parser = self._new_parser()
+        self._parser: PageParser[RowT] | None = None
 
     # --- the engine's side ---
 
@@ -104,7 +104,7 @@ class PageFetch(Fetch, Generic[RowT]):
         rest = self._rest()
         self._body = None
         self._held = []
-        self._parser = self._new_parser()
+        self._parser = None
         return rows_request(self.connector, skip=rest.skip, take=rest.take, order_by=self._source.order_by)
 
     def halve(self) -> bool:
@@ -113,12 +113,6 @@ class PageFetch(Fetch, Generic[RowT]):
 
     def _rest(self) -> Span:
         return self.span.after(self.rows) if self.rows else self.span
-
-    def _new_parser(self) -> PageParser[RowT]:
-        rest = self._rest()
-        return PageParser(
-            self._source.connector.row_type, connector=self.connector, page=self.number, skip=rest.skip, take=rest.take
-        )
 
     # --- the reader's side ---
 
@@ -133,11 +127,11 @@ class PageFetch(Fetch, Generic[RowT]):
             await self._pace.rest()
             try:
                 if piece := self._read():
-                    if rows := self._hand_out(self._parser.feed(piece)):
+                    if rows := self._hand_out(self._parse().feed(piece)):
                         return rows
                 elif self._job is not None:
                     await self._wait()
-                elif not self._failure:
+                else:
                     return self._finish()
             except (AnswerError, AnswerLostError) as fault:
                 self.start(fault.with_traceback(None))
@@ -145,6 +139,19 @@ class PageFetch(Fetch, Generic[RowT]):
             raise self._failure
         self.complete = True  # every row is there; only the end of the envelope was lost
         return []
+
+    def _parse(self) -> PageParser[RowT]:
+        """Return the parser of the answer, made when its first bytes are read: only then is its number known."""
+        if self._parser is None:
+            rest = self._rest()
+            self._parser = PageParser(
+                self._source.connector.row_type,
+                connector=self.connector,
+                page=self.number,
+                skip=rest.skip,
+                take=rest.take,
+            )
+        return self._parser
 
     def _hand_out(self, rows: list[RowT]) -> list[RowT]:
         if self._early:
@@ -156,8 +163,9 @@ class PageFetch(Fetch, Generic[RowT]):
     def _finish(self) -> list[RowT]:
         if self._body is not None:
             self._body.finish()
-        rows = self._held + self._parser.finish()
+        parser = self._parse()
+        rows = self._held + parser.finish()
         self.complete = True
-        self.columns = self._parser.columns
+        self.columns = parser.columns
         self.rows += len(rows)
         return rows

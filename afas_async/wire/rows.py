@@ -1,7 +1,8 @@
 """From the bytes of a GetConnector's answer to its rows, as the bytes arrive.
 
 The answer is `{"skip": 0, "take": 100, "rows": [{...}, {...}]}` (AFAS, GET connector), its members in any order. All
-but the rows, the envelope, is small: it is kept, and checked as a whole when the answer has ended. The rows are decoded as
+but the rows, the envelope, is small: it is kept, and checked as a whole when the answer has ended. The rows are decoded
+    as
 they come (`slices.py`), so that neither memory nor the event loop notices how long a page is.
 """
 

@@ -66,7 +66,7 @@ class RowSlices(Generic[RowT]):
         self.rows = 0
         self.columns = 0
         self.rest: bytes | None = None
-        self._decoder = cast("msgspec.json.Decoder[list[RowT]]", _decoder(row_type))
+        self._decoder: msgspec.json.Decoder[list[RowT]] = _decoder(cast("Any", row_type))
         self._raw = row_type is msgspec.Raw
         self._connector = connector
         self._page = page

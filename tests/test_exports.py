@@ -1,0 +1,41 @@
+"""The public names, and what importing them costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+
+import afas_async
+
+HEAVY = ("aiohttp.web", "sqlite3", "pyarrow", "fastapi", "dask", "typer", "rich", "argparse")
+
+
+def test_the_public_names_are_those_of_all() -> None:
+    """Everything public in the package is in `__all__`, and nothing else is."""
+    public = {
+        name
+        for name, value in vars(afas_async).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    }
+    assert public == set(afas_async.__all__)
+
+
+def test_all_is_sorted() -> None:
+    """`__all__` is in order, so that a name is found."""
+    assert list(afas_async.__all__) == sorted(afas_async.__all__)
+
+
+def test_importing_the_package_is_lazy() -> None:
+    """Importing the package imports no server, no database and nothing that an extra brings."""
+    code = f"import sys, afas_async; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_error_of_the_tree_is_public() -> None:
+    """A user can name each error that can be raised."""
+    kinds = [afas_async.AfasError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    assert {kind.__name__ for kind in kinds if kind.__module__.startswith("afas_async")} <= set(afas_async.__all__)

@@ -1,0 +1,23 @@
+"""The README's examples run as they stand there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "block", BLOCKS, ids=lambda block: f"line {README.read_text().partition(block)[0].count(chr(10))}"
+)
+def test_the_examples_run(block: str) -> None:
+    """Each Python block of the README is a complete program that runs without an error or a warning."""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", block], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
