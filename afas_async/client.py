@@ -59,10 +59,13 @@ class AfasClient:
         ConfigurationError: If an argument is malformed. Nothing is sent.
 
     Example:
+        >>> from afas_async.simulator import Simulator  # or AfasClient("12345", auth="<token>...</token>")
         >>> async def main():
-        ...     async with AfasClient("12345", auth="<token>...</token>") as afas:
-        ...         async for debtor in afas.rows("Profit_Debtor", key="DebtorId"):
-        ...             print(debtor["DebtorName"])
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         async for article in afas.rows("Profit_Article", key="ItemCode"):
+        ...             return article["ItemCode"]
+        >>> asyncio.run(main())
+        '000001'
     """
 
     def __init__(
@@ -271,8 +274,13 @@ class AfasClient:
             AFAS, GET connector: skip and take, sorting; REST API for developers.
 
         Example:
-            >>> async def expensive(afas, articles):
-            ...     return [article async for article in afas.rows(articles) if article.price > 1000]
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         async with afas.rows("Profit_Article", key="ItemCode") as rows:
+            ...             codes = [row["ItemCode"] async for row in rows]
+            ...         return len(codes), codes[-1]
+            >>> asyncio.run(main())
+            (500, '000500')
         """
         read = _connector(connector, key)
         if take == EVERYTHING:
@@ -339,8 +347,12 @@ class AfasClient:
             AfasError: From the stream, if rows cannot be had.
 
         Example:
-            >>> async def count(afas, articles):
-            ...     return sum([len(page.rows) async for page in afas.pages(articles, take=1000)])
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         pages = afas.pages("Profit_Article", key="ItemCode", take=200)
+            ...         return [(page.number, page.skip, len(page.rows)) async for page in pages]
+            >>> asyncio.run(main())
+            [(0, 0, 200), (1, 200, 200), (2, 400, 100)]
         """
         if take == EVERYTHING:
             raise UsageError("pages cannot hold everything in one page: use rows(..., take=-1)")
@@ -378,8 +390,12 @@ class AfasClient:
             AfasError: If the page cannot be had. A cancelled call leaves nothing behind.
 
         Example:
-            >>> async def dearest(afas, articles):
-            ...     return (await afas.page(articles, take=20, order_by="-Price")).rows
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         page = await afas.page("Profit_Article", skip=10, take=2, order_by="ItemCode")
+            ...         return [row["ItemCode"] for row in page.rows]
+            >>> asyncio.run(main())
+            ['000011', '000012']
         """
         if skip < 0:
             raise UsageError("skip must be 0 or more: use rows(..., take=-1) for everything in one answer")

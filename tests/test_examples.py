@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import doctest
 import importlib
 import pkgutil
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 import afas_async
+from afas_async.simulator import Simulator
 
 
 def _modules() -> Iterator[str]:
@@ -21,4 +23,5 @@ def _modules() -> Iterator[str]:
 @pytest.mark.parametrize("name", list(_modules()))
 def test_the_examples_run(name: str) -> None:
     """Every docstring example of a module gives what it says."""
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
+    names = {"asyncio": asyncio, "Simulator": Simulator, "AfasClient": afas_async.AfasClient}
+    assert doctest.testmod(importlib.import_module(name), extraglobs=names).failed == 0

@@ -34,7 +34,8 @@ class Event(msgspec.Struct, frozen=True):
     Args:
         kind: "answered" (complete, with a success status), "failed" (this attempt), or "retrying" (after `wait`).
         connector: The connector or path.
-        request: Method, path and parameter names, such as `GET connectors/Profit_Article?skip=...&take=...`.
+        request: Method, path and parameter names, such as `GET connectors/Profit_Article?skip=...&take=...`; empty for
+            "retrying".
         attempt: Number of the attempt, from 1.
         seconds: Duration of the attempt; for "retrying" the seconds until the next.
         bytes: Bytes of the body as they came over the connection.

@@ -111,9 +111,14 @@ class Rows(_Stream[RowT]):
     `async for`, `anext`, `batches()` and `to_list()` go on where the last one stopped; one task at a time.
 
     Example:
-        >>> async def cheap(afas, articles):
-        ...     async with afas.rows(articles) as rows:
-        ...         return [article.item_code async for article in rows if article.price < 10]
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         rows = afas.rows("Profit_Article", key="ItemCode")
+        ...         first = await anext(rows)
+        ...         rest = sum([len(batch) async for batch in rows.batches()])
+        ...         return first["ItemCode"], rest, rows.progress.rows
+        >>> asyncio.run(main())
+        ('000001', 499, 500)
     """
 
     def __init__(self, source: Source[RowT], window: Window[RowT]) -> None:
@@ -182,9 +187,12 @@ class Pages(_Stream[RowT]):
     """The pages of a connector, as an asynchronous iterator. Made by `AfasClient.pages`.
 
     Example:
-        >>> async def copy(afas, articles, database):
-        ...     async for page in afas.pages(articles):
-        ...         await database.insert(page.rows)
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         async for page in afas.pages("Profit_Article", key="ItemCode"):
+        ...             return page.number, len(page.rows)
+        >>> asyncio.run(main())
+        (0, 100)
     """
 
     def __aiter__(self) -> Self:
