@@ -108,7 +108,7 @@ class ConnectError(TransportError):
         permanent: True if trying again cannot help, for example because the certificate is not trusted.
     """
 
-    sent = "no"
+    sent: Literal["no", "maybe"] = "no"
 
     def __init__(self, message: str, *, connector: str, permanent: bool = False) -> None:
         super().__init__(message, connector=connector)

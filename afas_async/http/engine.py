@@ -25,7 +25,7 @@ from afas_async.wire.urls import Request
 ERROR_BODY_LIMIT = 1 << 16
 CLEAN_ANSWERS_TO_GROW = 20
 
-log = logging.getLogger("afas_async")
+log: logging.Logger = logging.getLogger("afas_async")
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -134,7 +134,7 @@ class Engine:
     """
 
     def __init__(self, transport: Transport, *, max_concurrency: int, integration_id: str | None = None) -> None:
-        self.statistics = Statistics()
+        self.statistics: Statistics = Statistics()
         self._transport = transport
         self._limit = max_concurrency
         self._limiter = anyio.CapacityLimiter(max_concurrency)

@@ -29,10 +29,10 @@ class Fetch(ABC):
     """
 
     def __init__(self, session: Session, options: Options, connector: str) -> None:
-        self.connector = connector
+        self.connector: str = connector
         self.failures: list[AfasError] = []
-        self.seconds_left = options.timeout
-        self.size = 0
+        self.seconds_left: float = options.timeout
+        self.size: int = 0
         self._session = session
         self._options = options
         self._hurried = False

@@ -23,8 +23,8 @@ class Session:
     """
 
     def __init__(self, transport: Transport, *, max_concurrency: int, integration_id: str | None = None) -> None:
-        self.engine = Engine(transport, max_concurrency=max_concurrency, integration_id=integration_id)
-        self.max_concurrency = max_concurrency
+        self.engine: Engine = Engine(transport, max_concurrency=max_concurrency, integration_id=integration_id)
+        self.max_concurrency: int = max_concurrency
         self._transport = transport
         self._host: Host | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

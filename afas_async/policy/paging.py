@@ -50,7 +50,7 @@ class Paging:
     """
 
     def __init__(self, *, window: int, take: int | None, byte_budget: int, skip_limit: int | None = None) -> None:
-        self.ended = False
+        self.ended: bool = False
         self._window = window
         self._budget = byte_budget
         # A full window fits into the budget with an eighth to spare, as rows differ in size.

@@ -80,11 +80,11 @@ class PageFetch(Fetch, Generic[RowT]):
         halve: Callable[[PageFetch[RowT]], bool] | None = None,
     ) -> None:
         super().__init__(source.session, source.options, source.connector.name)
-        self.span = span
-        self.number = 0
-        self.rows = 0
-        self.columns = 0
-        self.complete = False
+        self.span: Span = span
+        self.number: int = 0
+        self.rows: int = 0
+        self.columns: int = 0
+        self.complete: bool = False
         self._source = source
         self._early = early
         self._pace = pace

@@ -40,8 +40,8 @@ class Window(Generic[RowT]):
         early: bool,
         refuse: Callable[[GetConnector[Any]], Awaitable[NoReturn]] | None = None,
     ) -> None:
-        self.pages = 0
-        self.bytes = 0
+        self.pages: int = 0
+        self.bytes: int = 0
         self._source = source
         self._name = source.connector.name
         self._paging = paging

@@ -65,7 +65,7 @@ class Simulator:
             token = f"<token><version>1</version><data>{secrets.token_hex(32).upper()}</data></token>"
         elif not re.fullmatch(r"<token><version>1</version><data>[^<>\s]+</data></token>", token):
             raise ValueError("the token must be the whole XML: <token><version>1</version><data>...</data></token>")
-        self.store = Store(rows, seed)
+        self.store: Store = Store(rows, seed)
         self._rows = rows
         self._seed = seed
         self._host = host

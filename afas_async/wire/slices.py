@@ -63,8 +63,8 @@ class RowSlices(Generic[RowT]):
     """
 
     def __init__(self, row_type: type[RowT], *, connector: str, page: int, take: int) -> None:
-        self.rows = 0
-        self.columns = 0
+        self.rows: int = 0
+        self.columns: int = 0
         self.rest: bytes | None = None
         self._decoder: msgspec.json.Decoder[list[RowT]] = _decoder(cast("Any", row_type))
         self._raw = row_type is msgspec.Raw

@@ -35,7 +35,7 @@ class Structure:
     __slots__ = ("_position", "_string", "depth")
 
     def __init__(self) -> None:
-        self.depth = 0
+        self.depth: int = 0
         self._position = 0
         self._string = -1
 
