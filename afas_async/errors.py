@@ -216,12 +216,14 @@ class AnswerError(AfasError):
     Attributes:
         connector: The connector or path that was called.
         page: Number of the page, counted from 0, or None outside a read of pages.
+        damaged: Whether the answer was unreadable as a whole, as a proxy's error page is: the next one may be better.
     """
 
-    def __init__(self, message: str, *, connector: str, page: int | None = None) -> None:
+    def __init__(self, message: str, *, connector: str, page: int | None = None, damaged: bool = False) -> None:
         super().__init__(message)
         self.connector = connector
         self.page = page
+        self.damaged = damaged
 
 
 class RowError(AnswerError):

@@ -46,6 +46,7 @@ class Fetch(ABC):
     def start(self, failure: AfasError | None = None) -> None:
         """Start the job that sends the request; with a failure, the one that sends it again because of it."""
         self.cancel()
+        self._forget()
         self._failure = None
         self._job = self._session.start(self._session.engine.send(self, self._options, failure))
         self.jobs.add(self._job)
@@ -74,9 +75,16 @@ class Fetch(ABC):
         """Whether another attempt can go on where the last one stopped."""
         return True
 
-    @abstractmethod
     def request(self) -> Request:
-        """Return the request for the next attempt, and forget what has arrived."""
+        """Return the request for the next attempt, and forget what has arrived of the last."""
+        self._forget()
+        return self._next_request()
+
+    @abstractmethod
+    def _next_request(self) -> Request: ...
+
+    def _forget(self) -> None:
+        self._body = None
 
     def begin(self, headers: Mapping[str, str]) -> None:
         """Take the headers of a success."""
@@ -139,11 +147,12 @@ class DocumentFetch(Fetch):
         self._request = request
         self._document = bytearray()
 
-    def request(self) -> Request:
-        """Return the same request each time, and forget what has arrived."""
-        self._body = None
-        self._document.clear()
+    def _next_request(self) -> Request:
         return self._request
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._document.clear()
 
     async def read(self) -> bytes:
         """Send the request and return the whole body.

@@ -198,7 +198,8 @@ def _failure(error: Exception, connector: str) -> AfasError:
             return ConnectError(f"{connector}: no connection: {_reason(error)}", connector=connector)
         case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
             # aiohttp says 400 here, but no server did.
-            return AnswerError(f"{connector}: what came back is no HTTP that can be understood", connector=connector)
+            text = f"{connector}: what came back is no HTTP that can be understood"
+            return AnswerError(text, connector=connector, damaged=True)
         case _:
             return AnswerLostError(f"{connector}: the connection broke: {_reason(error)}", connector=connector)
 

@@ -5,7 +5,8 @@ request. Spans are asked for in order, several at a time, and fed back in order.
 
 * Spans grow from 100 rows, so that the first row comes soon and a small table costs little, up to AFAS's advice of
   columns x rows < 150,000 (AFAS, GET connector) and about 4 MB.
-* Speculation grows too: 1, 2, 4 ... spans in flight. It starts again from 1 when a span comes back short.
+* Speculation grows too: 1, 2, 4 ... spans in flight, each step after as many full spans. It starts again from 1 when
+  a span comes back short, or is too much for the service.
 * A read ends only on proof, an empty span: a short one may be the end, or a server that silently caps its answers. It
   makes the machine ask again at the first row not received; spans asked for behind it are abandoned.
 """
@@ -57,6 +58,7 @@ class Paging:
         self._span_bytes = min(SPAN_BYTES, byte_budget * 7 // (8 * window))
         self._skip_limit = skip_limit
         self._width = 1
+        self._full_spans = 0  # at this width
         self._growing = take is None
         self._take = FIRST_TAKE if take is None else take
         self._ceiling: int | None = None  # what the service was seen to manage
@@ -99,35 +101,42 @@ class Paging:
             self._asked.clear()
             return 0
         self._row_bytes = size / rows
-        self._columns = columns
+        self._columns = max(1, columns)
         if rows < span.take:
-            self._feed_short(span, rows)
+            if rows == self._last_short:  # twice the same number of rows: the server caps its answers there
+                self._ceiling = rows
+            self._last_short = rows
+            self._go_on_from(span.skip + rows)
             return 0
         self._last_short = 0
-        self._width = min(self._window, self._width * 2)
+        self._full_spans += 1
+        if self._full_spans >= self._width:
+            self._full_spans = 0
+            self._width = min(self._window, self._width * 2)
         if self._growing and self._take < self._size() * GROWTH:
             self._take *= GROWTH
         return len(self._asked)
 
     def halve(self, index: int, received: int) -> Span | None:
-        """Halve what is left of a span that the service could not answer.
+        """Halve what is left of a span that is too much for the service; the spans asked for behind it are abandoned.
 
         Args:
             index: Which of the spans asked for and not fed yet.
             received: How many of its rows have been received.
 
         Returns:
-            The span's second half, which now comes right behind it, or None if a single row is left.
+            The smaller span in its place, or None if a single row is left, which cannot be halved.
         """
         whole = self._asked[index]
         half = (whole.take - received) // 2
         if half < 1:
             return None
-        self._asked[index] = Span(whole.skip, received + half)
-        second = whole.after(received + half)
-        self._asked.insert(index + 1, second)
+        smaller = Span(whole.skip, received + half)
+        before = list(self._asked)[:index]
+        self._go_on_from(smaller.skip + smaller.take)
+        self._asked.extend([*before, smaller])
         self._ceiling = half
-        return second
+        return smaller
 
     def _size(self) -> int:
         """Return how many rows the next span asks for."""
@@ -142,10 +151,8 @@ class Paging:
         rows = span.take + sum(asked.take for asked in self._asked)
         return rows * self._row_bytes <= self._budget
 
-    def _feed_short(self, span: Span, rows: int) -> None:
+    def _go_on_from(self, skip: int) -> None:
         self._asked.clear()
-        self._next = span.skip + rows
+        self._next = skip
         self._width = 1
-        if rows == self._last_short:  # twice the same number of rows: the server caps its answers there
-            self._ceiling = rows
-        self._last_short = rows
+        self._full_spans = 0

@@ -54,12 +54,15 @@ def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter
         How to send it again, or None if the last failure is final.
     """
     failure = failures[-1]
-    backoff = _backoff(len(failures), jitter) if len(failures) <= max_retries else None
+    # Waiting for a lock has a count of its own.
+    faults = sum(not (isinstance(past, errors.BusinessError) and _says(past, LOCKED)) for past in failures)
+    backoff = _backoff(faults, jitter) if faults <= max_retries else None
     match failure:
         case errors.RowError() | errors.PagingError() | errors.RequestTimeoutError():
             return None
         case errors.AnswerError():
-            return backoff if _count(failures, errors.AnswerError) <= ANSWER_RETRIES else None
+            damaged = sum(isinstance(past, errors.AnswerError) for past in failures)
+            return backoff if failure.damaged and damaged <= ANSWER_RETRIES else None
         case errors.ConnectError():
             return None if failure.permanent else backoff
         case errors.AnswerLostError():
@@ -99,10 +102,6 @@ def _retry_refused(
 def _says(failure: errors.ApiError, phrases: Sequence[str]) -> bool:
     text = failure.message.casefold()
     return any(phrase in text for phrase in phrases)
-
-
-def _count(failures: Sequence[errors.AfasError], kind: type[errors.AfasError]) -> int:
-    return sum(isinstance(failure, kind) for failure in failures)
 
 
 def _backoff(failure_count: int, jitter: float) -> Retry:

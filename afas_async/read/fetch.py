@@ -10,7 +10,7 @@ from typing import Generic
 from anyio.lowlevel import checkpoint
 
 from afas_async.connectors import GetConnector, RowT
-from afas_async.errors import AnswerError, AnswerLostError
+from afas_async.errors import AnswerError, AnswerLostError, TransportError
 from afas_async.http.engine import Options
 from afas_async.http.fetch import Fetch
 from afas_async.http.session import Session
@@ -47,6 +47,7 @@ class Pace:
     async def rest(self) -> None:
         """Yield to the event loop if it is time to."""
         if perf_counter() - self._since > HOLD_SECONDS:
+            self._since = perf_counter()  # now, so that a reader that only looks, and cancels each wait, comes on too
             await checkpoint()
             self._since = perf_counter()
 
@@ -99,12 +100,13 @@ class PageFetch(Fetch, Generic[RowT]):
         """Whether the rest of the span can be asked for; the rest of everything cannot."""
         return self.rows == 0 or self.rows < self.span.take
 
-    def request(self) -> Request:
-        """Return the request for the rows not handed out yet, and forget what has arrived of them."""
-        rest = self._rest()
-        self._body = None
+    def _forget(self) -> None:
+        super()._forget()
         self._held = []
         self._parser = None
+
+    def _next_request(self) -> Request:
+        rest = self._rest()
         return rows_request(self.connector, skip=rest.skip, take=rest.take, order_by=self._source.order_by)
 
     def halve(self) -> bool:
@@ -135,7 +137,7 @@ class PageFetch(Fetch, Generic[RowT]):
                     return self._finish()
             except (AnswerError, AnswerLostError) as fault:
                 self.start(fault.with_traceback(None))
-        if self.rows != self.span.take:
+        if self.rows != self.span.take or not isinstance(self._failure, TransportError):
             raise self._failure
         self.complete = True  # every row is there; only the end of the envelope was lost
         return []

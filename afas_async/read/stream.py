@@ -89,6 +89,8 @@ class _Stream(Generic[RowT]):
 
     async def aclose(self) -> None:
         """Stop the requests on their way and wait, shielded, until they have ended. May be called more than once."""
+        if self._started is not None and self._ended is None:
+            self._ended = perf_counter()
         await self._window.aclose()
 
     async def __aenter__(self) -> Self:

@@ -119,10 +119,12 @@ class Window(Generic[RowT]):
 
     def _advance(self, head: PageFetch[RowT]) -> None:
         """Leave a complete page behind, and drop the pages that it has shown to be of no use."""
-        self.pages += 1
+        self.pages += head.rows > 0  # the empty answer that proves the end is no page
         self.bytes += head.size
         self._fetches.popleft()
-        wanted = self._paging.feed(head.rows, size=head.size, columns=head.columns)
+        self._drop_behind(self._paging.feed(head.rows, size=head.size, columns=head.columns))
+
+    def _drop_behind(self, wanted: int) -> None:
         while len(self._fetches) > wanted:
             dropped = self._fetches.pop()
             dropped.cancel()
@@ -133,11 +135,11 @@ class Window(Generic[RowT]):
         if fetch not in self._fetches:
             return False
         index = self._fetches.index(fetch)
-        second = self._paging.halve(index, fetch.rows)
-        if second is None:
+        smaller = self._paging.halve(index, fetch.rows)
+        if smaller is None:
             return False
-        fetch.span = Span(fetch.span.skip, fetch.span.take - second.take)
-        self._fetches.insert(index + 1, self._start(second))
+        fetch.span = smaller
+        self._drop_behind(index + 1)
         return True
 
     def _jobs(self) -> list[Job]:

@@ -117,7 +117,11 @@ class _Gzip:
                 raise self._error("bytes follow the end of its gzip stream")
             self._given += len(piece)
             if self._given > RATIO_FREE and self._given > RATIO_LIMIT * self._taken:
-                raise self._error(f"it unpacks to more than {RATIO_LIMIT} times its size")
+                raise AnswerError(
+                    f"{self._connector}: the gzip body unpacks to more than {RATIO_LIMIT} times its size",
+                    connector=self._connector,
+                    page=self._page,
+                )
             if piece or not packed:
                 return piece
 
@@ -126,4 +130,5 @@ class _Gzip:
             raise AnswerLostError(f"{self._connector}: the gzip body was cut off", connector=self._connector)
 
     def _error(self, what: str) -> AnswerError:
-        return AnswerError(f"{self._connector}: the body is broken: {what}", connector=self._connector, page=self._page)
+        text = f"{self._connector}: the body is damaged: {what}"
+        return AnswerError(text, connector=self._connector, page=self._page, damaged=True)

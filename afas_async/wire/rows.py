@@ -141,13 +141,13 @@ class PageParser(Generic[RowT]):
         try:
             envelope = _ENVELOPE.decode(text)
         except (msgspec.DecodeError, RecursionError):
-            raise self._error("it is not well-formed JSON") from None
+            raise self._error("it is not well-formed JSON", damaged=True) from None
         if envelope.rows is msgspec.UNSET:
             if (refusal := refusal_in(text, connector=self._connector)) is not None:
                 raise refusal
             # An envelope without rows is an empty page only if it is an envelope.
             if envelope.skip is msgspec.UNSET or envelope.take is msgspec.UNSET:
-                raise self._error("it has no member `rows`")
+                raise self._error("it has no member `rows`", damaged=True)
         elif envelope.rows is not None and envelope.rows != []:
             raise self._error("its member `rows` is not a list")
         if any(self._names.count(name) > 1 for name in ("skip", "take", "rows")):
@@ -160,9 +160,10 @@ class PageParser(Generic[RowT]):
                 page=self._page,
             )
 
-    def _error(self, what: str) -> AnswerError:
+    def _error(self, what: str, *, damaged: bool = False) -> AnswerError:
         return AnswerError(
             f"{self._connector}: page {self._page} is not as documented: {what}",
             connector=self._connector,
             page=self._page,
+            damaged=damaged,
         )
