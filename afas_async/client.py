@@ -83,8 +83,9 @@ class AfasClient:
         language: str = "nl-nl",
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
+        self._base_url = base_url or repr(environment)  # before anything can fail: reports of errors print `self`
         token = auth if isinstance(auth, AppToken) else AppToken(auth)
-        del auth  # an error below must not show the token among the locals of this frame
+        del auth  # nor may they show the token among the locals of this frame
         if (environment is None) == (base_url is None):
             raise ConfigurationError("give either an environment or a base_url")
         if isinstance(environment, str):
@@ -119,13 +120,14 @@ class AfasClient:
             ConfigurationError: If a variable is missing or malformed.
         """
         found = os.environ if variables is None else variables
-        if not (found.get("AFAS_TOKEN") and (found.get("AFAS_ENVIRONMENT") or found.get("AFAS_BASE_URL"))):
+        number, kind = found.get("AFAS_ENVIRONMENT"), found.get("AFAS_ENVIRONMENT_TYPE") or "production"
+        base_url = found.get("AFAS_BASE_URL") or None
+        auth = AppToken(found["AFAS_TOKEN"]) if found.get("AFAS_TOKEN") else None
+        del variables, found  # an error below must not show the token among the locals of this frame
+        if auth is None or not (number or base_url):
             raise ConfigurationError("set AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL")
-        base_url, environment = found.get("AFAS_BASE_URL") or None, None
-        if base_url is None:
-            kind = cast("EnvironmentType", found.get("AFAS_ENVIRONMENT_TYPE") or "production")
-            environment = Environment(found["AFAS_ENVIRONMENT"], kind)
-        return cls(environment, base_url=base_url, auth=found["AFAS_TOKEN"], **options)
+        environment = None if base_url or not number else Environment(number, cast("EnvironmentType", kind))
+        return cls(environment, base_url=base_url, auth=auth, **options)
 
     # --- life ---
 
@@ -397,8 +399,11 @@ class AfasClient:
             >>> asyncio.run(main())
             ['000011', '000012']
         """
-        if skip < 0:
-            raise UsageError("skip must be 0 or more: use rows(..., take=-1) for everything in one answer")
+        if skip < 0 or take < 1:
+            raise UsageError(
+                f"skip must be 0 or more and take 1 or more, not skip={skip} and take={take}:"
+                " use rows(..., take=-1) for everything in one answer"
+            )
         read = _connector(connector, ())
         source = self._source(read, order_by)
         return Page(await read_page(source, Span(skip, take)), 0, skip)

@@ -56,9 +56,13 @@ class GetConnector(Generic[RowT]):
 
     def __init__(self, name: str, row_type: type[Any] = dict, *, key: str | tuple[str, ...] = ()) -> None:
         fields = (key,) if isinstance(key, str) else tuple(key)
-        object.__setattr__(self, "name", connector_name(name))
+        # Set before anything is checked: reports of errors print `self`.
+        object.__setattr__(self, "name", name)
         object.__setattr__(self, "row_type", row_type)
-        object.__setattr__(self, "key", tuple(field_id(field) for field in fields))
+        object.__setattr__(self, "key", fields)
+        connector_name(name)
+        for field in fields:
+            field_id(field)
         self._check_row_type()
 
     def _check_row_type(self) -> None:

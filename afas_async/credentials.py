@@ -12,6 +12,7 @@ from afas_async.errors import ConfigurationError
 
 # The data was 64 characters in AFAS's REST page and 60 in its samples, so the length is not checked.
 _XML = re.compile(r"<token><version>([0-9]+)</version><data>([0-9A-Za-z]+)</data></token>", re.ASCII)
+_LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 _DATA = re.compile(r"[0-9A-Za-z]{20,128}", re.ASCII)
 
 
@@ -19,8 +20,8 @@ class AppToken:
     """The token of an app connector.
 
     AFAS wants the base64 of the whole XML text in the header (AFAS, REST API for developers). Three spellings are
-    accepted: that XML text, its bare data, or the ready base64; white space around them, such as the line end that the
-    one-time-password call adds, is dropped.
+    accepted: that XML text, its bare data, or the ready base64. White space around them is dropped, such as the line
+    end that the one-time-password call adds, and so are line breaks, as AFAS's page prints them within the base64.
 
     The token is never part of `repr()`, `str()` or a format, and pickling or copying it is refused.
 
@@ -60,7 +61,7 @@ class AppToken:
 
 
 def _xml(token: str) -> str | None:
-    text = "".join(token.split())
+    text = _LINE_BREAK.sub("", token.strip())
     if _XML.fullmatch(text):
         return text
     try:

@@ -15,7 +15,7 @@ EnvironmentType = Literal["production", "test", "accept", "course"]
 
 _HOSTS: dict[str, str] = {"production": "rest", "test": "resttest", "accept": "restaccept", "course": "restcursus"}
 _NUMBER = re.compile(r"[1-9][0-9]{4,5}", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9.\-]+|[0-9A-Fa-f:]+", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _PATH = re.compile(r"(/[A-Za-z0-9_.~\-]+)*", re.ASCII)
 
 
@@ -41,7 +41,7 @@ class Environment(msgspec.Struct, frozen=True):
     type: EnvironmentType = "production"
 
     def __post_init__(self) -> None:
-        if not _NUMBER.fullmatch(self.id):
+        if not _NUMBER.fullmatch(str(self.id)):
             raise ConfigurationError(
                 f"{self.id!r} is not a participant number: give its digits only, such as '12345' (not 'O12345AA')"
             )
@@ -68,13 +68,14 @@ def checked_base_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
+        bracketed = f"[{host}]" if "[" in parts.netloc else host
     except ValueError as error:
         raise ConfigurationError(f"the base URL is malformed: {error}") from None
     plain = re.fullmatch(r"[\x21-\x7e]+", url) and not (parts.query or parts.fragment or "?" in url or "#" in url)
     if (
         not plain
         or parts.username is not None
-        or not _HOST.fullmatch(host)
+        or not _HOST.fullmatch(bracketed)
         or not _PATH.fullmatch(parts.path.rstrip("/"))
     ):
         raise ConfigurationError(

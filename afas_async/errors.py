@@ -44,6 +44,7 @@ class AfasError(Exception):
 
 def _restore(kind: type[AfasError], args: tuple[Any, ...], facts: dict[str, Any]) -> AfasError:
     error = kind.__new__(kind, *args)
+    error.args = args  # OSError, a base of TimeoutError, leaves them to a constructor that is not run here
     error.__dict__.update(facts)
     return error
 

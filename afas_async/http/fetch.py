@@ -105,8 +105,9 @@ class Fetch(ABC):
 
     async def room(self) -> None:
         """Wait until the reader has caught up."""
-        self._room.clear()
-        await self._room.wait()
+        while self.full:
+            self._room.clear()
+            await self._room.wait()
 
     def hurry(self) -> None:
         """Never be full again."""

@@ -2,8 +2,7 @@
 
 Users open and close a client from wherever they like (fixtures, exit stacks, start-up handlers), and a cancel scope or
 connection pool must be left by the task that entered it. So a task of our own, the host, opens the resources, owns
-every job, and closes the resources when the last job has ended: also when the event loop is shut down without a
-    farewell.
+every job, and closes the resources when the last job has ended, also when the event loop is shut down unannounced.
 
 Jobs return their errors as values. No exception of theirs reaches another task, and no group is ever raised.
 """
@@ -76,6 +75,8 @@ class Host:
     async def close(self) -> None:
         """Cancel all jobs, close the resources, and wait until that is done, even if the caller is cancelled."""
         self._stopping.set()
+        if not self._opened.is_set():
+            self._task.cancel()
         await outlast(self._task)
 
 

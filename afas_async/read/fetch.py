@@ -156,6 +156,7 @@ class PageFetch(Fetch, Generic[RowT]):
         return self._parser
 
     def _hand_out(self, rows: list[RowT]) -> list[RowT]:
+        self.columns = self._parse().columns
         if self._early:
             self.rows += len(rows)
             return rows

@@ -7,6 +7,7 @@ leaves nothing open.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from operator import length_hint
 from time import perf_counter
@@ -168,9 +169,12 @@ class Rows(_Stream[RowT]):
             AfasError: As when iterating; the rows read until then are dropped.
         """
         rows: list[RowT] = []
-        async with self:
+        try:
             async for batch in self.batches():
                 rows += batch
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
         return rows
 
     async def first(self) -> RowT | None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NoReturn
 
 from afas_async.connectors import GetConnector, RowT
-from afas_async.errors import PagingError, UsageError
+from afas_async.errors import ClientClosedError, PagingError, UsageError
 from afas_async.http.host import Job, stop
 from afas_async.policy.paging import Paging, Span
 from afas_async.read.fetch import Pace, PageFetch, Source
@@ -61,18 +61,23 @@ class Window(Generic[RowT]):
             AfasError: If rows cannot be had; the other pages on their way are stopped first.
         """
         if self._reading:
-            raise UsageError(f"{self._name}: two tasks read the same stream: give each its own")
+            raise self._misuse("two tasks read the same stream: give each its own")
         if self._over is not None:
-            raise UsageError(f"{self._name}: {self._over}")
+            raise self._misuse(self._over)
         self._reading = True
         try:
             return await self._next_rows()
-        except Exception:
+        except Exception as error:
+            if isinstance(error, ClientClosedError) and self._over is not None:
+                raise self._misuse(self._over) from None
             self._over = "the stream has ended with an error: start a new one"
             await self._stop()
             raise
         finally:
             self._reading = False
+
+    def _misuse(self, what: str) -> UsageError:
+        return UsageError(f"{self._name}: {what}")
 
     async def _next_rows(self) -> list[RowT]:
         if self._refuse is not None:
@@ -158,7 +163,9 @@ async def read_page(source: Source[RowT], span: Span) -> list[RowT]:
     source.session.check()
     fetch.start()
     try:
-        return await fetch.next_rows()
+        rows = await fetch.next_rows()
+        source.session.engine.statistics.rows += len(rows)
+        return rows
     finally:
         fetch.cancel()
         await stop(*fetch.jobs)

@@ -19,6 +19,7 @@ import msgspec
 from afas_async import errors
 
 MESSAGE_LIMIT = 2_000
+WAIT_LIMIT = 10**12  # seconds; a number beyond means nothing
 
 _BY_STATUS: dict[int, type[errors.ApiError]] = {
     400: errors.BadRequestError,
@@ -46,7 +47,7 @@ _ADVICE: dict[int, str] = {
 }
 
 # Control characters, and characters that reorder or break lines: server text must not steer a terminal or a log.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector: str) -> errors.ApiError:
@@ -104,7 +105,7 @@ def _silent(status: int) -> str:
 def _members(body: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return {}
     return _object(value)
 
@@ -145,7 +146,7 @@ def _retry_after(headers: Mapping[str, str], said: dict[str, Any]) -> float | No
     if until and now:
         return max(0.0, (until - now).total_seconds())
     stated = said.get("retry_after")
-    if isinstance(stated, (int, float)) and not isinstance(stated, bool) and 0 <= stated < float("inf"):
+    if isinstance(stated, (int, float)) and not isinstance(stated, bool) and 0 <= stated <= WAIT_LIMIT:
         return float(stated)
     return None
 
@@ -153,6 +154,6 @@ def _retry_after(headers: Mapping[str, str], said: dict[str, Any]) -> float | No
 def _moment(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -66,8 +66,9 @@ class _Plain:
         self._offset = 0
 
     def feed(self, data: bytes) -> None:
-        self.pending += len(data)
-        self._chunks.append(data)
+        if data:
+            self.pending += len(data)
+            self._chunks.append(data)
 
     def read(self, limit: int) -> bytes:
         if not self._chunks:

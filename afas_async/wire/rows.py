@@ -1,9 +1,8 @@
 """From the bytes of a GetConnector's answer to its rows, as the bytes arrive.
 
 The answer is `{"skip": 0, "take": 100, "rows": [{...}, {...}]}` (AFAS, GET connector), its members in any order. All
-but the rows, the envelope, is small: it is kept, and checked as a whole when the answer has ended. The rows are decoded
-    as
-they come (`slices.py`), so that neither memory nor the event loop notices how long a page is.
+but the rows, the envelope, is small: it is kept, and checked as a whole when the answer has ended. The rows are
+decoded as they come (`slices.py`), so that neither memory nor the event loop notices how long a page is.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import msgspec
 from afas_async.errors import AnswerError, AnswerLostError, PagingError
 from afas_async.wire.answers import refusal_in
 from afas_async.wire.slices import RowSlices, RowT
-from afas_async.wire.structure import COLON, OPEN_ARRAY, QUOTE, Structure, TooDeepError
+from afas_async.wire.structure import COLON, OPEN_ARRAY, QUOTE, Structure
 
 ENVELOPE_LIMIT = 1 << 20
 
@@ -72,7 +71,7 @@ class PageParser(Generic[RowT]):
             RowError: If a row is malformed or does not fit the row type.
             PagingError: If there are more rows than were asked for.
             AnswerError: If the answer is not as documented, or exceeds the limits for a row (16 MiB), for the envelope
-                (1 MiB) or for nesting.
+                (1 MiB).
         """
         if not self._in_rows:
             data = self._follow_envelope(data)
@@ -107,20 +106,18 @@ class PageParser(Generic[RowT]):
         """Add `data` to the envelope as far as it belongs to it, and return what follows the rows' opening bracket."""
         structure, before = self._structure, len(self._envelope)
         self._envelope += data
-        try:
-            for first, start, end in structure.walk(self._envelope):
-                if structure.depth == _MEMBER_DEPTH and first == QUOTE:
-                    self._last_string = slice(start, end)
-                elif structure.depth == _MEMBER_DEPTH and first == COLON:
-                    self._names.append(self._name())
-                elif structure.depth == _MEMBER_DEPTH + 1 and first == OPEN_ARRAY and self._names[-1:] == ["rows"]:
-                    if self._slices.rest is not None:
-                        raise self._error("it has the member `rows` twice")
-                    del self._envelope[end:]
-                    self._in_rows = True
-                    return data[end - before :]
-        except TooDeepError:
-            raise self._error("it is nested too deeply") from None
+        for first, start, end in structure.walk(self._envelope):
+            if structure.depth == _MEMBER_DEPTH and first == QUOTE:
+                self._last_string = slice(start, end)
+            elif structure.depth == _MEMBER_DEPTH and first == COLON:
+                self._names.append(self._name())
+            elif structure.depth == _MEMBER_DEPTH + 1 and first == OPEN_ARRAY and self._names[-1:] == ["rows"]:
+                if self._slices.rest is not None:
+                    raise self._error("it has the member `rows` twice")
+                del self._envelope[end:]
+                self._in_rows = True
+                self._check_skip_so_far()
+                return data[end - before :]
         if len(self._envelope) > ENVELOPE_LIMIT:
             raise self._error("it is no list of rows")
         return b""
@@ -128,7 +125,7 @@ class PageParser(Generic[RowT]):
     def _name(self) -> str:
         try:
             return _NAME.decode(self._envelope[self._last_string])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, ValueError):
             return ""  # then the envelope as a whole will not decode either
 
     def _check_envelope(self) -> None:
@@ -139,8 +136,9 @@ class PageParser(Generic[RowT]):
                 connector=self._connector,
             )
         try:
+            text.decode("utf-8")  # msgspec does not look at text that it skips
             envelope = _ENVELOPE.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             raise self._error("it is not well-formed JSON", damaged=True) from None
         if envelope.rows is msgspec.UNSET:
             if (refusal := refusal_in(text, connector=self._connector)) is not None:
@@ -152,6 +150,17 @@ class PageParser(Generic[RowT]):
             raise self._error("its member `rows` is not a list")
         if any(self._names.count(name) > 1 for name in ("skip", "take", "rows")):
             raise self._error("it has a member twice")
+        self._check_skip(envelope)
+
+    def _check_skip_so_far(self) -> None:
+        """Compare the echoed `skip`, which usually stands before the rows, before any row is handed out."""
+        try:
+            envelope = _ENVELOPE.decode(bytes(self._envelope).removeprefix(_BOM) + b"]}")
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return  # found again at the end
+        self._check_skip(envelope)
+
+    def _check_skip(self, envelope: _Envelope) -> None:
         if isinstance(envelope.skip, int) and envelope.skip != self._skip:
             raise PagingError(
                 f"{self._connector}: page {self._page}: skip={self._skip} was asked for, and the answer is for"

@@ -20,7 +20,7 @@ import msgspec
 
 from afas_async.errors import AnswerError, AnswerLostError, PagingError, RowError
 from afas_async.wire.answers import clean
-from afas_async.wire.structure import COMMA, Structure, TooDeepError
+from afas_async.wire.structure import COMMA, Structure
 
 RowT = TypeVar("RowT")
 
@@ -32,7 +32,11 @@ _SPACED_BOUNDARY = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
 _BOUNDARY_WINDOW = 8_192
 
 # Profit 6 wrote `.5` and `-.5`, which is not JSON (AFAS, News Profit 7).
-_BARE_DECIMAL = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<=[:,\[\s])-?\.(?=[0-9])', re.DOTALL)
+# A string that is cut off is taken to its end, or each quote in it would start another search.
+_BARE_DECIMAL = re.compile(rb'"(?:[^"\\]|\\.)*+"?|(?<=[:,\[\s])-?\.(?=[0-9])', re.DOTALL)
+
+# What a decoder may raise about text that is no list of rows; the arithmetic is that of Decimal.
+_NOT_ROWS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
 _MEMBERS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _WHERE = re.compile(r" - at `\$(.*)`$", re.DOTALL)
@@ -121,16 +125,13 @@ class RowSlices(Generic[RowT]):
     def _follow(self, structure: Structure) -> list[RowT]:
         """Return the rows up to the last true boundary of the text, or up to the end of the list if it is there."""
         cuts, end = self._cuts, -1
-        try:
-            for first, start, _ in structure.walk(self._text):
-                if structure.depth == 0 and first == COMMA:
-                    cuts.append(start)
-                elif structure.depth < 0:
-                    end = start
-                    cuts.append(end)
-                    break
-        except TooDeepError:
-            raise self._error(f"row {self.rows + len(cuts)} is nested too deeply") from None
+        for first, start, _ in structure.walk(self._text):
+            if structure.depth == 0 and first == COMMA:
+                cuts.append(start)
+            elif structure.depth < 0:
+                end = start
+                cuts.append(end)
+                break
         if not cuts:
             if len(self._text) > ROW_LIMIT:
                 raise self._error(f"row {self.rows} is longer than {ROW_LIMIT} bytes")
@@ -148,13 +149,17 @@ class RowSlices(Generic[RowT]):
         if self._bare_decimals:
             text = _complete_decimals(text)
         try:
-            rows = self._decoder.decode(text)
-            if self._raw:
-                _check_raw(rows, text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            rows = self._rows_of(text)
+        except _NOT_ROWS:
             return None
         if rows and not self.columns:
-            self.columns = len(_MEMBERS.decode(text)[0])
+            self.columns = _count_columns(text)
+        return rows
+
+    def _rows_of(self, text: bytes) -> list[RowT]:
+        rows = self._decoder.decode(text)
+        if self._raw:
+            _check_raw(rows, text)
         return rows
 
     def _decode_with_care(self, cuts: list[int]) -> list[RowT]:
@@ -167,10 +172,8 @@ class RowSlices(Generic[RowT]):
         for number, cut in enumerate(cuts):
             text = _complete_decimals(b"".join((b"[", memoryview(self._text)[start:cut], b"]")))
             try:
-                rows = self._decoder.decode(text)
-                if self._raw:
-                    _check_raw(rows, text)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                rows = self._rows_of(text)
+            except _NOT_ROWS as error:
                 raise self._row_error(self.rows + number, str(error)) from None
             if len(rows) != 1:
                 break
@@ -229,6 +232,13 @@ class RowSlices(Generic[RowT]):
 
 def _complete_decimals(text: bytes) -> bytes:
     return _BARE_DECIMAL.sub(lambda match: match[0] if match[0][:1] == b'"' else match[0].replace(b".", b"0."), text)
+
+
+def _count_columns(text: bytes) -> int:
+    try:
+        return len(_MEMBERS.decode(text)[0])
+    except _NOT_ROWS:  # a name that the row type skips, and that is not UTF-8
+        return 1
 
 
 def _check_raw(rows: list[Any], text: bytes) -> None:

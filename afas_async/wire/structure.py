@@ -15,18 +15,11 @@ OPEN_ARRAY: Final = ord("[")
 COLON: Final = ord(":")
 COMMA: Final = ord(",")
 
-# msgspec refuses deep nesting only when the C stack is nearly used up; rows of Profit are flat.
-DEPTH_LIMIT = 64
-
 # A string without escapes is one token; a lone quote opens a string that has escapes or has not arrived whole.
 _TOKEN = re.compile(rb'"[^"\\]*"|["{}\[\],:]')
 _IN_STRING = re.compile(rb'["\\]')
 _OPENING = b"{["
 _CLOSING = b"}]"
-
-
-class TooDeepError(ValueError):
-    """The text is nested deeper than any answer of the service."""
 
 
 class Structure:
@@ -73,8 +66,6 @@ class Structure:
                     continue
             elif first in _OPENING:
                 self.depth += 1
-                if self.depth > DEPTH_LIMIT:
-                    raise TooDeepError
             elif first in _CLOSING:
                 self.depth -= 1
             yield first, start, end

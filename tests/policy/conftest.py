@@ -1,0 +1,10 @@
+"""What the tests of the decisions share."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def watch() -> None:
+    """Switch the search for the token off: no token comes here, and a full garbage collection per test is slow."""

@@ -1,0 +1,152 @@
+"""The tree of errors: as it is drawn, with its facts, and fit to travel between processes."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import afas_async
+from afas_async import errors
+from afas_async.errors import AfasError, ApiError
+
+
+def walk(kind: type[AfasError], depth: int = 0) -> Iterator[tuple[int, type[AfasError]]]:
+    yield depth, kind
+    for child in kind.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from walk(child, depth + 1)
+
+
+KINDS = [kind for _, kind in walk(AfasError)]
+# What the constructors need; a class that needs something else fails the tests, and then belongs here.
+FACTS = {
+    "status": 500,
+    "connector": "Profit_Article",
+    "error_number": -2147220469,
+    "log_reference": "B8213AF1",
+    "retry_after": 7.5,
+    "seconds": 300.0,
+    "permanent": True,
+    "length": 2_049,
+    "limit": 2_048,
+    "page": 3,
+    "index": 17,
+    "path": "$.rows[17].Price",
+    "damaged": True,
+}
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+def make(kind: type[AfasError]) -> AfasError:
+    wanted = inspect.signature(kind).parameters
+    error = kind("it went wrong", **{name: fact for name, fact in FACTS.items() if name in wanted})
+    if isinstance(error, ApiError):
+        error.attempts = 4
+    return error
+
+
+def drawn() -> list[tuple[int, str]]:
+    """Return the tree at the head of the module: depth and name of each line."""
+    tree = []
+    for line in (errors.__doc__ or "").splitlines():
+        if match := re.match(r"    ((?:\|  |   )*)(?:\|- |`- )?([A-Z][A-Za-z]+Error)\b", line):
+            indent = line.index(match[2]) - 4
+            tree.append((indent // 3, match[2]))
+    return tree
+
+
+def test_the_tree_is_drawn() -> None:
+    """The tree at the head of the file has every class, once, at its place."""
+    assert drawn() == [(depth, kind.__name__) for depth, kind in walk(AfasError)]
+
+
+def test_every_error_is_exported() -> None:
+    """Every error can be imported from the package itself."""
+    assert [kind for kind in KINDS if getattr(afas_async, kind.__name__, None) is not kind] == []
+
+
+@every_kind
+def test_every_error_says_what_it_is(kind: type[AfasError]) -> None:
+    """Every class has a docstring of its own and one root."""
+    assert kind.__doc__ is not None
+    assert kind.__doc__ != (kind.__base__.__doc__ if kind.__base__ else None)
+    assert issubclass(kind, AfasError)
+
+
+def again(error: AfasError, protocol: int) -> AfasError:
+    made: AfasError = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - our own
+    return made
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda error: again(error, 2),
+        lambda error: again(error, pickle.HIGHEST_PROTOCOL),
+        copy.copy,
+        copy.deepcopy,
+    ],
+    ids=["pickle 2", "pickle", "copy", "deepcopy"],
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_travels(kind: type[AfasError], send: Callable[[AfasError], AfasError]) -> None:
+    """Pickled or copied, an error keeps class, text, arguments, notes and every fact."""
+    error = make(kind)
+    error.add_note("while copying articles")
+    twin = send(error)
+    assert type(twin) is kind
+    assert twin is not error
+    assert (str(twin), twin.args) == (str(error), error.args)
+    assert vars(twin) == vars(error)
+    assert twin.__notes__ == ["while copying articles"]
+
+
+@every_kind
+def test_facts_are_attributes(kind: type[AfasError]) -> None:
+    """What the constructor was told can be read, without parsing the text."""
+    error = make(kind)
+    for name in inspect.signature(kind).parameters:
+        if name in FACTS:
+            assert getattr(error, name) == FACTS[name]
+    assert "it went wrong" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({}, "Profit_Article: HTTP 500: no"),
+        ({"log_reference": "AB"}, "Profit_Article: HTTP 500: no (Profit log reference AB)"),
+        ({"retry_after": 7200.0}, "Profit_Article: HTTP 500: no (the service asks to wait 7200 s)"),
+        ({"retry_after": 0.0}, "Profit_Article: HTTP 500: no (the service asks to wait 0 s)"),
+        ({"retry_after": 1.5}, "Profit_Article: HTTP 500: no (the service asks to wait 1.5 s)"),
+        ({"error_number": -5}, "Profit_Article: HTTP 500: no"),
+    ],
+)
+def test_text_of_an_api_error(facts: dict[str, object], text: str) -> None:
+    """The text has what an administrator needs: connector, status, message, log reference and wait."""
+    error = ApiError("no", status=500, connector="Profit_Article", **facts)  # type: ignore[arg-type]
+    assert str(error) == text
+    error.attempts = 4
+    assert str(error) == text + " (after 4 attempts)"
+
+
+def test_what_was_sent() -> None:
+    """Only a connection that never was is certain to have sent nothing."""
+    sent = {kind.__name__: kind.sent for kind in KINDS if issubclass(kind, errors.TransportError)}
+    assert sent == {
+        "TransportError": "maybe",
+        "ConnectError": "no",
+        "AnswerLostError": "maybe",
+        "RequestTimeoutError": "maybe",
+    }
+
+
+def test_a_time_out_is_a_timeout_error() -> None:
+    """Code that catches Python's TimeoutError catches ours; one that catches OSError for files is warned here."""
+    assert issubclass(errors.RequestTimeoutError, TimeoutError)
+    assert [kind for kind in KINDS if issubclass(kind, TimeoutError)] == [errors.RequestTimeoutError]

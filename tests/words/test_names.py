@@ -1,0 +1,48 @@
+"""Names that may enter a URL, matched as a whole and in ASCII."""
+
+from __future__ import annotations
+
+import pytest
+
+from afas_async.errors import InvalidNameError
+from afas_async.names import connector_name, field_id
+
+ALL_ASCII = [chr(code) for code in range(128)]
+
+
+@pytest.mark.parametrize("place", ["{}", "{}a", "a{}", "a{}b"])
+def test_every_character_of_connector_names(place: str) -> None:
+    """Letters, digits and `_` anywhere; `.` and `-` anywhere but at the start; nothing else."""
+    first = place.startswith("{")
+    allowed = [character for character in ALL_ASCII if character.isalnum() or character in ("_" if first else "_.-")]
+    assert [character for character in ALL_ASCII if accepts(connector_name, place.format(character))] == allowed
+
+
+@pytest.mark.parametrize("place", ["{}", "{}a", "a{}", "a{}b"])
+def test_every_character_of_field_ids(place: str) -> None:
+    """Letters, digits and `_`; nothing else."""
+    allowed = [character for character in ALL_ASCII if character.isalnum() or character == "_"]
+    assert [character for character in ALL_ASCII if accepts(field_id, place.format(character))] == allowed
+
+
+@pytest.mark.parametrize(
+    "character", ["é", "ß", "\u0663", "\uff13", "\uff21", "\u0131", "\u212a", "\u200b", "\u2028", "\ud800"]
+)
+def test_no_unicode(character: str) -> None:
+    """Letters and digits of other alphabets are none, even where they look the same or fold to ASCII."""
+    assert not accepts(connector_name, f"a{character}")
+    assert not accepts(field_id, f"a{character}")
+
+
+@pytest.mark.parametrize(("check", "limit"), [(connector_name, 128), (field_id, 64)])
+def test_lengths(check: object, limit: int) -> None:
+    """Names have an end."""
+    assert [accepts(check, "a" * length) for length in (0, 1, limit, limit + 1)] == [False, True, True, False]
+
+
+def accepts(check: object, name: str) -> bool:
+    assert callable(check)
+    try:
+        return bool(check(name) == name)
+    except InvalidNameError:
+        return False
