@@ -84,8 +84,10 @@ class AfasClient:
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self._base_url = base_url or repr(environment)  # before anything can fail: reports of errors print `self`
-        token = auth if isinstance(auth, AppToken) else AppToken(auth)
-        del auth  # nor may they show the token among the locals of this frame
+        try:
+            token = auth if isinstance(auth, AppToken) else AppToken(auth)
+        finally:
+            del auth  # nor may they show the token, not even a malformed one, among the locals of this frame
         if (environment is None) == (base_url is None):
             raise ConfigurationError("give either an environment or a base_url")
         if isinstance(environment, str):
@@ -122,8 +124,10 @@ class AfasClient:
         found = os.environ if variables is None else variables
         number, kind = found.get("AFAS_ENVIRONMENT"), found.get("AFAS_ENVIRONMENT_TYPE") or "production"
         base_url = found.get("AFAS_BASE_URL") or None
-        auth = AppToken(found["AFAS_TOKEN"]) if found.get("AFAS_TOKEN") else None
-        del variables, found  # an error below must not show the token among the locals of this frame
+        try:
+            auth = AppToken(found["AFAS_TOKEN"]) if found.get("AFAS_TOKEN") else None
+        finally:
+            del variables, found  # no error may show the token among the locals of this frame
         if auth is None or not (number or base_url):
             raise ConfigurationError("set AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL")
         environment = None if base_url or not number else Environment(number, cast("EnvironmentType", kind))

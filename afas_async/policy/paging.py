@@ -142,7 +142,7 @@ class Paging:
         """Return how many rows the next span asks for."""
         size = self._take
         if self._growing:
-            size = min(size, CELL_LIMIT // self._columns, int(self._span_bytes / self._row_bytes))
+            size = min(size, (CELL_LIMIT - 1) // self._columns, int(self._span_bytes / self._row_bytes))
         if self._ceiling is not None:
             size = min(size, self._ceiling)
         return max(1, size)

@@ -43,13 +43,16 @@ class Pace:
 
     def __init__(self) -> None:
         self._since = perf_counter()
+        self._cut_short = False
 
     async def rest(self) -> None:
         """Yield to the event loop if it is time to."""
-        if perf_counter() - self._since > HOLD_SECONDS:
-            self._since = perf_counter()  # now, so that a reader that only looks, and cancels each wait, comes on too
+        # After a rest that was cancelled none is due: a reader that cancels each wait at once must come on too.
+        if perf_counter() - self._since > HOLD_SECONDS and not self._cut_short:
+            self._cut_short = True
             await checkpoint()
             self._since = perf_counter()
+        self._cut_short = False
 
 
 class PageFetch(Fetch, Generic[RowT]):

@@ -1,0 +1,279 @@
+"""Streams that meet: other readers, other tasks, the garbage collector, and the end of the client."""
+
+# ruff: noqa: PT012 - what raises is the whole loop
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import anyio
+import pytest
+
+from afas_async import AfasClient, ClientClosedError, UsageError
+from afas_async.simulator import Simulator
+from tests import canary
+from tests.read.census import assert_idle, census, quiet, steps, tasks, until
+from tests.read.models import ARTICLES, TYPED_ARTICLES, codes
+from tests.read.paged_server import PagedServer, paged
+
+LONG = [b'{"Id":%d,"Text":"%s"}' % (number, b"x" * 1_000) for number in range(40_000)]
+
+
+async def test_a_stream_that_is_never_read(reader: AfasClient, slow: Simulator) -> None:
+    """A stream that was only made costs nothing and warns of nothing when it is collected."""
+    async with census(reader, slow):
+        reader.rows(TYPED_ARTICLES)
+        reader.pages(TYPED_ARTICLES)
+        aiter(reader.rows(TYPED_ARTICLES))
+        reader.rows(TYPED_ARTICLES).batches()
+    assert not slow.requests
+
+
+@pytest.mark.parametrize("form", ["anext", "loop", "batches", "pages"])
+async def test_a_half_read_stream_is_collected(reader: AfasClient, slow: Simulator, form: str) -> None:
+    """A stream that is forgotten in a cycle stops its requests when the cycle is collected."""
+
+    async def read_some() -> None:
+        rows: Any = reader.rows(TYPED_ARTICLES, take=100)
+        pages: Any = reader.pages(TYPED_ARTICLES, take=100)
+        stream = {"anext": rows, "loop": aiter(rows), "batches": rows.batches(), "pages": pages}[form]
+        for _ in range(3):
+            await anext(stream)
+        cycle: list[Any] = [stream]
+        cycle.append(cycle)
+
+    async with census(reader, slow, usable=TYPED_ARTICLES):
+        gc.disable()
+        try:
+            await read_some()
+        finally:
+            gc.enable()
+        gc.collect()
+        await steps(20)
+        assert reader.statistics().in_flight == 0
+
+
+async def test_a_stream_collected_in_another_thread(reader: AfasClient, slow: Simulator) -> None:
+    """It does not matter in which thread the last reference goes."""
+    async with census(reader, slow, usable=TYPED_ARTICLES):
+        holder = [reader.rows(TYPED_ARTICLES, take=100)]
+        await anext(holder[0])
+        await asyncio.to_thread(holder.clear)
+        await steps(20)
+        assert reader.statistics().in_flight == 0
+
+
+async def test_a_paused_long_answer_is_collected() -> None:
+    """An answer that waits for a reader who will never come is cut off when the stream is collected."""
+    server = PagedServer(LONG)
+    async with paged(server, max_concurrency=2) as afas:
+        async with census(afas):
+            with pytest.warns(UserWarning, match="one answer"):
+                rows = afas.rows("Profit_Long", key="Id", take=-1)
+            await anext(rows)
+            await asyncio.sleep(30)
+            assert afas.statistics().in_flight == 1
+            assert afas.statistics().bytes < 24 << 20
+            del rows
+        await until(lambda: server.in_flight == 0)
+        assert server.in_flight == 0
+
+
+@pytest.mark.parametrize("managed", [True, False])
+async def test_a_paused_long_answer_is_left(*, managed: bool) -> None:
+    """Leaving a long answer that waits for its reader cuts it off."""
+    async with paged(PagedServer(LONG)) as afas, census(afas):
+        with pytest.warns(UserWarning, match="one answer"):
+            rows = afas.rows("Profit_Long", key="Id", take=-1)
+        if managed:
+            async with rows:
+                await anext(rows)
+                await asyncio.sleep(30)
+            assert_idle(afas)
+        else:
+            async for _ in rows:
+                await asyncio.sleep(30)
+                break
+            await rows.aclose()
+
+
+async def test_a_paused_reader_of_a_long_answer_gets_it_all() -> None:
+    """A pause that is longer than the time-out costs no row, and little memory."""
+    async with paged(PagedServer(LONG)) as afas, census(afas):
+        with pytest.warns(UserWarning, match="one answer"):
+            rows = afas.rows("Profit_Long", key="Id", take=-1)
+        count = 0
+        async for row in rows:
+            assert row["Id"] == count
+            count += 1
+            if count % 8_000 == 1:
+                await asyncio.sleep(200)
+                assert afas.statistics().bytes < count * 1_050 + (20 << 20)
+        assert count == len(LONG)
+
+
+@pytest.mark.parametrize("form", ["rows", "pages", "to_list", "page", "first", "fields"])
+async def test_closing_the_client_while_another_task_reads(slow: Simulator, form: str) -> None:
+    """A reader whose client is closed gets a ClientClosedError at once, and no hang."""
+    afas = AfasClient(base_url=slow.base_url, auth=slow.token)
+    await afas.open()
+
+    async def read() -> None:
+        match form:
+            case "rows":
+                async for _ in afas.rows(TYPED_ARTICLES, take=100):
+                    pass
+            case "pages":
+                async for _ in afas.pages(TYPED_ARTICLES, take=100):
+                    pass
+            case "to_list":
+                await afas.rows(TYPED_ARTICLES, take=100).to_list()
+            case "page":
+                await afas.page(TYPED_ARTICLES)
+            case "first":
+                await afas.rows(TYPED_ARTICLES).first()
+            case _:
+                await afas.rows("Profit_Article").to_list()
+
+    async with quiet():
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.03)
+        await afas.aclose()
+        with pytest.raises(ClientClosedError):
+            async with asyncio.timeout(1):
+                await reading
+        assert_idle_after_close(afas)
+
+
+def assert_idle_after_close(afas: AfasClient) -> None:
+    assert [task for task in tasks() if task.get_name().startswith("afas_async")] == []
+    assert afas.statistics().in_flight == 0
+    assert afas._session.engine._limiter.borrowed_tokens == 0
+
+
+async def test_closing_the_client_under_a_paused_reader(slow: Simulator) -> None:
+    """Rows that were handed out stay, what comes after them is a ClientClosedError."""
+    async with quiet():
+        async with AfasClient(base_url=slow.base_url, auth=slow.token) as afas:
+            rows = afas.rows(TYPED_ARTICLES, take=100)
+            await anext(rows)
+        with pytest.raises(ClientClosedError):
+            async for _ in rows:
+                pass
+        await rows.aclose()
+
+
+async def test_closing_the_client_under_a_paused_long_answer() -> None:
+    """Closing does not wait for an answer whose reader pauses."""
+    server = PagedServer(LONG)
+    async with quiet(), asyncio.timeout(100):
+        async with paged(server) as afas:
+            with pytest.warns(UserWarning, match="one answer"):
+                rows = afas.rows("Profit_Long", key="Id", take=-1)
+            await anext(rows)
+            await asyncio.sleep(50)
+        assert_idle_after_close(afas)
+
+
+async def test_closing_the_stream_while_another_task_reads(reader: AfasClient, slow: Simulator) -> None:
+    """A reader whose stream is closed gets a UsageError at once; the client is not concerned."""
+    async with census(reader, slow, usable=TYPED_ARTICLES):
+        rows = reader.rows(TYPED_ARTICLES, take=100)
+        reading = asyncio.create_task(rows.to_list())
+        await asyncio.sleep(0.03)
+        await rows.aclose()
+        with pytest.raises(UsageError):
+            await reading
+        with pytest.raises(UsageError):
+            await anext(rows)
+
+
+async def test_closing_the_stream_says_so(reader: AfasClient) -> None:
+    """The error tells what was closed."""
+    rows = reader.rows(TYPED_ARTICLES, take=100)
+    reading = asyncio.create_task(rows.to_list())
+    await asyncio.sleep(0.03)
+    await rows.aclose()
+    with pytest.raises(UsageError) as raised:
+        await reading
+    assert not isinstance(raised.value, ClientClosedError)
+
+
+async def test_two_readers_side_by_side(reader: AfasClient, slow: Simulator) -> None:
+    """Streams are private: two readers get all rows each, under one limit."""
+    async with census(reader, slow, usable=TYPED_ARTICLES):
+        both = await asyncio.gather(*(reader.rows(TYPED_ARTICLES, take=100).to_list() for _ in range(2)))
+        assert [[row.code for row in rows] for rows in both] == [codes(slow)] * 2
+    assert slow.counters.peak_in_flight == 5
+
+
+async def test_one_of_two_readers_leaves(reader: AfasClient, slow: Simulator) -> None:
+    """A reader that leaves takes nothing from another."""
+    async with census(reader, slow, usable=TYPED_ARTICLES):
+        staying = asyncio.create_task(reader.rows(TYPED_ARTICLES, take=100).to_list())
+        for seconds in (0.01, 0.06, 0.11):
+            with anyio.move_on_after(seconds):
+                await reader.rows(TYPED_ARTICLES, take=50).to_list()
+        assert len(await staying) == 1_500
+
+
+@pytest.mark.parametrize("form", ["anext", "loop", "batches", "to_list"])
+async def test_two_tasks_on_one_stream(reader: AfasClient, slow: Simulator, form: str) -> None:
+    """The second task on a stream gets a UsageError, and the first goes on."""
+    async with census(reader, slow, usable=TYPED_ARTICLES):
+        rows = reader.rows(TYPED_ARTICLES, take=100)
+
+        async def first() -> list[str]:
+            return [row.code async for row in rows]
+
+        reading = asyncio.create_task(first())
+        await asyncio.sleep(0.01)
+        with pytest.raises(UsageError, match="two tasks"):
+            match form:
+                case "anext":
+                    await anext(rows)
+                case "loop":
+                    async for _ in rows:
+                        pass
+                case "batches":
+                    async for _ in rows.batches():
+                        pass
+                case _:
+                    # It may not close the stream under the first task.
+                    await _second_list(rows)
+        assert await reading == codes(slow)
+
+
+async def _second_list(rows: Any) -> None:
+    async for _ in rows.batches():
+        pass
+
+
+async def test_a_refused_list_does_not_close_the_stream(reader: AfasClient, slow: Simulator) -> None:
+    """A second task that wants the list is refused like any other, and the first goes on."""
+    rows = reader.rows(TYPED_ARTICLES, take=100)
+    reading = asyncio.create_task(rows.to_list())
+    await asyncio.sleep(0.01)
+    with pytest.raises(UsageError, match="two tasks"):
+        await rows.to_list()
+    assert [row.code for row in await reading] == codes(slow)
+
+
+@pytest.mark.parametrize("take", [None, 100])
+async def test_a_request_in_the_loop_with_one_slot(slow: Simulator, take: int | None) -> None:
+    """A request for a row inside the loop works, also if the client may have only one in flight."""
+    async with (
+        AfasClient(base_url=slow.base_url, auth=canary.TOKEN, max_concurrency=1) as afas,
+        census(afas, slow, usable=TYPED_ARTICLES),
+        asyncio.timeout(200),
+    ):
+        count = 0
+        async for row in afas.rows(TYPED_ARTICLES, take=take):
+            if count % 150 == 0:
+                page = await afas.page(ARTICLES, skip=count, take=1)
+                assert page.rows[0]["ItemCode"] == row.code
+            count += 1
+        assert count == 1_500
+    assert slow.counters.peak_in_flight == 1
