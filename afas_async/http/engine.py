@@ -167,6 +167,8 @@ class Engine:
             if retry.smaller and not call.halve():
                 return failure
             await self._wait_for(retry, call, options, failure)
+            if not call.repeatable:  # no longer wanted
+                return failure
             failure = None
 
     async def _wait_for(self, retry: Retry, call: Call, options: Options, failure: AfasError) -> None:

@@ -36,6 +36,8 @@ class Fetch(ABC):
         self._session = session
         self._options = options
         self._hurried = False
+        self._sent = False
+        self._unwanted = False
         self._body: BodyReader | None = None
         self.jobs: set[Job] = set()
         self._job: Job | None = None
@@ -57,6 +59,18 @@ class Fetch(ABC):
         for job in self.jobs:
             job.cancel()
 
+    def drop(self) -> None:
+        """Want the answer no more, without waiting for its end.
+
+        A request that was sent goes on: the service works on it whether anyone listens or not, so it keeps its slot
+        until it is answered. What arrives is thrown away, and nothing is sent again.
+        """
+        self._unwanted = True
+        self._forget()
+        self._room.set()
+        if not self._sent:
+            self.cancel()
+
     def _job_ended(self, job: Job) -> None:
         self.jobs.discard(job)
         if job is not self._job:
@@ -72,12 +86,13 @@ class Fetch(ABC):
 
     @property
     def repeatable(self) -> bool:
-        """Whether another attempt can go on where the last one stopped."""
-        return True
+        """Whether another attempt is wanted, and can go on where the last one stopped."""
+        return not self._unwanted
 
     def request(self) -> Request:
         """Return the request for the next attempt, and forget what has arrived of the last."""
         self._forget()
+        self._sent = True
         return self._next_request()
 
     @abstractmethod
@@ -93,7 +108,8 @@ class Fetch(ABC):
 
     def receive(self, data: bytes) -> None:
         """Take the next bytes of the body."""
-        assert self._body is not None  # noqa: S101 - begin comes first
+        if self._unwanted or self._body is None:
+            return
         self._body.feed(data)
         self.size += len(data)
         self._news.set()

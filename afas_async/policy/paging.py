@@ -8,7 +8,7 @@ request. Spans are asked for in order, several at a time, and fed back in order.
 * Speculation grows too: 1, 2, 4 ... spans in flight, each step after as many full spans. It starts again from 1 when
   a span comes back short, or is too much for the service.
 * A read ends only on proof, an empty span: a short one may be the end, or a server that silently caps its answers. It
-  makes the machine ask again at the first row not received; spans asked for behind it are abandoned.
+  makes the machine ask again at the first row not received; spans asked for behind it are dropped.
 """
 
 from __future__ import annotations

@@ -93,7 +93,10 @@ class PageFetch(Fetch, Generic[RowT]):
         self._early = early
         self._pace = pace
         self._halve = halve
+        # Of the answer on its way: bytes read ahead, rows not handed out, and whether any were.
+        self._ahead = b""
         self._held: list[RowT] = []
+        self._handed_out = False
         self._parser: PageParser[RowT] | None = None
 
     # --- the engine's side ---
@@ -101,11 +104,13 @@ class PageFetch(Fetch, Generic[RowT]):
     @property
     def repeatable(self) -> bool:
         """Whether the rest of the span can be asked for; the rest of everything cannot."""
-        return self.rows == 0 or self.rows < self.span.take
+        return super().repeatable and (self.rows == 0 or self.rows < self.span.take)
 
     def _forget(self) -> None:
         super()._forget()
+        self._ahead = b""
         self._held = []
+        self._handed_out = False
         self._parser = None
 
     def _next_request(self) -> Request:
@@ -131,14 +136,19 @@ class PageFetch(Fetch, Generic[RowT]):
         while not self._failure:
             await self._pace.rest()
             try:
-                if piece := self._read():
-                    if rows := self._hand_out(self._parse().feed(piece)):
+                if piece := self._next_piece():
+                    self._held += self._parse().feed(piece)
+                    if self._all_read():
+                        return self._finish()
+                    if rows := self._hand_out():
                         return rows
                 elif self._job is not None:
                     await self._wait()
                 else:
                     return self._finish()
             except (AnswerError, AnswerLostError) as fault:
+                if isinstance(fault, AnswerError) and self._handed_out:
+                    raise  # an answer that proves to be damaged casts doubt on its rows that were handed out
                 self.start(fault.with_traceback(None))
         if self.rows != self.span.take or not isinstance(self._failure, TransportError):
             raise self._failure
@@ -158,19 +168,31 @@ class PageFetch(Fetch, Generic[RowT]):
             )
         return self._parser
 
-    def _hand_out(self, rows: list[RowT]) -> list[RowT]:
+    def _next_piece(self) -> bytes:
+        piece, self._ahead = self._ahead or self._read(), b""
+        return piece
+
+    def _all_read(self) -> bool:
+        """Whether the answer is read to its end, which can then be checked before its last rows are handed out."""
+        if self._job is None and not self._failure:
+            self._ahead = self._read()
+            return not self._ahead
+        return False
+
+    def _hand_out(self) -> list[RowT]:
+        if not (self._early and self._held):
+            return []
+        rows, self._held = self._held, []
+        self._handed_out = True
         self.columns = self._parse().columns
-        if self._early:
-            self.rows += len(rows)
-            return rows
-        self._held += rows
-        return []
+        self.rows += len(rows)
+        return rows
 
     def _finish(self) -> list[RowT]:
         if self._body is not None:
             self._body.finish()
         parser = self._parse()
-        rows = self._held + parser.finish()
+        rows, self._held = self._held + parser.finish(), []
         self.complete = True
         self.columns = parser.columns
         self.rows += len(rows)

@@ -132,7 +132,7 @@ class Window(Generic[RowT]):
     def _drop_behind(self, wanted: int) -> None:
         while len(self._fetches) > wanted:
             dropped = self._fetches.pop()
-            dropped.cancel()
+            dropped.drop()
             self._dropped.append(dropped)
         self._dropped = [fetch for fetch in self._dropped if fetch.jobs]
 

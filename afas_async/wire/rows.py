@@ -130,6 +130,8 @@ class PageParser(Generic[RowT]):
 
     def _check_envelope(self) -> None:
         text = bytes(self._envelope).removeprefix(_BOM)
+        if text.lstrip()[:1] not in {b"", b"{"}:
+            raise self._error("it is not JSON", damaged=True)
         if self._structure.inside or not text.strip():
             raise AnswerLostError(
                 f"{self._connector}: page {self._page}: the answer ended early, after {self.rows} rows",

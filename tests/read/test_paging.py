@@ -22,10 +22,10 @@ SMALL = GetConnector("Profit_Small", key="Id")
 
 @asynccontextmanager
 async def service(
-    rows: int, *, base: float = 0.0, max_concurrency: int = 5
+    rows: int, *, base: float = 0.0, per_skip: float = 0.0, max_concurrency: int = 5
 ) -> AsyncIterator[tuple[Simulator, AfasClient]]:
     async with (
-        Simulator(rows=rows, token=canary.TOKEN, latency=Latency(base=base)) as simulator,
+        Simulator(rows=rows, token=canary.TOKEN, latency=Latency(base=base, per_skip=per_skip)) as simulator,
         AfasClient(base_url=simulator.base_url, auth=simulator.token, max_concurrency=max_concurrency) as afas,
     ):
         yield simulator, afas
@@ -115,8 +115,8 @@ async def test_few_requests_bring_no_row(rows: int, useless: int) -> None:
 
 
 async def test_pages_past_the_end_are_cancelled() -> None:
-    """What was asked for behind the last row is cut off when a short page has shown the end."""
-    async with service(1_000, base=0.05) as (simulator, afas):
+    """What was asked for behind the last row, and is still on its way when the end is proved, is cut off."""
+    async with service(1_000, base=0.05, per_skip=0.001) as (simulator, afas):
         async with census(afas, simulator):
             assert len(await afas.rows(TYPED_ARTICLES, take=90).to_list()) == 1_000
         assert simulator.counters.cancelled > 0

@@ -1,0 +1,155 @@
+"""What a client tells of its requests: events, log records and statistics."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from afas_async import ApiError, ConnectError, ServerError
+from afas_async.http.engine import Engine, Event
+from tests.canary import leaks
+from tests.http.fake_transport import FakeCall, FakeTransport, after, in_turn, options
+from tests.http.table import CONNECTOR, ROWS, TAKE, Table, client, framed, page_of, replies, says
+from tests.raw_server import Received
+
+
+async def events_of(*scripts: Any, **changes: Any) -> list[Event]:
+    """Return the events of one call."""
+    events: list[Event] = []
+    sender = Engine(FakeTransport(in_turn(*scripts)), max_concurrency=1)
+    await sender.send(FakeCall(), options(on_event=events.append, **changes))
+    return events
+
+
+async def test_kinds_and_order() -> None:
+    """Each attempt is told when it has ended, and each retry before its wait."""
+    events = await events_of(after(2, 502), after(1, 503, Retry_After="7"), after(3, 200, b"12345"))
+    assert [(event.kind, event.attempt) for event in events] == [
+        ("failed", 1),
+        ("retrying", 1),
+        ("failed", 2),
+        ("retrying", 2),
+        ("answered", 3),
+    ]
+    assert [event.connector for event in events] == ["X"] * 5
+    assert [round(event.seconds) for event in events if event.kind != "retrying"] == [2, 1, 3]
+    assert 7 <= events[3].seconds <= 7.7
+    assert [type(event.error) for event in events[:2]] == [ServerError, ServerError]
+    assert events[-1].error is None
+    assert events[-1].bytes == 5
+
+
+async def test_final_failure() -> None:
+    """A failure for good is told as the failed attempt that it is."""
+    events = await events_of(after(0, 404))
+    assert [event.kind for event in events] == ["failed"]
+    assert isinstance(events[0].error, ApiError)
+
+
+async def test_no_values() -> None:
+    """An event names parameters and never shows their values, nor a header, nor a body."""
+    events = await events_of(after(0, 200, b"secret of the body"))
+    assert events[0].request == "GET connectors/X?skip=...&take=...&orderbyfieldids=..."
+    for text in ("31415", "9265", "secret", "AfasToken", "Id"):
+        assert text not in repr(events)
+
+
+async def test_events_of_a_read() -> None:
+    """A read tells one answer for each request, and the fault in its way, without the token."""
+    events: list[Event] = []
+    async with Table(replies(502), page=1, times=1) as server, client(server, on_event=events.append) as afas:
+        assert await afas.rows(CONNECTOR, take=TAKE, window=1).to_list() == ROWS
+    assert [event.kind for event in events] == ["answered", "failed", "retrying", "answered", "answered", "answered"]
+    assert not leaks(repr(events))
+
+
+async def test_fault_in_an_answer_is_told() -> None:
+    """A body that turns out to be broken is told before it is asked for again."""
+    events: list[Event] = []
+    broken = says(lambda body: framed(body[:-50]))
+    async with Table(broken, times=1) as server, client(server, on_event=events.append) as afas:
+        assert (await afas.page(CONNECTOR, take=TAKE)).rows == ROWS[:TAKE]
+    assert [(event.kind, event.attempt) for event in events] == [("answered", 1), ("retrying", 1), ("answered", 2)]
+
+
+@pytest.mark.parametrize("error", [ValueError("in the hook"), KeyError("in the hook")])
+async def test_exception_in_the_hook(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """An exception of the hook is logged and costs nothing."""
+
+    def hook(_: Event) -> None:
+        raise error
+
+    async with Table(replies(502), page=1, times=1) as server, client(server, on_event=hook) as afas:
+        assert await afas.rows(CONNECTOR, take=TAKE, window=1).to_list() == ROWS
+    records = [record for record in caplog.records if record.name == "afas_async" and record.levelno == logging.ERROR]
+    assert len(records) == 6
+    assert "in the hook" in caplog.text
+
+
+async def test_hooks_of_views() -> None:
+    """A view's hook hears the view's requests and no others."""
+    mine: list[Event] = []
+    others: list[Event] = []
+    async with Table() as server, client(server, on_event=mine.append) as afas:
+        view = afas.with_options(on_event=others.append)
+        await view.page(CONNECTOR)
+        await view.page(CONNECTOR)
+        await afas.page(CONNECTOR)
+    assert (len(mine), len(others)) == (1, 2)
+
+
+async def test_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Each retry is one record at INFO, with connector, attempt and cause; a clean read logs nothing."""
+    caplog.set_level(logging.DEBUG, "afas_async")
+
+    def ours() -> list[logging.LogRecord]:
+        return [record for record in caplog.records if record.name == "afas_async"]
+
+    async with Table() as server, client(server) as afas:
+        await afas.page(CONNECTOR)
+    assert ours() == []
+    async with Table(replies(502), times=2) as server, client(server) as afas:
+        await afas.page(CONNECTOR)
+    assert [record.levelname for record in ours()] == ["INFO", "INFO"]
+    assert all("X: attempt" in record.getMessage() and "502" in record.getMessage() for record in ours())
+
+
+async def test_statistics() -> None:
+    """Statistics count requests, retries, rows and bytes of all views together, and are a copy."""
+    async with Table(replies(502), page=1, times=2) as server, client(server) as afas:
+        before = afas.statistics()
+        await afas.with_options(max_retries=5).rows(CONNECTOR, take=TAKE, window=1).to_list()
+        statistics = afas.statistics()
+        assert (before.requests, before.rows) == (0, 0)
+        assert (statistics.requests, statistics.retries, statistics.rows) == (len(server.requests), 2, 25)
+        bodies = [page_of(received) for received in [*server.requests[:1], *server.requests[3:]]]
+        assert statistics.bytes == sum(map(len, bodies))
+        assert (statistics.in_flight, statistics.peak_in_flight) == (0, 1)
+
+
+async def test_statistics_count_rows_handed_out() -> None:
+    """Rows count once they are handed out, those of a broken page too, and none twice."""
+    rows = [{"Id": number, "Name": "x" * 1_000} for number in range(500)]
+
+    def half(_: bytes) -> bytes:
+        whole = framed(page_of(Received("GET", "/?skip=0&take=500", {}, b"", 1), rows))
+        return whole[: len(whole) // 2]
+
+    async with Table(says(half, "fin"), times=1, rows=rows) as server, client(server) as afas:
+        stream = afas.rows(CONNECTOR, take=500, window=1)
+        assert await stream.to_list() == rows
+        assert afas.statistics().rows == 500
+        assert stream.progress.rows == 500
+
+
+async def test_connect_errors_are_events() -> None:
+    """An attempt that finds no connection is told as any other."""
+    events: list[Event] = []
+    async with Table() as server:
+        nowhere = client(server, on_event=events.append, max_retries=1)
+    async with nowhere as afas:
+        with pytest.raises(ConnectError):
+            await afas.page(CONNECTOR)
+    assert [event.kind for event in events] == ["failed", "retrying", "failed"]
