@@ -14,8 +14,15 @@ import msgspec
 
 from afas_async.connectors import GetConnector, RowT
 from afas_async.credentials import AppToken
-from afas_async.environment import Environment, EnvironmentType, checked_base_url
-from afas_async.errors import ConfigurationError, SortKeyRequiredError, UsageError
+from afas_async.environment import Environment, EnvironmentType, checked_base_url, checked_proxy
+from afas_async.errors import (
+    AnswerError,
+    ApiError,
+    ConfigurationError,
+    SortKeyRequiredError,
+    TransportError,
+    UsageError,
+)
 from afas_async.http.engine import Event, Options, Statistics
 from afas_async.http.fetch import MEMORY
 from afas_async.http.session import Session
@@ -25,10 +32,11 @@ from afas_async.policy.paging import EVERYTHING, Paging, Span
 from afas_async.read.fetch import Source
 from afas_async.read.stream import Page, Pages, Rows
 from afas_async.read.window import Window, read_page
-from afas_async.wire.urls import sort_field
+from afas_async.wire.urls import rows_request, sort_field
 
 # AFAS (GET connector; Troubleshooting): beyond it a request is too slow to be of use.
 SKIP_LIMIT = 100_000
+LARGEST = 10**9  # rows that a skip may count
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2}-[A-Za-z]{2}", re.ASCII)
 _INTEGRATION_ID = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
@@ -101,7 +109,9 @@ class AfasClient:
             Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
         )
         self._session = Session(
-            AiohttpTransport(self._base_url, token, proxy=proxy, ssl_context=ssl_context),
+            AiohttpTransport(
+                self._base_url, token, proxy=None if proxy is None else checked_proxy(proxy), ssl_context=ssl_context
+            ),
             max_concurrency=max_concurrency,
             integration_id=integration_id,
         )
@@ -148,7 +158,7 @@ class AfasClient:
         """Close the client: stop what is under way and close the connections.
 
         Streams that are being read raise `ClientClosedError`. May be called again, and from any task of the event loop;
-        a cancellation of the caller is delivered when the client is closed.
+        a cancellation of the caller is delivered after that. The wait is shielded, and ends after 5 seconds.
 
         Raises:
             UsageError: If this is a view, another event loop, or a forked process.
@@ -246,15 +256,18 @@ class AfasClient:
     ) -> Rows[Any]:
         """Return the rows of a GetConnector as a stream: in key order, pages fetched concurrently, in bounded memory.
 
-        Nothing is sent before the first row is asked for. Rows are handed out as the bytes of their page
-        arrive. At most `window` pages are on their way, and only while rows are being asked for; about 16 MiB of
-        answers wait at most. The read ends only on proof: an answer without rows.
+        Nothing is sent before the first row is asked for. Rows are handed out as the bytes of their page arrive. At
+        most `window` pages are on their way, and only while rows are being asked for. Answers that wait for the reader
+        are kept to about 16 MiB together, by the size of the rows so far, and to 16 MiB each in any case. The read ends
+        only on
+        proof: an answer without rows.
 
         Rows that appear or vanish during the read move the rows behind them: until the read is anchored by key, such a
         row can be missing or doubled. Read while nobody writes, or compare.
 
-        Leaving the loop in any way is safe. `async with` around the stream stops the requests on their way at once;
-        without it they end by themselves.
+        Leaving the loop in any way is safe, cancellation included, and a cancelled read can be taken up again. `async
+        with` around the stream stops the requests on their way at once; without it that is done when the stream is
+        collected.
 
         Args:
             connector: The connector, or its name for rows as dicts.
@@ -273,7 +286,7 @@ class AfasClient:
 
         Raises:
             UsageError: If an argument makes no sense. Nothing was sent.
-            SortKeyRequiredError: From the stream, if there is no key.
+            SortKeyRequiredError: From the stream, if there is no key; no rows were asked for.
             AfasError: From the stream, if rows cannot be had.
 
         Source:
@@ -334,7 +347,7 @@ class AfasClient:
     ) -> Pages[Any]:
         """Return the rows of a GetConnector as whole server pages: the form for loading a database.
 
-        As `rows`, but each `Page` is handed out only when its answer was complete.
+        As `rows`, but each `Page` is handed out only when its answer was complete: its rows are in memory together.
 
         Args:
             connector: As for `rows`.
@@ -417,6 +430,7 @@ class AfasClient:
         sorted_by = {field.removeprefix("-") for field in order}
         # The key makes any order unique; without that, rows of equal order may change places between pages.
         order += tuple(field for field in connector.key if field not in sorted_by)
+        rows_request(connector.name, skip=LARGEST, take=LARGEST, order_by=order)  # whether it fits into a query
         return Source(self._session, self._options, connector, order)
 
     def _window(
@@ -446,11 +460,13 @@ class AfasClient:
 
     async def _refuse_without_key(self, connector: GetConnector[Any]) -> NoReturn:
         """Raise the error for a read of several pages without a key, with the fields there are to choose from."""
-        fields = await field_ids(self._session, self._options, connector)
+        try:
+            fields = ", out of " + ", ".join(await field_ids(self._session, self._options, connector))
+        except (TransportError, ApiError, AnswerError):
+            fields = ""  # that the key is missing is what matters
         raise SortKeyRequiredError(
             f"{connector.name}: a read of several pages needs a key to sort by, or it loses and doubles rows: give"
-            f" key= the field, or fields, that are unique and never empty, out of {', '.join(fields)};"
-            " or verify=False for best effort"
+            f" key= the field, or fields, that are unique and never empty{fields}; or verify=False for best effort"
         )
 
 

@@ -63,6 +63,8 @@ class GetConnector(Generic[RowT]):
         connector_name(name)
         for field in fields:
             field_id(field)
+        if len(set(fields)) < len(fields):
+            raise UsageError(f"{name}: a field stands twice in the key {fields}")
         self._check_row_type()
 
     def _check_row_type(self) -> None:

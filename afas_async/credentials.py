@@ -39,11 +39,11 @@ class AppToken:
     __slots__ = ("__header",)
 
     def __init__(self, token: str) -> None:
-        xml = _xml(token)
+        xml = _xml(token) if isinstance(token, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
         del token  # even a malformed token must not stand in the locals of the traceback below
         if xml is None:
             raise ConfigurationError(
-                "the token is malformed: give the whole <token>...</token> text, its bare data, or that text in base64"
+                "the token is malformed: give the whole <token>...</token> as str, its bare data, or its base64"
             )
         # In a closure: what prints the slots of an object or the locals of a frame shows a function, not its cells.
         header = "AfasToken " + base64.b64encode(xml.encode("ascii")).decode("ascii")

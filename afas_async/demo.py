@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import zlib
 from decimal import Decimal
@@ -102,6 +101,10 @@ def _show_progress(progress: Progress, rows: int) -> None:
 
 
 def _peak_memory() -> float:
-    """Return the largest size that this process has had, in MB."""
+    """Return the largest size that this process has had, in MB; not a number where the platform does not tell."""
+    try:
+        import resource  # noqa: PLC0415 - Windows has none
+    except ImportError:
+        return float("nan")
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -15,7 +15,8 @@ EnvironmentType = Literal["production", "test", "accept", "course"]
 
 _HOSTS: dict[str, str] = {"production": "rest", "test": "resttest", "accept": "restaccept", "course": "restcursus"}
 _NUMBER = re.compile(r"[1-9][0-9]{4,5}", re.ASCII)
-_HOST = re.compile(r"[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _PATH = re.compile(r"(/[A-Za-z0-9_.~\-]+)*", re.ASCII)
 
 
@@ -88,6 +89,18 @@ def checked_base_url(url: str) -> str:
             "the base URL must be https: the token would travel in clear text (http: loopback only)"
         )
     return url.rstrip("/")
+
+
+def checked_proxy(url: str) -> str:
+    """Return the URL of an HTTP proxy if it is one, else raise ConfigurationError; its password is not repeated."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and _HOST.fullmatch(parts.hostname or "") and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not re.fullmatch(r"[\x21-\x7e]+", url):
+        raise ConfigurationError("the proxy must be a URL such as http://proxy.example:3128, in ASCII")
+    return url
 
 
 def is_loopback(host: str) -> bool:

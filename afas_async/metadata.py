@@ -9,9 +9,12 @@ import msgspec
 from afas_async.connectors import GetConnector, row_fields
 from afas_async.errors import AnswerError
 from afas_async.http.engine import Options
-from afas_async.http.fetch import DocumentFetch
+from afas_async.http.fetch import Fetch
+from afas_async.http.host import stop
 from afas_async.http.session import Session
-from afas_async.wire.urls import metainfo_request
+from afas_async.wire.urls import Request, metainfo_request
+
+DOCUMENT_LIMIT = 16 << 20
 
 
 class _Field(msgspec.Struct):
@@ -35,3 +38,52 @@ async def field_ids(session: Session, options: Options, connector: GetConnector[
         return [field.id for field in msgspec.json.decode(document, type=_GetMetainfo).fields]
     except msgspec.DecodeError:
         raise AnswerError(f"{connector.name}: its metainfo is not as documented", connector=connector.name) from None
+
+
+class DocumentFetch(Fetch):
+    """An answer that is wanted as a whole, such as metainfo.
+
+    Args:
+        session: Sends it.
+        options: Time-out, retries, language, events.
+        request: The request.
+    """
+
+    def __init__(self, session: Session, options: Options, request: Request) -> None:
+        super().__init__(session, options, request.connector)
+        self._request = request
+        self._document = bytearray()
+
+    def _next_request(self) -> Request:
+        return self._request
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._document.clear()
+
+    async def read(self) -> bytes:
+        """Send the request and return the whole body.
+
+        Raises:
+            AfasError: If it cannot be had.
+            AnswerError: If it has more than 16 MiB.
+        """
+        self._session.check()
+        self.start()
+        try:
+            while not self._failure:
+                if piece := self._read():
+                    self._document += piece
+                    if len(self._document) > DOCUMENT_LIMIT:
+                        text = f"{self.connector}: the answer is longer than {DOCUMENT_LIMIT} bytes"
+                        raise AnswerError(text, connector=self.connector)
+                elif self._job is not None:
+                    await self._wait()
+                else:
+                    if self._body is not None:
+                        self._body.finish()
+                    return bytes(self._document)
+            raise self._failure
+        finally:
+            self.cancel()
+            await stop(*self.jobs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
 import sys
 
 import pytest
@@ -49,6 +50,14 @@ async def test_simulate_serves_until_its_input_ends() -> None:
     assert started["base_url"].startswith("http://127.0.0.1:")
     process.stdin.close()
     assert await process.wait() == 0
+
+
+def test_the_command_line_needs_nothing_of_unix() -> None:
+    """Where Python has no `resource`, as on Windows, the command line starts all the same."""
+    code = "import sys; sys.modules['resource'] = None; from afas_async.cli import run; run(['simulate', '--help'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--port" in done.stdout
 
 
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["demo", "--window", "3"], ["demo", "--rows", "x"]])

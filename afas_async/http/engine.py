@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Literal, Protocol
 
 import anyio
@@ -23,16 +24,20 @@ from afas_async.wire.bodies import body_reader
 from afas_async.wire.urls import Request
 
 ERROR_BODY_LIMIT = 1 << 16
+ERROR_BODY_SECONDS = 5.0
 CLEAN_ANSWERS_TO_GROW = 20
 
 log: logging.Logger = logging.getLogger("afas_async")
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened to a request, for logs and metrics. It never holds a header, a value or a body.
+    """Something that happened to a request, for logs and metrics. It never holds a header or a parameter's value.
+
+    An attempt that is cancelled has no event. Rows are decoded later: what is wrong with them is no event but an error
+    of the stream, or a "retrying".
 
     Args:
-        kind: "answered" (complete, with a success status), "failed" (this attempt), or "retrying" (after `wait`).
+        kind: "answered" (received to its end, with a success status), "failed" (this attempt), or "retrying".
         connector: The connector or path.
         request: Method, path and parameter names, such as `GET connectors/Profit_Article?skip=...&take=...`; empty for
             "retrying".
@@ -250,15 +255,15 @@ class Engine:
                 f"{connector}: a success with status {response.status} is not documented", connector=connector
             )
         packed, body = 0, b""
-        try:
+        # A text that does not come must not hide the status.
+        with anyio.move_on_after(ERROR_BODY_SECONDS), suppress(AfasError):
             reader = body_reader(response.headers.get("Content-Encoding", ""), connector=connector)
             while packed < ERROR_BODY_LIMIT and (data := await response.read()):
                 packed += len(data)
+                self.statistics.bytes += len(data)
                 reader.feed(data)
                 while len(body) < ERROR_BODY_LIMIT and (piece := reader.read(ERROR_BODY_LIMIT)):
                     body += piece
-        except AfasError:
-            pass  # the status and whatever part of the body has arrived tell enough
         return error_for(response.status, response.headers, body, connector=connector)
 
     def _headers(self, options: Options) -> dict[str, str]:

@@ -6,9 +6,9 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from afas_async.errors import AfasError, AnswerError, ClientClosedError
+from afas_async.errors import AfasError, ClientClosedError
 from afas_async.http.engine import Options
-from afas_async.http.host import Job, stop
+from afas_async.http.host import Job
 from afas_async.http.session import Session
 from afas_async.wire.bodies import BodyReader, body_reader
 from afas_async.wire.urls import Request
@@ -16,7 +16,6 @@ from afas_async.wire.urls import Request
 # Received bytes that wait for their reader: of all answers together as far as can be predicted, of one for certain.
 MEMORY = 16 << 20
 PIECE = 1 << 16
-DOCUMENT_LIMIT = 16 << 20
 
 
 class Fetch(ABC):
@@ -104,7 +103,6 @@ class Fetch(ABC):
     def begin(self, headers: Mapping[str, str]) -> None:
         """Take the headers of a success."""
         self._body = body_reader(headers.get("Content-Encoding", ""), connector=self.connector)
-        self.size = 0
 
     def receive(self, data: bytes) -> None:
         """Take the next bytes of the body."""
@@ -148,52 +146,3 @@ class Fetch(ABC):
     async def _wait(self) -> None:
         self._news.clear()
         await self._news.wait()
-
-
-class DocumentFetch(Fetch):
-    """An answer that is wanted as a whole, such as metainfo.
-
-    Args:
-        session: Sends it.
-        options: Time-out, retries, language, events.
-        request: The request.
-    """
-
-    def __init__(self, session: Session, options: Options, request: Request) -> None:
-        super().__init__(session, options, request.connector)
-        self._request = request
-        self._document = bytearray()
-
-    def _next_request(self) -> Request:
-        return self._request
-
-    def _forget(self) -> None:
-        super()._forget()
-        self._document.clear()
-
-    async def read(self) -> bytes:
-        """Send the request and return the whole body.
-
-        Raises:
-            AfasError: If it cannot be had.
-            AnswerError: If it has more than 16 MiB.
-        """
-        self._session.check()
-        self.start()
-        try:
-            while not self._failure:
-                if piece := self._read():
-                    self._document += piece
-                    if len(self._document) > DOCUMENT_LIMIT:
-                        text = f"{self.connector}: the answer is longer than {DOCUMENT_LIMIT} bytes"
-                        raise AnswerError(text, connector=self.connector)
-                elif self._job is not None:
-                    await self._wait()
-                else:
-                    if self._body is not None:
-                        self._body.finish()
-                    return bytes(self._document)
-            raise self._failure
-        finally:
-            self.cancel()
-            await stop(*self.jobs)

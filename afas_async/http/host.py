@@ -16,6 +16,8 @@ from typing import Any
 
 import anyio
 
+from afas_async.errors import ClientClosedError
+
 CLOSE_SECONDS = 5.0
 
 Job = asyncio.Task[Any]
@@ -62,11 +64,15 @@ class Host:
         finally:
             self._opened.set()
 
-    def start(self, work: Coroutine[Any, Any, Any]) -> Job | None:
-        """Start a job, which must not raise; return None, and do not run it, if the host is stopping."""
+    def start(self, work: Coroutine[Any, Any, Any]) -> Job:
+        """Start a job, which returns its failure as a value.
+
+        Raises:
+            ClientClosedError: If the host is stopping; the job does not run.
+        """
         if self._stopping.is_set():
             work.close()
-            return None
+            raise ClientClosedError("the client is closed")
         job = asyncio.create_task(work, name="afas_async job")
         self._jobs.add(job)
         job.add_done_callback(self._jobs.discard)
@@ -78,6 +84,7 @@ class Host:
         if not self._opened.is_set():
             self._task.cancel()
         await outlast(self._task)
+        self._opened.set()  # the task may have been cancelled before its first step
 
 
 async def stop(*jobs: Job) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from afas_async.errors import ClientClosedError, UsageError
@@ -43,6 +44,8 @@ class Session:
         except BaseException:
             self._closed = True
             raise
+        if self._closed:
+            raise ClientClosedError("the client was closed while it was opening")
 
     async def aclose(self) -> None:
         """Cancel what is under way and close the transport; may be called again, and from any task of the loop."""
@@ -67,16 +70,12 @@ class Session:
             raise UsageError("the client was opened in another event loop: make one per event loop")
 
     def start(self, work: Coroutine[Any, Any, Any]) -> Job:
-        """Start a job of this session; it must not raise."""
-        job = self._host.start(work) if self._host is not None else None
-        if job is None:
-            work.close()
-            raise ClientClosedError("the client is closed")
-        return job
+        """Start a job of this session; see `Host.start`."""
+        assert self._host is not None  # noqa: S101 - `check` comes first
+        return self._host.start(work)
 
-    def abandon(self, jobs: Iterable[Job]) -> None:
-        """Cancel jobs from wherever garbage is collected, perhaps another thread."""
-        if self._loop is None or self._loop.is_closed() or os.getpid() != self._process:
-            return
-        for job in jobs:
-            self._loop.call_soon_threadsafe(job.cancel)
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Have the event loop call `callback`, from wherever garbage is collected, perhaps another thread."""
+        if self._loop is not None and os.getpid() == self._process:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(callback)

@@ -8,6 +8,7 @@ each switch has a test at the server's side.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Mapping
@@ -90,11 +91,14 @@ class AiohttpTransport:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        context = self._context
+        if context is None and self._base.startswith("https:"):
+            context = await asyncio.to_thread(_default_context)  # reads the certificates of this machine
         connector = aiohttp.TCPConnector(
             limit=0,  # the engine's limiter is the only one: waiting here would count against time-outs
             keepalive_timeout=IDLE_SECONDS,
             socket_factory=_socket,
-            ssl=self._context or _default_context(),
+            ssl=True if context is None else context,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -133,9 +137,7 @@ class AiohttpTransport:
                 ),
                 request.connector,
             )
-        except _LostError as lost:
-            failure = lost.failure(request.connector)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever aiohttp raises has the token in its frames
             failure = _failure(error, request.connector)
         # Raised here, outside the handler, so that aiohttp's exception does not become its context.
         raise failure
@@ -147,11 +149,20 @@ class _AiohttpResponse:
         self._connector = connector
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
+        # When aiohttp finds a malformed chunk in a body, it closes the connection and leaves the reader waiting.
+        protocol = response.connection.protocol if response.connection is not None else None
+        if protocol is not None and protocol.closed is not None:
+            protocol.closed.add_done_callback(self._connection_closed)
+
+    def _connection_closed(self, _: object) -> None:
+        content = self._response.content
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError())
 
     async def read(self) -> bytes:
         try:
             return await self._response.content.readany()
-        except (TimeoutError, aiohttp.ClientError, OSError):
+        except Exception:  # noqa: BLE001, S110 - said below, outside the handler
             pass
         raise AnswerLostError(f"{self._connector}: the connection broke within the answer", connector=self._connector)
 
@@ -162,15 +173,6 @@ class _AiohttpResponse:
 class _LostError(Exception):
     """A broken connection, in a class that aiohttp does not take for an invitation to send the request again."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    def failure(self, connector: str) -> AnswerLostError:
-        return AnswerLostError(
-            f"{connector}: the connection broke before the answer: {self.reason}", connector=connector
-        )
-
 
 async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     try:
@@ -178,25 +180,30 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        lost = _LostError(_reason(error))
-    raise lost
+        reason = _reason(error)
+    raise _LostError(reason)
 
 
 def _failure(error: Exception, connector: str) -> AfasError:
     """Return what an exception of aiohttp means, without the exception itself: its texts may hold the token."""
     match error:
+        case _LostError():
+            text = f"{connector}: the connection broke before the answer: {error}"
+            return AnswerLostError(text, connector=connector)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | aiohttp.ClientSSLError():
             # A handshake that breaks off may succeed the next time; a bad certificate or protocol version will not.
             permanent = isinstance(error, aiohttp.ClientConnectorCertificateError) or _is_final(error)
-            return ConnectError(
-                f"{connector}: no secure connection: {_reason(error)}", connector=connector, permanent=permanent
-            )
+            text = f"{connector}: no secure connection: {_reason(error)}"
+            return ConnectError(text, connector=connector, permanent=permanent)
         case aiohttp.ClientHttpProxyError():
             text = f"{connector}: the proxy refused the connection (HTTP {error.status})"
-            return ConnectError(text, connector=connector, permanent=True)
+            return ConnectError(text, connector=connector, permanent=error.status in {403, 407})
         case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
             return ConnectError(f"{connector}: no connection: {_reason(error)}", connector=connector)
-        case aiohttp.ClientResponseError() | aiohttp.InvalidURL():
+        case ValueError():  # InvalidURL, and host names that cannot be encoded
+            text = f"{connector}: the host of the base URL or of the proxy cannot be called"
+            return ConnectError(text, connector=connector, permanent=True)
+        case aiohttp.ClientResponseError():
             # aiohttp says 400 here, but no server did.
             text = f"{connector}: what came back is no HTTP that can be understood"
             return AnswerError(text, connector=connector, damaged=True)
@@ -215,7 +222,7 @@ def _reason(error: Exception) -> str:
 def _is_final(error: Exception) -> bool:
     cause = getattr(error, "os_error", None)
     reason = getattr(cause, "reason", "") or ""
-    return any(word in reason for word in ("VERSION", "PROTOCOL", "WRONG_VERSION_NUMBER"))
+    return any(word in reason for word in ("VERSION", "PROTOCOL"))
 
 
 def _check_context(context: ssl.SSLContext) -> None:
@@ -238,7 +245,7 @@ def _socket(address: tuple[Any, ...]) -> socket.socket:
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
-        if hasattr(socket, option):  # not on every platform
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
+        if hasattr(socket, option):  # each platform has its own
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return made

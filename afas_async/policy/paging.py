@@ -21,6 +21,7 @@ FIRST_TAKE = 100
 GROWTH = 10
 CELL_LIMIT = 150_000
 SPAN_BYTES = 4 << 20
+SPANS_TO_GROW = 20
 EVERYTHING = -1
 # What a row takes before any has been seen; the wide ones of Profit have about that.
 ROW_BYTES_GUESS = 500.0
@@ -39,6 +40,9 @@ class Span(msgspec.Struct, frozen=True):
 
 class Paging:
     """Decides which spans to ask for.
+
+    Whoever drives it keeps its own list of the spans in flight in step with the one in here: appended by `ask`, the
+    first taken off by `feed`, cut off behind a place by `feed` and `halve`.
 
     Args:
         window: How many spans may be in flight at a time.
@@ -61,7 +65,9 @@ class Paging:
         self._full_spans = 0  # at this width
         self._growing = take is None
         self._take = FIRST_TAKE if take is None else take
-        self._ceiling: int | None = None  # what the service was seen to manage
+        self._cap: int | None = None  # where the server was seen to cap its answers
+        self._ceiling: int | None = None  # what the service was seen to manage; it is tried again
+        self._full_below_ceiling = 0
         self._row_bytes = ROW_BYTES_GUESS
         self._columns = 1
         self._asked: deque[Span] = deque()
@@ -104,11 +110,12 @@ class Paging:
         self._columns = max(1, columns)
         if rows < span.take:
             if rows == self._last_short:  # twice the same number of rows: the server caps its answers there
-                self._ceiling = rows
+                self._cap = rows
             self._last_short = rows
             self._go_on_from(span.skip + rows)
             return 0
         self._last_short = 0
+        self._raise_ceiling()
         self._full_spans += 1
         if self._full_spans >= self._width:
             self._full_spans = 0
@@ -135,7 +142,8 @@ class Paging:
         before = list(self._asked)[:index]
         self._go_on_from(smaller.skip + smaller.take)
         self._asked.extend([*before, smaller])
-        self._ceiling = half
+        self._ceiling = max(1, whole.take // 2)
+        self._full_below_ceiling = 0
         return smaller
 
     def _size(self) -> int:
@@ -143,9 +151,17 @@ class Paging:
         size = self._take
         if self._growing:
             size = min(size, (CELL_LIMIT - 1) // self._columns, int(self._span_bytes / self._row_bytes))
-        if self._ceiling is not None:
-            size = min(size, self._ceiling)
+        for limit in (self._cap, self._ceiling):
+            if limit is not None:
+                size = min(size, limit)
         return max(1, size)
+
+    def _raise_ceiling(self) -> None:
+        """After many full spans try larger ones again: one bad moment must not make a long read small for ever."""
+        self._full_below_ceiling += 1
+        if self._ceiling is not None and self._full_below_ceiling >= SPANS_TO_GROW:
+            self._ceiling *= 2
+            self._full_below_ceiling = 0
 
     def _fits(self, span: Span) -> bool:
         rows = span.take + sum(asked.take for asked in self._asked)

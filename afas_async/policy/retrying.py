@@ -54,8 +54,8 @@ def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter
         How to send it again, or None if the last failure is final.
     """
     failure = failures[-1]
-    # Waiting for a lock has a count of its own.
-    faults = sum(not (isinstance(past, errors.BusinessError) and _says(past, LOCKED)) for past in failures)
+    # Locks have a count of their own, and an answer that was too large is asked for in a smaller size.
+    faults = sum(not _is_no_fault(past) for past in failures)
     backoff = _backoff(faults, jitter) if faults <= max_retries else None
     match failure:
         case errors.RowError() | errors.PagingError() | errors.RequestTimeoutError():
@@ -72,7 +72,7 @@ def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter
         case errors.RateLimitError() | errors.UnavailableError():
             if backoff is None or failure.retry_after is None:
                 return backoff
-            return Retry(failure.retry_after * (1 + jitter / 10))
+            return Retry(max(failure.retry_after * (1 + jitter / 10), backoff.wait))
         case errors.PayloadTooLargeError():
             return Retry(0, smaller=True)
         case errors.ServerError():
@@ -97,6 +97,12 @@ def _retry_refused(
         again = sum(isinstance(past, errors.BusinessError) and _says(past, OUT_OF_TIME) for past in failures)
         return Retry(0, smaller=True, calmer=True) if again == 1 else None
     return None
+
+
+def _is_no_fault(failure: errors.AfasError) -> bool:
+    if isinstance(failure, errors.BusinessError):
+        return _says(failure, (*LOCKED, *OUT_OF_MEMORY, *OUT_OF_TIME))
+    return isinstance(failure, errors.PayloadTooLargeError)
 
 
 def _says(failure: errors.ApiError, phrases: Sequence[str]) -> bool:

@@ -43,16 +43,16 @@ class Pace:
 
     def __init__(self) -> None:
         self._since = perf_counter()
-        self._cut_short = False
+        self._resting = False
 
     async def rest(self) -> None:
         """Yield to the event loop if it is time to."""
-        # After a rest that was cancelled none is due: a reader that cancels each wait at once must come on too.
-        if perf_counter() - self._since > HOLD_SECONDS and not self._cut_short:
-            self._cut_short = True
+        # A rest that was cancelled is not repeated: a reader that cancels each wait at once must come on too.
+        if perf_counter() - self._since > HOLD_SECONDS and not self._resting:
+            self._resting = True
             await checkpoint()
             self._since = perf_counter()
-        self._cut_short = False
+        self._resting = False
 
 
 class PageFetch(Fetch, Generic[RowT]):
@@ -70,7 +70,7 @@ class PageFetch(Fetch, Generic[RowT]):
     Attributes:
         number: The page's number, for errors.
         rows: How many of the span's rows have been handed out.
-        columns: Fields of the first row, 0 before it.
+        columns: Fields of a row, 0 before the first; set it if they are known.
         complete: Whether all rows have been handed out and the answer was whole.
     """
 
@@ -165,6 +165,8 @@ class PageFetch(Fetch, Generic[RowT]):
                 page=self.number,
                 skip=rest.skip,
                 take=rest.take,
+                before=self.rows,
+                columns=self.columns,
             )
         return self._parser
 

@@ -89,7 +89,10 @@ class _Stream(Generic[RowT]):
         return rows
 
     async def aclose(self) -> None:
-        """Stop the requests on their way and wait, shielded, until they have ended. May be called more than once."""
+        """Stop the requests on their way and wait until they have ended: shielded, and for 5 seconds at most.
+
+        May be called more than once, and by another task than the reader, which then gets a UsageError.
+        """
         if self._started is not None and self._ended is None:
             self._ended = perf_counter()
         await self._window.aclose()

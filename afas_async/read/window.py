@@ -47,6 +47,7 @@ class Window(Generic[RowT]):
         self._paging = paging
         self._early = early
         self._refuse = refuse
+        self._columns = 0  # counted once
         self._pace = Pace()
         self._fetches: deque[PageFetch[RowT]] = deque()
         self._dropped: list[PageFetch[RowT]] = []
@@ -88,8 +89,10 @@ class Window(Generic[RowT]):
                 await self._stop()
                 return []
             head = self._fetches[0]
-            head.number = self.pages
+            head.number, head.columns = self.pages, self._columns
             rows = await head.next_rows()
+            if self._over is not None:  # closed by another task meanwhile
+                raise self._misuse(self._over)
             if head.complete:
                 self._advance(head)
             if rows:
@@ -103,7 +106,12 @@ class Window(Generic[RowT]):
 
     def abandon(self) -> None:
         """Stop the pages on their way without waiting, from wherever garbage is collected."""
-        self._source.session.abandon(self._jobs())
+        if self._fetches or self._dropped:
+            self._source.session.call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        for job in self._jobs():
+            job.cancel()
 
     def _ask(self) -> None:
         self._source.session.check()
@@ -126,6 +134,7 @@ class Window(Generic[RowT]):
         """Leave a complete page behind, and drop the pages that it has shown to be of no use."""
         self.pages += head.rows > 0  # the empty answer that proves the end is no page
         self.bytes += head.size
+        self._columns = head.columns
         self._fetches.popleft()
         self._drop_behind(self._paging.feed(head.rows, size=head.size, columns=head.columns))
 
@@ -160,6 +169,7 @@ class Window(Generic[RowT]):
 async def read_page(source: Source[RowT], span: Span) -> list[RowT]:
     """Return the rows of one span, asked for with exactly one request at a time."""
     fetch = PageFetch(source, span, early=False, pace=Pace())
+    fetch.columns = 1  # of no interest
     source.session.check()
     fetch.start()
     try:

@@ -168,7 +168,7 @@ class Store:
             for field in fields
         )
         self._database.execute(
-            f'CREATE TABLE "{name}" ({columns} json TEXT GENERATED ALWAYS AS (json_object({members})) STORED) STRICT'
+            f'CREATE TABLE "{name}" ({columns} json TEXT GENERATED ALWAYS AS (json_object({members})) STORED)'
         )
         if rows := sample.rows(self._rows):
             self._database.execute(

@@ -13,10 +13,6 @@ from typing import Protocol
 
 from afas_async.errors import AnswerError, AnswerLostError
 
-# Real connector answers pack about 10 to 30 times; 200 times beyond the first MiB is an attack or a fault.
-RATIO_LIMIT = 200
-RATIO_FREE = 1 << 20
-
 _GZIP = 31  # window size for zlib: 15 bits, with a gzip header and trailer
 
 
@@ -92,8 +88,6 @@ class _Gzip:
         self._page = page
         self._packed = _Plain()
         self._inflater = zlib.decompressobj(_GZIP)
-        self._taken = 0
-        self._given = 0
 
     @property
     def pending(self) -> int:
@@ -107,7 +101,6 @@ class _Gzip:
             packed = self._inflater.unconsumed_tail
             if not packed:
                 packed = self._packed.read(limit)
-                self._taken += len(packed)
             if packed and self._inflater.eof:
                 raise self._error("bytes follow the end of its gzip stream")
             try:
@@ -116,13 +109,6 @@ class _Gzip:
                 raise self._error(f"its gzip stream is damaged ({error})") from None
             if self._inflater.unused_data:
                 raise self._error("bytes follow the end of its gzip stream")
-            self._given += len(piece)
-            if self._given > RATIO_FREE and self._given > RATIO_LIMIT * self._taken:
-                raise AnswerError(
-                    f"{self._connector}: the gzip body unpacks to more than {RATIO_LIMIT} times its size",
-                    connector=self._connector,
-                    page=self._page,
-                )
             if piece or not packed:
                 return piece
 

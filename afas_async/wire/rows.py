@@ -11,9 +11,10 @@ from typing import Any, Generic
 
 import msgspec
 
+from afas_async.connectors import RowT
 from afas_async.errors import AnswerError, AnswerLostError, PagingError
 from afas_async.wire.answers import refusal_in
-from afas_async.wire.slices import RowSlices, RowT
+from afas_async.wire.slices import RowSlices
 from afas_async.wire.structure import COLON, OPEN_ARRAY, QUOTE, Structure
 
 ENVELOPE_LIMIT = 1 << 20
@@ -41,13 +42,25 @@ class PageParser(Generic[RowT]):
         page: The page's number, for errors.
         skip: The `skip` that was asked for.
         take: The `take` that was asked for; -1 for everything.
+        before: How many rows of the page other answers have brought, for errors.
+        columns: How many fields a row has, 0 to count them in the first.
     """
 
-    def __init__(self, row_type: type[RowT], *, connector: str, page: int, skip: int, take: int) -> None:
+    def __init__(
+        self,
+        row_type: type[RowT],
+        *,
+        connector: str,
+        page: int,
+        skip: int,
+        take: int,
+        before: int = 0,
+        columns: int = 0,
+    ) -> None:
         self._connector = connector
         self._page = page
         self._skip = skip
-        self._slices = RowSlices(row_type, connector=connector, page=page, take=take)
+        self._slices = RowSlices(row_type, connector=connector, page=page, take=take, before=before, columns=columns)
         self._in_rows = False
         self._envelope = bytearray()  # the answer with an empty list of rows
         self._structure = Structure()
@@ -61,7 +74,7 @@ class PageParser(Generic[RowT]):
 
     @property
     def columns(self) -> int:
-        """How many fields the first row has, 0 before it."""
+        """How many fields a row has, 0 before the first."""
         return self._slices.columns
 
     def feed(self, data: bytes) -> list[RowT]:

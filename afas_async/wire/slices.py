@@ -14,15 +14,14 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, cast
 
 import msgspec
 
+from afas_async.connectors import RowT
 from afas_async.errors import AnswerError, AnswerLostError, PagingError, RowError
 from afas_async.wire.answers import clean
 from afas_async.wire.structure import COMMA, Structure
-
-RowT = TypeVar("RowT")
 
 # A slice of this size stays in the processor's cache while it is decoded.
 SLICE = 1 << 16
@@ -59,22 +58,27 @@ class RowSlices(Generic[RowT]):
         connector: The connector's name, for errors.
         page: The page's number, for errors.
         take: How many rows were asked for; -1 for everything.
+        before: How many rows of the page other answers have brought, for errors.
+        columns: How many fields a row has, 0 to count them in the first.
 
     Attributes:
         rows: How many rows have been returned.
-        columns: How many fields the first row has, 0 before it.
+        columns: How many fields a row has, 0 before the first.
         rest: The text from the closing bracket on, None while the list is open.
     """
 
-    def __init__(self, row_type: type[RowT], *, connector: str, page: int, take: int) -> None:
+    def __init__(
+        self, row_type: type[RowT], *, connector: str, page: int, take: int, before: int = 0, columns: int = 0
+    ) -> None:
         self.rows: int = 0
-        self.columns: int = 0
+        self.columns: int = columns
         self.rest: bytes | None = None
         self._decoder: msgspec.json.Decoder[list[RowT]] = _decoder(cast("Any", row_type))
         self._raw = row_type is msgspec.Raw
         self._connector = connector
         self._page = page
         self._take = take
+        self._before = before
         self._text = bytearray()  # starts at a row, always
         self._searched = 0
         self._exact: Structure | None = None  # None while guesses are made
@@ -216,7 +220,8 @@ class RowSlices(Generic[RowT]):
             page=self._page,
         )
 
-    def _row_error(self, index: int, reason: str) -> RowError:
+    def _row_error(self, number: int, reason: str) -> RowError:
+        index = self._before + number
         found = _WHERE.search(reason)
         inner = found[1].removeprefix("[0]") if found else ""
         path = f"$.rows[{index}]{inner}"

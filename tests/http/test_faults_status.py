@@ -138,9 +138,9 @@ THE_PAST = ("Date: Wed, 21 Oct 2026 07:28:00 GMT", "Retry-After: Wed, 21 Oct 202
     ("headers", "body", "least", "most"),
     [
         (["Retry-After: 20"], b"", 20, 22.1),
-        (["Retry-After: 0"], b"", 0, 0.1),
+        (["Retry-After: 0"], b"", 0, 1.1),
         (HALF_A_MINUTE, b"", 30, 33.1),
-        (THE_PAST, b"", 0, 0.1),
+        (THE_PAST, b"", 0, 1.1),
         (["Retry-After: -5"], b"", 0, 1.1),
         (["Retry-After: soon"], b"", 0, 1.1),
         (["Retry-After: 1e9"], b"", 0, 1.1),
@@ -259,10 +259,10 @@ TOO_MUCH = {
 @pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize("most", [1, 2, 5])
 async def test_too_much(kind: str, window: int, most: int) -> None:
-    """A page that is too much is halved until it is not; no row is lost, and later pages are smaller at once."""
+    """A page that is too much is halved until it is not; no row is lost, and later pages are smaller for a while."""
     async with RawServer(_too_much(most, TOO_MUCH[kind][0])) as server:
         assert await read(server, window=window) == ROWS
-        later = [received for received in server.requests if int(received.query["skip"]) >= window * TAKE]
+        later = [received for received in server.requests if window * TAKE <= int(received.query["skip"]) < 18]
         assert all(int(received.query["take"]) <= most for received in later)
 
 

@@ -292,13 +292,33 @@ def test_halves(seed: int) -> None:
     ],
 )
 def test_one_half(take: int, received: int, smaller: Span | None) -> None:
-    """What was received stays, the rest is halved, and later spans are no longer than the half; one row stays whole."""
+    """What was received stays, the rest is halved, and later spans have half the length; one row stays whole."""
     paging = Paging(window=2, take=take, byte_budget=BUDGET)
     paging.ask()
     assert paging.halve(0, received) == smaller
     if smaller is not None:
         paging.feed(smaller.take, size=1_000, columns=1)
-        assert paging.ask() == Span(smaller.take, smaller.take - received)
+        assert paging.ask() == Span(smaller.take, take // 2)
+
+
+def test_larger_spans_are_tried_again() -> None:
+    """One bad moment does not make a long read small for ever."""
+    paging = Paging(window=1, take=1_000, byte_budget=BUDGET)
+    paging.ask()
+    assert paging.halve(0, 990) == Span(0, 995)  # ten rows were left, five are asked for
+    takes = list[int]()
+    for _ in range(45):
+        span = paging.ask()
+        takes += [span.take] if span else []
+        paging.feed(span.take if span else 995, size=1_000, columns=1)
+    assert takes[:3] == [500, 500, 500]
+    assert takes[-1] == 1_000
+
+
+def test_a_cap_of_the_server_stays() -> None:
+    """Where the server caps its answers is no moment but a rule, so it is not tried again."""
+    run = read(100_000, window=3, take=1_000, cap=100)
+    assert {span.take for span in run.asked[10:]} == {100}
 
 
 def test_halving_abandons_what_is_behind() -> None:

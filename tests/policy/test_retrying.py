@@ -155,12 +155,26 @@ def test_backoff(failure: AfasError) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("wait", [0.0, 1.0, 7.5, 7_200.0])
+@pytest.mark.parametrize("wait", [1.0, 7.5, 7_200.0])
 def test_a_stated_wait(status: int, wait: float) -> None:
     """A wait that the service asks for is kept, and at most a tenth is added to it."""
     waits = [retry(api(status, wait=wait), jitter=jitter) for jitter in (0.0, 0.5, 1.0)]
     assert [decision.wait for decision in waits if decision] == pytest.approx([wait, 1.05 * wait, 1.1 * wait])
     assert retry(*[api(status, wait=wait)] * 4) is None
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_stated_wait_of_nothing(status: int) -> None:
+    """A service in trouble that asks for no wait is not called without any."""
+    assert retry(api(status, wait=0.0), jitter=1.0) == retry(api(status), jitter=1.0)
+
+
+@pytest.mark.parametrize("message", ["Out of memory", "Out of String space"])
+def test_halving_uses_up_no_retries(message: str) -> None:
+    """An answer that was too large says nothing about the connection."""
+    too_large = [refused(message)] * 6
+    assert retry(*too_large, LOST) is not None
+    assert retry(*too_large, LOST, LOST, LOST, LOST) is None
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])

@@ -210,27 +210,17 @@ def count_steps(pieces: list[bytes], steps: list[int]) -> None:
 
 
 @pytest.mark.parametrize("size", [1_000, 1 << 16, 1 << 24])
-@pytest.mark.parametrize("megabytes", [20, 200])
-def test_bomb(megabytes: int, size: int) -> None:
-    """A small body that unpacks to a huge one is refused early, in little memory."""
+def test_bomb(size: int) -> None:
+    """A small body that unpacks to a huge one comes in small steps: whoever reads it can stop, in little memory."""
     packer = zlib.compressobj(9, wbits=31)
-    packed = b"".join(packer.compress(b"\0" * (1 << 20)) for _ in range(megabytes)) + packer.flush()
+    packed = b"".join(packer.compress(b"\0" * (1 << 20)) for _ in range(50)) + packer.flush()
     steps: list[int] = []
     tracemalloc.start()
-    with pytest.raises(AnswerError, match="more than 200 times its size") as caught:
+    try:
         count_steps(bytewise(packed, size), steps)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert not caught.value.damaged  # asking again would bring the next one
-    assert sum(steps) < 15_000_000
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert max(steps) <= 1 << 16
+    assert sum(steps) == 50 << 20
     assert peak < 1_000_000 + 2 * len(packed)
-
-
-def test_what_packs_well_is_no_bomb() -> None:
-    """Below the first MiB any ratio is fine, and beyond it one of 100."""
-    small = b"\0" * 1_000_000
-    assert unpack([gzip.compress(small)]) == small
-    big = b"".join(NOISE[number : number + 20] + b" " * 4_000 for number in range(0, 20_000, 20))
-    packed = gzip.compress(big, 9)
-    assert 80 < len(big) / len(packed) < 200
-    assert unpack(bytewise(packed, 1 << 12)) == big

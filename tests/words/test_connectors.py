@@ -122,6 +122,12 @@ def test_the_traceback_can_be_shown(name: str, key: str) -> None:
     assert len(shown) >= 2
 
 
+def test_doubled_key_fields() -> None:
+    """A field that stands twice in a key is a slip."""
+    with pytest.raises(UsageError, match="twice"):
+        GetConnector("Profit_JournalLines", key=("UnitId", "UnitId"))
+
+
 # --- row types ---
 
 
