@@ -259,15 +259,14 @@ class AfasClient:
         Nothing is sent before the first row is asked for. Rows are handed out as the bytes of their page arrive. At
         most `window` pages are on their way, and only while rows are being asked for. Answers that wait for the reader
         are kept to about 16 MiB together, by the size of the rows so far, and to 16 MiB each in any case. The read ends
-        only on
-        proof: an answer without rows.
+        only on proof: an answer without rows.
 
         Rows that appear or vanish during the read move the rows behind them: until the read is anchored by key, such a
         row can be missing or doubled. Read while nobody writes, or compare.
 
-        Leaving the loop in any way is safe, cancellation included, and a cancelled read can be taken up again. `async
-        with` around the stream stops the requests on their way at once; without it that is done when the stream is
-        collected.
+        Leaving the loop in any way is safe, cancellation included, and a cancelled read can be taken up again.
+        `async with` around the stream stops the requests on their way at once; without it that is done when the stream
+        is collected.
 
         Args:
             connector: The connector, or its name for rows as dicts.

@@ -3,52 +3,45 @@
 from __future__ import annotations
 
 import ssl
-import subprocess
-from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
 
-@dataclass(frozen=True)
 class Certificates:
     """A certificate authority that nobody knows, and what it has signed."""
 
-    directory: Path
-
-    @property
-    def authority(self) -> str:
-        return str(self.directory / "authority.pem")
+    def __init__(self) -> None:
+        self._authority = trustme.CA()
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        self._servers = {
+            "localhost": self._authority.issue_cert("localhost"),
+            "other": self._authority.issue_cert("other.example"),
+            "expired": self._authority.issue_cert(
+                "localhost", not_before=yesterday - timedelta(days=30), not_after=yesterday
+            ),
+        }
 
     def server(self, name: str = "localhost") -> ssl.SSLContext:
         """Return the context of a server with a certificate: "localhost", "other" or "expired"."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.directory / f"{name}.pem", self.directory / "key.pem")
+        self._servers[name].configure_cert(context)
         return context
+
+    def write_authority(self, path: Path) -> str:
+        """Write the authority's certificate to a file, and return its name."""
+        self._authority.cert_pem.write_to_path(str(path))
+        return str(path)
 
     def client(self) -> ssl.SSLContext:
         """Return the context of a client that trusts the authority."""
-        return ssl.create_default_context(cafile=self.authority)
+        context = ssl.create_default_context()
+        self._authority.configure_trust(context)
+        return context
 
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    directory = tmp_path_factory.mktemp("certificates")
-
-    def openssl(arguments: str) -> None:
-        subprocess.run(["openssl", *arguments.split()], cwd=directory, check=True, capture_output=True)  # noqa: S607
-
-    openssl("ecparam -name prime256v1 -genkey -noout -out key.pem")
-    openssl("req -x509 -new -key key.pem -subj /CN=authority -days 30 -out authority.pem")
-    for name, host, days in (
-        ("localhost", "localhost", 30),
-        ("other", "other.example", 30),
-        ("expired", "localhost", -1),
-    ):
-        (directory / "extensions").write_text(f"subjectAltName=DNS:{host}\n")
-        openssl(f"req -new -key key.pem -subj /CN={host} -out request.csr")
-        openssl(
-            "x509 -req -in request.csr -CA authority.pem -CAkey key.pem -CAcreateserial"
-            f" -days {days} -extfile extensions -out {name}.pem"
-        )
-    return Certificates(directory)
+def certificates() -> Certificates:
+    return Certificates()

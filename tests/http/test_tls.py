@@ -207,7 +207,7 @@ async def test_no_session_keys(certificates: Certificates, monkeypatch: pytest.M
     """No session key is written to the file that SSLKEYLOGFILE names: with it the token could be read."""
     log = tmp_path / "keys"
     monkeypatch.setenv("SSLKEYLOGFILE", str(log))
-    monkeypatch.setenv("SSL_CERT_FILE", certificates.authority)
+    monkeypatch.setenv("SSL_CERT_FILE", certificates.write_authority(tmp_path / "authority.pem"))
     async with Table(context=certificates.server()) as server:
         assert await read(server, ssl_context=None) == ROWS
     lines = log.read_text().splitlines() if log.exists() else []
