@@ -15,28 +15,14 @@ import msgspec
 from afas_async.connectors import GetConnector, RowT
 from afas_async.credentials import AppToken
 from afas_async.environment import Environment, EnvironmentType, checked_base_url, checked_proxy
-from afas_async.errors import (
-    AnswerError,
-    ApiError,
-    ConfigurationError,
-    SortKeyRequiredError,
-    TransportError,
-    UsageError,
-)
+from afas_async.errors import ConfigurationError, UsageError
 from afas_async.http.engine import Event, Options, Statistics
-from afas_async.http.fetch import MEMORY
 from afas_async.http.session import Session
 from afas_async.http.transport import AiohttpTransport
-from afas_async.metadata import field_ids
-from afas_async.policy.paging import EVERYTHING, Paging, Span
-from afas_async.read.fetch import Source
+from afas_async.policy.paging import EVERYTHING, Span
+from afas_async.read.reading import source_of, window_of
 from afas_async.read.stream import Page, Pages, Rows
-from afas_async.read.window import Window, read_page
-from afas_async.wire.urls import rows_request, sort_field
-
-# AFAS (GET connector; Troubleshooting): beyond it a request is too slow to be of use.
-SKIP_LIMIT = 100_000
-LARGEST = 10**9  # rows that a skip may count
+from afas_async.read.window import read_page
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2}-[A-Za-z]{2}", re.ASCII)
 _INTEGRATION_ID = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
@@ -300,16 +286,14 @@ class AfasClient:
             >>> asyncio.run(main())
             (500, '000500')
         """
-        read = _connector(connector, key)
+        source = source_of(self._session, self._options, connector, key=key, order_by=order_by)
         if take == EVERYTHING:
             warnings.warn(
-                f"{read.name}: take=-1 makes the service build one answer of all rows, which AFAS strongly discourages",
+                f"{source.connector.name}: take=-1 makes the service build one answer of all rows, which AFAS strongly"
+                " discourages",
                 stacklevel=2,
             )
-        source, stream_window = self._window(
-            read, order_by=order_by, take=take, window=window, verify=verify, early=bool(read.key) or take == EVERYTHING
-        )
-        return Rows(source, stream_window)
+        return Rows(window_of(source, take=take, window=window, verify=verify, whole_pages=False))
 
     @overload
     def pages(
@@ -374,8 +358,8 @@ class AfasClient:
         """
         if take == EVERYTHING:
             raise UsageError("pages cannot hold everything in one page: use rows(..., take=-1)")
-        read = _connector(connector, key)
-        return Pages(*self._window(read, order_by=order_by, take=take, window=window, verify=verify, early=False))
+        source = source_of(self._session, self._options, connector, key=key, order_by=order_by)
+        return Pages(window_of(source, take=take, window=window, verify=verify, whole_pages=True))
 
     @overload
     async def page(
@@ -420,61 +404,8 @@ class AfasClient:
                 f"skip must be 0 or more and take 1 or more, not skip={skip} and take={take}:"
                 " use rows(..., take=-1) for everything in one answer"
             )
-        read = _connector(connector, ())
-        source = self._source(read, order_by)
+        source = source_of(self._session, self._options, connector, order_by=order_by)
         return Page(await read_page(source, Span(skip, take)), 0, skip)
-
-    def _source(self, connector: GetConnector[RowT], order_by: str | Sequence[str]) -> Source[RowT]:
-        order = tuple(sort_field(field) for field in ((order_by,) if isinstance(order_by, str) else order_by))
-        sorted_by = {field.removeprefix("-") for field in order}
-        # The key makes any order unique; without that, rows of equal order may change places between pages.
-        order += tuple(field for field in connector.key if field not in sorted_by)
-        rows_request(connector.name, skip=LARGEST, take=LARGEST, order_by=order)  # whether it fits into a query
-        return Source(self._session, self._options, connector, order)
-
-    def _window(
-        self,
-        connector: GetConnector[RowT],
-        *,
-        order_by: str | Sequence[str],
-        take: int | None,
-        window: int | None,
-        verify: bool,
-        early: bool,
-    ) -> tuple[Source[RowT], Window[RowT]]:
-        most = self._session.max_concurrency
-        if window is not None and not 1 <= window <= most:
-            raise UsageError(f"window must be 1 to {most}, the client's max_concurrency, not {window}")
-        if take is not None and take < 1 and take != EVERYTHING:
-            raise UsageError(f"take must be 1 or more, not {take}")
-        source = self._source(connector, order_by)
-        paging = Paging(
-            window=window or most,
-            take=take,
-            byte_budget=MEMORY,
-            skip_limit=None if connector.key else SKIP_LIMIT,
-        )
-        complete = bool(connector.key) or not verify or take == EVERYTHING
-        return source, Window(source, paging, early=early, refuse=None if complete else self._refuse_without_key)
-
-    async def _refuse_without_key(self, connector: GetConnector[Any]) -> NoReturn:
-        """Raise the error for a read of several pages without a key, with the fields there are to choose from."""
-        try:
-            fields = ", out of " + ", ".join(await field_ids(self._session, self._options, connector))
-        except (TransportError, ApiError, AnswerError):
-            fields = ""  # that the key is missing is what matters
-        raise SortKeyRequiredError(
-            f"{connector.name}: a read of several pages needs a key to sort by, or it loses and doubles rows: give"
-            f" key= the field, or fields, that are unique and never empty{fields}; or verify=False for best effort"
-        )
-
-
-def _connector(connector: GetConnector[Any] | str, key: str | tuple[str, ...]) -> GetConnector[Any]:
-    if isinstance(connector, str):
-        return GetConnector(connector, key=key)
-    if key:
-        raise UsageError(f"{connector.name}: its key is part of its declaration: give key= to GetConnector")
-    return connector
 
 
 def _checked(options: Options) -> Options:

@@ -18,7 +18,6 @@ import msgspec
 
 from afas_async.connectors import RowT
 from afas_async.policy.paging import Span
-from afas_async.read.fetch import Source
 from afas_async.read.window import Window, read_page
 
 
@@ -60,8 +59,7 @@ class Page(msgspec.Struct, Generic[RowT], frozen=True):
 class _Stream(Generic[RowT]):
     """What rows and pages have in common: a window, a clock, and an end."""
 
-    def __init__(self, source: Source[RowT], window: Window[RowT]) -> None:
-        self._source = source
+    def __init__(self, window: Window[RowT]) -> None:
         self._window = window
         self._rows = 0
         self._started: float | None = None
@@ -127,8 +125,8 @@ class Rows(_Stream[RowT]):
         ('000001', 499, 500)
     """
 
-    def __init__(self, source: Source[RowT], window: Window[RowT]) -> None:
-        super().__init__(source, window)
+    def __init__(self, window: Window[RowT]) -> None:
+        super().__init__(window)
         # A list iterator, shared by all ways to iterate: it is the position within the batch.
         self._batch: Iterator[RowT] = iter(())
 
@@ -185,7 +183,7 @@ class Rows(_Stream[RowT]):
 
         The position of the stream does not matter and does not change.
         """
-        rows = await read_page(self._source, Span(0, 1))
+        rows = await read_page(self._window.source, Span(0, 1))
         return rows[0] if rows else None
 
     def _rows_out(self) -> int:

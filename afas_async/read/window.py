@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, NoReturn
 
-from afas_async.connectors import GetConnector, RowT
+from afas_async.connectors import RowT
 from afas_async.errors import ClientClosedError, PagingError, UsageError
 from afas_async.http.host import Job, stop
 from afas_async.policy.paging import Paging, Span
@@ -28,6 +28,7 @@ class Window(Generic[RowT]):
         refuse: Called in place of the first request if this read must not be; it raises.
 
     Attributes:
+        source: What is read.
         pages: How many pages have been handed out completely.
         bytes: Bytes of their bodies, as they came over the connection.
     """
@@ -38,11 +39,11 @@ class Window(Generic[RowT]):
         paging: Paging,
         *,
         early: bool,
-        refuse: Callable[[GetConnector[Any]], Awaitable[NoReturn]] | None = None,
+        refuse: Callable[[Source[Any]], Awaitable[NoReturn]] | None = None,
     ) -> None:
         self.pages: int = 0
         self.bytes: int = 0
-        self._source = source
+        self.source: Source[RowT] = source
         self._name = source.connector.name
         self._paging = paging
         self._early = early
@@ -82,7 +83,7 @@ class Window(Generic[RowT]):
 
     async def _next_rows(self) -> list[RowT]:
         if self._refuse is not None:
-            await self._refuse(self._source.connector)
+            await self._refuse(self.source)
         while True:
             self._ask()
             if not self._fetches:
@@ -96,7 +97,7 @@ class Window(Generic[RowT]):
             if head.complete:
                 self._advance(head)
             if rows:
-                self._source.session.engine.statistics.rows += len(rows)
+                self.source.session.engine.statistics.rows += len(rows)
                 return rows
 
     async def aclose(self) -> None:
@@ -107,14 +108,14 @@ class Window(Generic[RowT]):
     def abandon(self) -> None:
         """Stop the pages on their way without waiting, from wherever garbage is collected."""
         if self._fetches or self._dropped:
-            self._source.session.call_soon(self._cancel)
+            self.source.session.call_soon(self._cancel)
 
     def _cancel(self) -> None:
         for job in self._jobs():
             job.cancel()
 
     def _ask(self) -> None:
-        self._source.session.check()
+        self.source.session.check()
         while (span := self._paging.ask()) is not None:
             self._fetches.append(self._start(span))
         if not self._fetches and not self._paging.ended:
@@ -126,7 +127,7 @@ class Window(Generic[RowT]):
             )
 
     def _start(self, span: Span) -> PageFetch[RowT]:
-        fetch = PageFetch(self._source, span, early=self._early, pace=self._pace, halve=self._halve)
+        fetch = PageFetch(self.source, span, early=self._early, pace=self._pace, halve=self._halve)
         fetch.start()
         return fetch
 
