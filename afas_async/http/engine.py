@@ -129,6 +129,14 @@ class Call(Protocol):
         ...
 
 
+class _Attempt(msgspec.Struct):
+    """One request under way: what was sent, and how many bytes of its body have come."""
+
+    request: Request
+    started: float
+    bytes: int = 0
+
+
 class Engine:
     """Sends calls over one transport, under one limiter.
 
@@ -193,11 +201,10 @@ class Engine:
             statistics.requests += 1
             statistics.in_flight += 1
             statistics.peak_in_flight = max(statistics.peak_in_flight, statistics.in_flight)
-            request, before = call.request(), statistics.bytes
-            started = anyio.current_time()
+            attempt = _Attempt(call.request(), anyio.current_time())
             failure: AfasError | None = None
             with anyio.move_on_after(call.seconds_left) as scope:
-                failure = await self._exchange(call, request, options, scope)
+                failure = await self._exchange(call, attempt, options, scope)
             if scope.cancelled_caught:
                 failure = RequestTimeoutError(
                     f"{call.connector}: no complete answer within {options.timeout:g} s (all attempts together)",
@@ -217,27 +224,26 @@ class Engine:
             Event(
                 "failed" if failure else "answered",
                 call.connector,
-                request.redacted(),
+                attempt.request.redacted(),
                 len(call.failures) + 1,
-                anyio.current_time() - started,
-                statistics.bytes - before,
+                anyio.current_time() - attempt.started,
+                attempt.bytes,
                 failure,
             ),
         )
         return failure
 
     async def _exchange(
-        self, call: Call, request: Request, options: Options, scope: anyio.CancelScope
+        self, call: Call, attempt: _Attempt, options: Options, scope: anyio.CancelScope
     ) -> AfasError | None:
         """Send once, and move the body of a success into the call."""
         response: Response | None = None
         try:
-            response = await self._transport.send(request, self._headers(options))
+            response = await self._transport.send(attempt.request, self._headers(options))
             if response.status not in {200, 201}:
-                return await self._error(response, call)
+                return await self._error(response, call, attempt)
             call.begin(response.headers)
-            while data := await response.read():
-                self.statistics.bytes += len(data)
+            while data := await self._read(response, attempt):
                 call.receive(data)
                 if call.full:
                     await self._pause(call, scope)
@@ -248,19 +254,23 @@ class Engine:
                 response.close()
         return None
 
-    async def _error(self, response: Response, call: Call) -> AfasError:
+    async def _read(self, response: Response, attempt: _Attempt) -> bytes:
+        data = await response.read()
+        attempt.bytes += len(data)
+        self.statistics.bytes += len(data)
+        return data
+
+    async def _error(self, response: Response, call: Call, attempt: _Attempt) -> AfasError:
         connector = call.connector
         if 200 <= response.status < 300:
             return AnswerError(
                 f"{connector}: a success with status {response.status} is not documented", connector=connector
             )
-        packed, body = 0, b""
+        body = b""
         # A text that does not come must not hide the status.
         with anyio.move_on_after(ERROR_BODY_SECONDS), suppress(AfasError):
             reader = body_reader(response.headers.get("Content-Encoding", ""), connector=connector)
-            while packed < ERROR_BODY_LIMIT and (data := await response.read()):
-                packed += len(data)
-                self.statistics.bytes += len(data)
+            while attempt.bytes < ERROR_BODY_LIMIT and (data := await self._read(response, attempt)):
                 reader.feed(data)
                 while len(body) < ERROR_BODY_LIMIT and (piece := reader.read(ERROR_BODY_LIMIT)):
                     body += piece

@@ -15,6 +15,7 @@ from afas_async import (
     ClientClosedError,
     ConfigurationError,
     ConnectError,
+    Event,
     QueryTooLongError,
     RowError,
     SortKeyRequiredError,
@@ -201,3 +202,13 @@ async def test_metainfo_that_is_none() -> None:
         async with RawServer(answer) as server, client(server) as afas:
             with pytest.raises(SortKeyRequiredError):
                 await afas.rows("X").to_list()
+
+
+async def test_bytes_of_events_with_others_in_flight() -> None:
+    """Each event counts the bytes of its own answer, whatever else is under way."""
+    events: list[Event] = []
+    async with Table(rows=LONG) as server, client(server, on_event=events.append) as afas:
+        async with afas.rows(CONNECTOR, take=50) as rows:
+            assert sum([len(batch) async for batch in rows.batches()]) == 500
+        assert sum(event.bytes for event in events) == afas.statistics().bytes
+        assert max(event.bytes for event in events) < 60_000
