@@ -11,9 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
-from afas_async import AfasClient, ClientClosedError, UsageError
+from afas_async import AfasClient, ClientClosedError, GetConnector, UsageError
 from afas_async.simulator import Simulator
 from tests import canary
+from tests.raw_server import Connection, RawServer, Received
 from tests.read.census import assert_idle, census, quiet, steps, tasks, until
 from tests.read.models import ARTICLES, TYPED_ARTICLES, codes
 from tests.read.paged_server import PagedServer, paged
@@ -277,3 +278,34 @@ async def test_a_request_in_the_loop_with_one_slot(slow: Simulator, take: int | 
             count += 1
         assert count == 1_500
     assert slow.counters.peak_in_flight == 1
+
+
+async def test_decoding_lets_others_run() -> None:
+    """While a long page that has arrived is decoded, other tasks get their turn again and again."""
+    rows = b",".join(b'{"Id":%d,"Name":"%s"}' % (number, b"x" * 100) for number in range(60_000))
+    body = b'{"skip":0,"take":60000,"rows":[' + rows + b"]}"
+
+    async def answer(connection: Connection, received: Received) -> None:
+        await connection.answer(body if received.query["skip"] == "0" else b'{"skip":60000,"take":60000,"rows":[]}')
+
+    turns = 0
+
+    async def bystander() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with RawServer(answer) as server, AfasClient(base_url=server.base_url, auth=canary.TOKEN) as afas:
+        stream = afas.rows(GetConnector("X", key="Id"), take=60_000, window=1)
+        await anext(stream)
+        await asyncio.sleep(10)  # virtual: the rest of the page has arrived
+        assert afas.statistics().bytes == len(body)
+        other = asyncio.create_task(bystander())
+        await asyncio.sleep(0)
+        turns = 0
+        for _ in range(59_000):
+            await anext(stream)
+        assert turns >= 10
+        other.cancel()
+        await stream.aclose()
