@@ -144,7 +144,7 @@ class PageFetch(Fetch, Generic[RowT]):
                         return rows
                 elif self._job is not None:
                     await self._wait()
-                else:
+                elif not self._failure:  # which may have come during the rest
                     return self._finish()
             except (AnswerError, AnswerLostError) as fault:
                 if isinstance(fault, AnswerError) and self._handed_out:

@@ -12,6 +12,7 @@ from afas_async import (
     AfasClient,
     AnswerLostError,
     AuthenticationError,
+    BusinessError,
     ClientClosedError,
     ConfigurationError,
     ConnectError,
@@ -212,3 +213,25 @@ async def test_bytes_of_events_with_others_in_flight() -> None:
             assert sum([len(batch) async for batch in rows.batches()]) == 500
         assert sum(event.bytes for event in events) == afas.statistics().bytes
         assert max(event.bytes for event in events) < 60_000
+
+
+@pytest.mark.parametrize("skip", [150, 200])
+async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPatch, skip: int) -> None:
+    """A page that is refused while its reader rests is refused: not taken for an answer that was cut off."""
+    monkeypatch.setattr("afas_async.read.fetch.HOLD_SECONDS", -1)  # a rest before each step
+
+    for steps in range(120):
+
+        async def refuse(connection: Connection, received: Received, steps: int = steps) -> None:
+            ahead = skip - int(received.query["skip"])
+            for _ in range({0: steps, 50: 40}.get(ahead, 0)):
+                await asyncio.sleep(0)
+            if ahead:
+                await connection.answer(page_of(received, LONG))
+            else:
+                await connection.answer(b'{"externalMessage":"no"}', status=500)
+
+        async with RawServer(refuse) as server, client(server) as afas:
+            with pytest.raises(BusinessError):
+                await afas.rows(CONNECTOR, take=50).to_list()
+            assert [request.query["skip"] for request in server.requests].count(str(skip)) == 1, steps
