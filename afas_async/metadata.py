@@ -85,5 +85,4 @@ class DocumentFetch(Fetch):
                     return bytes(self._document)
             raise self._failure
         finally:
-            self.cancel()
             await stop(*self.jobs)

@@ -55,7 +55,8 @@ def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter
     """
     failure = failures[-1]
     # Locks have a count of their own, and an answer that was too large is asked for in a smaller size.
-    faults = sum(not _is_no_fault(past) for past in failures)
+    too_large = sum(isinstance(past, errors.PayloadTooLargeError) for past in failures)
+    faults = len(failures) - too_large - _count_refusals(failures, (*LOCKED, *OUT_OF_MEMORY, *OUT_OF_TIME))
     backoff = _backoff(faults, jitter) if faults <= max_retries else None
     match failure:
         case errors.RowError() | errors.PagingError() | errors.RequestTimeoutError():
@@ -87,22 +88,19 @@ def _retry_refused(
     failures: Sequence[errors.AfasError], failure: errors.BusinessError, backoff: Retry | None, jitter: float
 ) -> Retry | None:
     if _says(failure, LOCKED):
-        locks = sum(isinstance(past, errors.BusinessError) and _says(past, LOCKED) for past in failures)
+        locks = _count_refusals(failures, LOCKED)
         if locks > LOCK_RETRIES:
             return None
         return Retry(min(BACKOFF_CAP, LOCK_WAIT * (1 + jitter * 2**locks)), calmer=True)
     if _says(failure, OUT_OF_MEMORY):
         return Retry(backoff.wait if backoff else BACKOFF_BASE * jitter, smaller=True, calmer=True)
     if _says(failure, OUT_OF_TIME):
-        again = sum(isinstance(past, errors.BusinessError) and _says(past, OUT_OF_TIME) for past in failures)
-        return Retry(0, smaller=True, calmer=True) if again == 1 else None
+        return Retry(0, smaller=True, calmer=True) if _count_refusals(failures, OUT_OF_TIME) == 1 else None
     return None
 
 
-def _is_no_fault(failure: errors.AfasError) -> bool:
-    if isinstance(failure, errors.BusinessError):
-        return _says(failure, (*LOCKED, *OUT_OF_MEMORY, *OUT_OF_TIME))
-    return isinstance(failure, errors.PayloadTooLargeError)
+def _count_refusals(failures: Sequence[errors.AfasError], phrases: Sequence[str]) -> int:
+    return sum(isinstance(failure, errors.BusinessError) and _says(failure, phrases) for failure in failures)
 
 
 def _says(failure: errors.ApiError, phrases: Sequence[str]) -> bool:

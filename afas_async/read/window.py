@@ -90,7 +90,7 @@ class Window(Generic[RowT]):
                 await self._stop()
                 return []
             head = self._fetches[0]
-            head.number, head.columns = self.pages, self._columns
+            head.number, head.columns = self.pages, head.columns or self._columns
             rows = await head.next_rows()
             if self._over is not None:  # closed by another task meanwhile
                 raise self._misuse(self._over)
@@ -178,5 +178,4 @@ async def read_page(source: Source[RowT], span: Span) -> list[RowT]:
         source.session.engine.statistics.rows += len(rows)
         return rows
     finally:
-        fetch.cancel()
         await stop(*fetch.jobs)

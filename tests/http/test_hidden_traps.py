@@ -235,3 +235,21 @@ async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPat
             with pytest.raises(BusinessError):
                 await afas.rows(CONNECTOR, take=50).to_list()
             assert [request.query["skip"] for request in server.requests].count(str(skip)) == 1, steps
+
+
+async def test_columns_of_a_page_whose_end_was_lost() -> None:
+    """What was counted in a page holds for the next ones also if only the end of its envelope was lost."""
+    # The text in the rows lets the last of them be found before the end of the list is certain.
+    wide = [{"Id": number, "Text": "},{", **{f"C{field}": 0 for field in range(400)}} for number in range(2_000)]
+
+    async def cut(connection: Connection, received: Received) -> None:
+        body = page_of(received, wide)
+        first = received.query["skip"] == "0"
+        await connection.send(head(f"Content-Length: {len(body)}") + body[: len(body) - first])
+        await asyncio.sleep(0.1)
+        connection.fin()
+
+    async with RawServer(cut) as server, client(server) as afas:
+        assert await afas.rows(CONNECTOR).to_list() == wide
+        assert [received.query["skip"] for received in server.requests].count("0") == 1
+        assert max(int(received.query["take"]) for received in server.requests) * 402 < 150_000
