@@ -12,6 +12,7 @@ from typing import Final, Self
 from aiohttp import web
 
 from afas_async.environment import is_loopback
+from afas_async.simulator.delivery import Delivery
 from afas_async.simulator.latency import NO_LATENCY, Latency
 from afas_async.simulator.service import API_ROOT, Service
 from afas_async.simulator.store import Store
@@ -72,7 +73,8 @@ class Simulator:
         self._port = port
         self._token = token
         self._traffic = Traffic()
-        service = Service(self.store, self._traffic, token=token, latency=latency, gzip=gzip)
+        delivery = Delivery(self._traffic, latency=latency, gzip=gzip)
+        service = Service(self.store, self._traffic, delivery, token=token)
         self._runner = web.AppRunner(
             service.application(),
             access_log=None,

@@ -6,9 +6,7 @@ them in every way.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import zlib
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
@@ -17,24 +15,16 @@ import msgspec
 from aiohttp import hdrs, web
 
 from afas_async.simulator.answer import Answer, RefusalError, functional_error, json_answer, unexpected_error
-from afas_async.simulator.latency import Latency
+from afas_async.simulator.delivery import Delivery
 from afas_async.simulator.question import Question, read_question
 from afas_async.simulator.samples import Connector
 from afas_async.simulator.store import Page, Store, UnknownFieldError
-from afas_async.simulator.traffic import RequestRecord, Traffic
+from afas_async.simulator.traffic import Traffic
 
 API_ROOT: Final = "profitrestservices"
 CONTROL_ROOT: Final = "simulator"
 _BLOCK_ROWS: Final = 2000
 _LONGEST_QUERY: Final = 2048
-_HEADERS: Final = {
-    "Cache-Control": "no-store, no-cache",
-    "X-AFAS-Proxy-Stats": "init(0ms), before response(0ms), complete(0ms)",
-    "X-AFAS-Proxy-Version": "4.3.0.0",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "deny",
-    "Access-Control-Allow-Origin": "*",
-}
 # Only 1 (text) and 5 (number) are known from metainfo samples.
 _CONTROL_TYPES: Final = {"string": 1, "int": 5, "decimal": 5, "boolean": 1, "date": 1}
 
@@ -46,16 +36,14 @@ class Service:
         store: The rows.
         traffic: Where requests are logged and counted.
         token: The XML token that requests must carry.
-        latency: How long each answer takes.
-        gzip: Whether to compress for clients that accept it.
+        delivery: Sends the answers.
     """
 
-    def __init__(self, store: Store, traffic: Traffic, *, token: str, latency: Latency, gzip: bool) -> None:
+    def __init__(self, store: Store, traffic: Traffic, delivery: Delivery, *, token: str) -> None:
         self._store = store
         self._traffic = traffic
+        self._delivery = delivery
         self._authorization = authorization(token)
-        self._latency = latency
-        self._gzip = gzip
         self._connectors = {name.lower(): connector for name, connector in store.connectors.items()}
 
     def application(self) -> web.Application:
@@ -72,8 +60,8 @@ class Service:
             try:
                 answer = self._answer(request, segments)
             except RefusalError as refusal:
-                return await self._refuse(request, record, refusal)
-            return await self._deliver(request, record, answer)
+                return await self._delivery.refuse(request, record, refusal)
+            return await self._delivery.send(request, record, answer)
         return web.Response()  # to a client that has gone
 
     def _answer(self, request: web.Request, segments: list[str]) -> Answer:
@@ -139,39 +127,6 @@ class Service:
             case _:
                 return web.Response(status=HTTPStatus.NOT_FOUND)
         return web.Response(body=msgspec.json.encode(content), content_type="application/json")
-
-    async def _refuse(self, request: web.Request, record: RequestRecord, refusal: RefusalError) -> web.Response:
-        await asyncio.sleep(self._latency.delay(rows=0, skip=0))
-        record.status = refusal.status
-        response = web.Response(
-            status=refusal.status, body=refusal.body, headers=_HEADERS | {hdrs.CONTENT_TYPE: refusal.content_type}
-        )
-        await response.prepare(request)
-        self._traffic.sent(record, rows=0, size=len(refusal.body))
-        self._traffic.answered(record)
-        await response.write_eof()
-        return response
-
-    async def _deliver(self, request: web.Request, record: RequestRecord, answer: Answer) -> web.StreamResponse:
-        await asyncio.sleep(self._latency.delay(answer.rows, answer.skip))
-        record.status = HTTPStatus.OK
-        response = web.StreamResponse(headers=_HEADERS | {hdrs.CONTENT_TYPE: "application/json; charset=utf-8"})
-        # Not aiohttp's own compression: that moves to a thread, which a loop on virtual time does not wait for.
-        gzip = None
-        if self._gzip and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower():
-            gzip = zlib.compressobj(level=1, wbits=31)
-            response.headers[hdrs.CONTENT_ENCODING] = "gzip"
-        await response.prepare(request)
-        for piece in answer.pieces:
-            data = gzip.compress(piece.json) if gzip else piece.json
-            await response.write(data)
-            self._traffic.sent(record, rows=piece.rows, size=len(data))
-        end = gzip.compress(answer.end) + gzip.flush() if gzip else answer.end
-        self._traffic.sent(record, rows=0, size=len(end))
-        # Before the client can see the end: its next request must not meet this one still under way.
-        self._traffic.answered(record)
-        await response.write_eof(end)
-        return response
 
 
 def authorization(token: str) -> str:
