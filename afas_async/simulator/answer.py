@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
+from aiohttp import hdrs
 
+from afas_async.simulator.messages import UNEXPECTED, Message, preferred
+from afas_async.simulator.rules import Rules
 from afas_async.simulator.store import Page
 
-_UNEXPECTED: Final = -2_147_180_999
-_GENERAL: Final = -2_147_180_996
+JSON: Final = "application/json"
+XML: Final = "application/xml; charset=utf-8"
+# A whole string, so that nothing inside it is taken for a number; or the zero of a number below 1.
+_STRING_OR_ZERO: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<![0-9])0(?=\.)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +29,22 @@ class Answer:
 
     Attributes:
         pieces: The body up to its end in pieces, each with the number of rows in it.
-        end: The end of the body.
+        end: The end of the body; nothing for an answer without a body.
         rows: The number of rows that the body will hold, for the latency.
         skip: The number of rows passed over, for the latency.
+        status: The HTTP status.
     """
 
     pieces: Iterable[Page]
     end: bytes
     rows: int = 0
     skip: int = 0
+    status: HTTPStatus = HTTPStatus.OK
+
+    @property
+    def content_type(self) -> str:
+        """The content type: an empty answer claims to be XML (AFAS's OpenAPI specification, headers of each 201)."""
+        return f"{JSON}; charset=utf-8" if self.end else XML
 
 
 class RefusalError(Exception):
@@ -39,17 +53,44 @@ class RefusalError(Exception):
     Attributes:
         status: The HTTP status.
         body: The JSON text of the answer, or nothing.
+        headers: The headers of this answer. An empty one claims to be XML, as an empty success does.
     """
 
-    def __init__(self, status: HTTPStatus, body: bytes = b"") -> None:
+    def __init__(self, status: HTTPStatus, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status.phrase)
         self.status = status
         self.body = body
+        self.headers = {hdrs.CONTENT_TYPE: JSON if body else XML} | dict(headers or {})
 
-    @property
-    def content_type(self) -> str:
-        """The content type: an empty answer claims to be XML (AFAS's OpenAPI specification, headers of each 4xx)."""
-        return "application/json" if self.body else "application/xml; charset=utf-8"
+
+class MessageError(RefusalError):
+    """The service refuses with a message for the user.
+
+    Attributes:
+        message: The message in all languages.
+    """
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(HTTPStatus.INTERNAL_SERVER_ERROR)
+        self.message = message
+
+    def spoken(self, rules: Rules, accepted: str) -> RefusalError:
+        """Return the refusal as it is sent (docs.afas.help, "Troubleshooting": the body of a 500).
+
+        Args:
+            rules: What the answer looks like.
+            accepted: The request's `Accept-Language`.
+        """
+        text = self.message.text(preferred(accepted, rules.language))
+        headers: dict[str, str] = {hdrs.CONTENT_TYPE: JSON if rules.error_type == "json" else XML}
+        if rules.profit_error:
+            headers["X-Profit-Error"] = base64.b64encode(text.encode()).decode()
+        body = {
+            "externalMessage": text,
+            "errorNumber": self.message.number,
+            "profitLogReference": uuid.uuid4().hex.upper(),
+        }
+        return RefusalError(self.status, msgspec.json.encode(body), headers)
 
 
 def json_answer(content: Any) -> Answer:
@@ -57,16 +98,49 @@ def json_answer(content: Any) -> Answer:
     return Answer([], msgspec.json.encode(content))
 
 
-def functional_error(message: str) -> RefusalError:
-    """Refuse with a message for the user (docs.afas.help, "Troubleshooting": the body of a 500)."""
-    return _error(message, _GENERAL)
+def metainfo_answer(content: Any, rules: Rules) -> Answer:
+    """Answer with a description."""
+    text = msgspec.json.encode(content)
+    return Answer([], msgspec.json.format(text) if rules.profit < 7 else text)
 
 
-def unexpected_error() -> RefusalError:
+def rows_answer(blocks: Iterable[Page], *, skip: int, take: int, rows: int, passed: int, rules: Rules) -> Answer:
+    """Answer with rows.
+
+    Args:
+        blocks: The rows.
+        skip: What the answer says as `skip`.
+        take: What the answer says as `take`.
+        rows: The number of rows.
+        passed: The number of rows passed over.
+        rules: What the answer looks like.
+    """
+    if rules.profit < 7:
+        opening = b'{\n"skip":%d,\n"take":%d,\n"rows":[' % (skip, take)
+        pieces = _opened(opening, (Page(block.rows, _without_zeros(block.json)) for block in blocks))
+        return Answer(pieces, b"]\n}", rows, passed)
+    return Answer(_opened(b'{"skip":%d,"take":%d,"rows":[' % (skip, take), blocks), b"]}", rows, passed)
+
+
+def functional_error(message: Message) -> MessageError:
+    """Refuse with a message for the user."""
+    return MessageError(message)
+
+
+def unexpected_error() -> MessageError:
     """Refuse with the message that says nothing."""
-    return _error("An unexpected error has occurred.", _UNEXPECTED)
+    return MessageError(UNEXPECTED)
 
 
-def _error(message: str, number: int) -> RefusalError:
-    body = {"externalMessage": message, "errorNumber": number, "profitLogReference": uuid.uuid4().hex.upper()}
-    return RefusalError(HTTPStatus.INTERNAL_SERVER_ERROR, msgspec.json.encode(body))
+def _opened(opening: bytes, blocks: Iterable[Page]) -> Iterator[Page]:
+    """The envelope with its rows, but without what closes it."""
+    lead = opening
+    for block in blocks:
+        yield Page(block.rows, lead + block.json)
+        lead = b","
+    if lead == opening:
+        yield Page(0, lead)
+
+
+def _without_zeros(json: bytes) -> bytes:
+    return _STRING_OR_ZERO.sub(lambda found: b"" if found[0] == b"0" else found[0], json)

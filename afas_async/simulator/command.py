@@ -9,10 +9,13 @@ import os
 import sys
 import threading
 from typing import Final
+from urllib.parse import quote
 
 from afas_async.simulator.latency import Latency
+from afas_async.simulator.rules import Rules
 from afas_async.simulator.server import Simulator, serve
 from afas_async.simulator.service import authorization
+from afas_async.simulator.traffic import TOKEN_PARAMETER
 
 TOKEN_VARIABLE: Final = "AFAS_SIMULATOR_TOKEN"  # noqa: S105 (the name of the variable)
 
@@ -35,9 +38,11 @@ def run(arguments: list[str]) -> int:
             latency=Latency(options.base_latency, options.per_row_latency, options.per_skip_latency),
             gzip=options.gzip,
             token=os.environ.get(TOKEN_VARIABLE) or None,
+            connectors=dict(options.connector),
+            rules=Rules(profit=options.profit),
             port=options.port,
         )
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
     try:
         asyncio.run(_run(simulator, for_machine=options.json))
@@ -61,6 +66,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--per-skip-latency", type=float, default=0.0, metavar="SECONDS", help="time of each row skipped"
     )
+    parser.add_argument(
+        "--connector",
+        type=_connector,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="serve the rows of a .csv, .ndjson or .jsonl file as the GetConnector NAME; may be repeated",
+    )
+    parser.add_argument(
+        "--profit",
+        type=int,
+        choices=(6, 7),
+        default=7,
+        help="the release whose way of writing is followed (default: 7)",
+    )
     parser.add_argument("--gzip", action="store_true", help="compress for clients that accept it")
     parser.add_argument("--port", type=int, default=0, help="port (default: a free one)")
     parser.add_argument(
@@ -69,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
         help="say the URL and the token in a JSON line, and stop when standard input ends",
     )
     return parser
+
+
+def _connector(text: str) -> tuple[str, str]:
+    name, equals, file = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
+    return name, file
 
 
 async def _run(simulator: Simulator, *, for_machine: bool) -> None:
@@ -84,14 +111,28 @@ async def _run(simulator: Simulator, *, for_machine: bool) -> None:
 
 
 def _welcome(simulator: Simulator) -> str:
-    url = f"{simulator.base_url}/connectors/Profit_Article?skip=0&take=3&orderbyfieldids=ItemCode"
+    header = authorization(simulator.token)
+    names = "\n           ".join(simulator.store.connectors)
+    example = next(iter(simulator.store.connectors.values()))
+    order = ",".join(example.key or [example.fields[0].id])
+    url = f"{simulator.base_url}/connectors/{example.name}?skip=0&take=3&orderbyfieldids={order}"
+    browser = f"{url}&{TOKEN_PARAMETER}={quote(header.removeprefix('AfasToken '), safe='')}"
     return f"""\
 A simulated AFAS Profit runs until you press Ctrl+C.
 
-Base URL  {simulator.base_url}
-Token     {simulator.token}
+Base URL   {simulator.base_url}
+Token      {simulator.token}
+Header     Authorization: {header}
+Connectors {names}
 
-curl -H 'Authorization: {authorization(simulator.token)}' '{url}'"""
+In a shell:
+curl -H 'Authorization: {header}' '{url}'
+
+In Python:
+requests.get("{url}", headers={{"Authorization": "{header}"}}).json()
+
+In a browser:
+{browser}"""
 
 
 def _cancel_at_end_of_input() -> None:

@@ -1,26 +1,62 @@
-"""How answers go out: headers, latency, compression."""
+"""How answers go out: headers, latency, compression, and what scripted faults do to them."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+import sys
 import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import chain, islice
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from afas_async.simulator.answer import Answer, RefusalError
+from afas_async.simulator.faults import Cut, Faults
 from afas_async.simulator.latency import Latency
+from afas_async.simulator.store import Page
 from afas_async.simulator.traffic import RequestRecord, Traffic
 
 _HEADERS: Final = {
     "Cache-Control": "no-store, no-cache",
+    "Strict-Transport-Security": "max-age=31536000",
     "X-AFAS-Proxy-Stats": "init(0ms), before response(0ms), complete(0ms)",
     "X-AFAS-Proxy-Version": "4.3.0.0",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "deny",
     "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "Content-Type, Accept, Authorization, OnlineSessionId, Accept-Language",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
+    "Access-Control-Max-Age": "1728000",
 }
+_MOST_READY: Final = 8
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, 0 seconds: closing drops the connection
+_FLUSH_SECONDS: Final = 0.001  # between two looks whether all is sent: a reset drops what is not
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """An answer as it goes out.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers that are not those of every answer.
+        pieces: The body up to its end.
+        end: The end of the body.
+        chunked: Whether the body goes out in chunks, or else with its length in front.
+        seconds: How long the service takes for it.
+    """
+
+    status: int
+    headers: dict[str, str]
+    pieces: Iterable[Page]
+    end: bytes
+    chunked: bool
+    seconds: float
 
 
 class Delivery:
@@ -30,44 +66,111 @@ class Delivery:
         traffic: Where what is sent is counted.
         latency: How long each answer takes.
         gzip: Whether to compress for clients that accept it.
+
+    Attributes:
+        faults: What goes wrong.
     """
 
     def __init__(self, traffic: Traffic, *, latency: Latency, gzip: bool) -> None:
+        self.faults: Final = Faults()
         self._traffic = traffic
         self._latency = latency
         self._gzip = gzip
 
-    async def refuse(self, request: web.Request, record: RequestRecord, refusal: RefusalError) -> web.Response:
+    async def strike(self, request: web.Request, record: RequestRecord) -> web.StreamResponse | None:
+        """Let a request meet its scripted fault, before it is carried out.
+
+        Returns:
+            The answer, sent, where the fault puts one in place of the service's own.
+        """
+        fault = record.fault = self.faults.take(record.method, record.path)
+        if fault is None or fault.status is None:
+            return None
+        refusal = RefusalError(HTTPStatus.INTERNAL_SERVER_ERROR, fault.answer_body())
+        return await self._deliver(request, record, self._refusal(fault.status, refusal))
+
+    async def refuse(self, request: web.Request, record: RequestRecord, refusal: RefusalError) -> web.StreamResponse:
         """Send a refusal."""
-        await asyncio.sleep(self._latency.delay(rows=0, skip=0))
-        record.status = refusal.status
-        response = web.Response(
-            status=refusal.status, body=refusal.body, headers=_HEADERS | {hdrs.CONTENT_TYPE: refusal.content_type}
-        )
-        await response.prepare(request)
-        self._traffic.sent(record, rows=0, size=len(refusal.body))
-        self._traffic.answered(record)
-        await response.write_eof()
-        return response
+        return await self._deliver(request, record, self._refusal(refusal.status, refusal))
 
     async def send(self, request: web.Request, record: RequestRecord, answer: Answer) -> web.StreamResponse:
         """Send a success."""
-        await asyncio.sleep(self._latency.delay(answer.rows, answer.skip))
-        record.status = HTTPStatus.OK
-        response = web.StreamResponse(headers=_HEADERS | {hdrs.CONTENT_TYPE: "application/json; charset=utf-8"})
+        headers: dict[str, str] = {hdrs.CONTENT_TYPE: answer.content_type}
+        pieces, end = answer.pieces, answer.end
         # Not aiohttp's own compression: that moves to a thread, which a loop on virtual time does not wait for.
-        gzip = None
-        if self._gzip and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower():
-            gzip = zlib.compressobj(level=1, wbits=31)
-            response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+        if self._gzip and end and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower():
+            headers[hdrs.CONTENT_ENCODING] = "gzip"
+            pieces, end = _compressed(pieces, end), b""
+        seconds = self._latency.delay(answer.rows, answer.skip)
+        message = _Message(answer.status, headers, pieces, end, chunked=bool(answer.end), seconds=seconds)
+        return await self._deliver(request, record, message)
+
+    def _refusal(self, status: int, refusal: RefusalError) -> _Message:
+        seconds = self._latency.delay(rows=0, skip=0)
+        return _Message(status, refusal.headers, (), refusal.body, chunked=False, seconds=seconds)
+
+    async def _deliver(self, request: web.Request, record: RequestRecord, message: _Message) -> web.StreamResponse:
+        fault = record.fault
+        cut, at = (fault.cut, fault.at) if fault else (None, None)
+        pieces = iter(message.pieces)
+        ready = await _wait(pieces, record.started + message.seconds + (fault.delay if fault else 0))
+        if cut is not None and at is None:
+            return await _end_early(request, web.StreamResponse(), cut)
+        response = web.StreamResponse(status=message.status, headers=_HEADERS | message.headers)
+        response.headers.update(fault.answer_headers() if fault else {})
+        if not message.chunked and cut != "end":
+            response.content_length = len(message.end)
+        record.status = message.status
         await response.prepare(request)
-        for piece in answer.pieces:
-            data = gzip.compress(piece.json) if gzip else piece.json
+        left = sys.maxsize if at is None else at
+        for piece in chain(ready, pieces):
+            if not left:
+                break
+            data = piece.json[:left]
+            left -= len(data)
             await response.write(data)
-            self._traffic.sent(record, rows=piece.rows, size=len(data))
-        end = gzip.compress(answer.end) + gzip.flush() if gzip else answer.end
+            self._traffic.sent(record, rows=piece.rows if len(data) == len(piece.json) else 0, size=len(data))
+        end = message.end[:left]
         self._traffic.sent(record, rows=0, size=len(end))
+        if cut in {"stall", "reset", "close"}:
+            await response.write(end)
+            return await _end_early(request, response, cut)
         # Before the client can see the end: its next request must not meet this one still under way.
         self._traffic.answered(record)
         await response.write_eof(end)
         return response
+
+
+async def _wait(pieces: Iterator[Page], due: float) -> list[Page]:
+    """Wait until an answer is due, and fetch its first pieces meanwhile: the work hides in the time that models it."""
+    loop = asyncio.get_running_loop()
+    ready: list[Page] = []
+    for piece in islice(pieces, _MOST_READY):
+        ready.append(piece)
+        await asyncio.sleep(0)
+        if loop.time() >= due:
+            return ready
+    await asyncio.sleep(due - loop.time())
+    return ready
+
+
+def _compressed(pieces: Iterable[Page], end: bytes) -> Iterator[Page]:
+    gzip = zlib.compressobj(level=1, wbits=31)
+    for piece in pieces:
+        yield Page(piece.rows, gzip.compress(piece.json))
+    yield Page(0, gzip.compress(end) + gzip.flush())
+
+
+async def _end_early(request: web.Request, response: web.StreamResponse, cut: Cut) -> web.StreamResponse:
+    """Leave the client with what it has; aiohttp does not write the end of `response` on a connection that closes."""
+    transport = request.transport
+    if cut == "stall":
+        await asyncio.Event().wait()  # cancelled when the client goes or the simulator stops
+    elif transport is not None and cut == "reset":
+        while transport.get_write_buffer_size():  # noqa: ASYNC110 (asyncio has no event for it)
+            await asyncio.sleep(_FLUSH_SECONDS)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
+    elif transport is not None:
+        transport.close()
+    return response

@@ -17,6 +17,7 @@ import anyio
 import msgspec
 
 from afas_async.simulator.command import TOKEN_VARIABLE
+from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import NO_LATENCY, Latency
 from afas_async.simulator.service import API_ROOT, CONTROL_ROOT
 from afas_async.simulator.store import Checksum
@@ -53,9 +54,13 @@ class SimulatorProcess:
         """Ask for the counters as they are now."""
         return msgspec.json.decode(await self._ask("counters"), type=Counters)
 
-    async def _ask(self, path: str) -> bytes:
+    async def script(self, *faults: Fault) -> None:
+        """Put faults at the end of the simulator's script, as `Simulator.faults.add` does."""
+        await self._ask("faults", "POST", msgspec.json.encode(faults))
+
+    async def _ask(self, path: str, method: str = "GET", content: bytes | None = None) -> bytes:
         url = f"{self.base_url.removesuffix(API_ROOT)}{CONTROL_ROOT}/{path}"
-        async with self._session.get(url, raise_for_status=True) as response:
+        async with self._session.request(method, url, data=content, raise_for_status=True) as response:
             return await response.read()
 
 

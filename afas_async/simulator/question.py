@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from afas_async.simulator.answer import unexpected_error
+from afas_async.simulator.conditions import read_filter
+from afas_async.simulator.rules import Rules
+from afas_async.simulator.samples import Connector
+from afas_async.simulator.store import Where
 
 _DEFAULT_TAKE: Final = 100
 _EVERYTHING: Final = -1
 _INT_MAX: Final = 2**31 - 1
-_FILTERS: Final = frozenset({"filterfieldids", "filtervalues", "operatortypes", "filterjson"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,51 +25,57 @@ class Question:
     Attributes:
         skip: What the answer repeats as `skip`.
         take: What the answer repeats as `take`.
+        first: The number of rows to pass over.
+        limit: The most rows to answer, -1 for all.
         order: The fields to sort by, each with whether it descends.
+        where: The condition on the rows, or None for all rows.
     """
 
     skip: int
     take: int
+    first: int
+    limit: int
     order: tuple[tuple[str, bool], ...]
-
-    @property
-    def first(self) -> int:
-        """The number of rows to pass over."""
-        return max(self.skip, 0)
-
-    @property
-    def limit(self) -> int:
-        """The most rows to answer, -1 for all; asking for none gives one, as Profit does."""
-        return _EVERYTHING if self.skip == _EVERYTHING else max(self.take, 1)
+    where: Where | None
 
 
-def read_question(query: Mapping[str, str]) -> Question:
+def read_question(query: Mapping[str, str], connector: Connector, rules: Rules) -> Question:
     """Read the parameters of a request as the service reads them.
 
-    The rules are those of docs.afas.help, "GetConnector" and "Troubleshooting", and for what these leave open the
-    answers that clients report: a `skip` of -1 means all rows whatever `take` is, any other `skip` that is no row
-    number means 0.
+    What is documented is in docs.afas.help, "GetConnector" and "Troubleshooting"; a `skip` that is no row number means
+    0, as a client's author reports. Parameters that the service does not know are ignored.
 
     Args:
         query: The parameters by lower-case name.
+        connector: The connector.
+        rules: How the service reads what is not documented.
 
     Raises:
-        RefusalError: Profit would answer with an error, or the request has a filter.
+        RefusalError: Profit would answer with an error.
     """
-    if not _FILTERS.isdisjoint(query):
-        raise unexpected_error()
     skip = _number(query.get("skip", "0"))
-    if skip is None or skip < _EVERYTHING:
-        skip = 0
     take = _number(query.get("take", str(_DEFAULT_TAKE)))
-    if skip != _EVERYTHING and (take is None or take < 0):
-        raise unexpected_error()
-    fields = [field for field in query.get("orderbyfieldids", "").split(",") if field]
+    everything = skip == _EVERYTHING and (rules.skip_alone or take == _EVERYTHING)
+    if skip is None or (skip < 0 and not everything):
+        skip = 0
     return Question(
-        skip,
-        _EVERYTHING if take is None else take,
-        tuple((field.removeprefix("-"), field.startswith("-")) for field in fields),
+        skip=skip,
+        take=_EVERYTHING if take is None else take,
+        first=max(skip, 0),
+        limit=_EVERYTHING if everything else _limit(take, rules),
+        order=tuple(
+            (field.removeprefix("-"), field.startswith("-"))
+            for field in query.get("orderbyfieldids", "").split(",")
+            if field
+        ),
+        where=read_filter(query, connector, rules),
     )
+
+
+def _limit(take: int | None, rules: Rules) -> int:
+    if take is None or take < 0 or (take == 0 and rules.take_zero == "error"):
+        raise unexpected_error()
+    return 1 if take == 0 and rules.take_zero == "one row" else take
 
 
 def _number(text: str) -> int | None:

@@ -6,6 +6,7 @@ import asyncio
 import re
 import secrets
 from collections import deque
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,9 +14,12 @@ from aiohttp import web
 
 from afas_async.environment import is_loopback
 from afas_async.simulator.delivery import Delivery
+from afas_async.simulator.faults import Faults
 from afas_async.simulator.latency import NO_LATENCY, Latency
+from afas_async.simulator.rules import Rules
 from afas_async.simulator.service import API_ROOT, Service
 from afas_async.simulator.store import Store
+from afas_async.simulator.tables import Source, read_table
 from afas_async.simulator.traffic import Counters, RequestRecord, Traffic
 
 # Beyond aiohttp's 8 KiB, so that a query that is too long reaches the service and its 404.
@@ -37,11 +41,16 @@ class Simulator:
         latency: How long each answer takes.
         gzip: Whether to compress for clients that accept it.
         token: The whole XML token that clients must use; by default a random one.
+        connectors: Connectors of your own, by name, each in place of a sample of its name: the path of a `.csv`,
+            `.ndjson` or `.jsonl` file, or dicts (see `afas_async.simulator.tables`). They have no key.
+        rules: How the service behaves where releases differ or its documentation is silent.
         host: A loopback address, or `localhost`.
         port: The port; 0 takes a free one.
 
     Raises:
-        ValueError: The host is not loopback, the token is no XML token, or `rows` is negative.
+        ValueError: The host is not loopback, the token is no XML token, `rows` is negative, or something is wrong with
+            a connector of your own.
+        OSError: The file of such a connector cannot be read.
 
     Attributes:
         store: The rows; usable until `stop`, also before `start`.
@@ -55,6 +64,8 @@ class Simulator:
         latency: Latency = NO_LATENCY,
         gzip: bool = False,
         token: str | None = None,
+        connectors: Mapping[str, Source] | None = None,
+        rules: Rules = Rules(),  # noqa: B008 (frozen)
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -66,15 +77,16 @@ class Simulator:
             token = f"<token><version>1</version><data>{secrets.token_hex(32).upper()}</data></token>"
         elif not re.fullmatch(r"<token><version>1</version><data>[^<>\s]+</data></token>", token):
             raise ValueError("the token must be the whole XML: <token><version>1</version><data>...</data></token>")
-        self.store: Store = Store(rows, seed)
+        tables = [read_table(name, source) for name, source in (connectors or {}).items()]
+        self.store: Store = Store(rows, seed, tables)
         self._rows = rows
         self._seed = seed
         self._host = host
         self._port = port
         self._token = token
         self._traffic = Traffic()
-        delivery = Delivery(self._traffic, latency=latency, gzip=gzip)
-        service = Service(self.store, self._traffic, delivery, token=token)
+        self._delivery = Delivery(self._traffic, latency=latency, gzip=gzip)
+        service = Service(self.store, self._traffic, self._delivery, token=token, rules=rules)
         self._runner = web.AppRunner(
             service.application(),
             access_log=None,
@@ -124,6 +136,11 @@ class Simulator:
     def counters(self) -> Counters:
         """Sums over all requests; the object changes as they come and go."""
         return self._traffic.counters
+
+    @property
+    def faults(self) -> Faults:
+        """The script of what goes wrong; empty at first."""
+        return self._delivery.faults
 
     async def start(self) -> None:
         """Listen; harmless when started already.

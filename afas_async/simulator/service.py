@@ -7,19 +7,33 @@ them in every way.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
+from urllib.parse import unquote
 
 import msgspec
 from aiohttp import hdrs, web
 
-from afas_async.simulator.answer import Answer, RefusalError, functional_error, json_answer, unexpected_error
+from afas_async.simulator.answer import (
+    Answer,
+    MessageError,
+    RefusalError,
+    functional_error,
+    json_answer,
+    metainfo_answer,
+    rows_answer,
+    unexpected_error,
+)
+from afas_async.simulator.conditions import FILTER_PARAMETERS
 from afas_async.simulator.delivery import Delivery
-from afas_async.simulator.question import Question, read_question
+from afas_async.simulator.messages import OUT_OF_MEMORY, field_not_found, not_supported
+from afas_async.simulator.question import read_question
+from afas_async.simulator.rules import Rules
 from afas_async.simulator.samples import Connector
-from afas_async.simulator.store import Page, Store, UnknownFieldError
-from afas_async.simulator.traffic import Traffic
+from afas_async.simulator.store import Store, UnknownFieldError
+from afas_async.simulator.traffic import TOKEN_PARAMETER, Traffic
 
 API_ROOT: Final = "profitrestservices"
 CONTROL_ROOT: Final = "simulator"
@@ -37,12 +51,15 @@ class Service:
         traffic: Where requests are logged and counted.
         token: The XML token that requests must carry.
         delivery: Sends the answers.
+        rules: How the service behaves where that is not documented.
     """
 
-    def __init__(self, store: Store, traffic: Traffic, delivery: Delivery, *, token: str) -> None:
+    def __init__(self, store: Store, traffic: Traffic, delivery: Delivery, *, token: str, rules: Rules) -> None:
         self._store = store
         self._traffic = traffic
         self._delivery = delivery
+        self._rules = rules
+        self._token = token
         self._authorization = authorization(token)
         self._connectors = {name.lower(): connector for name, connector in store.connectors.items()}
 
@@ -50,15 +67,22 @@ class Service:
         """Make the aiohttp application."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._handle)
+        if self._rules.profit >= 7:
+            application.on_response_prepare.append(_trace)
         return application
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        segments = [segment for segment in request.path.lower().split("/") if segment]
+        segments = _segments(request)
         if segments[:1] == [CONTROL_ROOT]:
-            return self._control(segments[1:])
+            return await self._control(request, segments[1:])
         with self._traffic.watch(request) as record:
+            if (response := await self._delivery.strike(request, record)) is not None:
+                return response
             try:
                 answer = self._answer(request, segments)
+            except MessageError as error:
+                refusal = error.spoken(self._rules, request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
+                return await self._delivery.refuse(request, record, refusal)
             except RefusalError as refusal:
                 return await self._delivery.refuse(request, record, refusal)
             return await self._delivery.send(request, record, answer)
@@ -66,26 +90,37 @@ class Service:
 
     def _answer(self, request: web.Request, segments: list[str]) -> Answer:
         # Measured as sent, not as decoded (docs.afas.help, "GetConnector": the length of the query string).
-        if len(request.raw_path.partition("?")[2]) > _LONGEST_QUERY:
+        if max(map(len, request.raw_path.split("?", 1))) > _LONGEST_QUERY or segments[:1] != [API_ROOT]:
             raise RefusalError(HTTPStatus.NOT_FOUND)
-        if segments[:1] != [API_ROOT] or request.method != hdrs.METH_GET:
-            raise RefusalError(HTTPStatus.NOT_FOUND)
+        if request.method == hdrs.METH_OPTIONS:
+            return Answer([], b"")  # a browser asks without a token whether it may ask with one
         self._authorize(request)
-        match segments[1:]:
-            case ["metainfo"]:
-                return json_answer(self._metainfo())
-            case ["metainfo", "get", name]:
-                return json_answer(_description(self._connector(name)))
-            case ["profitversion"]:
+        query = {parameter.lower(): value for parameter, value in request.query.items()}
+        match [request.method, *segments[1:]]:
+            case ["GET", "metainfo"]:
+                return metainfo_answer(self._metainfo(), self._rules)
+            case ["GET", "metainfo", "get", name]:
+                return metainfo_answer(_description(self._connector(name)), self._rules)
+            case ["GET", "metainfo", "update", _]:
+                raise self._not_supported("UpdateConnector")
+            case ["GET", "profitversion"]:
                 return json_answer({"version": "22.22.5"})
-            case ["connectors", name]:
-                query = {parameter.lower(): value for parameter, value in request.query.items()}
-                return self._rows(self._connector(name), read_question(query))
+            case ["GET", "connectors", name]:
+                return self._rows(self._connector(name), query)
+            case ["GET", "connectors", name, fields, values]:
+                if not FILTER_PARAMETERS.isdisjoint(query):
+                    raise unexpected_error()
+                return self._rows(self._connector(name), query | {"filterfieldids": fields, "filtervalues": values})
             case _:
                 raise RefusalError(HTTPStatus.NOT_FOUND)
 
     def _authorize(self, request: web.Request) -> None:
-        header = request.headers.get(hdrs.AUTHORIZATION, "")
+        header = request.headers.get(hdrs.AUTHORIZATION)
+        if header is None:
+            # The address bar of a browser sends no such header. It also sends a plus, which means a space.
+            header = next((value for name, value in request.query.items() if name.lower() == TOKEN_PARAMETER), "")
+            header = header.replace(" ", "+")
+            header = self._authorization if header == self._token else f"AfasToken {header}"
         # A token that is not in base64 is no 401 (docs.afas.help, news of Profit 6).
         if header.removeprefix("AfasToken ").startswith("<"):
             raise unexpected_error()
@@ -93,21 +128,30 @@ class Service:
             raise RefusalError(HTTPStatus.UNAUTHORIZED)
 
     def _connector(self, name: str) -> Connector:
-        connector = self._connectors.get(name)
+        connector = self._connectors.get(name.lower())
         if connector is None:
-            raise functional_error("GetConnector not supported for this app or the user is not authorized")
+            raise self._not_supported("GetConnector")
         return connector
 
-    def _rows(self, connector: Connector, question: Question) -> Answer:
+    def _not_supported(self, kind: Literal["GetConnector", "UpdateConnector"]) -> RefusalError:
+        if self._rules.unknown_connector == 500:
+            return functional_error(not_supported(kind))
+        return RefusalError(HTTPStatus(self._rules.unknown_connector))
+
+    def _rows(self, connector: Connector, query: Mapping[str, str]) -> Answer:
+        question = read_question(query, connector, self._rules)
+        first, limit = question.first, question.limit
+        last = first + limit if limit >= 0 else -1
+        left = max(self._store.count(connector.name, question.where, last) - first, 0)
+        rows = left if limit < 0 else min(left, limit)
+        most = self._rules.most_cells
+        if most is not None and rows * len(connector.fields) > most:
+            raise functional_error(OUT_OF_MEMORY)
         try:
-            blocks = self._store.blocks(
-                connector.name, question.first, question.limit, question.order, size=_BLOCK_ROWS
-            )
+            blocks = self._store.blocks(connector.name, first, limit, question.order, question.where, size=_BLOCK_ROWS)
         except UnknownFieldError as error:
-            raise functional_error(f"Connector field '{error.field}' not found") from None
-        left = max(self._store.count(connector.name) - question.first, 0)
-        rows = left if question.limit < 0 else min(left, question.limit)
-        return Answer(_opening(question, blocks), b"]}", rows=rows, skip=question.first)
+            raise functional_error(field_not_found(error.field)) from None
+        return rows_answer(blocks, skip=question.skip, take=question.take, rows=rows, passed=first, rules=self._rules)
 
     def _metainfo(self) -> dict[str, Any]:
         return {
@@ -118,12 +162,17 @@ class Service:
             "info": {"envid": "T12345AA", "appName": "Simulator", "group": "Simulator", "tokenExpiry": "0"},
         }
 
-    def _control(self, segments: list[str]) -> web.Response:
-        match segments:
-            case ["counters"]:
+    async def _control(self, request: web.Request, segments: list[str]) -> web.Response:
+        match [request.method, *segments]:
+            case ["GET", "counters"]:
                 content: Any = self._traffic.counters
-            case ["checksum", name] if name in self._connectors:
+            case ["GET", "checksum", name] if name in self._connectors:
                 content = self._store.checksum(self._connectors[name].name)
+            case ["GET" | "POST" | "DELETE", "faults"]:
+                try:
+                    content = self._delivery.faults.change(request.method, await request.read())
+                except ValueError as error:
+                    return web.Response(status=HTTPStatus.BAD_REQUEST, text=str(error))
             case _:
                 return web.Response(status=HTTPStatus.NOT_FOUND)
         return web.Response(body=msgspec.json.encode(content), content_type="application/json")
@@ -132,6 +181,17 @@ class Service:
 def authorization(token: str) -> str:
     """Return the `Authorization` header for an XML token."""
     return f"AfasToken {base64.b64encode(token.encode()).decode()}"
+
+
+async def _trace(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["X-Trace-Identifier"] = uuid.uuid4().hex
+
+
+def _segments(request: web.Request) -> list[str]:
+    """The parts of the path; what stands in them is decoded apart, so that a `%2F` separates nothing."""
+    parts = [unquote(part) for part in request.rel_url.raw_path.split("/") if part]
+    # Names of routes and connectors, but not the names and values that may come after them.
+    return [part.lower() for part in parts[:3]] + parts[3:]
 
 
 def _description(connector: Connector) -> dict[str, Any]:
@@ -152,13 +212,3 @@ def _description(connector: Connector) -> dict[str, Any]:
             for number, field in enumerate(connector.fields, 1)
         ],
     }
-
-
-def _opening(question: Question, blocks: Iterable[Page]) -> Iterator[Page]:
-    """The envelope with its rows, but without the closing brackets."""
-    lead = b'{"skip":%d,"take":%d,"rows":[' % (question.skip, question.take)
-    for block in blocks:
-        yield Page(block.rows, lead + block.json)
-        lead = b","
-    if lead != b",":
-        yield Page(0, lead)

@@ -1,4 +1,4 @@
-"""The rows behind the connectors: a SQLite table for each, filled when somebody first uses it.
+"""The rows behind the connectors: a SQLite table for each; that of a sample is filled when somebody first uses it.
 
 Every table carries the JSON text of each row in a generated column, so that a page is a concatenation of texts and
 SQLite itself keeps them in step with whatever an `execute` changes.
@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from afas_async.simulator.samples import SAMPLES, Connector, FieldType, Sample
+from afas_async.simulator.samples import SAMPLES, Connector, Field, FieldType, Sample
+from afas_async.simulator.tables import Table
 
 _COLUMN_TYPES: Final[dict[FieldType, str]] = {
     "string": "TEXT COLLATE NOCASE",
@@ -23,6 +24,7 @@ _COLUMN_TYPES: Final[dict[FieldType, str]] = {
 }
 _PRIME: Final = 2_147_483_647  # of the two Lehmer generators; products with it stay within SQLite's 64 bits
 _ALL: Final = -1
+_MOST_MEMBERS: Final = 50  # of one json_object: a function of SQLite has at most 127 arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,25 @@ class Checksum:
 
     Attributes:
         rows: The number of rows.
-        crc32: The CRC-32 over the JSON texts of the rows in the order of the key, a line feed behind each.
+        crc32: The CRC-32 over the JSON texts of the rows in the order of the key, or as they were given where
+            there is none, a line feed behind each.
     """
 
     rows: int
     crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition on the rows of a connector.
+
+    Attributes:
+        sql: An SQL expression with a `?` for each value, made of the connector's own column names.
+        values: What takes the places of the question marks.
+    """
+
+    sql: str
+    values: tuple[str | int | float, ...]
 
 
 class UnknownFieldError(LookupError):
@@ -68,29 +84,56 @@ class Store:
 
     Use it from one thread, and close it.
 
+    Args:
+        rows: The size of the large samples.
+        seed: What the samples' rows come from.
+        tables: Further connectors, which come first, each in place of a sample of its name.
+
+    Raises:
+        ValueError: Two tables have one name.
+
     Attributes:
         connectors: The connectors by name.
     """
 
-    def __init__(self, rows: int, seed: int) -> None:
-        self.connectors: dict[str, Connector] = {sample.connector.name: sample.connector for sample in SAMPLES}
+    def __init__(self, rows: int, seed: int, tables: Sequence[Table] = ()) -> None:
+        own = {table.connector.name.lower() for table in tables}
+        if len(own) < len(tables):
+            raise ValueError("two connectors have the same name, if case does not count")
+        samples = [sample for sample in SAMPLES if sample.connector.name.lower() not in own]
+        made: tuple[Table | Sample, ...] = (*tables, *samples)
+        self.connectors: dict[str, Connector] = {each.connector.name: each.connector for each in made}
         self._rows = rows
         self._seed = seed
-        self._unfilled: dict[str, Sample] = {sample.connector.name: sample for sample in SAMPLES}
+        self._unfilled: dict[str, Sample] = {sample.connector.name: sample for sample in samples}
         self._turn = 0
         self._database = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            for table in tables:
+                self._load(table)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Forget all rows; may be called more than once."""
         self._database.close()
 
-    def count(self, name: str) -> int:
-        """Count the rows of a connector."""
+    def count(self, name: str, where: Where | None = None, at_most: int = _ALL) -> int:
+        """Count the rows of a connector, or those that meet a condition, of these no more than `at_most`."""
         self._fill(name)
-        rows: int = self._database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+        if where is None:
+            cursor = self._database.execute(f'SELECT count(*) FROM "{name}"')
+        else:
+            cursor = self._database.execute(
+                f'SELECT count(*) FROM (SELECT 1 FROM "{name}" WHERE {where.sql} LIMIT ?)', (*where.values, at_most)
+            )
+        rows: int = cursor.fetchone()[0]
         return rows
 
-    def page(self, name: str, skip: int, take: int, order: Sequence[tuple[str, bool]] = ()) -> Page:
+    def page(
+        self, name: str, skip: int, take: int, order: Sequence[tuple[str, bool]] = (), where: Where | None = None
+    ) -> Page:
         """Read one page.
 
         Args:
@@ -100,15 +143,23 @@ class Store:
             order: The fields to sort by, each with whether it descends. Rows that it leaves equal come in an order
                 that changes from one call to the next, as at the real service
                 (docs.afas.help, "GetConnector": sorting is mandatory with skip and take).
+            where: The condition that the rows must meet.
 
         Raises:
             UnknownFieldError: `order` names a field that the connector does not have.
         """
-        blocks = list(self.blocks(name, skip, take, order, size=max(take, 1000)))
+        blocks = list(self.blocks(name, skip, take, order, where, size=max(take, 1000)))
         return Page(sum(block.rows for block in blocks), b",".join(block.json for block in blocks))
 
     def blocks(
-        self, name: str, skip: int, take: int, order: Sequence[tuple[str, bool]], *, size: int
+        self,
+        name: str,
+        skip: int,
+        take: int,
+        order: Sequence[tuple[str, bool]],
+        where: Where | None = None,
+        *,
+        size: int,
     ) -> Iterator[Page]:
         """Read what `page` reads in blocks of at most `size` rows; no block is empty.
 
@@ -117,19 +168,21 @@ class Store:
         self._fill(name)
         self._turn += 1
         connector = self.connectors[name]
-        if order:
-            ranges = [(skip, take)]
+        if order or where:
+            ranges = [(take, skip)]
             terms = self._sorting(connector, order)
         else:
             ranges = self._rotation(name, skip, take)
             terms = _columns(connector.key)
+        condition, values = (f"WHERE {where.sql}", where.values) if where else ("", ())
         # The rowids come out of a narrow index, so that passing over many rows does not touch their texts. A subquery
-        # with LIMIT keeps its order, and CROSS JOIN keeps it on the outside.
+        # with LIMIT keeps its order, and CROSS JOIN keeps it on the outside. The alias has a space, because ORDER BY
+        # takes a field of the same name for it.
         return self._read(
             f"""SELECT CAST("{name}".json AS BLOB)
-                FROM (SELECT rowid AS id FROM "{name}" ORDER BY {terms} LIMIT ?2 OFFSET ?1) AS page
-                CROSS JOIN "{name}" ON "{name}".rowid = page.id""",
-            ranges,
+                FROM (SELECT rowid AS "a row" FROM "{name}" {condition} ORDER BY {terms} LIMIT ? OFFSET ?) AS page
+                CROSS JOIN "{name}" ON page."a row" = "{name}".rowid""",
+            [(*values, *bounds) for bounds in ranges],
             size,
         )
 
@@ -162,13 +215,10 @@ class Store:
         if sample is None:
             return
         fields = sample.connector.fields
-        columns = "".join(f'"{field.id}" {_COLUMN_TYPES[field.type]}, ' for field in fields)
-        members = ", ".join(
-            f"'{field.id}', " + (_boolean_json(field.id) if field.type == "boolean" else f'"{field.id}"')
-            for field in fields
-        )
+        columns = "".join(_column(field) for field in fields)
+        members = [f"'{field.id}', " + _value_json(field) for field in fields]
         self._database.execute(
-            f'CREATE TABLE "{name}" ({columns} json TEXT GENERATED ALWAYS AS (json_object({members})) STORED)'
+            f'CREATE TABLE "{name}" ({columns} json TEXT GENERATED ALWAYS AS ({_object_json(members)}) STORED)'
         )
         if rows := sample.rows(self._rows):
             self._database.execute(
@@ -180,9 +230,26 @@ class Store:
             )
         self._database.execute(f'CREATE UNIQUE INDEX "{name}.key" ON "{name}" ({_columns(sample.connector.key)})')
 
-    def _read(self, sql: str, ranges: list[tuple[int, int]], size: int) -> Iterator[Page]:
-        for bounds in ranges:
-            cursor = self._database.execute(sql, bounds)
+    def _load(self, table: Table) -> None:
+        name, fields = table.connector.name, table.connector.fields
+        # A decimal is kept twice: as the number to sort and compare by, and with its digits as they were given.
+        decimals = [(place, field) for place, field in enumerate(fields, 1) if field.type == "decimal"]
+        columns = "".join([*map(_column, fields), *(f'"{field.id}.digits" TEXT, ' for _, field in decimals)])
+        members = [
+            f"'{field.id}', " + (_digits_json(field.id) if field.type == "decimal" else _value_json(field))
+            for field in fields
+        ]
+        self._database.execute(
+            f'CREATE TABLE "{name}" ({columns} json TEXT GENERATED ALWAYS AS ({_object_json(members)}) STORED)'
+        )
+        places = ", ".join(f"?{place}" for place in (*range(1, len(fields) + 1), *(place for place, _ in decimals)))
+        self._database.execute("BEGIN")
+        self._database.executemany(f'INSERT INTO "{name}" VALUES ({places})', table.rows)
+        self._database.execute("COMMIT")
+
+    def _read(self, sql: str, readings: list[tuple[str | int | float, ...]], size: int) -> Iterator[Page]:
+        for values in readings:
+            cursor = self._database.execute(sql, values)
             while texts := cursor.fetchmany(size):
                 yield Page(len(texts), b",".join([text for (text,) in texts]))
 
@@ -192,12 +259,18 @@ class Store:
             if field not in known:
                 raise UnknownFieldError(field)
         terms = [f'"{field}" DESC' if descending else f'"{field}"' for field, descending in order]
-        if not {field for field, _ in order}.issuperset(connector.key):
+        if not connector.key or not {field for field, _ in order}.issuperset(connector.key):
+            if order and not connector.key:
+                # Nothing else keeps each page of a large table from sorting all of it.
+                index = f"{connector.name} by" + "".join(terms).replace('"', " ")
+                self._database.execute(
+                    f'CREATE INDEX IF NOT EXISTS "{index}" ON "{connector.name}" ({", ".join(terms)})'
+                )
             terms.append(f"rowid * {self._turn * 1_234_567_891 % _PRIME} % {_PRIME}")
         return ", ".join(terms)
 
     def _rotation(self, name: str, skip: int, take: int) -> list[tuple[int, int]]:
-        """Where the rows lie in key order when this turn's order starts somewhere else in the table.
+        """The limits and offsets of the rows in key order when this turn's order starts somewhere else in the table.
 
         A valid order that costs no sorting, and moves by more than a third of the table each turn.
         """
@@ -207,7 +280,7 @@ class Store:
             return []
         start = (skip + self._turn * (1 + (count - 1) * 382 // 1000)) % count
         ahead = min(wanted, count - start)
-        return [(start, ahead), (0, wanted - ahead)]
+        return [(ahead, start), (wanted - ahead, 0)]
 
 
 def _first_draw(seed: int) -> int:
@@ -215,8 +288,32 @@ def _first_draw(seed: int) -> int:
 
 
 def _columns(names: tuple[str, ...]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
+    """The terms that put rows in the order of their key, or of their arrival where they have none."""
+    return ", ".join(f'"{name}"' for name in names) or "rowid"
 
 
-def _boolean_json(column: str) -> str:
-    return f"""json(CASE "{column}" WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END)"""
+def _column(field: Field) -> str:
+    return f'"{field.id}" {_COLUMN_TYPES[field.type]}, '
+
+
+def _value_json(field: Field) -> str:
+    column = f'"{field.id}"'
+    if field.type == "boolean":
+        return f"json(CASE {column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END)"
+    return column
+
+
+def _digits_json(column: str) -> str:
+    """A decimal with its digits as given, unless an `execute` has changed the number."""
+    digits = f'"{column}.digits"'
+    return f'json(CASE "{column}" WHEN CAST({digits} AS REAL) THEN {digits} ELSE json_quote("{column}") END)'
+
+
+def _object_json(members: list[str]) -> str:
+    parts = [
+        f"json_object({', '.join(members[start : start + _MOST_MEMBERS])})"
+        for start in range(0, len(members), _MOST_MEMBERS)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return "'{' || " + " || ',' || ".join(f"substr({part}, 2, length({part}) - 2)" for part in parts) + " || '}'"

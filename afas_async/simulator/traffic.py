@@ -7,24 +7,31 @@ from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from aiohttp import web
+
+from afas_async.simulator.faults import Fault
+
+TOKEN_PARAMETER: Final = "token"  # noqa: S105 (the name of the parameter)
+_SECRET_HEADERS: Final = {"authorization", "referer"}  # a browser's referer repeats the parameter
 
 
 @dataclass(slots=True)
 class RequestRecord:
-    """One request to the API as it arrived, without its `Authorization` header.
+    """One request to the API as it arrived, without what shows its token.
 
     Attributes:
         method: The HTTP method.
         path: The decoded path.
-        query: The query parameters; of a repeated one the last.
-        headers: The headers by the names that the client gave them.
+        query: The query parameters but `token`; of a repeated one the last.
+        headers: The headers but `Authorization` and `Referer`, by the names that the client gave them.
         peer: The address and port of the client's end of the connection.
         started: When the request arrived, in seconds of the event loop's clock.
         status: The HTTP status, or None while there is no answer yet.
         ended: When the answer was complete or the client gone, or None while under way.
         bytes: The size of the body as sent, in bytes.
+        fault: The scripted fault that it met.
     """
 
     method: str
@@ -36,6 +43,7 @@ class RequestRecord:
     status: int | None = None
     ended: float | None = None
     bytes: int = 0
+    fault: Fault | None = None
 
 
 @dataclass(slots=True)
@@ -74,8 +82,8 @@ class Traffic:
         record = RequestRecord(
             method=request.method,
             path=request.path,
-            query=dict(request.query),
-            headers={name: value for name, value in request.headers.items() if name.lower() != "authorization"},
+            query={name: value for name, value in request.query.items() if name.lower() != TOKEN_PARAMETER},
+            headers={name: value for name, value in request.headers.items() if name.lower() not in _SECRET_HEADERS},
             peer=_peer(request),
             started=asyncio.get_running_loop().time(),
         )

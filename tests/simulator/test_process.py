@@ -94,26 +94,6 @@ async def test_process_ends_when_its_parent_dies() -> None:
     assert process.returncode == 0
 
 
-async def test_human_start_up_text() -> None:
-    """Started by a person the command says the URL, the token and a curl line that carries it in base64."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "afas_async.simulator",
-        "--rows=20",
-        env={**os.environ, "AFAS_SIMULATOR_TOKEN": TOKEN},
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    lines = [(await process.stdout.readline()).decode() for _ in range(6)]
-    process.terminate()
-    await process.communicate()
-    assert lines[2].split()[-1].startswith("http://127.0.0.1:")
-    assert lines[3].split()[-1] == TOKEN
-    assert lines[5].startswith("curl -H 'Authorization: AfasToken PHRva2Vu")
-    assert "/connectors/Profit_Article?" in lines[5]
-
-
 def test_bad_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Options that make no simulator end the command with status 2 and a reason."""
     with pytest.raises(SystemExit) as caught:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import re
+from urllib.parse import quote
 
 import aiohttp
 import pytest
@@ -57,7 +58,7 @@ async def test_paths_ignore_case(client: Client, simulator: Simulator, path: str
 @pytest.mark.parametrize("path", ["/connectors/Profit_Nothing", "/metainfo/get/Profit_Nothing"])
 async def test_unknown_connector(client: Client, simulator: Simulator, path: str) -> None:
     """A connector that does not exist is refused as one that the user may not see."""
-    reply = await client.get(simulator, path)
+    reply = await client.get(simulator, path, client.authorization(simulator) | {"Accept-Language": "en-us"})
     assert reply.status == 500
     assert reply.headers["Content-Type"] == "application/json"
     assert set(reply.json) == {"externalMessage", "errorNumber", "profitLogReference"}
@@ -65,7 +66,7 @@ async def test_unknown_connector(client: Client, simulator: Simulator, path: str
     assert re.fullmatch("[0-9A-F]{32}", reply.json["profitLogReference"])
 
 
-@pytest.mark.parametrize("path", ["", "/nothing", "/connectors", "/connectors/Profit_Article/ItemCode/1", "/../other"])
+@pytest.mark.parametrize("path", ["", "/nothing", "/connectors", "/connectors/Profit_Article/ItemCode", "/../other"])
 async def test_unknown_route(client: Client, simulator: Simulator, path: str) -> None:
     """A URL that is no route is not found."""
     reply = await client.get(simulator, path)
@@ -73,8 +74,12 @@ async def test_unknown_route(client: Client, simulator: Simulator, path: str) ->
 
 
 async def test_other_methods(client: Client, simulator: Simulator) -> None:
-    """Nothing but GET is a route."""
-    assert (await client.get(simulator, "/connectors/Profit_Article", method="POST")).status == 404
+    """A method that the service does not know is not found, but for the question of a browser what it may ask."""
+    assert (await client.get(simulator, "/connectors/Profit_Article", method="PATCH")).status == 404
+    reply = await client.get(simulator, "/connectors/Profit_Article", headers={}, method="OPTIONS")
+    assert (reply.status, reply.body, reply.headers["Content-Length"]) == (200, b"", "0")
+    assert reply.headers["Access-Control-Allow-Methods"] == "GET, POST, PUT, DELETE, OPTIONS"
+    assert (await client.get(simulator, "/../other", headers={}, method="OPTIONS")).status == 404
 
 
 @pytest.mark.parametrize(("length", "status"), [(2048, 200), (2049, 404), (20_000, 404)])
@@ -82,6 +87,13 @@ async def test_query_length(client: Client, simulator: Simulator, length: int, s
     """A query string of more than 2,048 characters is not found."""
     query = "take=1&x=".ljust(length, "x")
     assert (await client.get(simulator, f"/connectors/Profit_Article?{query}")).status == status
+
+
+async def test_path_length(client: Client, simulator: Simulator) -> None:
+    """A filter in the path has the same limit."""
+    path = "/connectors/Profit_Article/ItemCode/".ljust(2100, "1")
+    assert (await client.get(simulator, path)).status == 404
+    assert (await client.get(simulator, path[:1900])).rows == []
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "bearer", "other token", "other scheme", "garbage", "bare data"])
@@ -121,6 +133,34 @@ async def test_token_in_plain_xml(client: Client, simulator: Simulator, scheme: 
     """A token that is not in base64 is a 500, not a 401."""
     headers = {"Authorization": scheme + simulator.token}
     assert (await client.get(simulator, "/metainfo", headers=headers)).status == 500
+
+
+async def test_token_in_the_address_bar(client: Client, simulator: Simulator) -> None:
+    """A browser may give the token as a parameter, in base64 or as XML; the log shows it nowhere."""
+    base = base64.b64encode(simulator.token.encode()).decode()
+    url = f"/connectors/Profit_Article?take=1&Token={base}"
+    for query in (f"token={base}", f"Token={quote(base, safe='')}", f"token={quote(simulator.token)}&take=5"):
+        reply = await client.get(simulator, f"/connectors/Profit_Article?{query}", headers={"Referer": url})
+        assert reply.status == 200, query
+    for query in ("token=", "token=x", f"token={base[:-4]}"):
+        assert (await client.get(simulator, f"/metainfo?{query}", headers={})).status == 401
+    headers = {"Authorization": "AfasToken x"}
+    assert (await client.get(simulator, f"/metainfo?token={base}", headers=headers)).status == 401
+    assert simulator.requests[2].query == {"take": "5"}
+    shown = f"{simulator!r} {list(simulator.requests)}"
+    assert base[8:-8] not in shown
+    assert simulator.token not in shown
+
+
+async def test_headers_of_every_answer(client: Client, simulator: Simulator) -> None:
+    """Successes and refusals carry what the service's proxy adds to everything."""
+    for path in ("/connectors/Profit_Article", "/connectors/Profit_Nothing", "/nothing"):
+        headers = (await client.get(simulator, path)).headers
+        assert headers["Strict-Transport-Security"] == "max-age=31536000"
+        assert headers["Access-Control-Allow-Origin"] == "*"
+        assert "Authorization" in headers["Access-Control-Allow-Headers"]
+        assert headers["Access-Control-Max-Age"] == "1728000"
+        assert re.fullmatch("[0-9a-f]{32}", headers["X-Trace-Identifier"])
 
 
 async def test_success_headers(client: Client, simulator: Simulator) -> None:

@@ -103,11 +103,19 @@ async def test_text_sorts_without_regard_to_case(client: Client, simulator: Simu
     assert [row["Name"] for row in rows] == [None, "A", "b", "C"]
 
 
+async def test_order_of_arrival_is_no_sort(client: Client, simulator: Simulator) -> None:
+    """A sort goes by what stands in the field, whatever its name, and not by when the row came."""
+    for number in (3, 1, 2):
+        simulator.store.execute("INSERT INTO Profit_Empty (Id) VALUES (?)", (number,))
+    rows = (await client.get(simulator, "/connectors/Profit_Empty", orderbyfieldids="-Id")).rows
+    assert [row["Id"] for row in rows] == [3, 2, 1]
+
+
 @pytest.mark.parametrize("order", ["Nonsense", "ItemCode,Nonsense", "-Nonsense"])
 async def test_unknown_sort_field(client: Client, simulator: Simulator, order: str) -> None:
     """An unknown field in the sort is an error that names it."""
     reply = await client.get(simulator, ARTICLE, orderbyfieldids=order)
-    assert (reply.status, reply.json["externalMessage"]) == (500, "Connector field 'Nonsense' not found")
+    assert (reply.status, reply.json["externalMessage"]) == (500, "Connectorveld 'Nonsense' niet gevonden")
 
 
 async def test_sort_field_is_no_sql(client: Client, simulator: Simulator) -> None:
@@ -118,8 +126,8 @@ async def test_sort_field_is_no_sql(client: Client, simulator: Simulator) -> Non
 
 
 @pytest.mark.parametrize("name", ["filterfieldids", "filtervalues", "operatortypes", "filterjson", "FilterFieldIds"])
-async def test_filter_is_refused(client: Client, simulator: Simulator, name: str) -> None:
-    """A filter is never silently ignored."""
+async def test_half_a_filter_is_refused(client: Client, simulator: Simulator, name: str) -> None:
+    """A filter that makes no sense is never silently ignored."""
     reply = await client.get(simulator, ARTICLE, **{name: "1"})
     assert (reply.status, reply.json["errorNumber"]) == (500, UNEXPECTED)
 

@@ -1,0 +1,200 @@
+"""Scripted faults: what goes wrong, with which requests, and how often."""
+
+from __future__ import annotations
+
+import math
+from http import HTTPStatus
+from typing import Literal
+
+import msgspec
+
+Cut = Literal["stall", "reset", "close", "end"]
+
+_FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
+_WAITING = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One thing that goes wrong.
+
+    A test of your own retrying code against a service that is in maintenance first, and then loses an answer halfway:
+
+        async with Simulator(rows=1_000) as simulator:
+            simulator.faults.add(
+                Fault(connector="Profit_Article", status=503, retry_after=2),
+                Fault(connector="Profit_Article", cut="reset", at=10_000),
+            )
+            assert len(await your_reader(simulator.base_url, simulator.token)) == 1_000
+            assert simulator.faults.left == []  # both have happened
+            assert [request.status for request in simulator.requests][:2] == [503, 200]
+
+    With a `status` the request is not carried out. Without one it is, also when its answer is cut: so
+    `Fault(method="POST", cut="reset")` is a write that was done and whose outcome nobody heard of, and
+    `Fault(method="POST", status=503, cut="reset")` one that was not done.
+
+    Attributes:
+        connector: Only requests that have this name as a part of their path between slashes, in any case of letters.
+        path: Only requests with this text in their path, in any case of letters.
+        method: Only requests with this HTTP method.
+        after: How many such requests pass first, counted from when the fault is added.
+        times: How many such requests it meets, or None for all of them.
+        delay: Seconds before the first byte, on top of the simulator's latency.
+        status: Answer with this HTTP status instead.
+        body: The text of that answer, such as a page of HTML; none by default.
+        retry_after: Seconds to wait that a 503 or 429 asks for.
+        retry_after_in: Where it asks: in the header, in a body in the service's own form, or in both
+            (docs.afas.help, "Troubleshooting": the body of a 503).
+        content_type: The content type, whatever the body is.
+        headers: Further headers, in place of those of the same name.
+        cut: How the answer ends too early. `stall`: nothing more comes, until the client goes or the simulator stops;
+            `reset`: the connection is reset; `close`: it is closed in good order, without the end of a chunked body;
+            `end`: the answer ends as if it were complete, so that only its text is too short.
+        at: After how many bytes of the body, as sent (compressed, if it is), the cut comes: 0 is just behind the
+            headers, None before any of the answer. Of a body that is shorter only its end mark is missing. A reset
+            overtakes what the client has not read yet, so that of a long body less than this may arrive.
+
+    Raises:
+        ValueError: The fault does nothing, or its parts do not fit together.
+    """
+
+    connector: str | None = None
+    path: str = ""
+    method: str | None = None
+    after: int = 0
+    times: int | None = 1
+    delay: float = 0.0
+    status: int | None = None
+    body: str | None = None
+    retry_after: int | None = None
+    retry_after_in: Literal["header", "body", "both"] = "both"
+    content_type: str | None = None
+    headers: dict[str, str] = {}
+    cut: Cut | None = None
+    at: int | None = None
+
+    def __post_init__(self) -> None:
+        for wrong, reason in (
+            (self.after < 0, "`after` must be 0 or more"),
+            (self.times is not None and self.times < 1, "`times` must be 1 or more, or None for always"),
+            (not (math.isfinite(self.delay) and self.delay >= 0), "`delay` must be 0 or more seconds"),
+            (self.status is not None and not 200 <= self.status <= 599, "`status` must be between 200 and 599"),
+            (self.body is not None and self.status is None, "`body` needs a `status`"),
+            (
+                self.retry_after is not None and self.status not in _WAITING,
+                "`retry_after` needs a status of 503 or 429",
+            ),
+            (self.retry_after is not None and self.retry_after < 0, "`retry_after` must be 0 or more seconds"),
+            (
+                self.body is not None and self.retry_after is not None and self.retry_after_in != "header",
+                'a `body` leaves no room for `retry_after` in it: use retry_after_in="header"',
+            ),
+            (self.retry_after is None and self.retry_after_in != "both", "`retry_after_in` needs `retry_after`"),
+            (self.at is not None and self.cut is None, "`at` needs a `cut`"),
+            (self.at is not None and self.at < 0, "`at` must be 0 or more bytes"),
+            (self.cut == "end" and self.at is None, "an answer can end well only after its headers: give `at`"),
+            (
+                not _FRAMING.isdisjoint(name.lower() for name in self.headers),
+                "the headers that frame a body are the server's own: use `cut`",
+            ),
+            (any("\n" in text or "\r" in text for text in self._lines()), "a header is one line"),
+            (
+                self._does_nothing(),
+                "the fault does nothing: give `status`, `cut`, `delay`, `content_type` or `headers`",
+            ),
+        ):
+            if wrong:
+                raise ValueError(reason)
+
+    def meets(self, method: str, path: str) -> bool:
+        """Whether the fault is for a request of this method and path."""
+        path = path.lower()
+        return (
+            (self.method is None or self.method.upper() == method)
+            and self.path.lower() in path
+            and (self.connector is None or self.connector.lower() in path.split("/"))
+        )
+
+    def answer_body(self) -> bytes:
+        """The body of the answer that takes the place of the service's own."""
+        if self.retry_after is None or self.retry_after_in == "header":
+            return (self.body or "").encode()
+        message = "Service temporarily unavailable due to scheduled maintenance."
+        return msgspec.json.encode({
+            "error": {"code": str(self.status), "message": message},
+            "retry_after": self.retry_after,
+        })
+
+    def answer_headers(self) -> dict[str, str]:
+        """The headers that the fault adds to an answer, or changes in it."""
+        headers = dict(self.headers)
+        if self.content_type is not None:
+            headers["Content-Type"] = self.content_type
+        if self.retry_after is not None and self.retry_after_in != "body":
+            headers["Retry-After"] = str(self.retry_after)
+        return headers
+
+    def _lines(self) -> list[str]:
+        return [*self.headers, *self.headers.values(), self.content_type or ""]
+
+    def _does_nothing(self) -> bool:
+        changes = (self.status, self.cut, self.content_type)
+        return changes == (None, None, None) and not self.delay and not self.headers
+
+
+class Faults:
+    """The script of a simulator: the faults that are still to come."""
+
+    def __init__(self) -> None:
+        self._script: list[Fault] = []
+
+    @property
+    def left(self) -> list[Fault]:
+        """The faults still to come, in the order in which they were added, with what is left of `after` and `times`."""
+        return list(self._script)
+
+    def add(self, *faults: Fault) -> None:
+        """Put faults at the end of the script.
+
+        A request meets one fault at most: the first in the script that is for it and lets no more requests pass. Each
+        fault counts for its `after` all requests that it is for.
+        """
+        self._script.extend(faults)
+
+    def clear(self) -> None:
+        """Forget all faults."""
+        self._script.clear()
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """Return the fault that a request meets, and count the request."""
+        met: Fault | None = None
+        left: list[Fault] = []
+        for fault in self._script:
+            if not fault.meets(method, path):
+                left.append(fault)
+            elif fault.after:
+                left.append(msgspec.structs.replace(fault, after=fault.after - 1))
+            elif met is not None or fault.times is None:
+                left.append(fault)
+                met = met or fault
+            else:
+                met = fault
+                if fault.times > 1:
+                    left.append(msgspec.structs.replace(fault, times=fault.times - 1))
+        self._script = left
+        return met
+
+    def change(self, method: str, content: bytes) -> list[Fault]:
+        """Do what a request to `/simulator/faults` asks: POST adds one fault or an array, DELETE clears.
+
+        Returns:
+            The faults that are left.
+
+        Raises:
+            ValueError: What was posted is not JSON, or no fault.
+        """
+        if method == "POST":
+            faults = msgspec.json.decode(content, type=Fault | list[Fault])
+            self.add(*([faults] if isinstance(faults, Fault) else faults))
+        elif method == "DELETE":
+            self.clear()
+        return self.left

@@ -1,0 +1,47 @@
+"""The switches: where releases of the service differ, or where nobody outside AFAS knows what it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from afas_async.simulator.messages import Language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How the service behaves where its documentation lets it choose.
+
+    Each default is what AFAS documents, and otherwise what clients of the service report.
+
+    Attributes:
+        profit: The release whose way of writing is followed. Up to 6 a body has `skip`, `take` and `rows` on lines of
+            their own and decimals without the zero before the point (`.5`, which is not valid JSON), and metainfo is
+            on several lines; from 7 everything is on one line, and answers carry an `X-Trace-Identifier`
+            (docs.afas.help, news of Profit 7).
+        unknown_connector: The status for a connector that is not there or not allowed: 500 with a message
+            (docs.afas.help, "Troubleshooting"), or 401 (AFAS's OpenAPI specification) or 404, both empty.
+        take_zero: What `take=0` gives. A client's author saw one row in 2017; AFAS does not say.
+        and_first: Whether `A,B;C` means (A and B) or C, which fits the only worked example (docs.afas.help, how-to of
+            employees and Active Directory). Otherwise it means A and (B or C), as some clients believe.
+        skip_alone: Whether `skip=-1` asks for everything whatever `take` is, as clients rely on; otherwise only
+            together with `take=-1`, as documented, and with another `take` it counts as 0.
+        most_cells: The most columns times rows that an answer may have before the service refuses with "Out of
+            memory"; None for no limit. AFAS advises to stay below 150,000 (docs.afas.help, "GetConnector").
+        error_type: What an error with a JSON body claims to be: JSON, as a client's recorded errors, or XML, as AFAS's
+            OpenAPI specification has it.
+        profit_error: Whether errors also carry the obsolete `X-Profit-Error` header, the text in base64
+            (docs.afas.help, news of Profit 5: to be removed).
+        language: The base language of the environment, for requests whose `Accept-Language` is missing or names no
+            language that the simulator speaks.
+    """
+
+    profit: Literal[6, 7] = 7
+    unknown_connector: Literal[500, 401, 404] = 500
+    take_zero: Literal["one row", "no rows", "error"] = "one row"
+    and_first: bool = True
+    skip_alone: bool = True
+    most_cells: int | None = None
+    error_type: Literal["json", "xml"] = "json"
+    profit_error: bool = False
+    language: Language = "nl"
