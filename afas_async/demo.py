@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from time import perf_counter
+from typing import Any
 
 import msgspec
 
 from afas_async.client import AfasClient
 from afas_async.connectors import GetConnector
+from afas_async.errors import UsageError
+from afas_async.http.engine import Statistics
 from afas_async.read.stream import Progress
 from afas_async.simulator import Latency, spawn
+from afas_async.simulator.samples import SAMPLES
+from afas_async.terminal import ProgressLine, fitting, peak_memory
 
+ROWS = 300_000
 # A service that answers after 50 ms, and needs 20 ms for each thousand rows.
 LATENCY = Latency(base=0.05, per_row=0.00002)
-PROGRESS_SECONDS = 0.1
+WINDOW = 5
+LOOP_TAKE = 1_000  # what a loop written by hand usually asks for
+SHOWN = 3
 
 
 class WideRow(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
@@ -43,68 +53,200 @@ class WideRow(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
     delivery_date: str | None
     remark: str | None
 
+    def __str__(self) -> str:
+        return f"{self.id:>3}  {self.code}  {self.name:<28} {self.price:>10}  {self.modified_on}"
+
 
 WIDE = GetConnector("Profit_Wide", WideRow, key="Id")
 
 
-async def demo(rows: int) -> bool:
-    """Read a large connector from a simulator in a process of its own, show how it goes, and check the result.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One read of a connector, measured.
+
+    Attributes:
+        rows: Rows read.
+        complete: Whether it came to the end, and was not stopped.
+        crc32: The CRC-32 over the rows as JSON again, a line feed behind each; 0 if there is nothing to compare with.
+        first_row_after: Seconds to the first row.
+        head: The first rows.
+        progress: What the stream tells of itself.
+        statistics: What the client tells of itself.
+    """
+
+    rows: int
+    complete: bool
+    crc32: int
+    first_row_after: float
+    head: list[Any]
+    progress: Progress
+    statistics: Statistics
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows read per second."""
+        return self.rows / self.progress.seconds if self.progress.seconds else 0.0
+
+
+async def demo_simulator(
+    connector: GetConnector[Any] = WIDE,
+    *,
+    rows: int = ROWS,
+    latency: Latency = LATENCY,
+    window: int = WINDOW,
+    compare: bool = False,
+) -> bool:
+    """Read a connector from a simulator in another process, and compare the result with its database.
 
     Args:
-        rows: Rows of the connector.
+        connector: One of the simulator's connectors.
+        rows: The size of the simulator's large connectors.
+        latency: How long its answers take.
+        window: Pages on their way at a time, 1 to 8.
+        compare: Whether to read it again as a plain loop would.
 
     Returns:
-        Whether the rows read are those of the database, in number, content and order.
+        Whether what was read is what the database holds.
+
+    Raises:
+        AfasError: If the rows cannot be read.
     """
-    memory_before = _peak_memory()
-    print(f"Starting a simulated AFAS Profit with {rows:,} rows of 20 fields ...", flush=True)
-    async with spawn(rows=rows, latency=LATENCY) as simulator:
-        truth = await simulator.checksum(WIDE.name)
-        print(f"Reading {WIDE.name} in the order of its key, typed, pages fetched concurrently:", flush=True)
-        async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
-            checksum, shown, progress_at = 0, list[WideRow](), 0.0
-            started, first_row_after = perf_counter(), 0.0
-            # The rows as JSON again: equal to the database's texts only if no value has changed on its way.
-            encoder = msgspec.json.Encoder(decimal_format="number")
-            async with afas.rows(WIDE) as stream:
-                async for batch in stream.batches():
-                    if not shown:
-                        first_row_after = perf_counter() - started
-                        shown = batch[:3]
-                    checksum = zlib.crc32(encoder.encode_lines(batch), checksum)
-                    if perf_counter() > progress_at:
-                        progress_at = perf_counter() + PROGRESS_SECONDS
-                        _show_progress(stream.progress, rows)
-                progress = stream.progress
-            _show_progress(progress, rows)
-            statistics = afas.statistics()
-    complete = (progress.rows, checksum) == (truth.rows, truth.crc32)
-    memory = _peak_memory() - memory_before
-    print("\n\nFirst rows:")
-    for row in shown:
-        print(f"  {row.id:>3}  {row.code}  {row.name:<28} {row.price:>10}  {row.modified_on}")
+    memory_before = peak_memory()
+    sample = next((sample.connector for sample in SAMPLES if sample.connector.name == connector.name), None)
+    if sample is None:
+        names = ", ".join(sample.connector.name for sample in SAMPLES)
+        raise UsageError(
+            f"the simulator has no connector {connector.name!r}, but {names}; to read your own environment, set"
+            " AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL"
+        )
+    print(f"Starting a simulator in another process, with {rows:,} rows in its large connectors ...", flush=True)
+    async with spawn(rows=rows, latency=latency) as simulator:
+        truth = await simulator.checksum(connector.name)
+
+        def client(concurrency: int) -> AfasClient:
+            return AfasClient(base_url=simulator.base_url, auth=simulator.token, max_concurrency=concurrency)
+
+        reads = await _read(client, connector, window=window, compare=compare, total=truth.rows)
+    same_order = connector.key == sample.key
+    right = all(read.rows == truth.rows and (read.crc32 == truth.crc32 or not same_order) for read in reads)
+    if not right:
+        check = "NOT what the database holds"
+    elif same_order:
+        check = "complete: number and checksum equal the database's"
+    else:
+        check = "complete: the number equals the database's; its checksum is that of another order"
+    _print_rows(reads[0])
+    _print_facts(reads[0], memory=peak_memory() - memory_before)
+    print(f"  check        {check}\n               ({truth.rows:,} rows, checksum {truth.crc32:08x})")
+    _print_comparison(reads)
+    return right
+
+
+async def demo_environment(
+    client: Callable[[int], AfasClient],
+    connector: GetConnector[Any],
+    *,
+    limit: int | None = None,
+    window: int = WINDOW,
+    compare: bool = False,
+    show: bool = False,
+) -> None:
+    """Read a connector of a real environment, and say what was measured and what nobody could check.
+
+    Args:
+        client: Makes a client that has so many requests in flight at most.
+        connector: The connector.
+        limit: Rows to stop after, None for all.
+        window: Pages on their way at a time, 1 to 8.
+        compare: Whether to read it again as a plain loop would.
+        show: Whether to print the first rows: they may be personal data.
+
+    Raises:
+        AfasError: If the rows cannot be read.
+    """
+    memory_before = peak_memory()
+    print(f"Through {client(window)}:", flush=True)
+    reads = await _read(client, connector, window=window, compare=compare, limit=limit)
+    if show:
+        _print_rows(reads[0])
+    else:
+        print("\nThe first rows may be personal data: --show prints them.")
+    _print_facts(reads[0], memory=peak_memory() - memory_before)
+    if reads[0].complete:
+        print("  check        the end is proved, by an answer without rows; the values cannot be compared:")
+    else:
+        print("  check        stopped as asked, so neither the end nor the values could be checked:")
+    print("               the service tells neither the number of its rows nor a checksum")
+    _print_comparison(reads)
+
+
+async def _read(
+    client: Callable[[int], AfasClient],
+    connector: GetConnector[Any],
+    *,
+    window: int,
+    compare: bool,
+    total: int | None = None,
+    limit: int | None = None,
+) -> list[Read]:
+    """Read a connector, and once more as a plain loop would where that is asked for, each with a client of its own."""
+    form = "as dicts" if connector.row_type is dict else "typed"
+    print(f"Reading {connector.name} in the order of its key, {form}, pages fetched concurrently:", flush=True)
+    async with client(window) as afas:
+        reads = [await _read_once(afas, connector, total=total, limit=limit)]
+    if compare:
+        print(f"And as a plain loop would, {LOOP_TAKE:,} rows at a time, one page after the other:", flush=True)
+        async with client(1) as afas:
+            reads.append(await _read_once(afas, connector, total=total, limit=limit, take=LOOP_TAKE))
+    return reads
+
+
+async def _read_once(
+    afas: AfasClient, connector: GetConnector[Any], *, total: int | None, limit: int | None, take: int | None = None
+) -> Read:
+    rows, crc32, head = 0, 0, list[Any]()
+    started, first_row_after = perf_counter(), 0.0
+    # The rows as JSON again: equal to the database's texts only if no value has changed on its way.
+    encoder = msgspec.json.Encoder(decimal_format="number")
+    with ProgressLine(total) as line:
+        async with afas.rows(connector, take=take) as stream:
+            async for batch in stream.batches():
+                if not rows:
+                    first_row_after = perf_counter() - started
+                wanted = batch if limit is None else batch[: limit - rows]
+                head += wanted[: SHOWN - len(head)]
+                rows += len(wanted)
+                if total is not None:  # then there is a database to compare with
+                    crc32 = zlib.crc32(encoder.encode_lines(wanted), crc32)
+                line.show(rows, stream.progress.pages, stream.progress.seconds)
+                if rows == limit:
+                    break
+        line.finish(rows, stream.progress.pages, stream.progress.seconds)
+    return Read(rows, rows != limit, crc32, first_row_after, head, stream.progress, afas.statistics())
+
+
+def _print_rows(read: Read) -> None:
+    print("\nFirst rows:")
+    for row in read.head:
+        print(fitting(f"  {row}"))
+
+
+def _print_facts(read: Read, *, memory: float) -> None:
+    progress, statistics = read.progress, read.statistics
     print(f"""
-  rows         {progress.rows:,} in {progress.seconds:.2f} s: {progress.rows_per_second:,.0f} rows/s
+  rows         {read.rows:,} in {progress.seconds:.2f} s: {read.rows_per_second:,.0f} rows/s
   pages        {progress.pages} pages in {statistics.requests} requests, at most {statistics.peak_in_flight} in flight
-  first row    after {first_row_after * 1000:.0f} ms
-  memory       {memory:.0f} MB more at its peak than after the import
-  check        {"complete: number and checksum equal the database's" if complete else "NOT what the database holds"}
-               ({truth.rows:,} rows, checksum {truth.crc32:08x})""")
-    return complete
+  first row    after {read.first_row_after * 1000:.0f} ms
+  memory       {memory:.0f} MB more at its peak than after the import""")
 
 
-def _show_progress(progress: Progress, rows: int) -> None:
-    text = (
-        f"  {progress.rows:>11,} of {rows:,} rows  {progress.pages:>4} pages  {progress.rows_per_second:>9,.0f} rows/s"
-    )
-    print(f"\r{text}" if sys.stdout.isatty() else text, end="" if sys.stdout.isatty() else "\n", flush=True)
-
-
-def _peak_memory() -> float:
-    """Return the largest size that this process has had, in MB; not a number where the platform does not tell."""
-    try:
-        import resource  # noqa: PLC0415 - Windows has none
-    except ImportError:
-        return float("nan")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+def _print_comparison(reads: list[Read]) -> None:
+    """Print two reads side by side; nothing for one."""
+    for fast, slow in pairwise(reads):
+        print(f"""
+                 afas_async   plain loop
+  seconds      {fast.progress.seconds:>12,.2f} {slow.progress.seconds:>12,.2f}
+  rows/s       {fast.rows_per_second:>12,.0f} {slow.rows_per_second:>12,.0f}
+  requests     {fast.statistics.requests:>12,} {slow.statistics.requests:>12,}
+  first row    {fast.first_row_after * 1000:>9,.0f} ms {slow.first_row_after * 1000:>9,.0f} ms
+  ratio        {fast.rows_per_second / max(slow.rows_per_second, 1e-9):>12,.1f} times as fast""")

@@ -47,6 +47,13 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[canary.Watch]:
     assert found == [], "the token shows"
 
 
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may meet the environment of whoever runs it."""
+    for name in ("AFAS_TOKEN", "AFAS_ENVIRONMENT", "AFAS_ENVIRONMENT_TYPE", "AFAS_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
     async with Simulator(rows=3_000, token=canary.TOKEN) as running:

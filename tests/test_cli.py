@@ -1,39 +1,37 @@
-"""The command line."""
+"""The command line: its commands, its refusals and its exit statuses."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
+import os
+import signal
+import socket
 import subprocess
 import sys
 
 import pytest
 
 from afas_async import cli
-from afas_async.simulator.store import Checksum
+from tests import canary
+from tests.commands import environment, refused, run
+
+COMMANDS = (["demo", "--connector", "Profit_Article", "--key", "ItemCode"], ["inspect", "Profit_Article"])
+# Whatever the shell has made of Ctrl+C: a job in the background ignores it.
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " from afas_async.cli import run; sys.exit(run(sys.argv[1:]))"
+)
 
 
-def test_the_demo_reads_everything_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    """The demo reads a connector from a simulator in another process, and compares it with the database."""
-    assert cli.run(["demo", "--rows", "2000"]) == 0  # on real time: the other process knows no other
-    shown = capsys.readouterr().out
-    assert "rows         2,000 in " in shown
-    assert "check        complete: number and checksum equal the database's" in shown
-    for fact in (r"\d+ of 2,000 rows", r"rows/s", r"\d pages in \d+ requests", r"after \d+ ms", r"\d+ MB more"):
-        assert re.search(fact, shown), fact
-
-
-def test_the_demo_notices_a_difference(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """If what was read is not what the database holds, the demo says so and fails."""
-
-    async def lie(_: object, __: str) -> Checksum:
-        await asyncio.sleep(0)
-        return Checksum(2_000, 0)
-
-    monkeypatch.setattr("afas_async.simulator.process.SimulatorProcess.checksum", lie)
-    assert cli.run(["demo", "--rows", "2000"]) == 1
-    assert "check        NOT what the database holds" in capsys.readouterr().out
+def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` names each command with one line."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(["--help"])
+    assert ended.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    for command in ("demo", "inspect", "simulate"):
+        assert [line for line in lines if line.startswith(f"    {command} ")], command
 
 
 async def test_simulate_serves_until_its_input_ends() -> None:
@@ -60,10 +58,126 @@ def test_the_command_line_needs_nothing_of_unix() -> None:
     assert "--port" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [[], ["nothing"], ["demo", "--window", "3"], ["demo", "--rows", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["demo", "--nothing"],
+        ["demo", "--rows", "x"],
+        ["demo", "--rows", "0"],
+        ["demo", "--window", "0"],
+        ["demo", "--window", "9"],
+        ["demo", "--latency", "1,2,3"],
+        ["demo", "--latency", "-1"],
+        ["demo", "--latency", "nan"],
+        ["demo", "--latency", "inf"],
+        ["demo", "--latency", ""],
+        ["demo", "--key", "Id"],
+        ["inspect"],
+        ["inspect", "Profit_Article", "--nothing"],
+        ["inspect", "Profit_Article", "--rows", "-1"],
+        ["simulate", "--nothing"],
+    ],
+    ids=" ".join,
+)
 def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """What is no command is refused with a usage line."""
+    """What makes no sense is refused with a usage line and status 2."""
     with pytest.raises(SystemExit) as ended:
         cli.run(arguments)
     assert ended.value.code == 2
     assert "usage: python -m afas_async" in capsys.readouterr().err
+
+
+def test_the_latency_of_a_real_environment_is_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--latency` is refused where there is no simulator."""
+    monkeypatch.setenv("AFAS_ENVIRONMENT", "12345")
+    with pytest.raises(SystemExit) as ended:
+        cli.run([*COMMANDS[0], "--latency", "1"])
+    assert ended.value.code == 2
+    assert "--latency is the simulator's" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+class TestRefusals:
+    """A real environment that cannot be read: one line on standard error, status 1 and no traceback."""
+
+    def test_wrong_token(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with environment(monkeypatch):
+            monkeypatch.setenv("AFAS_TOKEN", canary.TOKEN.replace("CA9A27", "000000"))
+            assert "HTTP 401" in refused(run(capsys, *arguments))
+
+    def test_malformed_token(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("AFAS_ENVIRONMENT", "12345")
+        monkeypatch.setenv("AFAS_TOKEN", canary.TOKEN + "?")
+        assert "the token is malformed" in refused(run(capsys, *arguments))
+
+    def test_no_connection(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with socket.socket() as unused:  # bound, and not listening
+            unused.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("AFAS_BASE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}/profitrestservices")
+            monkeypatch.setenv("AFAS_TOKEN", canary.TOKEN)
+            monkeypatch.setattr("afas_async.policy.retrying.BACKOFF_BASE", 0.0)
+            assert "connect" in refused(run(capsys, *arguments))
+
+    def test_unknown_connector(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with environment(monkeypatch):
+            unknown = [argument.replace("Article", "Nothing") for argument in arguments]
+            assert "Profit_Nothing: HTTP 500" in refused(run(capsys, *unknown))
+
+    def test_name_that_is_none(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("AFAS_ENVIRONMENT", "12345")
+        monkeypatch.setenv("AFAS_TOKEN", canary.TOKEN)
+        named = [argument.replace("Profit_", "../") for argument in arguments]
+        assert "cannot be the name of a connector" in refused(run(capsys, *named))
+
+    def test_half_an_environment(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Variables that do not suffice are an error: the simulator in their place would mislead."""
+        monkeypatch.setenv("AFAS_TOKEN", canary.TOKEN)
+        assert "AFAS_ENVIRONMENT or AFAS_BASE_URL" in refused(run(capsys, *arguments))
+
+
+def _started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_ctrl_c() -> None:
+    """Ctrl+C, which reaches the simulator's process too, ends a command with status 130 and no traceback."""
+    with _started("demo", "--rows", "1000", "--latency", "20") as process:
+        assert process.stdout is not None
+        while "Reading" not in process.stdout.readline():
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate()
+    assert (process.returncode, err) == (130, "\ninterrupted\n")
+
+
+def test_a_reader_that_goes_away() -> None:
+    """Where standard output is closed, as `| head -1` does, a command ends without a traceback."""
+    with _started("demo", "--rows", "1000") as process:
+        assert process.stdout is not None
+        assert "Starting" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 1

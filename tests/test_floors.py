@@ -16,7 +16,7 @@ FLOORS = (
     ("errors", "names", "environment", "credentials", "connectors", "wire", "policy"),
     ("http",),
     ("metadata", "read"),
-    ("client", "simulator", "demo", "cli", "__init__", "__main__"),
+    ("client", "simulator", "terminal", "keys", "demo", "inspection", "cli", "__init__", "__main__"),
 )
 ROOMS = [room for floor in FLOORS for room in floor]
 GROUND = FLOORS[0]
