@@ -6,10 +6,20 @@ documentation decides follows what clients of the service report.
 
 from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import Latency
-from afas_async.simulator.process import spawn
+from afas_async.simulator.process import SimulatorError, spawn
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.server import Simulator, serve
 from afas_async.simulator.store import Checksum
 from afas_async.simulator.traffic import RequestRecord
 
-__all__ = ["Checksum", "Fault", "Latency", "RequestRecord", "Rules", "Simulator", "serve", "spawn"]
+__all__ = [
+    "Checksum",
+    "Fault",
+    "Latency",
+    "RequestRecord",
+    "Rules",
+    "Simulator",
+    "SimulatorError",
+    "serve",
+    "spawn",
+]

@@ -93,9 +93,14 @@ class MessageError(RefusalError):
         return RefusalError(self.status, msgspec.json.encode(body), headers)
 
 
-def json_answer(content: Any) -> Answer:
+def json_answer(content: Any, status: HTTPStatus = HTTPStatus.OK) -> Answer:
     """Answer with one JSON document."""
-    return Answer([], msgspec.json.encode(content))
+    return Answer([], msgspec.json.encode(content), status=status)
+
+
+def empty_answer(status: HTTPStatus = HTTPStatus.OK) -> Answer:
+    """Answer that it is done, and no more."""
+    return Answer([], b"", status=status)
 
 
 def metainfo_answer(content: Any, rules: Rules) -> Answer:
@@ -130,6 +135,11 @@ def functional_error(message: Message) -> MessageError:
 def unexpected_error() -> MessageError:
     """Refuse with the message that says nothing."""
     return MessageError(UNEXPECTED)
+
+
+def invalid_json() -> RefusalError:
+    """Refuse a body that is no JSON, as a client's author has recorded it."""
+    return RefusalError(HTTPStatus.BAD_REQUEST, b'{"message":"Invalid json"}')
 
 
 def _opened(opening: bytes, blocks: Iterable[Page]) -> Iterator[Page]:

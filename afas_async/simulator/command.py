@@ -8,16 +8,27 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from typing import Final
 from urllib.parse import quote
 
-from afas_async.simulator.latency import Latency
+from afas_async.simulator.latency import NO_LATENCY, NOTATION, parse_latency
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.server import Simulator, serve
-from afas_async.simulator.service import authorization
+from afas_async.simulator.service import CONTROL_ROOT, authorization
 from afas_async.simulator.traffic import TOKEN_PARAMETER
 
 TOKEN_VARIABLE: Final = "AFAS_SIMULATOR_TOKEN"  # noqa: S105 (the name of the variable)
+_EPILOG: Final = f"""\
+The token is random, or the whole XML in the environment variable {TOKEN_VARIABLE}.
+
+What goes wrong can be scripted, here with --port 8765: the next request meets a 503.
+  curl -d '{{"status":503,"retry_after":2}}' http://127.0.0.1:8765/{CONTROL_ROOT}/faults
+What else there is tells: python -m pydoc afas_async.simulator.Fault
+
+In Python more of the service can be switched: python -m pydoc afas_async.simulator.Rules
+"""
+INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells count
 
 
 def run(arguments: list[str]) -> int:
@@ -31,14 +42,19 @@ def run(arguments: list[str]) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    connectors = dict[str, str](options.connector)
+    if len(connectors) < len(options.connector):
+        parser.error("two connectors have the same name")
+    if sys.stdout is None:
+        parser.exit(1, f"{parser.prog}: there is no standard output to say the token on\n")
     try:
         simulator = Simulator(
             rows=options.rows,
             seed=options.seed,
-            latency=Latency(options.base_latency, options.per_row_latency, options.per_skip_latency),
+            latency=options.latency,
             gzip=options.gzip,
             token=os.environ.get(TOKEN_VARIABLE) or None,
-            connectors=dict(options.connector),
+            connectors=connectors,
             rules=Rules(profit=options.profit),
             port=options.port,
         )
@@ -48,7 +64,9 @@ def run(arguments: list[str]) -> int:
         asyncio.run(_run(simulator, for_machine=options.json))
     except OSError as error:
         parser.exit(1, f"{parser.prog}: {error}\n")
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except asyncio.CancelledError:  # the end of standard input
         pass
     return 0
 
@@ -57,14 +75,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m afas_async simulate",
         description="Serve a simulated AFAS Profit REST API on this computer.",
-        epilog=f"The token is random, or the whole XML in the environment variable {TOKEN_VARIABLE}.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rows", type=int, default=10_000, help="rows in the large connectors (default: 10000)")
     parser.add_argument("--seed", type=int, default=1, help="what the rows come from (default: 1)")
-    parser.add_argument("--base-latency", type=float, default=0.0, metavar="SECONDS", help="time of every answer")
-    parser.add_argument("--per-row-latency", type=float, default=0.0, metavar="SECONDS", help="time of each row sent")
     parser.add_argument(
-        "--per-skip-latency", type=float, default=0.0, metavar="SECONDS", help="time of each row skipped"
+        "--latency",
+        type=parse_latency,
+        default=NO_LATENCY,
+        metavar=NOTATION,
+        help="seconds that each answer takes, each 1,000 rows in it, and each 1,000 rows skipped (default: none)",
     )
     parser.add_argument(
         "--connector",
@@ -105,7 +126,8 @@ async def _run(simulator: Simulator, *, for_machine: bool) -> None:
         text = json.dumps({"base_url": simulator.base_url, "token": simulator.token})
     else:
         text = _welcome(simulator)
-    sys.stdout.write(f"{text}\n")
+    # Not every terminal's character set has the accent in the text.
+    sys.stdout.write(text.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding) + "\n")
     sys.stdout.flush()
     await serve(simulator)
 
@@ -128,6 +150,10 @@ Connectors {names}
 In a shell:
 curl -H 'Authorization: {header}' '{url}'
 
+With a filter, whose value curl must encode:
+curl -G -H 'Authorization: {header}' '{simulator.base_url}/connectors/Profit_Debtor' \
+-d filterfieldids=DebtorName -d operatortypes=6 --data-urlencode 'filtervalues=Café'
+
 In Python:
 requests.get("{url}", headers={{"Authorization": "{header}"}}).json()
 
@@ -142,8 +168,9 @@ def _cancel_at_end_of_input() -> None:
 
     def wait() -> None:
         # The bare descriptor: a thread inside sys.stdin would hold its lock while the interpreter shuts down.
-        while os.read(sys.stdin.fileno(), 4096):
-            pass
+        with suppress(OSError):  # there is none
+            while os.read(0, 4096):
+                pass
         if task is not None:
             loop.call_soon_threadsafe(task.cancel)
 

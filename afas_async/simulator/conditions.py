@@ -1,7 +1,7 @@
 """Filters: the conditions in a request, and the SQL that finds their rows.
 
 A condition compares as the column sorts: text without regard to the case of the letters A to Z, numbers and moments by
-value. The operators on text see any other value as the row writes it, a moment without its `Z`.
+value. The operators on text see any other value as the row writes it (from Profit 7), a moment without its `Z`.
 
 An empty field meets no condition but 8 (is empty), also not 7, 11, 12 and 14 (not equal, not contains, and so on), as
 SQL has it: AFAS's worked example asks for "not P" and, in a group of its own, for "is empty" (docs.afas.help, how-to
@@ -14,7 +14,8 @@ import itertools
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, NamedTuple
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -22,7 +23,7 @@ from afas_async.simulator.answer import functional_error, unexpected_error
 from afas_async.simulator.messages import field_not_found
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.samples import Connector, Field
-from afas_async.simulator.store import Where
+from afas_async.simulator.store import Where, digits
 
 _SIMPLE: Final = ("filterfieldids", "filtervalues", "operatortypes")
 _JSON: Final = "filterjson"
@@ -31,7 +32,7 @@ FILTER_PARAMETERS: Final = frozenset({*_SIMPLE, _JSON})
 _EQUAL: Final = "1"
 _NOT_EQUAL: Final = "7"
 _COMPARISONS: Final = {_EQUAL: "=", "2": ">=", "3": "<=", "4": ">", "5": "<", _NOT_EQUAL: "<>"}
-_EMPTINESS: Final = {"8": "=", "9": "<>"}  # whatever stands in the slot of the value
+_EMPTINESS: Final = {"8": "IS NULL", "9": "IS NOT NULL"}  # whatever stands in the slot of the value
 # Half of the clients write the wildcards and half do not, and both are served: a `%` more changes nothing.
 _PATTERNS: Final = {
     "6": ("LIKE", "%{}%"),
@@ -50,6 +51,7 @@ _MOMENT: Final = re.compile(
     re.ASCII,
 )
 _LARGEST: Final = 2**63 - 1
+_MOST_ZEROS: Final = 400  # more than any number that SQLite holds can have
 
 
 class Condition(NamedTuple):
@@ -69,7 +71,7 @@ class Condition(NamedTuple):
 class _JsonField(msgspec.Struct):
     field: str = msgspec.field(name="@FieldId")
     operator: str | int = msgspec.field(name="@OperatorType")
-    value: str | float | bool | None = msgspec.field(name="#text", default=None)
+    value: Any = msgspec.field(name="#text", default=None)
 
 
 class _JsonFilter(msgspec.Struct):
@@ -82,6 +84,9 @@ class _JsonFilters(msgspec.Struct):
 
 class _Json(msgspec.Struct):
     filters: _JsonFilters = msgspec.field(name="Filters")
+
+
+_JSON_FILTER: Final = msgspec.json.Decoder(_Json, float_hook=Decimal)
 
 
 def read_filter(query: Mapping[str, str], connector: Connector, rules: Rules) -> Where | None:
@@ -137,7 +142,7 @@ def _simple_groups(query: Mapping[str, str], outer: str, inner: str) -> list[lis
 
 def _json_groups(text: str) -> list[list[Condition]]:
     try:
-        filters = msgspec.json.decode(text, type=_Json).filters.filters
+        filters = _JSON_FILTER.decode(text).filters.filters
     except (msgspec.DecodeError, RecursionError, UnicodeError):
         raise unexpected_error() from None
     return [
@@ -149,14 +154,18 @@ def _json_groups(text: str) -> list[list[Condition]]:
     ]
 
 
-def _text(value: str | float | bool | None) -> str:  # noqa: FBT001 (what JSON may hold)
+def _text(value: Any) -> str:
     match value:
         case None:
             return ""
         case bool():
             return str(value).lower()
-        case _:
+        case Decimal() if abs(value.adjusted()) <= _MOST_ZEROS:
+            return format(value, "f")
+        case str() | int():
             return str(value)
+        case _:
+            raise unexpected_error()
 
 
 def _term(fields: Mapping[str, Field], condition: Condition) -> Where:
@@ -164,11 +173,11 @@ def _term(fields: Mapping[str, Field], condition: Condition) -> Where:
     field = fields.get(condition.field)
     if field is None:
         raise functional_error(field_not_found(condition.field))
-    operator, value = condition.operator, condition.value
+    column, operator, value = f'"{field.id}"', condition.operator, condition.value
     if "\0" in value:
         raise unexpected_error()  # SQLite ends a pattern there
     if operator in _EMPTINESS:
-        return Where(f"coalesce({_as_text(field)}, '') {_EMPTINESS[operator]} ''", ())
+        return Where(f"nullif({column}, '') {_EMPTINESS[operator]}", ())
     like = _PATTERNS.get(operator)
     if operator == _NOT_EQUAL and "%" in value:
         like = ("NOT LIKE", "{}")  # as clients without operator 11 write "does not contain"
@@ -178,8 +187,10 @@ def _term(fields: Mapping[str, Field], condition: Condition) -> Where:
         literal = value.replace("\\", "\\\\").replace("_", "\\_")
         return Where(f"{_as_text(field)} {sign} ? ESCAPE '\\'", (pattern.format(literal),))
     if operator in _COMPARISONS:
-        column = _as_text(field) if field.type == "date" else f'"{field.id}"'
-        return Where(f"{column} {_COMPARISONS[operator]} ?", (_value(field, value),))
+        # A bare column, where there can be one: an index has no other.
+        left = _as_text(field) if field.type == "date" else column
+        filled = f" AND {column} <> ''" if field.type == "string" else ""
+        return Where(f"{left} {_COMPARISONS[operator]} ?{filled}", (_value(field, value),))
     raise unexpected_error()
 
 
@@ -187,13 +198,13 @@ def _as_text(field: Field) -> str:
     column = f'"{field.id}"'
     match field.type:
         case "string":
-            return column
+            return f"nullif({column}, '')"
         case "date":
             return f"rtrim({column}, 'Z')"
         case "boolean":
             return f"CASE {column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END"
         case _:
-            return f"CAST({column} AS TEXT)"
+            return digits(field.id) if field.exact else f"CAST({column} AS TEXT)"
 
 
 def _value(field: Field, text: str) -> str | int | float:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from http import HTTPStatus
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from afas_async.simulator.answer import Answer, RefusalError
+from afas_async.simulator.answer import JSON, XML, Answer, RefusalError
 from afas_async.simulator.faults import Cut, Faults
 from afas_async.simulator.latency import Latency
 from afas_async.simulator.store import Page
@@ -33,30 +33,10 @@ _HEADERS: Final = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
     "Access-Control-Max-Age": "1728000",
 }
+_NEVER: Final = re.compile(r"q=0(\.0*)?")
 _MOST_READY: Final = 8
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, 0 seconds: closing drops the connection
 _FLUSH_SECONDS: Final = 0.001  # between two looks whether all is sent: a reset drops what is not
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """An answer as it goes out.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The headers that are not those of every answer.
-        pieces: The body up to its end.
-        end: The end of the body.
-        chunked: Whether the body goes out in chunks, or else with its length in front.
-        seconds: How long the service takes for it.
-    """
-
-    status: int
-    headers: dict[str, str]
-    pieces: Iterable[Page]
-    end: bytes
-    chunked: bool
-    seconds: float
 
 
 class Delivery:
@@ -86,41 +66,38 @@ class Delivery:
         fault = record.fault = self.faults.take(record.method, record.path)
         if fault is None or fault.status is None:
             return None
-        refusal = RefusalError(HTTPStatus.INTERNAL_SERVER_ERROR, fault.answer_body())
-        return await self._deliver(request, record, self._refusal(fault.status, refusal))
+        body = fault.answer_body()
+        response = _response(fault.status, {hdrs.CONTENT_TYPE: JSON if body else XML}, len(body))
+        return await self._deliver(request, record, response, Answer([], body))
 
     async def refuse(self, request: web.Request, record: RequestRecord, refusal: RefusalError) -> web.StreamResponse:
         """Send a refusal."""
-        return await self._deliver(request, record, self._refusal(refusal.status, refusal))
+        response = _response(refusal.status, refusal.headers, len(refusal.body))
+        return await self._deliver(request, record, response, Answer([], refusal.body))
 
     async def send(self, request: web.Request, record: RequestRecord, answer: Answer) -> web.StreamResponse:
         """Send a success."""
-        headers: dict[str, str] = {hdrs.CONTENT_TYPE: answer.content_type}
-        pieces, end = answer.pieces, answer.end
+        response = _response(answer.status, {hdrs.CONTENT_TYPE: answer.content_type}, None if answer.end else 0)
         # Not aiohttp's own compression: that moves to a thread, which a loop on virtual time does not wait for.
-        if self._gzip and end and "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "").lower():
-            headers[hdrs.CONTENT_ENCODING] = "gzip"
-            pieces, end = _compressed(pieces, end), b""
-        seconds = self._latency.delay(answer.rows, answer.skip)
-        message = _Message(answer.status, headers, pieces, end, chunked=bool(answer.end), seconds=seconds)
-        return await self._deliver(request, record, message)
+        if self._gzip and answer.end and _takes_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
+            response.headers[hdrs.CONTENT_ENCODING] = "gzip"
+            answer = replace(answer, pieces=_compressed(answer.pieces, answer.end), end=b"")
+        return await self._deliver(request, record, response, answer)
 
-    def _refusal(self, status: int, refusal: RefusalError) -> _Message:
-        seconds = self._latency.delay(rows=0, skip=0)
-        return _Message(status, refusal.headers, (), refusal.body, chunked=False, seconds=seconds)
-
-    async def _deliver(self, request: web.Request, record: RequestRecord, message: _Message) -> web.StreamResponse:
+    async def _deliver(
+        self, request: web.Request, record: RequestRecord, response: web.StreamResponse, answer: Answer
+    ) -> web.StreamResponse:
         fault = record.fault
         cut, at = (fault.cut, fault.at) if fault else (None, None)
-        pieces = iter(message.pieces)
-        ready = await _wait(pieces, record.started + message.seconds + (fault.delay if fault else 0))
+        pieces = iter(answer.pieces)
+        seconds = self._latency.delay(answer.rows, answer.skip)
+        ready = await _wait(pieces, record.started + seconds + (fault.delay if fault else 0))
         if cut is not None and at is None:
-            return await _end_early(request, web.StreamResponse(), cut)
-        response = web.StreamResponse(status=message.status, headers=_HEADERS | message.headers)
+            return await _end_early(request, response, cut)
         response.headers.update(fault.answer_headers() if fault else {})
-        if not message.chunked and cut != "end":
-            response.content_length = len(message.end)
-        record.status = message.status
+        if cut == "end":
+            response.content_length = None
+        record.status = response.status
         await response.prepare(request)
         left = sys.maxsize if at is None else at
         for piece in chain(ready, pieces):
@@ -130,7 +107,7 @@ class Delivery:
             left -= len(data)
             await response.write(data)
             self._traffic.sent(record, rows=piece.rows if len(data) == len(piece.json) else 0, size=len(data))
-        end = message.end[:left]
+        end = answer.end[:left]
         self._traffic.sent(record, rows=0, size=len(end))
         if cut in {"stall", "reset", "close"}:
             await response.write(end)
@@ -139,6 +116,18 @@ class Delivery:
         self._traffic.answered(record)
         await response.write_eof(end)
         return response
+
+
+def _response(status: int, headers: dict[str, str], length: int | None) -> web.StreamResponse:
+    response = web.StreamResponse(status=status, headers=_HEADERS | headers)
+    response.content_length = length
+    return response
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether an `Accept-Encoding` has an entry for gzip, and that has no weight of 0."""
+    codings = (entry.partition(";") for entry in "".join(accepted.lower().split()).split(","))
+    return any(coding == "gzip" and not _NEVER.fullmatch(weight) for coding, _, weight in codings)
 
 
 async def _wait(pieces: Iterator[Page], due: float) -> list[Page]:

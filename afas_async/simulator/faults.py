@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from http import HTTPStatus
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 Cut = Literal["stall", "reset", "close", "end"]
 
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_PRINTABLE: Final = re.compile(r"[ -~]*")
 _WAITING = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -35,7 +38,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Attributes:
         connector: Only requests that have this name as a part of their path between slashes, in any case of letters.
         path: Only requests with this text in their path, in any case of letters.
-        method: Only requests with this HTTP method.
+        method: Only requests with this HTTP method; by default with any but OPTIONS, which a browser sends ahead.
         after: How many such requests pass first, counted from when the fault is added.
         times: How many such requests it meets, or None for all of them.
         delay: Seconds before the first byte, on top of the simulator's latency.
@@ -96,7 +99,11 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 not _FRAMING.isdisjoint(name.lower() for name in self.headers),
                 "the headers that frame a body are the server's own: use `cut`",
             ),
-            (any("\n" in text or "\r" in text for text in self._lines()), "a header is one line"),
+            (not all(map(_TOKEN.fullmatch, self.headers)), "the name of a header has letters, digits and signs only"),
+            (
+                not all(map(_PRINTABLE.fullmatch, (*self.headers.values(), self.content_type or ""))),
+                "a header and `content_type` have printable characters of ASCII only",
+            ),
             (
                 self._does_nothing(),
                 "the fault does nothing: give `status`, `cut`, `delay`, `content_type` or `headers`",
@@ -109,7 +116,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         """Whether the fault is for a request of this method and path."""
         path = path.lower()
         return (
-            (self.method is None or self.method.upper() == method)
+            (method != "OPTIONS" if self.method is None else self.method.upper() == method)
             and self.path.lower() in path
             and (self.connector is None or self.connector.lower() in path.split("/"))
         )
@@ -132,9 +139,6 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.retry_after is not None and self.retry_after_in != "body":
             headers["Retry-After"] = str(self.retry_after)
         return headers
-
-    def _lines(self) -> list[str]:
-        return [*self.headers, *self.headers.values(), self.content_type or ""]
 
     def _does_nothing(self) -> bool:
         changes = (self.status, self.cut, self.content_type)
@@ -183,18 +187,12 @@ class Faults:
         self._script = left
         return met
 
-    def change(self, method: str, content: bytes) -> list[Fault]:
-        """Do what a request to `/simulator/faults` asks: POST adds one fault or an array, DELETE clears.
 
-        Returns:
-            The faults that are left.
+def read_faults(content: bytes) -> list[Fault]:
+    """Read one fault or an array of them in JSON.
 
-        Raises:
-            ValueError: What was posted is not JSON, or no fault.
-        """
-        if method == "POST":
-            faults = msgspec.json.decode(content, type=Fault | list[Fault])
-            self.add(*([faults] if isinstance(faults, Fault) else faults))
-        elif method == "DELETE":
-            self.clear()
-        return self.left
+    Raises:
+        ValueError: It is not JSON, or no fault.
+    """
+    faults = msgspec.json.decode(content, type=Fault | list[Fault])
+    return [faults] if isinstance(faults, Fault) else faults

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+import math
 from dataclasses import dataclass
 from typing import Final
+
+NOTATION: Final = "BASE[,PER_1000_ROWS[,PER_1000_SKIPPED]]"
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
     """The time that the service spends on an answer before its first byte, in seconds.
+
+    Raises:
+        ValueError: A time is negative or not finite.
 
     Attributes:
         base: What every answer costs.
@@ -21,9 +28,35 @@ class Latency:
     per_row: float = 0.0
     per_skip: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not all(0 <= seconds < math.inf for seconds in (self.base, self.per_row, self.per_skip)):
+            raise ValueError(f"a latency is 0 or more seconds, and finite, which {self} is not")
+
     def delay(self, rows: int, skip: int) -> float:
         """Return the seconds that an answer takes which passes over `skip` rows and holds `rows` rows."""
         return self.base + self.per_row * rows + self.per_skip * skip
 
+    def __str__(self) -> str:
+        return f"{self.base:g},{self.per_row * 1000:g},{self.per_skip * 1000:g}"
+
 
 NO_LATENCY: Final = Latency()
+
+
+def parse_latency(text: str) -> Latency:
+    """Return the latency that is written in the notation of the command lines, as `str` of one is.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+
+    Example:
+        >>> parse_latency("0.05,0.02").delay(rows=1_000, skip=0)
+        0.07
+    """
+    try:
+        base, *per_1000 = map(float, text.split(","))
+        return Latency(base, *(seconds / 1000 for seconds in per_1000))
+    except (TypeError, ValueError):  # the first if there are too many
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not {NOTATION} in seconds, each 0 or more, such as 0.05,0.02"
+        ) from None

@@ -11,6 +11,7 @@ from typing import Final, Literal
 Language = Literal["nl", "en"]
 
 _GENERAL: Final = -2_147_180_996
+_VALUE: Final = -2_147_220_469
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,37 @@ def not_supported(kind: Literal["GetConnector", "UpdateConnector"]) -> Message:
 def field_not_found(field: str) -> Message:
     """Say that a connector has no such field."""
     return Message(f"Connector field '{field}' not found", f"Connectorveld '{field}' niet gevonden")
+
+
+def element_not_found(name: str) -> Message:
+    """Say that a connector has no such element."""
+    return Message(f"Element '{name}' not found", f"Element '{name}' niet gevonden")
+
+
+def does_not_exist(label: str) -> Message:
+    """Say that there is no record with this key."""
+    return Message(
+        f"The entered value for '{label}' does not exist.", f"De ingevoerde waarde bij '{label}' bestaat niet.", _VALUE
+    )
+
+
+def already_exists(label: str) -> Message:
+    """Say that there is a record with this key."""
+    return Message(
+        f"The entered value for '{label}' already exists.", f"De ingevoerde waarde bij '{label}' bestaat al.", _VALUE
+    )
+
+
+def not_valid(label: str) -> Message:
+    """Say that a field cannot have this value."""
+    return Message(
+        f"The entered value for '{label}' is not valid.", f"De ingevoerde waarde bij '{label}' is ongeldig.", _VALUE
+    )
+
+
+def required(label: str) -> Message:
+    """Say that a field has no value and must have one."""
+    return Message(f"Enter a value for '{label}'.", f"Vul een waarde in bij '{label}'.", _VALUE)
 
 
 def preferred(accepted: str, otherwise: Language) -> Language:

@@ -6,11 +6,12 @@ import asyncio
 import json
 import os
 import sys
+import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import IO, Final
 
 import aiohttp
 import anyio
@@ -27,6 +28,10 @@ _START_SECONDS: Final = 30
 _END_SECONDS: Final = 2
 
 
+class SimulatorError(RuntimeError):
+    """A simulator's process did not come up, has died, or refuses what it is asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class SimulatorProcess:
     """A simulator that runs in another process.
@@ -41,27 +46,41 @@ class SimulatorProcess:
     token: str = field(repr=False)
     pid: int
     _session: aiohttp.ClientSession = field(repr=False)
+    _said: IO[bytes] = field(repr=False)
 
     async def checksum(self, connector: str) -> Checksum:
         """Ask for what a complete reading of the connector must add up to.
 
         Raises:
-            aiohttp.ClientResponseError: There is no such connector.
+            SimulatorError: There is no such connector, or the process has died.
         """
         return msgspec.json.decode(await self._ask(f"checksum/{connector}"), type=Checksum)
 
     async def counters(self) -> Counters:
-        """Ask for the counters as they are now."""
+        """Ask for the counters as they are now.
+
+        Raises:
+            SimulatorError: The process has died.
+        """
         return msgspec.json.decode(await self._ask("counters"), type=Counters)
 
     async def script(self, *faults: Fault) -> None:
-        """Put faults at the end of the simulator's script, as `Simulator.faults.add` does."""
+        """Put faults at the end of the simulator's script, as `Simulator.faults.add` does.
+
+        Raises:
+            SimulatorError: The process has died.
+        """
         await self._ask("faults", "POST", msgspec.json.encode(faults))
 
     async def _ask(self, path: str, method: str = "GET", content: bytes | None = None) -> bytes:
         url = f"{self.base_url.removesuffix(API_ROOT)}{CONTROL_ROOT}/{path}"
-        async with self._session.request(method, url, data=content, raise_for_status=True) as response:
-            return await response.read()
+        try:
+            async with self._session.request(method, url, data=content, raise_for_status=True) as response:
+                return await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise SimulatorError(
+                f"the simulator did not answer {path!r}: {_reason(self._said) or repr(error)}"
+            ) from None
 
 
 @asynccontextmanager
@@ -73,44 +92,47 @@ async def spawn(
     The process also ends when this one dies, in whatever way. The arguments are those of `Simulator`.
 
     Raises:
-        RuntimeError: The process ended before it was ready; its standard error says why.
-        TimeoutError: The process was not ready within 30 seconds.
+        SimulatorError: The process did not come up within 30 seconds, or ended before.
     """
-    environment = dict(os.environ)
-    if token is not None:
-        environment[TOKEN_VARIABLE] = token  # not an argument: every user of a computer sees those
-    arguments = [
-        "--json",
-        f"--rows={rows}",
-        f"--seed={seed}",
-        f"--base-latency={latency.base}",
-        f"--per-row-latency={latency.per_row}",
-        f"--per-skip-latency={latency.per_skip}",
-        *(["--gzip"] if gzip else []),
-    ]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "afas_async.simulator",
-        *arguments,
-        env=environment,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        line = await asyncio.wait_for(_first_line(process), _START_SECONDS)
-        if not line:
-            raise RuntimeError("the simulator's process ended before it was ready; its standard error says why")
-        start = json.loads(line)
-        async with aiohttp.ClientSession() as session:
-            yield SimulatorProcess(start["base_url"], start["token"], process.pid, session)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await _end(process)
+    arguments = ["--json", f"--rows={rows}", f"--seed={seed}", f"--latency={latency}", *(["--gzip"] if gzip else [])]
+    with tempfile.TemporaryFile() as said:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "afas_async.simulator",
+            *arguments,
+            # Not an argument: every user of a computer sees those. An empty one is none, whatever is inherited.
+            env={**os.environ, TOKEN_VARIABLE: token or ""},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=said,
+            start_new_session=True,  # Ctrl+C is for this process, which ends that one
+        )
+        try:
+            line = await _first_line(process)
+            if not line:
+                raise SimulatorError(f"the simulator did not come up: {_reason(said) or 'its process ended'}")
+            start = json.loads(line)
+            async with aiohttp.ClientSession() as session:
+                yield SimulatorProcess(start["base_url"], start["token"], process.pid, session, said)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await _end(process)
 
 
 async def _first_line(process: Process) -> bytes:
-    return b"" if process.stdout is None else await process.stdout.readline()
+    if process.stdout is None:
+        return b""
+    try:
+        return await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
+    except TimeoutError:
+        raise SimulatorError(f"the simulator did not come up within {_START_SECONDS} seconds") from None
+
+
+def _reason(said: IO[bytes]) -> str:
+    """The last line that the process has written to standard error: of a traceback it is the error."""
+    said.seek(0)
+    return said.read().decode(errors="replace").rstrip().rpartition("\n")[2]
 
 
 async def _end(process: Process) -> None:

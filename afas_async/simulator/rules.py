@@ -28,6 +28,8 @@ class Rules:
             together with `take=-1`, as documented, and with another `take` it counts as 0.
         most_cells: The most columns times rows that an answer may have before the service refuses with "Out of
             memory"; None for no limit. AFAS advises to stay below 150,000 (docs.afas.help, "GetConnector").
+        partial_lists: Whether of a list of elements those before one that is refused stay written; otherwise all of
+            them are or none is. AFAS documents neither, and its answer never tells which element was refused.
         error_type: What an error with a JSON body claims to be: JSON, as a client's recorded errors, or XML, as AFAS's
             OpenAPI specification has it.
         profit_error: Whether errors also carry the obsolete `X-Profit-Error` header, the text in base64
@@ -42,6 +44,7 @@ class Rules:
     and_first: bool = True
     skip_alone: bool = True
     most_cells: int | None = None
+    partial_lists: bool = False
     error_type: Literal["json", "xml"] = "json"
     profit_error: bool = False
     language: Language = "nl"

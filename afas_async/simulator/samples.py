@@ -1,4 +1,4 @@
-"""The sample connectors: what their fields are, and how their rows come out of a seed.
+"""The sample connectors: what their fields are, how their rows come out of a seed, and what may be written to them.
 
 Rows are made inside SQLite, because a million of them should take seconds. Three numbers are known to every
 expression: `n`, the row's number from 0, and `g` and `h`, two pseudo-random draws that differ from row to row and
@@ -24,6 +24,7 @@ class Field:
         length: The longest text, or the number of digits.
         decimals: The digits behind the decimal point.
         label: What a person reads.
+        exact: Whether the store keeps the digits of the decimal as they were given.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Field:
     length: int
     decimals: int
     label: str
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,48 @@ class Sample:
     connector: Connector
     rows: Callable[[int], int]
     values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateField:
+    """One field of an UpdateConnector.
+
+    Attributes:
+        id: The name used in requests.
+        column: The field of the GetConnector that shows it.
+        mandatory: Whether metainfo calls it mandatory.
+        codes: What it may be, each with its description; empty where that is open.
+    """
+
+    id: str
+    column: Field
+    mandatory: bool
+    codes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateConnector:
+    """An UpdateConnector that writes what a GetConnector reads.
+
+    Attributes:
+        name: The id in the URL.
+        root: The name of its element in requests and answers, and the `name` in metainfo.
+        description: What a person reads.
+        table: The GetConnector.
+        key: Those of the fields that make its key.
+        fields: All fields, by id.
+        numbered: Whether the service gives each new record its number, which is then the whole key.
+        returns_key: Whether an answer tells the key, or else has no body.
+    """
+
+    name: str
+    root: str
+    description: str
+    table: str
+    key: tuple[UpdateField, ...]
+    fields: Mapping[str, UpdateField]
+    numbered: bool
+    returns_key: bool
 
 
 def _sample(
@@ -247,5 +291,106 @@ SAMPLES = (
         _moment("ModifiedOn", "Modified on", "18000 + g % 2000", "h"),
         _sometimes("g % 4", _date("DeliveryDate", "Delivery date", "18000 + h % 2000")),
         _sometimes("h % 2", _string("Remark", 100, "Remark", "'Checked and approved by colleague ' || (g % 500)")),
+    ),
+    _sample(
+        "Profit_Subjects",
+        "Dossier items (Profit)",
+        ("SubjectId",),
+        lambda rows: min(rows, 200),
+        _int("SubjectId", 9, "Dossier item", "n + 1"),
+        _int("TypeId", 5, "Type of dossier item", "1 + h % 20"),
+        _string("Subject", 255, "Subject", "'Question ' || (g % 1000) || ' about order ' || (h % 5000)"),
+        _sometimes("h % 3", _string("Explanation", 2000, "Explanation", "'Called back on day ' || (g % 365)")),
+        _moment("StartsOn", "Starts on", "18000 + h % 2000", "g"),
+        _string("Status", 1, "Status", _pick("g", "A", "C")),
+        _boolean("Done", "Done", "h % 4 = 0"),
+    ),
+    _sample(
+        "Profit_DimensionCodes",
+        "Dimension codes (Profit)",
+        ("AxisId", "Code"),
+        lambda rows: min(rows, 40),
+        _int("AxisId", 2, "Dimension axis", "1 + n % 3"),
+        _string("Code", 16, "Dimension code", "printf('D%03d', n / 3)"),
+        _string("Description", 50, "Description", "'Cost centre ' || (h % 500)"),
+        _boolean("Blocked", "Blocked", "g % 7 = 0"),
+    ),
+)
+
+
+def _update(
+    name: str,
+    root: str,
+    description: str,
+    table: str,
+    columns: Mapping[str, str],
+    *,
+    mandatory: frozenset[str],
+    codes: Mapping[str, Mapping[str, str]] | None = None,
+    numbered: bool = False,
+    returns_key: bool = True,
+) -> UpdateConnector:
+    """Tie the fields of an UpdateConnector to those of a sample."""
+    sample = next(sample.connector for sample in SAMPLES if sample.connector.name == table)
+    shown = {field.id: field for field in sample.fields}
+    fields = {
+        name: UpdateField(name, shown[column], name in mandatory, (codes or {}).get(name, {}))
+        for name, column in columns.items()
+    }
+    key = tuple(field for field in fields.values() if field.column.id in sample.key)
+    return UpdateConnector(name, root, description, table, key, fields, numbered, returns_key)
+
+
+UPDATES = (
+    _update(
+        "FbItemArticle",
+        "FbItemArticle",
+        "Article",
+        "Profit_Article",
+        {"ItCd": "ItemCode", "Ds": "Description", "SaPr": "Price", "Bl": "Blocked", "BiUn": "Unit", "QuSt": "Stock"},
+        mandatory=frozenset({"ItCd", "Ds"}),
+        returns_key=False,
+    ),
+    _update(
+        "KnSubject",
+        "KnSubject",
+        "Dossier item",
+        "Profit_Subjects",
+        {
+            "SbId": "SubjectId",
+            "StId": "TypeId",
+            "Ds": "Subject",
+            "SbTx": "Explanation",
+            "DtFr": "StartsOn",
+            "St": "Status",
+            "Dn": "Done",
+        },
+        mandatory=frozenset({"StId"}),
+        codes={"St": {"A": "Active", "C": "Closed"}},
+        numbered=True,
+    ),
+    _update(
+        "KnEmployee",
+        "AfasEmployee",
+        "Employee",
+        "Profit_Employees",
+        {
+            "EmId": "EmployeeId",
+            "FiNm": "FirstName",
+            "LaNm": "LastName",
+            "DaBi": "BirthDate",
+            "Fte": "FTE",
+            "Ac": "Active",
+        },
+        mandatory=frozenset({"EmId", "LaNm"}),
+    ),
+    _update(
+        "KnDimCode",
+        "KnDimCode",
+        "Dimension code",
+        "Profit_DimensionCodes",
+        {"AxId": "AxisId", "VbCo": "Code", "Ds": "Description", "Bl": "Blocked"},
+        mandatory=frozenset({"AxId", "VbCo", "Ds"}),
+        returns_key=False,
     ),
 )

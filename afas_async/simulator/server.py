@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import secrets
 from collections import deque
@@ -11,26 +12,32 @@ from types import TracebackType
 from typing import Final, Self
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from afas_async.environment import is_loopback
 from afas_async.simulator.delivery import Delivery
 from afas_async.simulator.faults import Faults
 from afas_async.simulator.latency import NO_LATENCY, Latency
+from afas_async.simulator.otp import Otp
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.service import API_ROOT, Service
+from afas_async.simulator.sources import Source
 from afas_async.simulator.store import Store
-from afas_async.simulator.tables import Source, read_table
+from afas_async.simulator.tables import read_table
 from afas_async.simulator.traffic import Counters, RequestRecord, Traffic
 
 # Beyond aiohttp's 8 KiB, so that a query that is too long reaches the service and its 404.
 _LONGEST_LINE: Final = 64 * 1024
+_LOG: Final = logging.getLogger(__name__)
 
 
 class Simulator:
     """A simulated AFAS Profit REST service on a real loopback port, with its rows in SQLite.
 
     The sample GetConnectors are `Profit_Article` and `Profit_Wide` with `rows` rows each, the smaller
-    `Profit_Debtor`, `Profit_Employees` and `Profit_JournalLines`, and `Profit_Empty` with none.
+    `Profit_Debtor`, `Profit_Employees`, `Profit_JournalLines`, `Profit_Subjects` and `Profit_DimensionCodes`, and
+    `Profit_Empty` with none. The UpdateConnectors `FbItemArticle`, `KnEmployee`, `KnSubject` and `KnDimCode` write
+    what `Profit_Article`, `Profit_Employees`, `Profit_Subjects` and `Profit_DimensionCodes` read.
 
         async with Simulator(rows=1_000) as simulator:
             ...  # call simulator.base_url with simulator.token
@@ -48,8 +55,8 @@ class Simulator:
         port: The port; 0 takes a free one.
 
     Raises:
-        ValueError: The host is not loopback, the token is no XML token, `rows` is negative, or something is wrong with
-            a connector of your own.
+        ValueError: The host is not loopback, the port is no port, the token is no XML token, `rows` is negative, or
+            something is wrong with a connector of your own.
         OSError: The file of such a connector cannot be read.
 
     Attributes:
@@ -73,6 +80,8 @@ class Simulator:
             raise ValueError(f"rows is {rows}; it must be 0 or more")
         if not is_loopback(host):
             raise ValueError(f"host is {host!r}; the simulator listens on loopback addresses only, such as 127.0.0.1")
+        if not 0 <= port <= 65_535:
+            raise ValueError(f"port is {port}; it must be between 0 and 65535")
         if token is None:
             token = f"<token><version>1</version><data>{secrets.token_hex(32).upper()}</data></token>"
         elif not re.fullmatch(r"<token><version>1</version><data>[^<>\s]+</data></token>", token):
@@ -86,10 +95,12 @@ class Simulator:
         self._token = token
         self._traffic = Traffic()
         self._delivery = Delivery(self._traffic, latency=latency, gzip=gzip)
-        service = Service(self.store, self._traffic, self._delivery, token=token, rules=rules)
+        self._otp = Otp(token)
+        service = Service(self.store, self._traffic, self._delivery, token=token, otp=self._otp, rules=rules)
         self._runner = web.AppRunner(
             service.application(),
             access_log=None,
+            logger=_LOG,
             handle_signals=False,
             handler_cancellation=True,
             max_line_size=_LONGEST_LINE,
@@ -126,6 +137,11 @@ class Simulator:
     def token(self) -> str:
         """The whole XML token; an `Authorization` header carries it in base64."""
         return self._token
+
+    @property
+    def otp_code(self) -> str | None:
+        """The one-time password that the service would have sent by e-mail last, until it is used."""
+        return self._otp.code
 
     @property
     def requests(self) -> deque[RequestRecord]:
@@ -174,6 +190,14 @@ class Simulator:
                     connection.transport.abort()
         await self._runner.cleanup()
         self.store.close()
+
+
+def _quotes_no_request(record: logging.LogRecord) -> bool:
+    """Whether a log record is not about a request that is no HTTP: aiohttp quotes its lines, with the token."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], (HttpProcessingError, web.RequestPayloadError))
+
+
+_LOG.addFilter(_quotes_no_request)
 
 
 async def serve(simulator: Simulator) -> None:

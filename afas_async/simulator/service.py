@@ -28,17 +28,21 @@ from afas_async.simulator.answer import (
 )
 from afas_async.simulator.conditions import FILTER_PARAMETERS
 from afas_async.simulator.delivery import Delivery
+from afas_async.simulator.faults import read_faults
 from afas_async.simulator.messages import OUT_OF_MEMORY, field_not_found, not_supported
+from afas_async.simulator.otp import Otp
 from afas_async.simulator.question import read_question
 from afas_async.simulator.rules import Rules
-from afas_async.simulator.samples import Connector
+from afas_async.simulator.samples import Connector, UpdateConnector
 from afas_async.simulator.store import Store, UnknownFieldError
 from afas_async.simulator.traffic import TOKEN_PARAMETER, Traffic
+from afas_async.simulator.updates import delete, write
 
 API_ROOT: Final = "profitrestservices"
 CONTROL_ROOT: Final = "simulator"
 _BLOCK_ROWS: Final = 2000
 _LONGEST_QUERY: Final = 2048
+_LARGEST_BODY: Final = 75 * 1024 * 1024  # 75 MB with attachments (AFAS's notes on KnSubject)
 # Only 1 (text) and 5 (number) are known from metainfo samples.
 _CONTROL_TYPES: Final = {"string": 1, "int": 5, "decimal": 5, "boolean": 1, "date": 1}
 
@@ -51,21 +55,26 @@ class Service:
         traffic: Where requests are logged and counted.
         token: The XML token that requests must carry.
         delivery: Sends the answers.
+        otp: Gives tokens for one-time passwords.
         rules: How the service behaves where that is not documented.
     """
 
-    def __init__(self, store: Store, traffic: Traffic, delivery: Delivery, *, token: str, rules: Rules) -> None:
+    def __init__(
+        self, store: Store, traffic: Traffic, delivery: Delivery, *, token: str, otp: Otp, rules: Rules
+    ) -> None:
         self._store = store
         self._traffic = traffic
         self._delivery = delivery
         self._rules = rules
         self._token = token
+        self._otp = otp
         self._authorization = authorization(token)
         self._connectors = {name.lower(): connector for name, connector in store.connectors.items()}
+        self._updates = {name.lower(): connector for name, connector in store.updates.items()}
 
     def application(self) -> web.Application:
         """Make the aiohttp application."""
-        application = web.Application()
+        application = web.Application(client_max_size=_LARGEST_BODY)
         application.router.add_route("*", "/{path:.*}", self._handle)
         if self._rules.profit >= 7:
             application.on_response_prepare.append(_trace)
@@ -79,7 +88,7 @@ class Service:
             if (response := await self._delivery.strike(request, record)) is not None:
                 return response
             try:
-                answer = self._answer(request, segments)
+                answer = self._answer(request, segments, await _body(request))
             except MessageError as error:
                 refusal = error.spoken(self._rules, request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
                 return await self._delivery.refuse(request, record, refusal)
@@ -88,21 +97,30 @@ class Service:
             return await self._delivery.send(request, record, answer)
         return web.Response()  # to a client that has gone
 
-    def _answer(self, request: web.Request, segments: list[str]) -> Answer:
+    def _answer(self, request: web.Request, segments: list[str], body: bytes) -> Answer:
         # Measured as sent, not as decoded (docs.afas.help, "GetConnector": the length of the query string).
         if max(map(len, request.raw_path.split("?", 1))) > _LONGEST_QUERY or segments[:1] != [API_ROOT]:
             raise RefusalError(HTTPStatus.NOT_FOUND)
         if request.method == hdrs.METH_OPTIONS:
             return Answer([], b"")  # a browser asks without a token whether it may ask with one
-        self._authorize(request)
+        match [request.method, *segments[1:]]:
+            case ["POST", "otprequest"]:
+                return self._otp.request(body)
+            case ["POST", "otpvalidation"]:
+                return self._otp.validate(body)
+            case _:
+                self._authorize(request)
+                return self._authorized_answer(request, segments, body)
+
+    def _authorized_answer(self, request: web.Request, segments: list[str], body: bytes) -> Answer:
         query = {parameter.lower(): value for parameter, value in request.query.items()}
         match [request.method, *segments[1:]]:
             case ["GET", "metainfo"]:
                 return metainfo_answer(self._metainfo(), self._rules)
             case ["GET", "metainfo", "get", name]:
                 return metainfo_answer(_description(self._connector(name)), self._rules)
-            case ["GET", "metainfo", "update", _]:
-                raise self._not_supported("UpdateConnector")
+            case ["GET", "metainfo", "update", name]:
+                return metainfo_answer(_update_description(self._update_connector(name)), self._rules)
             case ["GET", "profitversion"]:
                 return json_answer({"version": "22.22.5"})
             case ["GET", "connectors", name]:
@@ -111,6 +129,10 @@ class Service:
                 if not FILTER_PARAMETERS.isdisjoint(query):
                     raise unexpected_error()
                 return self._rows(self._connector(name), query | {"filterfieldids": fields, "filtervalues": values})
+            case ["POST" | "PUT" as method, "connectors", name]:
+                return write(self._store, self._update_connector(name), method, body, self._rules)
+            case ["DELETE", "connectors", name, element, fields, values]:
+                return delete(self._store, self._update_connector(name), element, fields, values)
             case _:
                 raise RefusalError(HTTPStatus.NOT_FOUND)
 
@@ -131,6 +153,12 @@ class Service:
         connector = self._connectors.get(name.lower())
         if connector is None:
             raise self._not_supported("GetConnector")
+        return connector
+
+    def _update_connector(self, name: str) -> UpdateConnector:
+        connector = self._updates.get(name.lower())
+        if connector is None:
+            raise self._not_supported("UpdateConnector")
         return connector
 
     def _not_supported(self, kind: Literal["GetConnector", "UpdateConnector"]) -> RefusalError:
@@ -155,7 +183,9 @@ class Service:
 
     def _metainfo(self) -> dict[str, Any]:
         return {
-            "updateConnectors": [],
+            "updateConnectors": [
+                {"id": connector.name, "description": connector.description} for connector in self._updates.values()
+            ],
             "getConnectors": [
                 {"id": connector.name, "description": connector.description} for connector in self._connectors.values()
             ],
@@ -168,11 +198,16 @@ class Service:
                 content: Any = self._traffic.counters
             case ["GET", "checksum", name] if name in self._connectors:
                 content = self._store.checksum(self._connectors[name].name)
-            case ["GET" | "POST" | "DELETE", "faults"]:
+            case ["GET" | "POST" | "DELETE" as method, "faults"]:
+                faults = self._delivery.faults
                 try:
-                    content = self._delivery.faults.change(request.method, await request.read())
+                    if method == "POST":
+                        faults.add(*read_faults(await request.read()))
+                    elif method == "DELETE":
+                        faults.clear()
                 except ValueError as error:
                     return web.Response(status=HTTPStatus.BAD_REQUEST, text=str(error))
+                content = faults.left
             case _:
                 return web.Response(status=HTTPStatus.NOT_FOUND)
         return web.Response(body=msgspec.json.encode(content), content_type="application/json")
@@ -185,6 +220,15 @@ def authorization(token: str) -> str:
 
 async def _trace(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-Trace-Identifier"] = uuid.uuid4().hex
+
+
+async def _body(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise RefusalError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE) from None
+    except web.RequestPayloadError:
+        raise RefusalError(HTTPStatus.BAD_REQUEST) from None
 
 
 def _segments(request: web.Request) -> list[str]:
@@ -211,4 +255,29 @@ def _description(connector: Connector) -> dict[str, Any]:
             }
             for number, field in enumerate(connector.fields, 1)
         ],
+    }
+
+
+def _update_description(connector: UpdateConnector) -> dict[str, Any]:
+    return {
+        "id": connector.name,
+        "name": connector.root,
+        "description": connector.description,
+        "fields": [
+            {
+                "fieldId": field.id,
+                "primaryKey": field in connector.key,
+                "dataType": field.column.type,
+                "label": field.column.label,
+                "mandatory": field.mandatory,
+                "length": field.column.length,
+                "decimals": field.column.decimals,
+                "decimalFieldId": "",
+                "notzero": False,
+                "controlType": _CONTROL_TYPES[field.column.type],
+                "values": [{"id": code, "description": text} for code, text in field.codes.items()] or None,
+            }
+            for field in connector.fields.values()
+        ],
+        "objects": None,
     }

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from afas_async.simulator.samples import SAMPLES, Connector, Field, FieldType, Sample
+from afas_async.simulator.samples import SAMPLES, UPDATES, Connector, Field, FieldType, Sample, UpdateConnector
 from afas_async.simulator.tables import Table
+
+Value = str | int | float | None
 
 _COLUMN_TYPES: Final[dict[FieldType, str]] = {
     "string": "TEXT COLLATE NOCASE",
@@ -48,10 +51,12 @@ class Checksum:
         rows: The number of rows.
         crc32: The CRC-32 over the JSON texts of the rows in the order of the key, or as they were given where
             there is none, a line feed behind each.
+        crc32_sum: The sum of the CRC-32 of each of these texts, which is the same in any order.
     """
 
     rows: int
     crc32: int
+    crc32_sum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class Where:
     """
 
     sql: str
-    values: tuple[str | int | float, ...]
+    values: tuple[Value, ...]
 
 
 class UnknownFieldError(LookupError):
@@ -77,6 +82,10 @@ class UnknownFieldError(LookupError):
     def __init__(self, field: str) -> None:
         super().__init__(field)
         self.field = field
+
+
+class DuplicateKeyError(ValueError):
+    """There is a row with this key."""
 
 
 class Store:
@@ -94,6 +103,7 @@ class Store:
 
     Attributes:
         connectors: The connectors by name.
+        updates: The UpdateConnectors whose table is a sample, by name.
     """
 
     def __init__(self, rows: int, seed: int, tables: Sequence[Table] = ()) -> None:
@@ -103,8 +113,11 @@ class Store:
         samples = [sample for sample in SAMPLES if sample.connector.name.lower() not in own]
         made: tuple[Table | Sample, ...] = (*tables, *samples)
         self.connectors: dict[str, Connector] = {each.connector.name: each.connector for each in made}
+        kept = {sample.connector.name for sample in samples}
+        self.updates: dict[str, UpdateConnector] = {each.name: each for each in UPDATES if each.table in kept}
         self._rows = rows
         self._seed = seed
+        self._numbers: dict[str, int] = {}
         self._unfilled: dict[str, Sample] = {sample.connector.name: sample for sample in samples}
         self._turn = 0
         self._database = sqlite3.connect(":memory:", isolation_level=None)
@@ -192,11 +205,12 @@ class Store:
         cursor = self._database.execute(
             f'SELECT CAST(json AS BLOB) FROM "{name}" ORDER BY {_columns(self.connectors[name].key)}'
         )
-        rows = crc32 = 0
+        rows = crc32 = crc32_sum = 0
         for (text,) in cursor:
             rows += 1
             crc32 = zlib.crc32(text + b"\n", crc32)
-        return Checksum(rows, crc32)
+            crc32_sum += zlib.crc32(text)
+        return Checksum(rows, crc32, crc32_sum)
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one SQL statement and return its rows.
@@ -209,6 +223,58 @@ class Store:
             if name.lower() in sql.lower():
                 self._fill(name)
         return self._database.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def transaction(self, name: str, *, partial: bool) -> Generator[None, None, None]:
+        """Write to a connector's table in the block; an exception undoes it, unless what is done may stay partial."""
+        self._fill(name)  # not within: undoing it would leave a connector without a table
+        self._database.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("COMMIT" if partial else "ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def next_number(self, name: str, column: str) -> int:
+        """Return the number for a new row, which no row has had before it."""
+        self._fill(name)
+        highest: int = self._database.execute(f'SELECT coalesce(max("{column}"), 0) FROM "{name}"').fetchone()[0]
+        self._numbers[name] = max(highest, self._numbers.get(name, 0)) + 1
+        return self._numbers[name]
+
+    def insert(self, name: str, values: Mapping[str, Value]) -> None:
+        """Add a row with values by column.
+
+        Raises:
+            DuplicateKeyError: There is a row with its key.
+        """
+        self._fill(name)
+        columns = ", ".join(f'"{column}"' for column in values)
+        try:
+            self._database.execute(
+                f'INSERT INTO "{name}" ({columns}) VALUES ({", ".join("?" * len(values))})', tuple(values.values())
+            )
+        except sqlite3.IntegrityError:
+            raise DuplicateKeyError(name) from None
+
+    def update(self, name: str, key: Mapping[str, Value], values: Mapping[str, Value]) -> bool:
+        """Change values of the row with a key, both by column; return whether there is one."""
+        where = _where(key)
+        if not values:
+            return self.count(name, where) > 0
+        self._fill(name)
+        changes = ", ".join(f'"{column}" = ?' for column in values)
+        cursor = self._database.execute(
+            f'UPDATE "{name}" SET {changes} WHERE {where.sql}', (*values.values(), *where.values)
+        )
+        return cursor.rowcount > 0
+
+    def delete(self, name: str, key: Mapping[str, Value]) -> bool:
+        """Remove the row with a key by column; return whether there was one."""
+        self._fill(name)
+        where = _where(key)
+        return self._database.execute(f'DELETE FROM "{name}" WHERE {where.sql}', where.values).rowcount > 0
 
     def _fill(self, name: str) -> None:
         sample = self._unfilled.pop(name, None)
@@ -228,17 +294,14 @@ class Store:
                     INSERT INTO "{name}" SELECT {", ".join(sample.values[field.id] for field in fields)} FROM draw""",
                 (_first_draw(self._seed), _first_draw(~self._seed), rows),
             )
-        self._database.execute(f'CREATE UNIQUE INDEX "{name}.key" ON "{name}" ({_columns(sample.connector.key)})')
+        self._database.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({_columns(sample.connector.key)})')
 
     def _load(self, table: Table) -> None:
         name, fields = table.connector.name, table.connector.fields
         # A decimal is kept twice: as the number to sort and compare by, and with its digits as they were given.
-        decimals = [(place, field) for place, field in enumerate(fields, 1) if field.type == "decimal"]
+        decimals = [(place, field) for place, field in enumerate(fields, 1) if field.exact]
         columns = "".join([*map(_column, fields), *(f'"{field.id}.digits" TEXT, ' for _, field in decimals)])
-        members = [
-            f"'{field.id}', " + (_digits_json(field.id) if field.type == "decimal" else _value_json(field))
-            for field in fields
-        ]
+        members = [f"'{field.id}', " + _value_json(field) for field in fields]
         self._database.execute(
             f'CREATE TABLE "{name}" ({columns} json TEXT GENERATED ALWAYS AS ({_object_json(members)}) STORED)'
         )
@@ -247,7 +310,7 @@ class Store:
         self._database.executemany(f'INSERT INTO "{name}" VALUES ({places})', table.rows)
         self._database.execute("COMMIT")
 
-    def _read(self, sql: str, readings: list[tuple[str | int | float, ...]], size: int) -> Iterator[Page]:
+    def _read(self, sql: str, readings: list[tuple[Value, ...]], size: int) -> Iterator[Page]:
         for values in readings:
             cursor = self._database.execute(sql, values)
             while texts := cursor.fetchmany(size):
@@ -283,6 +346,10 @@ class Store:
         return [(ahead, start), (wanted - ahead, 0)]
 
 
+def _where(key: Mapping[str, Value]) -> Where:
+    return Where(" AND ".join(f'"{column}" = ?' for column in key), tuple(key.values()))
+
+
 def _first_draw(seed: int) -> int:
     return 1 + (seed * 1_618_033_988 + 271_828_182) % (_PRIME - 1)
 
@@ -298,15 +365,17 @@ def _column(field: Field) -> str:
 
 def _value_json(field: Field) -> str:
     column = f'"{field.id}"'
+    if field.exact:
+        return f"json({digits(field.id)})"
     if field.type == "boolean":
         return f"json(CASE {column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END)"
     return column
 
 
-def _digits_json(column: str) -> str:
-    """A decimal with its digits as given, unless an `execute` has changed the number."""
-    digits = f'"{column}.digits"'
-    return f'json(CASE "{column}" WHEN CAST({digits} AS REAL) THEN {digits} ELSE json_quote("{column}") END)'
+def digits(column: str) -> str:
+    """Return the SQL for the text of an exact decimal: its digits as given, unless an `execute` has changed it."""
+    given = f'"{column}.digits"'
+    return f'CASE "{column}" WHEN CAST({given} AS REAL) THEN {given} ELSE CAST("{column}" AS TEXT) END'
 
 
 def _object_json(members: list[str]) -> str:

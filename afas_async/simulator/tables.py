@@ -1,7 +1,6 @@
-"""A user's own rows as a GetConnector: from a CSV file, from a file with a JSON object on each line, or from Python.
+"""A user's own rows as a GetConnector: what its fields are, which follows from all of their values.
 
-The rows are gone through twice, a few thousand at a time: once for what the fields are, once to hand them on. What a
-field is follows from all of its values. In CSV, where everything is text:
+The rows are gone through twice: once for what the fields are, once to hand them on. In CSV, where everything is text:
 
 * whole numbers without leading zeros are `int`; with one beyond 64 bits or with decimals (`12.30`, `-.5`) among them
   they are `decimal`;
@@ -16,28 +15,21 @@ becomes a floating-point number on its way: it is served with the digits that it
 
 from __future__ import annotations
 
-import csv
 import math
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from itertools import islice
-from pathlib import Path
 from typing import Any, Final
-
-import msgspec
 
 from afas_async.errors import InvalidNameError
 from afas_async.names import connector_name, field_id
 from afas_async.simulator.samples import Connector, Field, FieldType
+from afas_async.simulator.sources import Reading, Source, read_source
 
-Source = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
-
-_BLOCK_ROWS: Final = 5_000
+_MOST_COLUMNS: Final = 1_999  # SQLite has 2,000, and one is the store's own
 _RESERVED: Final = frozenset({"json", "rowid"})  # columns of the store's own
 _TEXT_KIND: Final = re.compile(
     r"(?P<int>0|-?[1-9][0-9]*)"
@@ -61,41 +53,12 @@ class Table:
     rows: Iterable[Sequence[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """Rows that can be gone through more than once.
-
-    Attributes:
-        label: Where the rows come from, for messages.
-        unit: What they are numbered by.
-        rows: Goes through the rows with their numbers; null is None.
-        header: The ids of all fields, if they are known before the rows are; then all values are text.
-    """
-
-    label: str
-    unit: str
-    rows: Callable[[], Iterable[tuple[int, Mapping[str, Any]]]]
-    header: Sequence[str] = ()
-
-    def blocks(self) -> Iterator[tuple[tuple[int, ...], tuple[Mapping[str, Any], ...]]]:
-        """Go through the rows in blocks: their numbers, and they themselves."""
-        rows = iter(self.rows())
-        while block := list(islice(rows, _BLOCK_ROWS)):
-            numbers, mappings = zip(*block, strict=True)
-            yield numbers, mappings
-
-    def error(self, number: int, reason: object) -> ValueError:
-        """Say what is wrong with a row."""
-        return ValueError(f"{self.label}, {self.unit} {number}: {reason}")
-
-
 def read_table(name: str, source: Source) -> Table:
     """Find out what the fields of a user's rows are.
 
     Args:
         name: The id of the connector.
-        source: The path of a `.csv`, `.ndjson` or `.jsonl` file in UTF-8, or rows. A CSV file has a line of field ids
-            first, and commas, semicolons or tabs between the values. A field that a row lacks is null in it.
+        source: The rows; a field that one lacks is null in it. There can be 1,999 fields, a decimal counted twice.
 
     Raises:
         ValueError: The name is none, or something is wrong with the rows; the message says where.
@@ -107,9 +70,9 @@ def read_table(name: str, source: Source) -> Table:
         raise ValueError(str(error)) from None
     if name.lower().startswith("sqlite_"):
         raise ValueError(f"{name!r}: SQLite keeps the names that start with `sqlite_` to itself")
-    reading = _reading(name, source)
+    reading = read_source(name, source)
     columns: dict[str, _Column] = {}
-    _add_columns(columns, reading.header, reading, 1)
+    _add_columns(columns, reading.header, reading, reading.first)
     for numbers, rows in reading.blocks():
         for number, row in zip(numbers, rows, strict=True):
             if not columns.keys() >= row.keys():
@@ -119,68 +82,15 @@ def read_table(name: str, source: Source) -> Table:
     if not columns:
         raise ValueError(f"{reading.label}: there are no rows, so nothing tells what the fields are")
     fields = tuple(column.field() for column in columns.values())
+    if len(fields) + sum(field.exact for field in fields) > _MOST_COLUMNS:
+        raise ValueError(f"{reading.label}: {len(fields)} fields; there can be {_MOST_COLUMNS}, a decimal counts twice")
     return Table(Connector(name, name, (), fields), _converted(reading, fields))
-
-
-def _reading(name: str, source: Source) -> _Reading:
-    if not isinstance(source, (str, os.PathLike)):
-        given = list(source)
-        return _Reading(f"the rows of {name}", "row", lambda: enumerate(given, 1))
-    path = Path(source)
-    match path.suffix.lower():
-        case ".csv":
-            header, delimiter = _csv_header(path)
-            return _Reading(str(path), "line", lambda: _csv_rows(path, header, delimiter), header)
-        case ".ndjson" | ".jsonl":
-            return _Reading(str(path), "line", lambda: _json_rows(path))
-        case _:
-            raise ValueError(f"{path}: the name of a file of rows ends in .csv, .ndjson or .jsonl")
-
-
-def _lines(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                text = line.decode()
-            except UnicodeDecodeError:
-                raise ValueError(f"{path}, line {number}: the text is not in UTF-8") from None
-            yield text.removeprefix("\ufeff") if number == 1 else text
-
-
-def _csv_header(path: Path) -> tuple[list[str], str]:
-    line = next(_lines(path), "")
-    delimiter = max(",;\t", key=line.count)  # none of them can be in a field id
-    header: list[str] = next(csv.reader([line], delimiter=delimiter), list[str]())
-    return header, delimiter
-
-
-def _csv_rows(path: Path, header: Sequence[str], delimiter: str) -> Iterator[tuple[int, Mapping[str, str | None]]]:
-    reader = csv.reader(_lines(path), delimiter=delimiter, strict=True)
-    try:
-        next(reader, None)
-        for cells in reader:
-            if len(cells) == len(header):
-                yield reader.line_num, {field: cell or None for field, cell in zip(header, cells, strict=True)}
-            elif cells:
-                raise ValueError(f"{path}, line {reader.line_num}: {len(cells)} values for {len(header)} fields")
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: {error}") from None
-
-
-def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
-    for number, line in enumerate(_lines(path), 1):
-        if line.strip():
-            try:
-                yield number, decoder.decode(line)
-            except msgspec.DecodeError as error:
-                raise ValueError(f"{path}, line {number}: {error}") from None
 
 
 class _Column:
     """What is known of a field from the values seen so far."""
 
-    def __init__(self, name: str, reading: _Reading) -> None:
+    def __init__(self, name: str, reading: Reading) -> None:
         self.name = name
         self._reading = reading
         self._kind: FieldType | None = None
@@ -191,7 +101,9 @@ class _Column:
         """Describe the field."""
         kind = self._kind or "string"
         length = {"boolean": 1, "date": 19}.get(kind, self._length)
-        return Field(self.name, kind, length, self._decimals if kind == "decimal" else 0, self.name)
+        if kind == "decimal":
+            return Field(self.name, kind, length, self._decimals, self.name, exact=True)
+        return Field(self.name, kind, length, 0, self.name)
 
     def widen(self, numbers: Sequence[int], values: Sequence[Any]) -> None:
         """Let the field hold further values."""
@@ -201,10 +113,10 @@ class _Column:
         for value, number in dict(given).items() if is_text else given:  # equal text is of equal type, but 1 == True
             if value is None:
                 continue
-            self._length = max(self._length, len(str(value)))
-            if is_text and self._kind == "string":
-                continue
             try:
+                self._length = max(self._length, len(str(value)))
+                if is_text and self._kind == "string":
+                    continue
                 kind = kind_of(value)
                 if kind != self._kind:
                     self._kind = _joined(self._kind, kind, is_text=is_text)
@@ -214,12 +126,13 @@ class _Column:
                 raise self._reading.error(number, f"{self.name} {error}") from None
 
 
-def _add_columns(columns: dict[str, _Column], names: Iterable[str], reading: _Reading, number: int) -> None:
+def _add_columns(columns: dict[str, _Column], names: Iterable[str], reading: Reading, number: int) -> None:
     for name in names:
         try:
             field_id(name)
-        except InvalidNameError as error:
-            raise reading.error(number, error) from None
+        except (InvalidNameError, TypeError):  # the second if it is no text
+            reason = f"{name!r} cannot be the name of a field: letters, digits and `_` only, 64 at most"
+            raise reading.error(number, reason) from None
         if name.lower() in _RESERVED:
             raise reading.error(number, f"no field can have the name {name!r}: the simulator has a column of that name")
         if name.lower() in {other.lower() for other in columns}:
@@ -247,6 +160,7 @@ def _value_kind(value: object) -> FieldType:
         case bool():
             return "boolean"
         case str():
+            value.encode()  # fails for half of a surrogate pair, which no body can hold
             return "date" if _DATE.fullmatch(value) and _is_date(value) else "string"
         case int():
             return "int" if -(2**63) <= value < 2**63 else "decimal"
@@ -292,7 +206,7 @@ def _decimal(value: Any) -> str:
     return format(Decimal(str(value)), "f")
 
 
-def _converted(reading: _Reading, fields: Sequence[Field]) -> Iterator[tuple[Any, ...]]:
+def _converted(reading: Reading, fields: Sequence[Field]) -> Iterator[tuple[Any, ...]]:
     """The rows as SQLite takes them."""
     text = bool(reading.header)
     converters: dict[FieldType, Callable[[Any], Any]] = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,11 +21,11 @@ TOKEN = "<token><version>1</version><data>CANA4Y??~~</data></token>"  # with a p
 
 
 @contextmanager
-def start_up_text(*arguments: str) -> Iterator[list[str]]:
+def start_up_text(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[list[str]]:
     """The lines that a running simulator has shown."""
     process = subprocess.Popen(
         [sys.executable, "-m", "afas_async", "simulate", "--rows=20", *arguments],
-        env={**os.environ, "AFAS_SIMULATOR_TOKEN": TOKEN},
+        env={**os.environ, "AFAS_SIMULATOR_TOKEN": TOKEN, **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
@@ -64,6 +65,59 @@ def test_what_is_shown_works() -> None:
             assert [row["ItemCode"] for row in json.loads(done.stdout)["rows"]] == ["000001", "000002", "000003"]
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="the lines are of curl")
+def test_lines_of_curl(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line with a filter finds a name with an accent, and the help's line makes the next request fail."""
+    with pytest.raises(SystemExit):
+        run(["--help"])
+    (script,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("  curl "))
+    with start_up_text("--rows=100") as lines:
+        port = re.findall(r"127\.0\.0\.1:(\d+)", lines[2])[0]
+        ask = after(lines, "With a filter, whose value curl must encode:")
+        for line, answer in (
+            (script.replace("8765", port), '"status":503'),
+            (ask, "scheduled maintenance"),
+            (ask, "Café of"),
+        ):
+            done = subprocess.run(line, shell=True, capture_output=True, check=True, timeout=10)  # noqa: S602
+            assert answer in done.stdout.decode()
+
+
+def test_a_character_set_without_accents() -> None:
+    """A terminal that has no accents gets the text all the same."""
+    with start_up_text(environment={"PYTHONIOENCODING": "ascii"}) as lines:
+        assert after(lines, "With a filter, whose value curl must encode:").endswith("'filtervalues=Caf?'")
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "message"),
+    [("--json <&-", 0, ""), (">&-", 1, "there is no standard output"), ("--json <&- >&-", 1, "no standard output")],
+)
+def test_without_standard_streams(command: str, status: int, message: str) -> None:
+    """A missing input has ended, and a missing output is said; neither is a traceback."""
+    done = subprocess.run(  # noqa: S602 (only a shell closes them)
+        f"exec {sys.executable} -m afas_async simulate --rows=5 {command}",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == status
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == (1 if message else 0)
+    assert done.stdout.startswith('{"base_url"') == (not message)
+
+
+@pytest.mark.parametrize("port", ["99999", "-1"])
+def test_bad_ports(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that is none ends the command with status 2 and a reason."""
+    with pytest.raises(SystemExit) as caught:
+        run([f"--port={port}"])
+    assert caught.value.code == 2
+    assert "between 0 and 65535" in capsys.readouterr().err
+
+
 def test_own_files(tmp_path: Path) -> None:
     """Files given as connectors are listed first and served, written as the chosen release writes."""
     first, second = tmp_path / "first.csv", tmp_path / "second.ndjson"
@@ -78,12 +132,17 @@ def test_own_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "message"),
-    [("X", "'X' is not NAME=FILE"), ("X=nothing.csv", "nothing.csv"), ("a/b=x.csv", "cannot be the name")],
+    ("arguments", "message"),
+    [
+        (["X"], "'X' is not NAME=FILE"),
+        (["X=nothing.csv"], "nothing.csv"),
+        (["a/b=x.csv"], "cannot be the name"),
+        (["X=one.csv", "X=two.csv"], "two connectors have the same name"),
+    ],
 )
-def test_bad_connectors(argument: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_connectors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A connector that cannot be served ends the command with status 2 and a reason."""
     with pytest.raises(SystemExit) as caught:
-        run(["--connector", argument])
+        run([f"--connector={argument}" for argument in arguments])
     assert caught.value.code == 2
     assert message in capsys.readouterr().err

@@ -251,6 +251,16 @@ async def test_which_requests(client: Client, simulator: Simulator) -> None:
         simulator.faults.clear()
 
 
+async def test_questions_ahead(client: Client, simulator: Simulator) -> None:
+    """What a browser asks ahead of its request uses up no fault, unless the fault is for that."""
+    simulator.faults.add(Fault(status=503))
+    assert (await client.get(simulator, ARTICLE, method="OPTIONS")).status == 200
+    assert (await client.get(simulator, ARTICLE)).status == 503
+    simulator.faults.add(Fault(status=503, method="options"))
+    assert (await client.get(simulator, ARTICLE)).status == 200
+    assert (await client.get(simulator, ARTICLE, method="OPTIONS")).status == 503
+
+
 async def test_after_and_times(client: Client, simulator: Simulator) -> None:
     """`after` lets requests pass, `times` counts down, and each fault counts the requests that others meet."""
     simulator.faults.add(
@@ -295,7 +305,12 @@ async def test_a_status_without_carrying_out(client: Client, simulator: Simulato
         {"cut": "end"},
         {"headers": {"Content-length": "3"}},
         {"headers": {"X": "a\r\nb"}},
+        {"headers": {"X": "caf\N{LATIN SMALL LETTER E WITH ACUTE}"}},
+        {"headers": {"X A": "b"}},
+        {"headers": {"X:": "b"}},
+        {"headers": {"": "b"}},
         {"content_type": "a\nb"},
+        {"status": 500, "content_type": "a\0b"},
     ],
     ids=str,
 )

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def meets(kind: str, value: Any, operator: int, text: str) -> bool:
     """What the documentation says a condition means, for a value of a row."""
     if operator in {8, 9}:
         return (value in {None, ""}) == (operator == 8)
-    if value is None:
+    if value in {None, ""}:
         return False
     if operator in PATTERNS or (operator == 7 and "%" in text):
         if kind == "date":
@@ -279,6 +280,8 @@ async def test_huge_numbers(client: Client, simulator: Simulator, number: str) -
         {"filterjson": '{"Filters":{"Filter":{"Field":{"@FieldId":"Id","#text":"1"}}}}'},
         {"filterjson": '{"Filters":{"Filter":{"Field":{"@FieldId":"Id","@OperatorType":16,"#text":"1"}}}}'},
         {"filterjson": '{"Filters":{"Filter":{"Field":{"@FieldId":"Id","@OperatorType":1,"#text":[1]}}}}'},
+        {"filterjson": '{"Filters":{"Filter":{"Field":{"@FieldId":"Id","@OperatorType":1,"#text":1e999999999}}}}'},
+        {"filterjson": '{"Filters":{"Filter":{"Field":{"@FieldId":"Id","@OperatorType":1,"#text":1e-999999999}}}}'},
         {"filterjson": '{"Filters":{"Filter":{"Field":{"@FieldId":"Name","@OperatorType":1,"#text":"\\ud800"}}}}'},
     ],
 )
@@ -306,14 +309,62 @@ async def test_values_are_no_sql(client: Client, simulator: Simulator) -> None:
 
 
 async def test_empty_fields(client: Client, simulator: Simulator) -> None:
-    """An empty field meets only "is empty"; an empty text counts as one."""
-    for number, name in enumerate([None, "", "x", "y"]):
+    """An empty field meets only "is empty"; an empty text counts as one, and a blank does not."""
+    for number, name in enumerate([None, "", "x", "y", " "]):
         simulator.store.execute("INSERT INTO Profit_Empty (Id, Name) VALUES (?, ?)", (number, name))
-    expected = {"8": [0, 1], "9": [2, 3], "7": [1, 3], "11": [1, 3], "12": [1, 3], "14": [1, 3], "5": [1], "1": [2]}
-    for operator, numbers in expected.items():
-        query = simple([("Name", int(operator), "x")])
+    not_x, filled = [3, 4], [2, 3, 4]
+    expected = {8: [0, 1], 9: filled, 7: not_x, 11: not_x, 12: not_x, 14: not_x, 5: [4], 3: [2, 4], 1: [2]}
+    without_a_text = {1: [], 2: filled, 3: [], 6: filled, 7: filled, 10: filled, 13: filled}
+    for operator, text, numbers in (
+        *((operator, "x", numbers) for operator, numbers in expected.items()),
+        *((operator, "", numbers) for operator, numbers in without_a_text.items()),
+    ):
+        query = {"filterjson": in_json([("Name", operator, text)])}
         rows = (await client.get(simulator, "/connectors/Profit_Empty", orderbyfieldids="Id", **query)).rows
-        assert [row["Id"] for row in rows] == numbers, operator
+        assert [row["Id"] for row in rows] == numbers, (operator, text)
+
+
+@pytest.mark.parametrize(
+    ("operator", "text", "numbers"),
+    [
+        (10, "12.30", [0]),
+        (6, ".30", [0]),
+        (6, "7.0", []),
+        (6, "7", [1, 2]),
+        (6, "e+", []),
+        (13, "890.12", [2]),
+        (11, "2", [1]),
+        (7, "%2%", [1]),
+        (1, "12.3", [0]),
+        (4, "12", [0, 2]),
+        (8, "", [3]),
+        (9, "", [0, 1, 2]),
+    ],
+)
+async def test_decimals_as_text(client: Client, operator: int, text: str, numbers: list[int]) -> None:
+    """The operators on text see the digits that a row of one's own shows; the others its value."""
+    prices = [Decimal("12.30"), 7, Decimal("12345678901234567890.12"), None]
+    rows = [{"Id": number, "Price": price} for number, price in enumerate(prices)]
+    async with Simulator(rows=5, connectors={"X": rows}) as simulator:
+        query = simple([("Price", operator, text)])
+        found = (await client.get(simulator, "/connectors/X", orderbyfieldids="Id", **query)).rows
+        assert [row["Id"] for row in found] == numbers
+        simulator.store.execute("UPDATE X SET Price = 99.5 WHERE Id = 1")
+        changed = (await client.get(simulator, "/connectors/X", **simple([("Price", 10, "99.5")]))).rows
+        assert [row["Id"] for row in changed] == [1]
+
+
+@pytest.mark.parametrize(
+    ("number", "numbers"),
+    [("0.00005", [1, 2]), ("5e-05", [1, 2]), ("5E1", [2]), ("9" * 30, []), ("-1.50", [0, 1, 2]), ("1e-300", [1, 2])],
+)
+async def test_numbers_in_json(client: Client, number: str, numbers: list[int]) -> None:
+    """A number in the JSON form may be as small, as large and as exact as JSON has them."""
+    rows = [{"Id": place, "Price": Decimal(text)} for place, text in enumerate(("0", "0.00005", "51"))]
+    asked = in_json([("Price", 2, "?")]).replace('"?"', number)
+    async with Simulator(rows=5, connectors={"X": rows}) as simulator:
+        found = (await client.get(simulator, "/connectors/X", orderbyfieldids="Id", filterjson=asked)).rows
+    assert [row["Id"] for row in found] == numbers
 
 
 async def test_parameters_without_a_text(client: Client, simulator: Simulator) -> None:

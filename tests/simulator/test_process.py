@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import math
 import os
 import signal
 import sys
 
-import aiohttp
 import pytest
 
-from afas_async.simulator import Latency, Simulator, spawn
+from afas_async.simulator import Latency, Simulator, SimulatorError, process, spawn
 from afas_async.simulator.command import run
+from afas_async.simulator.latency import parse_latency
 from tests.simulator.conftest import Client
 
 TOKEN = "<token><version>1</version><data>CANA4Y</data></token>"
@@ -33,7 +35,7 @@ async def test_spawn(client: Client) -> None:
         assert await there.checksum("Profit_Article") == here.store.checksum("Profit_Article")
         counters = await there.counters()
         assert (counters.requests, counters.answered, counters.rows) == (1, 1, 50)
-        with pytest.raises(aiohttp.ClientResponseError):
+        with pytest.raises(SimulatorError, match="404"):
             await there.checksum("Profit_Nothing")
         assert there.token not in repr(there)
     assert not is_running(there.pid)
@@ -71,11 +73,65 @@ async def test_process_that_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_spawn_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    """A process that does not come up is an error, and standard error says why."""
-    with pytest.raises(RuntimeError, match="before it was ready"):
+    """A process that does not come up is an error that says why."""
+    with pytest.raises(SimulatorError, match=r"did not come up: .*whole XML"):
         async with spawn(token="no token"):
             pass
-    assert "whole XML" in capfd.readouterr().err
+    assert capfd.readouterr().err == ""
+
+
+async def test_spawn_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is not there in time is an error too."""
+    monkeypatch.setattr(process, "_START_SECONDS", 0)
+    with pytest.raises(SimulatorError, match="within 0 seconds"):
+        async with spawn():
+            pass
+
+
+async def test_process_that_dies() -> None:
+    """What is asked of a process that has died is an error, whatever is asked."""
+    async with spawn(rows=5) as there:
+        os.kill(there.pid, signal.SIGKILL)
+        for ask in (there.checksum("Profit_Wide"), there.counters(), there.script()):
+            with pytest.raises(SimulatorError, match="did not answer"):
+                await ask
+
+
+async def test_process_that_fails() -> None:
+    """What goes wrong within the process is told, as when a table does not fit into memory."""
+    async with spawn(rows=2**63) as there:
+        with pytest.raises(SimulatorError, match="'checksum/Profit_Wide': OverflowError: "):
+            await there.checksum("Profit_Wide")
+
+
+async def test_process_is_its_own_session() -> None:
+    """Ctrl+C reaches a whole group of processes, and this one is ended by the one that started it."""
+    async with spawn(rows=5) as there:
+        assert os.getsid(there.pid) == there.pid
+
+
+async def test_inherited_token(monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
+    """Without a token it is a random one, whatever this process has inherited."""
+    monkeypatch.setenv("AFAS_SIMULATOR_TOKEN", TOKEN)
+    async with spawn(rows=5) as there:
+        assert there.token != TOKEN
+        assert len((await client.get(there, "/connectors/Profit_Article")).rows) == 5
+
+
+@pytest.mark.parametrize("latency", [Latency(), Latency(0.05, 0.00002), Latency(1.5, 0.001, 0.000003)])
+def test_latency_notation(latency: Latency) -> None:
+    """The command line takes the three times of a latency in the notation that one is written in."""
+    parsed = parse_latency(str(latency))
+    assert dataclasses.astuple(parsed) == pytest.approx(dataclasses.astuple(latency))
+    assert parse_latency("0.5") == Latency(0.5)
+    assert parse_latency("0.5,2") == Latency(0.5, 0.002)
+
+
+@pytest.mark.parametrize("times", [(-1.0,), (0.0, math.nan), (0.0, 0.0, math.inf)])
+def test_latency_that_is_none(times: tuple[float, ...]) -> None:
+    """A time that is negative or not finite is refused where it is given."""
+    with pytest.raises(ValueError, match="0 or more seconds"):
+        Latency(*times)
 
 
 async def test_process_ends_when_its_parent_dies() -> None:

@@ -36,7 +36,7 @@ def test_any_seed(seed: int) -> None:
         assert len({row["Price"] for row in rows(store, "Profit_Wide")}) > 90
 
 
-@pytest.mark.parametrize(("size", "counts"), [(0, [0, 0, 0, 0, 0, 0]), (3000, [3000, 2000, 500, 1500, 0, 3000])])
+@pytest.mark.parametrize(("size", "counts"), [(0, [0] * 8), (3000, [3000, 2000, 500, 1500, 0, 3000, 200, 40])])
 def test_sizes(size: int, counts: list[int]) -> None:
     """The large connectors have as many rows as asked, the others a known part of them."""
     with closing(Store(size, 1)) as store:

@@ -224,8 +224,12 @@ async def test_many_fields(client: Client) -> None:
         ("x.csv", "A,B\n\n1\n", "x.csv, line 3: 1 values for 2 fields"),
         ("x.csv", "A,A\n", "x.csv, line 1: 'A' is the name of two fields"),
         ("x.csv", "Name,NAME\n", "x.csv, line 1: 'NAME' is the name of two fields"),
-        ("x.csv", "A,,C\n", "x.csv, line 1: '' cannot"),
-        ("x.csv", "Item code\n", "x.csv, line 1: 'Item code' cannot"),
+        ("x.csv", "A,,C\n", "x.csv, line 1: column 2 has no name"),
+        ("x.csv", "sep=;\r\nA;B;\r\n1;2;\r\n", "x.csv, line 2: column 3 has no name"),
+        ("x.csv", "Item code\n", "x.csv, line 1: 'Item code' cannot be the name of a field: letters"),
+        ("x.csv", "A,B\r1,2\r", "x.csv, line 1: a line ends in CR alone"),
+        ("x.csv", "A,B\n1,2\n1,2\r3,4\n", "x.csv, line 3: a line ends in CR alone"),
+        ("x.csv", ",".join(f"F{number}" for number in range(2000)), "x.csv: 2000 fields; there can be 1999"),
         ("x.csv", "Id,json\n", "x.csv, line 1: no field can have the name 'json'"),
         ("x.csv", "", "x.csv: there are no rows"),
         ("x.csv", b"A\n1\n\xff\n", "x.csv, line 3: the text is not in UTF-8"),
@@ -253,12 +257,44 @@ def test_malformed(tmp_path: Path, name: str, content: bytes | str, message: str
         ([], "the rows of X: there are no rows"),
         ([{"A": 1}, {"A": float("nan")}], "the rows of X, row 2: A is nan"),
         ([{"A": dt.datetime(2024, 1, 1, tzinfo=dt.UTC)}], "the rows of X, row 1: A is datetime"),
+        ({"A": ["x"]}, "the rows of X, row 1: 'A' is no dict"),
+        ({"A": {"Id": 1}}, "the rows of X, row 1: 'A' is no dict"),
+        ([{"A": 1}, ["A"]], "the rows of X, row 2: .* is no dict"),
+        ([{1: 2}], "the rows of X, row 1: 1 cannot be the name of a field"),
+        ([{"A": "x"}, {"A": "\ud800"}], "the rows of X, row 2: A .* surrogates not allowed"),
+        ([{f"F{number}": 1.5 for number in range(1000)}], "the rows of X: 1000 fields; .* a decimal counts twice"),
     ],
 )
-def test_bad_rows(rows: list[dict[str, Any]], message: str) -> None:
+def test_bad_rows(rows: Any, message: str) -> None:
     """What is wrong with rows of Python is said with their number."""
     with pytest.raises(ValueError, match=message):
         Simulator(connectors={"X": rows})
+
+
+async def test_most_fields(client: Client) -> None:
+    """As many fields as are promised are served."""
+    row = {f"F{number}": number if number > 2 else Decimal("1.50") for number in range(1996)}
+    async with Simulator(rows=5, connectors={"X": [row]}) as simulator:
+        found = (
+            await client.get(simulator, "/connectors/X", orderbyfieldids="F1", filterfieldids="F5", filtervalues=5)
+        ).rows
+    assert found == [{name: float(value) for name, value in row.items()}]
+
+
+async def test_files_of_excel(client: Client, tmp_path: Path) -> None:
+    """The line in which Excel names the delimiter is no row, and decides."""
+    path = write(tmp_path, "x.csv", "\ufeffsep=;\r\nItemCode;Note\r\n007;a,b,c\r\n")
+    assert json.loads(await body(client, "X", path))["rows"] == [{"ItemCode": "007", "Note": "a,b,c"}]
+
+
+async def test_names_like_those_of_the_store(client: Client) -> None:
+    """No name of a connector meets a name that the simulator itself has given."""
+    names = ("Profit_Article.key", "Profit_Article_key", "Profit_Article-by-ItemCode", "Profit_Debtor.json")
+    async with Simulator(rows=5, connectors={name: [{"Id": 1}] for name in names}) as simulator:
+        for _ in range(2):
+            assert len((await client.get(simulator, "/connectors/Profit_Article", orderbyfieldids="Unit")).rows) == 5
+            for name in names:
+                assert (await client.get(simulator, f"/connectors/{name}", orderbyfieldids="Id")).rows == [{"Id": 1}]
 
 
 @pytest.mark.parametrize("name", ["a/b", "", "sqlite_x", "A B", 'x"; DROP'])

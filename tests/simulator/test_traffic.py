@@ -7,6 +7,7 @@ import time
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from afas_async.simulator import Latency, Simulator, serve
 from tests.simulator.conftest import Client
@@ -180,9 +181,12 @@ def test_other_hosts(host: str) -> None:
 
 
 def test_bad_options() -> None:
-    """A number of rows below 0 and a token that is no token are refused, the token without being shown."""
+    """Options that make no simulator are refused, a token that is none without being shown."""
     with pytest.raises(ValueError, match="0 or more"):
         Simulator(rows=-1)
+    for port in (-1, 65_536):
+        with pytest.raises(ValueError, match="between 0 and 65535"):
+            Simulator(port=port)
     with pytest.raises(ValueError, match="whole XML") as caught:
         Simulator(token="5EC4E7CANA4Y")
     assert "5EC4E7" not in str(caught.value)
@@ -209,11 +213,77 @@ async def test_token_is_never_shown(client: Client, simulator: Simulator) -> Non
     assert simulator.base_url in repr(simulator)
 
 
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        b"GET /profitrestservices/metainfo HTTP/1.1\r\nHost: x\r\nAuthorization: AfasToken %b\x01\r\n\r\n",
+        b"GET /profitrestservices/metainfo?filtervalues=Caf\xc3\xa9&token=%b HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /profitrestservices/metainfo?token=%b" + b"A" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%b\r\n",
+        b"G\x01ET /%b HTTP/1.1\r\n\r\n",
+    ],
+    ids=["header", "query", "long line", "body", "method"],
+)
+async def test_requests_that_are_no_http(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture, request_of: bytes
+) -> None:
+    """A request that cannot be read is refused, and no line of it comes into the log."""
+    caplog.set_level("DEBUG")
+    reader, writer = await asyncio.open_connection("127.0.0.1", URL(simulator.base_url).port)
+    writer.write(request_of % b"SECRET")
+    assert (await reader.readline()).startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
+    writer.close()
+    assert "SECRET" not in caplog.text
+
+
+async def test_a_body_that_is_not_what_it_claims(
+    client: Client, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A body that cannot be decoded is refused, and is no fault of the simulator."""
+    async with aiohttp.ClientSession() as session:
+        headers = client.authorization(simulator) | {"Content-Encoding": "gzip"}
+        async with session.post(f"{simulator.base_url}/otprequest", data=b"{}", headers=headers) as response:
+            assert (response.status, await response.read()) == (400, b"")
+    assert simulator.counters.answered == 1
+    assert caplog.records == []
+
+
+async def test_what_goes_wrong_inside_is_logged(
+    client: Client, simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault of the simulator itself does come into the log."""
+    simulator.store.close()
+    assert (await client.get(simulator, ARTICLE)).status == 500
+    assert "Cannot operate on a closed database" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("accepted", "compressed"),
+    [
+        ("gzip", True),
+        ("deflate, GZIP ; q=0.5", True),
+        ("identity, gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("identity", False),
+        ("ungzip", False),
+        ("", False),
+    ],
+)
+async def test_who_takes_gzip(client: Client, accepted: str, compressed: bool) -> None:  # noqa: FBT001
+    """An answer is compressed for whoever accepts it, and for nobody else."""
+    async with Simulator(rows=5, gzip=True) as simulator:
+        headers = client.authorization(simulator) | {"Accept-Encoding": accepted}
+        reply = await client.get(simulator, ARTICLE, headers)
+        assert (reply.headers.get("Content-Encoding") == "gzip") == compressed
+        assert len(reply.rows) == 5
+
+
 async def test_control_routes(client: Client, simulator: Simulator) -> None:
     """Counters and checksums can be asked from outside, without a token and without being counted."""
     assert (await client.get(simulator, "/../simulator/checksum/profit_article", headers={})).json == {
         "rows": 300,
         "crc32": simulator.store.checksum("Profit_Article").crc32,
+        "crc32_sum": simulator.store.checksum("Profit_Article").crc32_sum,
     }
     assert (await client.get(simulator, "/../simulator/counters", headers={})).json["requests"] == 0
     assert (await client.get(simulator, "/../simulator/checksum/nothing", headers={})).status == 404

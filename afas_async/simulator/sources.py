@@ -1,0 +1,129 @@
+"""Where a user's own rows come from: a CSV file, a file with a JSON object on each line, or Python."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+Source = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
+
+_BLOCK_ROWS: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Rows that can be gone through more than once.
+
+    Attributes:
+        label: Where the rows come from, for messages.
+        unit: What they are numbered by.
+        rows: Goes through the rows with their numbers; null is None.
+        header: The ids of all fields, if they are known before the rows are; then all values are text.
+        first: The number of the header.
+    """
+
+    label: str
+    unit: str
+    rows: Callable[[], Iterable[tuple[int, Mapping[str, Any]]]]
+    header: Sequence[str] = ()
+    first: int = 1
+
+    def blocks(self) -> Iterator[tuple[tuple[int, ...], tuple[Mapping[str, Any], ...]]]:
+        """Go through the rows in blocks: their numbers, and they themselves."""
+        rows = iter(self.rows())
+        while block := list(islice(rows, _BLOCK_ROWS)):
+            numbers, mappings = zip(*block, strict=True)
+            yield numbers, mappings
+
+    def error(self, number: int, reason: object) -> ValueError:
+        """Say what is wrong with a row."""
+        return ValueError(f"{self.label}, {self.unit} {number}: {reason}")
+
+
+def read_source(name: str, source: Source) -> Reading:
+    """Find out how to read a user's rows.
+
+    Args:
+        name: The id of the connector.
+        source: The path of a `.csv`, `.ndjson` or `.jsonl` file in UTF-8, or rows. A CSV file has a line of field ids
+            first, and commas, semicolons or tabs between the values.
+
+    Raises:
+        ValueError: Something is wrong with the file, here or when its rows are read; the message says where.
+        OSError: The file cannot be read.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        given = list(source)
+        return Reading(f"the rows of {name}", "row", lambda: _python_rows(name, given))
+    path = Path(source)
+    match path.suffix.lower():
+        case ".csv":
+            first, header = next(_csv_lines(path), (1, list[str]()))
+            if "" in header:
+                raise ValueError(f"{path}, line {first}: column {header.index('') + 1} has no name")
+            return Reading(str(path), "line", lambda: _csv_rows(path, header), header, first)
+        case ".ndjson" | ".jsonl":
+            return Reading(str(path), "line", lambda: _json_rows(path))
+        case _:
+            raise ValueError(f"{path}: the name of a file of rows ends in .csv, .ndjson or .jsonl")
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                text = line.decode()
+            except UnicodeDecodeError:
+                raise ValueError(f"{path}, line {number}: the text is not in UTF-8") from None
+            yield text.removeprefix("\ufeff") if number == 1 else text
+
+
+def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The lines that have any cells, each with the number of its last one in the file."""
+    lines = _lines(path)
+    start = next(lines, "")
+    if told := re.fullmatch(r"sep=([,;\t])\s*", start):  # as Excel writes it
+        delimiter, start = told[1], "\n"
+    else:
+        delimiter = max(",;\t", key=start.count)  # none of them can be in a field id
+    reader = csv.reader(chain([start], lines), delimiter=delimiter, strict=True)
+    try:
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
+    except csv.Error as error:
+        reason = "a line ends in CR alone, and not in LF or CR LF" if "new-line" in str(error) else error
+        raise ValueError(f"{path}, line {reader.line_num}: {reason}") from None
+
+
+def _csv_rows(path: Path, header: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str | None]]]:
+    for number, cells in islice(_csv_lines(path), 1, None):
+        if len(cells) != len(header):
+            raise ValueError(f"{path}, line {number}: {len(cells)} values for {len(header)} fields")
+        yield number, {field: cell or None for field, cell in zip(header, cells, strict=True)}
+
+
+def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    decoder = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+    for number, line in enumerate(_lines(path), 1):
+        if line.strip():
+            try:
+                yield number, decoder.decode(line)
+            except (msgspec.DecodeError, RecursionError) as error:
+                raise ValueError(f"{path}, line {number}: {error}") from None
+
+
+def _python_rows(name: str, rows: Iterable[Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            raise ValueError(f"the rows of {name}, row {number}: {row!r} is no dict")  # noqa: TRY004 (as all that is wrong)
+        yield number, row
