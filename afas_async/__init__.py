@@ -32,6 +32,7 @@ from afas_async.errors import (
     UsageError,
 )
 from afas_async.http.engine import Event, Statistics
+from afas_async.metainfo import GetMetainfo, MetainfoField
 from afas_async.read.stream import Page, Pages, Progress, Rows
 
 __version__ = "0.1.0"
@@ -52,7 +53,9 @@ __all__ = [
     "Environment",
     "Event",
     "GetConnector",
+    "GetMetainfo",
     "InvalidNameError",
+    "MetainfoField",
     "NotFoundError",
     "Page",
     "Pages",

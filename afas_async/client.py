@@ -19,6 +19,8 @@ from afas_async.errors import ConfigurationError, UsageError
 from afas_async.http.engine import Event, Options, Statistics
 from afas_async.http.session import Session
 from afas_async.http.transport import AiohttpTransport
+from afas_async.metadata import get_metainfo
+from afas_async.metainfo import GetMetainfo
 from afas_async.policy.paging import EVERYTHING, Span
 from afas_async.read.reading import source_of, window_of
 from afas_async.read.stream import Page, Pages, Rows
@@ -406,6 +408,36 @@ class AfasClient:
             )
         source = source_of(self._session, self._options, connector, order_by=order_by)
         return Page(await read_page(source, Span(skip, take)), 0, skip)
+
+    # --- metainfo ---
+
+    async def get_metainfo(self, connector: str) -> GetMetainfo:
+        """Return the description of a GetConnector: its fields with their types and labels.
+
+        Args:
+            connector: The connector's name.
+
+        Returns:
+            The description. What the service does not tell is empty or 0, and what is not known here is left out.
+
+        Raises:
+            InvalidNameError: If the name may not enter a URL. Nothing was sent.
+            ApiError: If there is no such connector, or the token's app connector does not include it.
+            AnswerError: If the answer is no list of fields with their ids.
+            AfasError: If no answer can be had. A cancelled call leaves nothing behind.
+
+        Source:
+            AFAS, REST API for developers: metainfo.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         article = await afas.get_metainfo("Profit_Article")
+            ...         return article.fields[0]
+            >>> asyncio.run(main())
+            MetainfoField(id='ItemCode', data_type='string', label='Item code', length=30, decimals=0)
+        """
+        return await get_metainfo(self._session, self._options, connector)
 
 
 def _checked(options: Options) -> Options:

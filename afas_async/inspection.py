@@ -11,7 +11,7 @@ from afas_async.client import AfasClient
 from afas_async.connectors import GetConnector
 from afas_async.errors import UsageError
 from afas_async.keys import KEY_TYPES, TAIL, KeyCheck, as_sorted, candidates, declaration, type_fault
-from afas_async.metadata import Field, get_fields
+from afas_async.metainfo import MetainfoField
 from afas_async.policy.paging import CELL_LIMIT
 from afas_async.terminal import ProgressLine, fitting
 
@@ -20,7 +20,9 @@ TAKE = 10_000
 MOST_FIELDS = 3  # of a key that is proposed
 
 
-async def inspect(afas: AfasClient, name: str, *, key: tuple[str, ...], limit: int | None, show: bool) -> bool:
+async def inspect(
+    afas: AfasClient, name: str, *, key: tuple[str, ...], limit: int | None, show: bool, command: str
+) -> bool:
     """Print the fields of a connector, and test a key on its rows, or propose some.
 
     Values of rows may be personal data, so they are printed only where that is asked for.
@@ -31,6 +33,7 @@ async def inspect(afas: AfasClient, name: str, *, key: tuple[str, ...], limit: i
         key: The fields of the key; none to have keys proposed.
         limit: Rows to read at most, None for all.
         show: Whether to print keys that occur more than once.
+        command: What was typed, without a key: the command that advice is given with.
 
     Returns:
         Whether the key holds; without a key, whether there is any candidate.
@@ -39,7 +42,7 @@ async def inspect(afas: AfasClient, name: str, *, key: tuple[str, ...], limit: i
         AfasError: If the service does not tell, or the names make no sense.
     """
     declared = GetConnector(name, key=key)
-    fields = await get_fields(afas._session, afas._options, name)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    fields = (await afas.get_metainfo(name)).fields
     _print_fields(name, fields)
     known = {field.id: field for field in fields}
     if unknown := [field for field in declared.key if field not in known]:
@@ -48,7 +51,7 @@ async def inspect(afas: AfasClient, name: str, *, key: tuple[str, ...], limit: i
         )
     take = min(TAKE, (CELL_LIMIT - 1) // max(1, len(fields)))
     if not declared.key:
-        return await _propose(afas, name, fields, take)
+        return await _propose(afas, name, fields, take, command)
     print(f"\nKey {', '.join(declared.key)}:", flush=True)
     faults, complete = [fault for field in declared.key if (fault := type_fault(known[field]))], False
     if not faults:
@@ -56,21 +59,21 @@ async def inspect(afas: AfasClient, name: str, *, key: tuple[str, ...], limit: i
     if faults:
         print("\nThis key cannot be declared:\n" + "\n".join(f"  - {fault}" for fault in faults))
         return False
-    scope = "" if complete else f" in the first {limit:,} rows; more were not read"
+    scope = "" if complete else f" in the first {limit:,} rows, where the test stopped as asked"
     print(f"\nThe key holds{scope}. Declare the connector so:\n\n  {declaration(name, declared.key)}")
     return True
 
 
-def _print_fields(name: str, fields: list[Field]) -> None:
+def _print_fields(name: str, fields: list[MetainfoField]) -> None:
     print(f"{name}: {len(fields)} fields\n")
     width = max((len(field.id) for field in fields), default=0)
     print(f"  {'id':<{width}}  {'type':<8} {'length':>6} {'decimals':>8}  label")
     for field in fields:
-        line = f"  {field.id:<{width}}  {field.type:<8} {field.length:>6} {field.decimals:>8}  {field.label}"
+        line = f"  {field.id:<{width}}  {field.data_type:<8} {field.length:>6} {field.decimals:>8}  {field.label}"
         print(fitting(line).rstrip())
 
 
-async def _propose(afas: AfasClient, name: str, fields: list[Field], take: int) -> bool:
+async def _propose(afas: AfasClient, name: str, fields: list[MetainfoField], take: int, command: str) -> bool:
     page = await afas.page(name, take=min(SAMPLE, take))
     if len(page.rows) < 2:
         print(f"\nNo key can be proposed: there are {len(page.rows)} rows to judge by.")
@@ -80,11 +83,13 @@ async def _propose(afas: AfasClient, name: str, fields: list[Field], take: int) 
         if found:
             print("\nCandidates for the key, unique and never empty in some of the rows. Test the one you mean with:\n")
             for key in found:
-                print(f"  --key {','.join(key)}")
+                print(f"  {command} --key {','.join(key)}")
             return True
     print(f"""
 No candidate for a key: in some of the rows no field of type {" or ".join(KEY_TYPES)} is unique and never empty, and no
-combination of up to {MOST_FIELDS} that are named like identifiers. Test your own with --key FIELD,FIELD.""")
+combination of up to {MOST_FIELDS} that are named like identifiers. Test your own with:
+
+  {command} --key FIELD,FIELD""")
     return False
 
 
@@ -153,13 +158,11 @@ def _key_row(key: tuple[str, ...]) -> type[msgspec.Struct]:
 
 
 def _print_check(key: tuple[str, ...], check: KeyCheck, *, complete: bool, reverse: bool | None, show: bool) -> None:
-    types = " and ".join(sorted(set[str]().union(*check.types))) or "none"
     order = {None: "not checked", True: "the same from the other end", False: "another from the other end"}[reverse]
     print(f"""
   rows         {check.rows:,} read, {"all there are" if complete else "as many as asked for"}
   empty        {check.nulls:,} with null, {check.blanks:,} with an empty text
   duplicates   {check.duplicates:,} (letter case and trailing spaces do not count)
-  types        {types}
   order        {order}""")
     if check.examples and not show:
         print("\nUp to three of the keys that occur more than once are printed with --show.")

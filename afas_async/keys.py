@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, islice
 from typing import Any, Final
 
-from afas_async.metadata import Field
+from afas_async.metainfo import MetainfoField
 
 KEY_TYPES: Final = {"string": "str", "int": "int"}
 EXAMPLES: Final = 3
@@ -86,19 +86,18 @@ class KeyCheck:
             for field, types in zip(self._fields, self.types, strict=True)
             if len(types) > 1 or types - set(KEY_TYPES.values())
         ]
-        if self.nulls:
-            faults.append(f"no value (null) in {self.nulls:,} of the rows: a key is never empty")
-        if self.blanks:
-            faults.append(f"an empty text in {self.blanks:,} of the rows: a key is never empty")
-        if self.duplicates:
-            faults.append(
-                f"the key of the row before it in {self.duplicates:,} of the rows (a row that appears during the read"
-                " can cause that: repeat it while nobody writes)"
-            )
-        if self.disorder:
-            faults.append(
-                f"a lower number than in the row before it in {self.disorder:,} of the rows: it was not sorted"
-            )
+        for count, what in (
+            (self.nulls, "no value (null): a key is never empty"),
+            (self.blanks, "an empty text: a key is never empty"),
+            (
+                self.duplicates,
+                "the key of the row before {it} (or rows appeared meanwhile: repeat it while nobody writes)",
+            ),
+            (self.disorder, "a lower number than the row before {it}: the service did not sort by the key"),
+        ):
+            if count:
+                who, it = ("1 row has", "it") if count == 1 else (f"{count:,} rows have", "them")
+                faults.append(f"{who} {what.format(it=it)}")
         return faults
 
 
@@ -115,14 +114,16 @@ def _falls(before: Key, after: Key) -> bool:
     return False
 
 
-def type_fault(field: Field) -> str | None:
+def type_fault(field: MetainfoField) -> str | None:
     """Return why a field cannot be part of any key, or None if it can."""
-    if field.type in KEY_TYPES:
+    if field.data_type in KEY_TYPES:
         return None
-    return f"{field.id} is of type {field.type or 'unknown'}: only string and int survive being sent back in a filter"
+    return (
+        f"{field.id} is of type {field.data_type or 'unknown'}: only string and int survive being sent back in a filter"
+    )
 
 
-def candidates(fields: Sequence[Field], rows: Sequence[Mapping[str, Any]], size: int) -> list[tuple[str, ...]]:
+def candidates(fields: Sequence[MetainfoField], rows: Sequence[Mapping[str, Any]], size: int) -> list[tuple[str, ...]]:
     """Return what could be the key, by names, types and some rows: the likeliest first, five at most.
 
     Args:
@@ -138,7 +139,7 @@ def candidates(fields: Sequence[Field], rows: Sequence[Mapping[str, Any]], size:
     if size > 1:
         usable = [field for field in usable if _IDENTIFYING.fullmatch(field.id)][:_MOST_COMBINED]
     else:
-        usable.sort(key=lambda field: (not _IDENTIFYING.fullmatch(field.id), field.type != "int"))
+        usable.sort(key=lambda field: (not _IDENTIFYING.fullmatch(field.id), field.data_type != "int"))
     keys = combinations([field.id for field in usable], size)
     return list(islice((key for key in keys if _is_unique(key, rows)), _MOST_CANDIDATES))
 

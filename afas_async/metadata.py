@@ -1,4 +1,4 @@
-"""What the service tells about its connectors."""
+"""Asking the service about its connectors."""
 
 from __future__ import annotations
 
@@ -12,31 +12,10 @@ from afas_async.http.engine import Options
 from afas_async.http.fetch import Fetch
 from afas_async.http.host import stop
 from afas_async.http.session import Session
+from afas_async.metainfo import GetMetainfo
 from afas_async.wire.urls import Request, metainfo_request
 
 DOCUMENT_LIMIT = 16 << 20
-
-
-class Field(msgspec.Struct, frozen=True):
-    """A field of a GetConnector (AFAS, metainfo), without its `fieldId`, which names nothing in rows or requests.
-
-    Args:
-        id: What rows, sorting and filters call it.
-        type: The data type: "string", "int", "decimal", "boolean", "date" or "blob".
-        label: What a person reads, in the language of the request.
-        length: The longest text, or the number of digits.
-        decimals: The digits behind the decimal point.
-    """
-
-    id: str
-    type: str = msgspec.field(name="dataType", default="")
-    label: str = ""
-    length: int = 0
-    decimals: int = 0
-
-
-class _GetMetainfo(msgspec.Struct):
-    fields: list[Field]
 
 
 async def field_ids(session: Session, options: Options, connector: GetConnector[Any]) -> list[str]:
@@ -47,23 +26,18 @@ async def field_ids(session: Session, options: Options, connector: GetConnector[
     """
     if (declared := row_fields(connector.row_type)) is not None:
         return list(declared)
-    return [field.id for field in await get_fields(session, options, connector.name)]
+    return [field.id for field in (await get_metainfo(session, options, connector.name)).fields]
 
 
-async def get_fields(session: Session, options: Options, connector: str) -> list[Field]:
-    """Return the fields of a connector, in the order of its rows.
-
-    Args:
-        session: Sends the request.
-        options: Time-out, retries, language, events.
-        connector: The connector's name.
+async def get_metainfo(session: Session, options: Options, connector: str) -> GetMetainfo:
+    """Return what the service tells about a GetConnector.
 
     Raises:
         AfasError: If the service does not tell.
     """
     document = await DocumentFetch(session, options, metainfo_request(connector)).read()
     try:
-        return msgspec.json.decode(document, type=_GetMetainfo).fields
+        return msgspec.json.decode(document, type=GetMetainfo)
     except msgspec.DecodeError:
         raise AnswerError(f"{connector}: its metainfo is not as documented", connector=connector) from None
 

@@ -8,6 +8,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import Self
 
+PROGRAM = "python -m afas_async"
 REWRITE_SECONDS = 0.1
 LINE_SECONDS = 1.0  # where lines stay, as in a log
 
@@ -44,7 +45,7 @@ class ProgressLine:
 
     def _write(self, rows: int, pages: int, seconds: float) -> None:
         rate = rows / seconds if seconds else 0.0
-        text = f"  {rows:>11,}{self._of} rows  {pages:>4} pages  {rate:>9,.0f} rows/s"
+        text = fitting(f"  {rows:>11,}{self._of} rows  {pages:>4} pages  {rate:>9,.0f} rows/s")
         print(f"\r{text}" if self._rewrite else text, end="" if self._rewrite else "\n", flush=True)
         self._open = self._rewrite
 
@@ -59,10 +60,10 @@ class ProgressLine:
 
 
 def fitting(text: str) -> str:
-    """Return a text cut to the width of the terminal, without the characters that would steer it."""
+    """Return a text without the characters that would steer a terminal, and cut to its width if there is one."""
     width = shutil.get_terminal_size().columns
     shown = "".join(character if character.isprintable() else " " for character in text)
-    return shown if len(shown) <= width else shown[: width - 3] + "..."
+    return shown if len(shown) <= width or not sys.stdout.isatty() else shown[: width - 3] + "..."
 
 
 def peak_memory() -> float:

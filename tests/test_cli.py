@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,10 +13,12 @@ import sys
 import pytest
 
 from afas_async import cli
+from afas_async.simulator import process
 from tests import canary
 from tests.commands import environment, refused, run
 
 COMMANDS = (["demo", "--connector", "Profit_Article", "--key", "ItemCode"], ["inspect", "Profit_Article"])
+SIMULATED = (["demo", "--rows", "100"], ["inspect", "Profit_Article", "--simulator"])
 # Whatever the shell has made of Ctrl+C: a job in the background ignores it.
 PROGRAM = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
@@ -68,12 +70,6 @@ def test_the_command_line_needs_nothing_of_unix() -> None:
         ["demo", "--rows", "0"],
         ["demo", "--window", "0"],
         ["demo", "--window", "9"],
-        ["demo", "--latency", "1,2,3"],
-        ["demo", "--latency", "-1"],
-        ["demo", "--latency", "nan"],
-        ["demo", "--latency", "inf"],
-        ["demo", "--latency", ""],
-        ["demo", "--key", "Id"],
         ["inspect"],
         ["inspect", "Profit_Article", "--nothing"],
         ["inspect", "Profit_Article", "--rows", "-1"],
@@ -89,15 +85,91 @@ def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str])
     assert "usage: python -m afas_async" in capsys.readouterr().err
 
 
-def test_the_latency_of_a_real_environment_is_its_own(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`--latency` is refused where there is no simulator."""
-    monkeypatch.setenv("AFAS_ENVIRONMENT", "12345")
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["demo", "--rows", "x"], "argument --rows: 'x' is not a number of rows, 1 or more"),
+        (["demo", "--rows", "0"], "argument --rows: '0' is not a number of rows, 1 or more"),
+        (["demo", "--key", "Id"], "--key is the key of a --connector"),
+        (["demo", "--connector", "X"], "proposes some: python -m afas_async inspect X"),
+        (["demo", "--connector", "X", "--simulator"], "proposes some: python -m afas_async inspect --simulator X"),
+        ([*COMMANDS[0], "--latency", "1"], "--latency is the simulator's: give --simulator too"),
+        (["inspect", "X", "--rows", "5"], "--rows and --show go with --key"),
+        (["inspect", "X", "--show"], "--rows and --show go with --key"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_misuse_is_explained(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong is said in the words of the command line, before anything is started or sent."""
     with pytest.raises(SystemExit) as ended:
-        cli.run([*COMMANDS[0], "--latency", "1"])
+        cli.run(arguments)
+    shown = capsys.readouterr()
+    assert (ended.value.code, shown.out) == (2, "")
+    assert shown.err.endswith(f"{text}\n")
+
+
+@pytest.mark.parametrize("command", ["demo", "simulate"])
+@pytest.mark.parametrize("latency", ["", "x", "1,", "1,2,3,4", "-1", "0,-1", "nan", "0,0,inf"])
+def test_latency_that_is_none(command: str, latency: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both commands take one notation, and refuse what is not made of one to three times."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run([command, f"--latency={latency}"])
     assert ended.value.code == 2
-    assert "--latency is the simulator's" in capsys.readouterr().err
+    text = f"argument --latency: {latency!r} is not BASE[,PER_1000_ROWS[,PER_1000_SKIPPED]] in seconds"
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_no_environment(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without variables a connector that is named is not looked for in a simulator: that is asked for by name."""
+    line = refused(run(capsys, *arguments))
+    assert "set AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL" in line
+    assert "--simulator" in line
+
+
+@pytest.mark.parametrize("arguments", [[*COMMANDS[0], "--rows", "100"], COMMANDS[1]], ids=" ".join)
+def test_the_simulator_on_request(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--simulator` needs no variables, and wins over those that are there."""
+    with environment(monkeypatch) as simulator:
+        assert run(capsys, *arguments, "--simulator").status == 0
+        assert simulator.counters.requests == 0
+
+
+@pytest.mark.parametrize("arguments", SIMULATED, ids=" ".join)
+class TestSimulatorsThatFail:
+    """A simulator that does not come up, or dies: one line on standard error, status 1 and no traceback."""
+
+    def test_ended_at_once(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(sys, "executable", shutil.which("false"))
+        assert "did not come up: its process ended" in refused(run(capfd, *arguments))
+
+    def test_too_slow(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(process, "_START_SECONDS", 0)
+        assert "did not come up within 0 seconds" in refused(run(capfd, *arguments))
+
+    def test_no_python(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(sys, "executable", "/nothing/python")
+        assert "/nothing/python" in refused(run(capfd, *arguments))
+
+    def test_inherited_token(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """The variable of `simulate` is not for the simulator that a command starts for itself."""
+        monkeypatch.setenv("AFAS_SIMULATOR_TOKEN", "x")
+        assert run(capfd, *arguments).status == 0
+
+
+def test_more_rows_than_a_simulator_can_hold(capfd: pytest.CaptureFixture[str]) -> None:
+    """What goes wrong within the simulator's process is the reason in that line."""
+    assert "OverflowError" in refused(run(capfd, "demo", "--rows", str(2**63)))
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
@@ -157,19 +229,32 @@ def _started(*arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
 
 
-def test_ctrl_c() -> None:
-    """Ctrl+C, which reaches the simulator's process too, ends a command with status 130 and no traceback."""
+@pytest.mark.parametrize("line", ["Starting", "Reading"])
+def test_ctrl_c(line: str) -> None:
+    """Ctrl+C ends a command with status 130 and no traceback, also while its simulator comes up.
+
+    The simulator has a session of its own, so that Ctrl+C is not for it (tests/simulator/test_process.py).
+    """
     with _started("demo", "--rows", "1000", "--latency", "20") as process:
         assert process.stdout is not None
-        while "Reading" not in process.stdout.readline():
+        while line not in process.stdout.readline():
             assert process.poll() is None
-        os.killpg(process.pid, signal.SIGINT)
+        process.send_signal(signal.SIGINT)
         _, err = process.communicate()
     assert (process.returncode, err) == (130, "\ninterrupted\n")
+
+
+def test_ctrl_c_ends_the_simulator() -> None:
+    """Ctrl+C ends `simulate` with status 130 and without a word."""
+    with _started("simulate") as process:
+        assert process.stdout is not None
+        assert "runs until you press Ctrl+C" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert (process.returncode, err) == (130, "")
 
 
 def test_a_reader_that_goes_away() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 
 import pytest
 
+from afas_async.simulator.process import SimulatorProcess
 from afas_async.simulator.samples import SAMPLES, Sample
 from afas_async.simulator.store import Checksum
 from tests.commands import environment, refused, run
 
-COMPLETE = "check        complete: number and checksum equal the database's"
+COMPLETE = "check        complete and in order: number and checksum equal the database's"
 QUICK = ("--latency", "0")
 ARTICLES = ("demo", "--connector", "Profit_Article", "--key", "ItemCode")
 
@@ -32,7 +34,7 @@ def test_the_demo_notices_a_difference(capsys: pytest.CaptureFixture[str], monke
 
     async def lie(_: object, __: str) -> Checksum:
         await asyncio.sleep(0)
-        return Checksum(2_000, 0)
+        return Checksum(2_000, 0, 0)
 
     monkeypatch.setattr("afas_async.simulator.process.SimulatorProcess.checksum", lie)
     ended = run(capsys, "demo", "--rows", "2000", *QUICK)
@@ -66,24 +68,58 @@ def test_each_connector_of_the_simulator(sample: Sample, capsys: pytest.CaptureF
     """As dicts too, each value comes through as the database has it."""
     connector = sample.connector
     ended = run(
-        capsys, "demo", "--rows", "900", "--connector", connector.name, "--key", ",".join(connector.key), *QUICK
+        capsys,
+        "demo",
+        "--simulator",
+        "--rows",
+        "900",
+        "--connector",
+        connector.name,
+        "--key",
+        ",".join(connector.key),
+        *QUICK,
     )
     assert ended.status == 0
     assert COMPLETE in ended.out
 
 
 def test_another_order(capsys: pytest.CaptureFixture[str]) -> None:
-    """By another key the rows come in another order, so only their number is compared, and that is said."""
-    ended = run(capsys, "demo", "--rows", "500", "--connector", "Profit_Wide", "--key", "Name", *QUICK)
+    """By another key the rows come in another order, so they are compared without their order, and that is said."""
+    ended = run(capsys, "demo", "--simulator", "--rows", "500", "--connector", "Profit_Wide", "--key", "Name", *QUICK)
     assert ended.status == 0
-    assert "the number equals the database's; its checksum is that of another order" in ended.out
+    assert "check        complete, in another order than that of Id: each row is there once" in ended.out
+
+
+@pytest.mark.parametrize("key", ["Unit", "Price"])
+def test_rows_that_are_lost_and_doubled(key: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By a key that is none, as many rows come as there are, and not the same: the demo does not vouch for them."""
+    ended = run(capsys, "demo", "--simulator", "--rows", "5000", "--connector", "Profit_Article", "--key", key, *QUICK)
+    assert "rows         5,000 in " in ended.out
+    assert "check        NOT what the database holds" in ended.out
+    assert ended.status == 1
+    advised = ended.out.splitlines()[-1].split()
+    assert advised[:4] == ["python", "-m", "afas_async", "demo"]
+    assert run(capsys, *advised[3:]).status == 0
+
+
+def test_its_own_key_in_another_order(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the connector's own key the rows must come in its order too."""
+    checksum = SimulatorProcess.checksum
+
+    async def of_another_order(self: SimulatorProcess, name: str) -> Checksum:
+        return dataclasses.replace(await checksum(self, name), crc32=0)
+
+    monkeypatch.setattr(SimulatorProcess, "checksum", of_another_order)
+    ended = run(capsys, "demo", "--rows", "500", *QUICK)
+    assert ended.status == 1
+    assert "NOT what the database holds" in ended.out
 
 
 def test_a_connector_that_the_simulator_does_not_have(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without the variables an own connector is not found, and the refusal names what there is."""
-    line = refused(run(capsys, "demo", "--connector", "Own_Articles", "--key", "Id"))
+    """A connector of one's own is not in the simulator, and the refusal names what there is."""
+    line = refused(run(capsys, "demo", "--connector", "Own_Articles", "--key", "Id", "--simulator"))
     assert "Profit_Article" in line
-    assert "AFAS_TOKEN" in line
+    assert "without --simulator" in line
 
 
 class TestEnvironment:
@@ -106,13 +142,12 @@ class TestEnvironment:
     def test_values_are_shown_on_request(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setenv("COLUMNS", "40")
         with environment(monkeypatch):
             ended = run(capsys, *ARTICLES, "--show")
         rows = [line for line in ended.out.splitlines() if "ItemCode'" in line]
         assert len(rows) == 3
         assert rows[0].startswith("  {'ItemCode': '000001'")
-        assert all(len(row) == 40 and row.endswith("...") for row in rows)
+        assert all(row.endswith("Z'}") for row in rows)
 
     def test_it_stops_as_asked(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         with environment(monkeypatch) as simulator:
@@ -129,15 +164,6 @@ class TestEnvironment:
             assert simulator.counters.peak_in_flight <= 2
         assert ended.status == 0
         assert "ratio" in ended.out
-
-    def test_the_key_is_asked_for(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        """Without a key nothing is read; the refusal names the fields and the command that helps."""
-        with environment(monkeypatch) as simulator:
-            line = refused(run(capsys, *ARTICLES[:3]))
-            assert simulator.counters.rows == 0
-        assert "ItemCode, Description" in line
-        assert "--key FIELD[,FIELD]" in line
-        assert "python -m afas_async inspect Profit_Article" in line
 
     def test_without_a_connector_it_is_the_simulator(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -8,7 +8,7 @@ import pytest
 
 from afas_async import AfasClient
 from afas_async.keys import KeyCheck, candidates, declaration
-from afas_async.metadata import Field
+from afas_async.metainfo import MetainfoField
 from afas_async.simulator.store import Store
 from tests.commands import environment, refused, run
 
@@ -43,20 +43,22 @@ def test_a_key_that_holds(keys: list[tuple[Any, ...]]) -> None:
 @pytest.mark.parametrize(
     ("keys", "fault"),
     [
-        ([(1,), (1,), (2,)], "the key of the row before it in 1 of"),
-        ([("a",), ("A",)], "the key of the row before it in 1 of"),
-        ([("a",), ("a ",)], "the key of the row before it in 1 of"),
-        ([("a", 1), ("A", 1)], "the key of the row before it in 1 of"),
-        ([(None,), (None,), (1,)], "(null) in 2 of"),
-        ([(1, None), (1, 2)], "(null) in 1 of"),
-        ([("",), (" ",), ("a",)], "an empty text in 2 of"),
+        ([(1,), (1,), (2,)], "1 row has the key of the row before it"),
+        ([("a",), ("A",)], "1 row has the key of the row before it"),
+        ([("a",), ("a ",)], "1 row has the key of the row before it"),
+        ([("a", 1), ("A", 1)], "1 row has the key of the row before it"),
+        ([(1,)] * 9_996, "9,995 rows have the key of the row before them"),
+        ([(None,), (None,), (1,)], "2 rows have no value (null)"),
+        ([(1, None), (1, 2)], "1 row has no value (null)"),
+        ([("",), (" ",), ("a",)], "2 rows have an empty text"),
         ([(1.5,), (2.5,)], "Field0 has values of float"),
         ([(False,), (True,)], "Field0 has values of bool"),
         ([(1,), ("a",)], "Field0 has values of int and str"),
         ([("a", 1.0), ("b", 2.0)], "Field1 has values of float"),
-        ([(1,), (3,), (2,)], "a lower number than in the row before it in 1 of"),
-        ([(1, "a", 2), (1, "a", 1)], "a lower number than in the row before it in 1 of"),
-        ([(2, "a"), (1, "b")], "a lower number than in the row before it in 1 of"),
+        ([(1,), (3,), (2,)], "1 row has a lower number than the row before it"),
+        ([(1, "a", 2), (1, "a", 1)], "1 row has a lower number than the row before it"),
+        ([(2, "a"), (1, "b")], "1 row has a lower number than the row before it"),
+        ([(3,), (2,), (1,)], "2 rows have a lower number than the row before them"),
     ],
 )
 def test_a_key_that_does_not_hold(keys: list[tuple[Any, ...]], fault: str) -> None:
@@ -76,8 +78,8 @@ def test_equal_keys_are_noticed_across_batches_and_three_are_kept() -> None:
     assert len(check.tail) == 100
 
 
-def fields(**types: str) -> list[Field]:
-    return [Field(name, kind) for name, kind in types.items()]
+def fields(**types: str) -> list[MetainfoField]:
+    return [MetainfoField(name, kind) for name, kind in types.items()]
 
 
 def test_candidates() -> None:
@@ -120,6 +122,7 @@ def test_a_key_that_holds_is_declared(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert ended.status == 0
     assert "3,000 read, all there are" in ended.out
     assert "the same from the other end" in ended.out
+    assert "str" not in ended.out.replace("string", "")  # the types are told by the service's names, once
     assert ended.out.rstrip().endswith('ARTICLE = GetConnector("Profit_Article", key="ItemCode")')
 
 
@@ -136,9 +139,9 @@ def test_the_fields_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 @pytest.mark.parametrize(
     ("connector", "key", "facts"),
     [
-        ("Profit_Debtor", "Email", ["681 with null", "(null) in 681 of"]),
-        (LINES, "UnitId,EntryNo", ["duplicates   1,125", "the key of the row before it in 1,125 of"]),
-        (LINES, "Account,LineNo", ["the key of the row before it"]),
+        ("Profit_Debtor", "Email", ["681 with null", "681 rows have no value (null)"]),
+        (LINES, "UnitId,EntryNo", ["duplicates   1,125", "1,125 rows have the key of the row before them"]),
+        (LINES, "Account,LineNo", ["rows have the key of the row before them"]),
         (ARTICLE, "Price", ["Price is of type decimal: only string and int survive"]),
         (ARTICLE, "ItemCode,ModifiedOn", ["ModifiedOn is of type date"]),
         (ARTICLE, "Blocked", ["Blocked is of type boolean"]),
@@ -203,9 +206,11 @@ def test_rows_that_were_not_read_are_not_vouched_for(
     with environment(monkeypatch) as simulator:
         part = run(capsys, "inspect", ARTICLE, "--key", "ItemCode", "--rows", "250")
         assert simulator.counters.rows == 250
+        exact = run(capsys, "inspect", ARTICLE, "--key", "ItemCode", "--rows", "3000")
         whole = run(capsys, "inspect", ARTICLE, "--key", "ItemCode", "--rows", "9999")
-    assert part.status == whole.status == 0
-    assert "The key holds in the first 250 rows; more were not read." in part.out
+    assert part.status == exact.status == whole.status == 0
+    assert "The key holds in the first 250 rows, where the test stopped as asked." in part.out
+    assert "The key holds in the first 3,000 rows, where the test stopped as asked." in exact.out
     assert "The key holds. Declare" in whole.out
 
 
@@ -241,7 +246,8 @@ def test_candidates_are_proposed(
     with environment(monkeypatch):
         ended = run(capsys, "inspect", connector)
     assert ended.status == 0
-    keys = [line.removeprefix("  --key ") for line in ended.out.splitlines() if line.startswith("  --key ")]
+    advice = f"  python -m afas_async inspect {connector} --key "
+    keys = [line.removeprefix(advice) for line in ended.out.splitlines() if line.startswith(advice)]
     assert keys[: len(proposed)] == proposed
     assert "Candidates" in ended.out
     assert "GetConnector(" not in ended.out
@@ -276,11 +282,11 @@ def test_a_field_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "no field U001" in line
 
 
-def test_the_simulator_on_request(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--simulator` needs no variables, and wins over those that are there."""
-    monkeypatch.setenv("AFAS_ENVIRONMENT", "12345")
-    ended = run(capsys, "inspect", "Profit_Employees", "--simulator", "--key", "EmployeeId")
+def test_what_is_proposed_works_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command for the likeliest key, found in a simulator, tests it in a simulator too, and it holds."""
+    proposed = run(capsys, "inspect", "Profit_Employees", "--simulator").out
+    command = next(line.split() for line in proposed.splitlines() if line.startswith("  python"))
+    assert command[:3] == ["python", "-m", "afas_async"]
+    ended = run(capsys, *command[3:])
     assert ended.status == 0
     assert 'EMPLOYEES = GetConnector("Profit_Employees", key="EmployeeId")' in ended.out
-    monkeypatch.delenv("AFAS_ENVIRONMENT")
-    assert "--simulator" in refused(run(capsys, "inspect", "Profit_Employees"))
