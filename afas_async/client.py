@@ -26,7 +26,6 @@ from afas_async.read.reading import source_of, window_of
 from afas_async.read.stream import Page, Pages, Rows
 from afas_async.read.window import read_page
 
-_LANGUAGE = re.compile(r"[A-Za-z]{2}-[A-Za-z]{2}", re.ASCII)
 _INTEGRATION_ID = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
 
@@ -93,9 +92,7 @@ class AfasClient:
             raise ConfigurationError(f"max_concurrency must be 1 to 8, not {max_concurrency}")
         if integration_id is not None and not _INTEGRATION_ID.fullmatch(integration_id):
             raise ConfigurationError("the integration_id must look like 12345_678900")
-        self._options = _checked(
-            Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
-        )
+        self._options = Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
         self._session = Session(
             AiohttpTransport(
                 self._base_url, token, proxy=None if proxy is None else checked_proxy(proxy), ssl_context=ssl_context
@@ -182,13 +179,11 @@ class AfasClient:
         view = object.__new__(AfasClient)
         view._base_url = self._base_url
         view._session = self._session
-        view._options = _checked(
-            Options(
-                timeout=self._options.timeout if timeout is None else timeout,
-                max_retries=self._options.max_retries if max_retries is None else max_retries,
-                language=self._options.language if language is None else language,
-                on_event=self._options.on_event if on_event is None else on_event,
-            )
+        view._options = Options(
+            timeout=self._options.timeout if timeout is None else timeout,
+            max_retries=self._options.max_retries if max_retries is None else max_retries,
+            language=self._options.language if language is None else language,
+            on_event=self._options.on_event if on_event is None else on_event,
         )
         view._is_view = True
         return view
@@ -438,13 +433,3 @@ class AfasClient:
             MetainfoField(id='ItemCode', data_type='string', label='Item code', length=30, decimals=0)
         """
         return await get_metainfo(self._session, self._options, connector)
-
-
-def _checked(options: Options) -> Options:
-    if not options.timeout > 0:
-        raise ConfigurationError(f"timeout must be more than 0 seconds, not {options.timeout}")
-    if options.max_retries < 0:
-        raise ConfigurationError(f"max_retries must be 0 or more, not {options.max_retries}")
-    if not _LANGUAGE.fullmatch(options.language):
-        raise ConfigurationError(f"language must look like nl-nl, not {options.language!r}")
-    return options

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Literal, Protocol
@@ -16,7 +17,7 @@ from typing import Literal, Protocol
 import anyio
 import msgspec
 
-from afas_async.errors import AfasError, AnswerError, ApiError, RequestTimeoutError
+from afas_async.errors import AfasError, AnswerError, ApiError, ConfigurationError, RequestTimeoutError
 from afas_async.http.transport import Response, Transport
 from afas_async.policy.retrying import Retry, retry_read
 from afas_async.wire.answers import error_for
@@ -26,6 +27,7 @@ from afas_async.wire.urls import Request
 ERROR_BODY_LIMIT = 1 << 16
 ERROR_BODY_SECONDS = 5.0
 CLEAN_ANSWERS_TO_GROW = 20
+_LANGUAGE = re.compile(r"[A-Za-z]{2}-[A-Za-z]{2}", re.ASCII)
 
 log: logging.Logger = logging.getLogger("afas_async")
 
@@ -57,12 +59,24 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What `with_options` can change."""
+    """What `with_options` can change.
+
+    Raises:
+        ConfigurationError: If one of them makes no sense.
+    """
 
     timeout: float
     max_retries: int
     language: str
     on_event: Callable[[Event], None] | None
+
+    def __post_init__(self) -> None:
+        if not self.timeout > 0:
+            raise ConfigurationError(f"timeout must be more than 0 seconds, not {self.timeout}")
+        if self.max_retries < 0:
+            raise ConfigurationError(f"max_retries must be 0 or more, not {self.max_retries}")
+        if not _LANGUAGE.fullmatch(self.language):
+            raise ConfigurationError(f"language must look like nl-nl, not {self.language!r}")
 
 
 class Statistics(msgspec.Struct):
@@ -190,7 +204,9 @@ class Engine:
             self._limiter.total_tokens = max(1, self._limiter.total_tokens // 2)
         self.statistics.retries += 1
         log.info("%s: attempt %d failed, again in %.1f s: %s", call.connector, len(call.failures), retry.wait, failure)
-        self._tell(options, Event("retrying", call.connector, "", len(call.failures), retry.wait, error=failure))
+        if options.on_event is not None:
+            event = Event("retrying", call.connector, "", len(call.failures), retry.wait, error=failure)
+            _tell(options.on_event, event)
         call.seconds_left -= retry.wait
         await anyio.sleep(retry.wait)
 
@@ -219,9 +235,8 @@ class Engine:
             self._relieve()
         if failure is None:
             self._grow()
-        self._tell(
-            options,
-            Event(
+        if options.on_event is not None:
+            event = Event(
                 "failed" if failure else "answered",
                 call.connector,
                 attempt.request.redacted(),
@@ -229,8 +244,8 @@ class Engine:
                 anyio.current_time() - attempt.started,
                 attempt.bytes,
                 failure,
-            ),
-        )
+            )
+            _tell(options.on_event, event)
         return failure
 
     async def _exchange(
@@ -330,10 +345,9 @@ class Engine:
             self._clean_answers = 0
             self._limiter.total_tokens += 1
 
-    def _tell(self, options: Options, event: Event) -> None:
-        if options.on_event is None:
-            return
-        try:
-            options.on_event(event)
-        except Exception:  # a fault in a log or metric must not cost a row
-            log.exception("on_event raised")
+
+def _tell(on_event: Callable[[Event], None], event: Event) -> None:
+    try:
+        on_event(event)
+    except Exception:  # a fault in a log or metric must not cost a row
+        log.exception("on_event raised")

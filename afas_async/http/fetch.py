@@ -144,5 +144,6 @@ class Fetch(ABC):
         return piece
 
     async def _wait(self) -> None:
+        self._session.check()
         self._news.clear()
         await self._news.wait()

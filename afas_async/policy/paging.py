@@ -5,7 +5,7 @@ request. Spans are asked for in order, several at a time, and fed back in order.
 
 * Spans grow from 100 rows, so that the first row comes soon and a small table costs little, up to AFAS's advice of
   columns x rows < 150,000 (AFAS, GET connector) and about 4 MB.
-* Speculation grows too: 1, 2, 4 ... spans in flight, each step after as many full spans. It starts again from 1 when
+* Speculation grows too: 1, 3, 7 ... spans in flight, each step after as many full spans. It starts again from 1 when
   a span comes back short, or is too much for the service.
 * A read ends only on proof, an empty span: a short one may be the end, or a server that silently caps its answers. It
   makes the machine ask again at the first row not received; spans asked for behind it are dropped.
@@ -47,7 +47,7 @@ class Paging:
     Args:
         window: How many spans may be in flight at a time.
         take: Rows per span, if the user fixed it; EVERYTHING for all rows in one answer; None to grow.
-        byte_budget: Bytes that the answers in flight may occupy together.
+        byte_budget: Bytes that the answers in flight may occupy together, but for the first: that one is being read.
         skip_limit: The first `skip` that is not asked for any more, None for no limit.
 
     Attributes:
@@ -59,7 +59,7 @@ class Paging:
         self._window = window
         self._budget = byte_budget
         # A full window fits into the budget with an eighth to spare, as rows differ in size.
-        self._span_bytes = min(SPAN_BYTES, byte_budget * 7 // (8 * window))
+        self._span_bytes = min(SPAN_BYTES, byte_budget * 7 // (8 * max(1, window - 1)))
         self._skip_limit = skip_limit
         self._width = 1
         self._full_spans = 0  # at this width
@@ -74,16 +74,23 @@ class Paging:
         self._next = 0
         self._last_short = 0
 
-    def ask(self) -> Span | None:
-        """Return the next span to ask for, or None while there is nothing to ask for."""
-        if self.ended or len(self._asked) >= self._width:
+    def ask(self, *, arrived: int = 0) -> Span | None:
+        """Return the next span to ask for, or None while there is nothing to ask for.
+
+        Args:
+            arrived: How many of the spans asked for and not fed yet have come in whole. One such span counts no more:
+                the service shall not wait while it is decoded. More of them would only run ahead of the reader.
+        """
+        if self.ended or len(self._asked) - min(arrived, 1) >= self._width:
             return None
         if self._take == EVERYTHING:
+            if self._asked:
+                return None
             span = Span(EVERYTHING, EVERYTHING)
         else:
             if self._skip_limit is not None and self._next >= self._skip_limit:
                 return None
-            span = Span(self._next, self._size())
+            span = Span(self._next, self._staggered(self._size()))
             if self._asked and not self._fits(span):
                 return None
             self._next += span.take
@@ -119,7 +126,7 @@ class Paging:
         self._full_spans += 1
         if self._full_spans >= self._width:
             self._full_spans = 0
-            self._width = min(self._window, self._width * 2)
+            self._width = min(self._window, self._width * 2 + 1)
         if self._growing and self._take < self._size() * GROWTH:
             self._take *= GROWTH
         return len(self._asked)
@@ -146,11 +153,21 @@ class Paging:
         self._full_below_ceiling = 0
         return smaller
 
+    def _staggered(self, size: int) -> int:
+        """Return less than `size` as long as spans grow, so that their answers come one after the other later on."""
+        if not self._growing:
+            return size
+        before = self._asked[-1].take if self._asked else size
+        return min(size, before + self._largest() // self._window + 1)
+
+    def _largest(self) -> int:
+        return max(1, min((CELL_LIMIT - 1) // self._columns, int(self._span_bytes / self._row_bytes)))
+
     def _size(self) -> int:
         """Return how many rows the next span asks for."""
         size = self._take
         if self._growing:
-            size = min(size, (CELL_LIMIT - 1) // self._columns, int(self._span_bytes / self._row_bytes))
+            size = min(size, self._largest())
         for limit in (self._cap, self._ceiling):
             if limit is not None:
                 size = min(size, limit)
@@ -164,7 +181,7 @@ class Paging:
             self._full_below_ceiling = 0
 
     def _fits(self, span: Span) -> bool:
-        rows = span.take + sum(asked.take for asked in self._asked)
+        rows = span.take + sum(asked.take for asked in self._asked) - self._asked[0].take
         return rows * self._row_bytes <= self._budget
 
     def _go_on_from(self, skip: int) -> None:

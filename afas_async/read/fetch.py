@@ -13,6 +13,7 @@ from afas_async.connectors import GetConnector, RowT
 from afas_async.errors import AnswerError, AnswerLostError, TransportError
 from afas_async.http.engine import Options
 from afas_async.http.fetch import Fetch
+from afas_async.http.host import Job
 from afas_async.http.session import Session
 from afas_async.policy.paging import Span
 from afas_async.wire.rows import PageParser
@@ -45,13 +46,19 @@ class Pace:
         self._since = perf_counter()
         self._resting = False
 
-    async def rest(self) -> None:
-        """Yield to the event loop if it is time to."""
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a rest."""
         # A rest that was cancelled is not repeated: a reader that cancels each wait at once must come on too.
-        if perf_counter() - self._since > HOLD_SECONDS and not self._resting:
-            self._resting = True
-            await checkpoint()
-            self._since = perf_counter()
+        due = perf_counter() - self._since > HOLD_SECONDS and not self._resting
+        self._resting = False
+        return due
+
+    async def rest(self) -> None:
+        """Yield to the event loop."""
+        self._resting = True
+        await checkpoint()
+        self._since = perf_counter()
         self._resting = False
 
 
@@ -66,6 +73,7 @@ class PageFetch(Fetch, Generic[RowT]):
         early: Hand out rows as they arrive; otherwise all at once, when the page is complete.
         pace: Yields to the event loop between slices.
         halve: Makes the span of this page smaller; returns False if it cannot.
+        arrived: Called when the answer has come in whole, or failed.
 
     Attributes:
         number: The page's number, for errors.
@@ -82,6 +90,7 @@ class PageFetch(Fetch, Generic[RowT]):
         early: bool,
         pace: Pace,
         halve: Callable[[PageFetch[RowT]], bool] | None = None,
+        arrived: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(source.session, source.options, source.connector.name)
         self.span: Span = span
@@ -93,6 +102,7 @@ class PageFetch(Fetch, Generic[RowT]):
         self._early = early
         self._pace = pace
         self._halve = halve
+        self._arrived = arrived
         # Of the answer on its way: bytes read ahead, rows not handed out, and whether any were.
         self._ahead = b""
         self._held: list[RowT] = []
@@ -117,6 +127,11 @@ class PageFetch(Fetch, Generic[RowT]):
         rest = self._rest()
         return rows_request(self.connector, skip=rest.skip, take=rest.take, order_by=self._source.order_by)
 
+    def _job_ended(self, job: Job) -> None:
+        super()._job_ended(job)
+        if self._arrived is not None:
+            self._arrived()
+
     def halve(self) -> bool:
         """Ask for half of the rest from now on."""
         return self._halve is not None and self._halve(self)
@@ -134,14 +149,17 @@ class PageFetch(Fetch, Generic[RowT]):
                 attempt may mend are sent again first, by the rules for all retries.
         """
         while not self._failure:
-            await self._pace.rest()
+            if self._pace.due:
+                await self._pace.rest()
             try:
-                if piece := self._next_piece():
-                    self._held += self._parse().feed(piece)
+                if piece := self._ahead or self._read():
+                    self._ahead = b""
+                    parser = self._parser or self._make_parser()
+                    self._held += parser.feed(piece)
                     if self._all_read():
                         return self._finish()
-                    if rows := self._hand_out():
-                        return rows
+                    if self._early and self._held:
+                        return self._hand_out(parser)
                 elif self._job is not None:
                     await self._wait()
                 elif not self._failure:  # which may have come during the rest
@@ -155,24 +173,19 @@ class PageFetch(Fetch, Generic[RowT]):
         self.complete = True  # every row is there; only the end of the envelope was lost
         return []
 
-    def _parse(self) -> PageParser[RowT]:
-        """Return the parser of the answer, made when its first bytes are read: only then is its number known."""
-        if self._parser is None:
-            rest = self._rest()
-            self._parser = PageParser(
-                self._source.connector.row_type,
-                connector=self.connector,
-                page=self.number,
-                skip=rest.skip,
-                take=rest.take,
-                before=self.rows,
-                columns=self.columns,
-            )
+    def _make_parser(self) -> PageParser[RowT]:
+        """Return a parser for the answer, made when its first bytes are read: only then is its number known."""
+        rest = self._rest()
+        self._parser = PageParser(
+            self._source.connector.row_type,
+            connector=self.connector,
+            page=self.number,
+            skip=rest.skip,
+            take=rest.take,
+            before=self.rows,
+            columns=self.columns,
+        )
         return self._parser
-
-    def _next_piece(self) -> bytes:
-        piece, self._ahead = self._ahead or self._read(), b""
-        return piece
 
     def _all_read(self) -> bool:
         """Whether the answer is read to its end, which can then be checked before its last rows are handed out."""
@@ -181,19 +194,17 @@ class PageFetch(Fetch, Generic[RowT]):
             return not self._ahead
         return False
 
-    def _hand_out(self) -> list[RowT]:
-        if not (self._early and self._held):
-            return []
+    def _hand_out(self, parser: PageParser[RowT]) -> list[RowT]:
         rows, self._held = self._held, []
         self._handed_out = True
-        self.columns = self._parse().columns
+        self.columns = parser.columns
         self.rows += len(rows)
         return rows
 
     def _finish(self) -> list[RowT]:
         if self._body is not None:
             self._body.finish()
-        parser = self._parse()
+        parser = self._parser or self._make_parser()
         rows, self._held = self._held + parser.finish(), []
         self.complete = True
         self.columns = parser.columns

@@ -49,6 +49,7 @@ class Window(Generic[RowT]):
         self._early = early
         self._refuse = refuse
         self._columns = 0  # counted once
+        self._asking = True  # whether there may be something to ask for
         self._pace = Pace()
         self._fetches: deque[PageFetch[RowT]] = deque()
         self._dropped: list[PageFetch[RowT]] = []
@@ -85,7 +86,8 @@ class Window(Generic[RowT]):
         if self._refuse is not None:
             await self._refuse(self.source)
         while True:
-            self._ask()
+            if self._asking:
+                self._ask()
             if not self._fetches:
                 await self._stop()
                 return []
@@ -116,7 +118,7 @@ class Window(Generic[RowT]):
 
     def _ask(self) -> None:
         self.source.session.check()
-        while (span := self._paging.ask()) is not None:
+        while (span := self._paging.ask(arrived=sum(not fetch.jobs for fetch in self._fetches))) is not None:
             self._fetches.append(self._start(span))
         if not self._fetches and not self._paging.ended:
             raise PagingError(
@@ -125,9 +127,15 @@ class Window(Generic[RowT]):
                 connector=self._name,
                 page=self.pages,
             )
+        self._asking = False
+
+    def _ask_again(self) -> None:
+        self._asking = True
 
     def _start(self, span: Span) -> PageFetch[RowT]:
-        fetch = PageFetch(self.source, span, early=self._early, pace=self._pace, halve=self._halve)
+        fetch = PageFetch(
+            self.source, span, early=self._early, pace=self._pace, halve=self._halve, arrived=self._ask_again
+        )
         fetch.start()
         return fetch
 
@@ -137,6 +145,7 @@ class Window(Generic[RowT]):
         self.bytes += head.size
         self._columns = head.columns
         self._fetches.popleft()
+        self._ask_again()
         self._drop_behind(self._paging.feed(head.rows, size=head.size, columns=head.columns))
 
     def _drop_behind(self, wanted: int) -> None:

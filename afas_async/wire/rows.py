@@ -91,7 +91,8 @@ class PageParser(Generic[RowT]):
             if not self._in_rows:
                 return []
         rows = self._slices.feed(data)
-        self._leave_rows()
+        if self._slices.rest is not None:
+            self._leave_rows(self._slices.rest)
         return rows
 
     def finish(self) -> list[RowT]:
@@ -106,14 +107,14 @@ class PageParser(Generic[RowT]):
         rows: list[RowT] = []
         if self._in_rows:
             rows = self._slices.finish()
-            self._leave_rows()
+            if self._slices.rest is not None:
+                self._leave_rows(self._slices.rest)
         self._check_envelope()
         return rows
 
-    def _leave_rows(self) -> None:
-        if self._slices.rest is not None:
-            self._in_rows = False
-            self._follow_envelope(self._slices.rest)
+    def _leave_rows(self, rest: bytes) -> None:
+        self._in_rows = False
+        self._follow_envelope(rest)
 
     def _follow_envelope(self, data: bytes) -> bytes:
         """Add `data` to the envelope as far as it belongs to it, and return what follows the rows' opening bracket."""

@@ -12,6 +12,7 @@ from typing import Final
 
 QUOTE: Final = ord('"')
 OPEN_ARRAY: Final = ord("[")
+CLOSE_ARRAY: Final = ord("]")
 COLON: Final = ord(":")
 COMMA: Final = ord(",")
 
