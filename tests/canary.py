@@ -31,14 +31,23 @@ def leaks(text: str) -> bool:
 
 
 class Watch(logging.Handler):
-    """Collects what a test leaves behind."""
+    """Collects what a test leaves behind.
+
+    Attributes:
+        texts: Everything that was logged, for the search.
+        errors: Every error that was made.
+        complaints: What the event loop found wrong, such as an exception that nobody looked at.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self.texts: list[str] = []
         self.errors: list[AfasError] = []
+        self.complaints: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "asyncio" and record.levelno >= logging.ERROR:
+            self.complaints.append(self.format(record))
         self.texts.append(self.format(record))
         self.texts.append(repr(record.__dict__))
 

@@ -39,12 +39,13 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[canary.Watch]:
     root.setLevel(logging.DEBUG)
     with warnings.catch_warnings(record=False):
         yield watch
-    root.setLevel(level)
-    root.removeHandler(watch)
     found = watch.found()
     watch.errors.clear()
     gc.collect()
+    root.setLevel(level)
+    root.removeHandler(watch)
     assert found == [], "the token shows"
+    assert watch.complaints == [], "the event loop complains"
 
 
 @pytest.fixture(autouse=True)

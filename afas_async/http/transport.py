@@ -100,6 +100,9 @@ class AiohttpTransport:
             socket_factory=_socket,
             ssl=True if context is None else context,
         )
+        # Until a larger block has been freed once, glibc gives the buffer of every read a mapping of its own, with a
+        # page fault for each 4 KiB of it (mallopt, M_MMAP_THRESHOLD): a seventh of the time of a long answer.
+        bytearray(4 * READ_BUFFER)
         self._session = aiohttp.ClientSession(
             connector=connector,
             middlewares=(_send_once,),
@@ -154,7 +157,9 @@ class _AiohttpResponse:
         if protocol is not None and protocol.closed is not None:
             protocol.closed.add_done_callback(self._connection_closed)
 
-    def _connection_closed(self, _: object) -> None:
+    def _connection_closed(self, closed: asyncio.Future[None]) -> None:
+        if not closed.cancelled():
+            closed.exception()  # looked at, or asyncio reports that nobody did
         content = self._response.content
         if not content.is_eof() and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError())

@@ -369,6 +369,7 @@ async def test_this_library_survives_what_it_should(simulator: Simulator) -> Non
         Fault(connector="Profit_Article", cut="end", at=5_000, after=2),
         Fault(connector="Profit_Article", cut="close", at=700, after=3),
         Fault(connector="Profit_Article", cut="reset", after=4),
+        Fault(connector="Profit_Article", cut="reset", at=5_000, after=5),
     )
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
         rows = await afas.rows("Profit_Article", key="ItemCode", take=50).to_list()
