@@ -1,0 +1,1 @@
+"""How fast, how steady and how complete: figures that anyone can repeat with `python -m benchmarks`."""

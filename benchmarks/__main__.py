@@ -1,0 +1,77 @@
+"""`python -m benchmarks`: measure, print, keep and draw."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.figures import QUICK, Scale, Section
+from benchmarks.measures.completeness import completeness, requests
+from benchmarks.measures.latency import efficiency, first_row, task
+from benchmarks.measures.steadiness import hold, memory
+from benchmarks.measures.throughput import iteration, throughput
+from benchmarks.plot import draw
+from benchmarks.progress import show
+from benchmarks.report import Results, describe, summary, text_of, this_machine
+
+BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
+    "completeness": completeness,
+    "throughput": throughput,
+    "iteration": iteration,
+    "hold": hold,
+    "memory": memory,
+    "first_row": first_row,
+    "efficiency": efficiency,
+    "requests": requests,
+    "task": task,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run benchmarks.
+
+    Returns:
+        1 if a target was missed, which a quick run does not look at.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure this library against what people use today. Everything is measured in processes of its"
+        " own, in turn, against servers on this computer; the figures are ratios within one run.",
+    )
+    parser.add_argument("name", nargs="?", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="only see that everything runs: the figures mean nothing")
+    parser.add_argument("--runs", type=int, default=1, help="consecutive runs (default: 1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results of all runs")
+    parser.add_argument("--plot", metavar="FILE.svg", help="draw the last run")
+    options = parser.parse_args(arguments)
+    chosen = [BENCHMARKS[options.name]] if options.name else list(BENCHMARKS.values())
+    runs = [_run(chosen, QUICK if options.quick else Scale()) for _ in range(options.runs)]
+    if len(runs) > 1:
+        print(summary(runs))
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(runs)))
+    if options.plot:
+        try:
+            draw(runs[-1], options.plot)
+        except (ImportError, ValueError) as error:
+            parser.exit(1, f"{parser.prog}: {error}\n")
+    met = all(figure.met for run in runs for figure in run.figures)
+    return 0 if met or options.quick else 1
+
+
+def _run(chosen: list[Callable[[Scale], Section]], scale: Scale) -> Results:
+    machine, sections = this_machine(), list[Section]()
+    print(describe(machine), flush=True)
+    for measure in chosen:
+        sections.append(measure(scale))
+        show("")
+        print(text_of(sections[-1]), flush=True)
+    return Results(machine, sections)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

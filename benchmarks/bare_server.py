@@ -1,0 +1,121 @@
+"""A server that costs as little as possible: the rows are in memory as bytes, and go out without being touched.
+
+It answers as the service does as far as clients look: paging, a length, keep-alive, and gzip if asked to. It knows one
+connector, does not check the token, and takes no time: what depends on time is measured against the simulator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import socket
+import sys
+import threading
+import zlib
+from functools import lru_cache
+
+from afas_async.simulator.store import Store
+
+_CONNECTOR = "Profit_Wide"
+_BLOCK_ROWS = 2_000
+_SKIP = re.compile(rb"[?&]skip=(-?\d+)")
+_TAKE = re.compile(rb"[?&]take=(-?\d+)")
+
+
+class Rows:
+    """The text of all rows, and where each starts.
+
+    Args:
+        count: How many rows.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._starts = [0]
+        text = bytearray()
+        store = Store(count, 1)
+        for block in store.blocks(_CONNECTOR, 0, -1, [("Id", False)], size=_BLOCK_ROWS):
+            for row in block.json[1:-1].split(b"},{"):  # no text of these rows holds that
+                self._starts.append(self._starts[-1] + len(row) + len(b"{},"))
+            text += block.json + b","
+        store.close()
+        self._text = memoryview(bytes(text))
+
+    def page(self, skip: int, take: int) -> tuple[bytes, memoryview, bytes]:
+        """Return the body in three parts: the envelope, the rows, the end."""
+        opening = b'{"skip":%d,"take":%d,"rows":[' % (skip, take)
+        first = min(max(skip, 0), self._count)
+        last = self._count if skip < 0 else min(first + take, self._count)
+        return opening, self._text[self._starts[first] : max(self._starts[first], self._starts[last] - 1)], b"]}"
+
+
+class Server:
+    """Serves rows on a loopback port, each connection in a thread.
+
+    Args:
+        rows: What to serve.
+        gzip: Whether to compress; every page is compressed once, when it is first asked for.
+    """
+
+    def __init__(self, rows: Rows, *, gzip: bool) -> None:
+        self._rows = rows
+        self._gzip = gzip
+        self._packed = lru_cache(maxsize=None)(self._pack)
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+
+    def run(self) -> None:
+        """Accept connections for ever."""
+        while True:
+            connection, _ = self._socket.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        received = b""
+        try:
+            while data := connection.recv(1 << 16):
+                received += data
+                while (end := received.find(b"\r\n\r\n")) >= 0:
+                    self._answer(connection, received[: end + 2])
+                    received = received[end + 4 :]
+        except OSError:
+            pass  # the client has gone
+        finally:
+            connection.close()
+
+    def _answer(self, connection: socket.socket, head: bytes) -> None:
+        skip, take = _SKIP.search(head), _TAKE.search(head)
+        question = (int(skip[1]) if skip else 0, int(take[1]) if take else 100)
+        coding, parts = b"", self._rows.page(*question)
+        if self._gzip and re.search(rb"(?i)\r\naccept-encoding:[^\r]*gzip", head):
+            coding, parts = b"Content-Encoding: gzip\r\n", (b"", self._packed(question), b"")
+        length = sum(map(len, parts))
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n%bContent-Length: %d\r\n\r\n%b"
+            % (coding, length, parts[0])
+        )
+        connection.sendall(parts[1])
+        connection.sendall(parts[2])
+
+    def _pack(self, question: tuple[int, int]) -> memoryview:
+        packer = zlib.compressobj(level=1, wbits=31)
+        parts = [packer.compress(part) for part in self._rows.page(*question)]
+        return memoryview(b"".join([*parts, packer.flush()]))
+
+
+def main() -> None:
+    """Serve until standard input ends; the port is printed when it is ready."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, required=True)
+    parser.add_argument("--gzip", action="store_true")
+    options = parser.parse_args()
+    server = Server(Rows(options.rows), gzip=options.gzip)
+    threading.Thread(target=server.run, daemon=True).start()
+    sys.stdout.write(f"{server.port}\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Which rows come, and with how many requests: P10, and the rows that contestants lose."""
+
+from __future__ import annotations
+
+import asyncio
+
+from afas_async import AfasClient
+from afas_async.simulator import Latency, spawn
+from benchmarks.contestants.afas_async_stream import WIDE
+from benchmarks.figures import Figure, Scale, Section, Standing
+from benchmarks.measures.latency import LATENCY, WINDOW
+from benchmarks.measures.throughput import OURS
+from benchmarks.progress import show
+from benchmarks.stage import read, simulator
+
+TAKE = 10_000
+CONTESTANTS = (
+    OURS,
+    "requests_json",
+    "httpx_sequential",
+    "httpx_gathered",
+    "aiohttp_orjson",
+    "honest_script",
+    "wave",
+    "one_call",
+)
+MOST_NEEDLESS = {0: 0, 50: 1, 2_500: 4, 25_000: WINDOW}
+
+
+def completeness(scale: Scale) -> Section:
+    """Count the rows that are missing and doubled, at a service that has no order unless it is asked for one."""
+    standings = list[Standing]()
+    with simulator(scale.task, Latency()) as server:
+        read(server.task(OURS))  # fills the table
+        for name in CONTESTANTS:
+            show(f"rows of {name}")
+            before = server.requests()
+            found = read(server.task(name, take=None if name == OURS else TAKE, check=True))
+            standings.append(
+                Standing(
+                    group="",
+                    contestant=name,
+                    requests=server.requests() - before,
+                    missing=found.missing,
+                    doubled=found.doubled,
+                )
+            )
+    lost = next(line.missing + line.doubled for line in standings if line.contestant == OURS)
+    figure = Figure("-", "rows that this library loses or doubles", lost, "rows", 0, at_most=True)
+    return Section("Which rows come", [figure], standings)
+
+
+def requests(scale: Scale) -> Section:
+    """Count the requests that brought no new row, for tables of several sizes."""
+    figures = list[Figure]()
+    for latency in (Latency(), LATENCY):
+        for rows, most in MOST_NEEDLESS.items():
+            show(f"requests for {rows} rows")
+            found = asyncio.run(_needless(rows, latency))
+            what = f"requests in vain for {rows:,} rows, {'under latency' if latency == LATENCY else 'at once'}"
+            figures.append(Figure("P10", what, found, "requests", most, at_most=True))
+    return Section("Requests in vain", figures if not scale.quick else figures[:4])
+
+
+async def _needless(rows: int, latency: Latency) -> int:
+    async with (
+        spawn(rows=rows, latency=latency) as server,
+        AfasClient(base_url=server.base_url, auth=server.token, max_concurrency=WINDOW) as afas,
+    ):
+        async with afas.rows(WIDE) as stream:
+            received = sum([len(batch) async for batch in stream.batches()])
+            pages = stream.progress.pages
+        if received != rows:
+            raise RuntimeError(f"{received} of {rows} rows came")
+        return (await server.counters()).requests - max(pages, 1)

@@ -1,0 +1,42 @@
+"""Results as a picture."""
+
+from __future__ import annotations
+
+from benchmarks.figures import Standing
+from benchmarks.report import Results, describe
+
+
+def draw(results: Results, path: str) -> None:
+    """Draw the rates of all contestants, one group of bars for each comparison, into an SVG file.
+
+    Raises:
+        ImportError: matplotlib is not there: it comes with the extra `benchmarks`.
+        ValueError: No rates were measured.
+    """
+    from matplotlib.figure import Figure  # noqa: PLC0415 - only who draws needs it
+
+    groups = dict[str, list[Standing]]()
+    for section in results.sections:
+        for line in section.standings:
+            if line.rate:
+                groups.setdefault(f"{section.title}\n{line.group}".strip(), []).append(line)
+    if not groups:
+        raise ValueError("nothing to draw: this benchmark measures no rates")
+    canvas = Figure(figsize=(9, 1 + sum(0.6 + 0.3 * len(lines) for lines in groups.values())), layout="constrained")
+    ratios = [len(lines) + 1 for lines in groups.values()]
+    axes = canvas.subplots(len(groups), 1, squeeze=False, gridspec_kw={"height_ratios": ratios})
+    for axis, (title, lines) in zip(axes[:, 0], groups.items(), strict=True):
+        names = [line.contestant for line in lines]
+        bars = axis.barh(
+            names, [line.rate for line in lines], color=["#c33" if "afas" in name else "#789" for name in names]
+        )
+        axis.bar_label(
+            bars, [f"{line.rate:,.0f} rows/s, ours is {line.ours[0]:.2f}x" for line in lines], padding=3, fontsize=7
+        )
+        axis.set_title(title, fontsize=9, loc="left")
+        axis.invert_yaxis()
+        axis.margins(x=0.45)
+        axis.tick_params(labelsize=7)
+        axis.xaxis.set_visible(False)
+    canvas.suptitle(describe(results.machine), fontsize=6, wrap=True)
+    canvas.savefig(path, format="svg")

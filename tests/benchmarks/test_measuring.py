@@ -1,0 +1,206 @@
+"""Whether the benchmarks measure what they say: a figure is worth as much as the ruler."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import msgspec
+import pytest
+
+from afas_async.simulator import Latency
+from afas_async.simulator.store import Store
+from benchmarks import __main__ as command
+from benchmarks import contestants, figures, stage
+from benchmarks.figures import Figure, Section, Standing, interleave, ratios
+from benchmarks.measures import completeness, latency, throughput
+from benchmarks.measures.latency import ideal
+from benchmarks.report import Results, summary, text_of, this_machine
+from benchmarks.rows import WideRow
+from benchmarks.task import Measurement, Tally, Task
+
+TASK = Task("x", "http://127.0.0.1:1/profitrestservices", "", 5)
+
+
+def measurement(seconds: float, rows: int = 100, **more: float) -> Measurement:
+    return msgspec.convert(
+        {"seconds": seconds, "cpu": 0.1, "memory": 1.0, "first_row": 0.01, "rows": rows} | more, Measurement
+    )
+
+
+# --- what is counted ---
+
+
+@pytest.mark.parametrize(
+    ("numbers", "missing", "doubled"), [([0, 1, 2, 3, 4], 0, 0), ([0, 1, 1, 4], 2, 1), ([], 5, 0), ([2] * 300, 4, 1)]
+)
+def test_missing_and_doubled_rows(numbers: list[int], missing: int, doubled: int) -> None:
+    """A row that does not come is missing, and one that comes more than once is doubled, in whatever form it comes."""
+    tally = Tally(msgspec.structs.replace(TASK, check=True))
+    tally.add([{"Id": 3 * number + 1} for number in numbers])
+    assert (tally.missing, tally.doubled) == (missing, doubled)
+    assert tally.rows == len(numbers)
+
+
+def test_rows_are_not_looked_at_while_time_is_measured() -> None:
+    """Counting costs nothing that one contestant would pay for and another not."""
+    tally = Tally(TASK)
+    tally.add([None, None])
+    assert (tally.rows, tally.missing, tally.doubled) == (2, -1, -1)
+
+
+def test_measurements_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A B A B, so that a noisy moment of the machine meets all."""
+    done: list[str] = []
+
+    def read(task: Task) -> Measurement:
+        done.append(task.contestant)
+        return measurement(1.0)
+
+    monkeypatch.setattr(stage, "read", read)
+    tasks = {name: msgspec.structs.replace(TASK, contestant=name) for name in "AB"}
+    runs = interleave(tasks, 3)
+    assert "".join(done) == "ABABAB"
+    assert [len(found) for found in runs.values()] == [3, 3]
+
+
+def test_ratios_are_those_of_pairs() -> None:
+    """A ratio compares the two measurements of one round: the median of the ratios, not the ratio of medians."""
+    ours = [measurement(1.0), measurement(10.0), measurement(1.0)]
+    theirs = [measurement(2.0), measurement(20.0), measurement(4.0)]
+    assert ratios(ours, theirs) == (2.0, 2.0, 4.0)
+
+
+def test_the_ideal() -> None:
+    """A window of five that is never empty: 10 pages of 1,000 rows take two times 70 ms."""
+    assert ideal(10_000, 1_000) == pytest.approx(0.14)
+
+
+# --- the servers and the readers ---
+
+
+def test_the_bare_server_serves_the_rows_of_the_store() -> None:
+    """Its pages hold exactly the rows that the simulator would send, also compressed, and also past the end."""
+    store = Store(2_500, 1)
+    for gzip in (False, True):
+        with stage.bare_server(2_500, gzip=gzip) as server:
+            for skip, take in ((0, 10), (1_990, 20), (2_499, 5), (2_500, 100), (9_999, 1), (0, 2_500), (-1, -1)):
+                request = Request(f"{server.base_url}/connectors/Profit_Wide?skip={skip}&take={take}")  # noqa: S310
+                if gzip:
+                    request.add_header("Accept-Encoding", "gzip")
+                with urlopen(request) as answer:  # noqa: S310 - our own server
+                    body = answer.read()
+                    assert (answer.headers["Content-Encoding"] == "gzip") is gzip
+                text = zlib.decompress(body, 31) if gzip else body
+                wanted = store.page("Profit_Wide", max(skip, 0), take, [("Id", False)])
+                assert text == b'{"skip":%d,"take":%d,"rows":[%b]}' % (skip, take, wanted.json)
+    store.close()
+
+
+@pytest.mark.parametrize("take", [None, 700, -1])
+@pytest.mark.parametrize("variant", ["", "rows", "nested"])
+def test_a_reading_in_a_process_of_its_own(take: int | None, variant: str) -> None:
+    """All rows come, and everything that is to be measured is."""
+    with stage.bare_server(3_000) as server:
+        found = stage.read(server.task(throughput.OURS, take=take, variant=variant, ticker=True))
+    assert found.rows == 3_000
+    assert found.seconds > 0
+    assert found.cpu > 0
+    assert 0 < found.hold < 1
+    assert (found.first_row > 0) is (not variant)
+
+
+def test_who_does_not_sort_loses_rows() -> None:
+    """The marks are earned: an opponent that asks for no order loses and doubles rows, and this library does not."""
+    with stage.simulator(90_000, Latency()) as server:
+        wave = stage.read(server.task("wave", check=True))
+        ours = stage.read(server.task(throughput.OURS, check=True))
+    assert wave.missing > 1_000
+    assert wave.doubled > 1_000
+    assert (ours.rows, ours.missing, ours.doubled) == (90_000, 0, 0)
+
+
+def test_a_reader_that_fails_is_no_measurement() -> None:
+    """A contestant that ends with an error ends the benchmark."""
+    with pytest.raises(RuntimeError, match="wave failed"):
+        stage.read(msgspec.structs.replace(TASK, contestant="wave"))
+
+
+def test_every_contestant_is_a_file() -> None:
+    """Each name leads to a module with `read`; they are not imported here, as their libraries are an extra."""
+    folder = Path(contestants.__path__[0])
+    for name in {*throughput.CONTESTANTS, *completeness.CONTESTANTS}:
+        assert "def read(task: Task, tally: Tally) -> None:" in (folder / f"{name}.py").read_text()
+
+
+def test_the_rows_have_all_fields() -> None:
+    """Nobody is fast because it skips a field."""
+    store = Store(1, 1)
+    (row,) = msgspec.json.decode(b"[%b]" % store.page("Profit_Wide", 0, 1).json, type=list[dict[str, object]])
+    store.close()
+    assert [field.encode_name for field in msgspec.structs.fields(WideRow)] == list(row)
+
+
+# --- what is said ---
+
+FIGURES = [
+    Figure("P1", "faster", 3.0, "x", 2.0, low=2.9, high=3.1),
+    Figure("P5", "hold", 6.0, "ms", 5.0, at_most=True),
+]
+LOSER = Standing("pages of 10", "wave", 10.0, (2.0, 1.0, 3.0), 1.0, 1.0, 1.0, missing=7, doubled=8)
+SECTION = Section("Title", FIGURES, [LOSER])
+
+
+def test_what_is_printed() -> None:
+    """Each figure stands beside its target, and who loses rows is marked."""
+    text = text_of(SECTION)
+    assert "wave LOSES ROWS" in text
+    assert "at least 2: met (2.90-3.10)" in text
+    assert "at most 5: MISSED" in text
+
+
+def test_a_target_is_met_only_in_all_runs() -> None:
+    """The summary of several runs calls a target met if each of them has met it."""
+    worse = Section("Title", [msgspec.structs.replace(FIGURES[0], value=1.0), FIGURES[1]])
+    runs = [Results(this_machine(), [section]) for section in (SECTION, worse)]
+    assert ">= 2: MISSED" in summary(runs)
+    assert ">= 2: met" in summary([runs[0], runs[0]])
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Results are printed, kept as JSON, and decide about the exit status unless the run was a quick one."""
+    scales: list[figures.Scale] = []
+
+    def measure(scale: figures.Scale) -> Section:
+        scales.append(scale)
+        return SECTION
+
+    monkeypatch.setitem(command.BENCHMARKS, "task", measure)
+    kept = tmp_path / "results.json"
+    assert command.main(["task", "--runs", "2", "--json", str(kept)]) == 1
+    assert command.main(["task", "--quick"]) == 0
+    assert [scale.quick for scale in scales] == [False, False, True]
+    assert "2 consecutive runs" in capsys.readouterr().out
+    assert [run.sections for run in msgspec.json.decode(kept.read_bytes(), type=list[Results])] == [[SECTION]] * 2
+
+
+def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--plot` draws a picture of all rates."""
+    pytest.importorskip("matplotlib")
+    monkeypatch.setitem(command.BENCHMARKS, "task", lambda _: SECTION)
+    picture = tmp_path / "rates.svg"
+    assert command.main(["task", "--quick", "--plot", str(picture)]) == 0
+    assert "<svg" in picture.read_text()
+    monkeypatch.setitem(command.BENCHMARKS, "task", lambda _: Section("Title", FIGURES))
+    with pytest.raises(SystemExit) as ended:
+        command.main(["task", "--quick", "--plot", str(picture)])
+    assert ended.value.code == 1
+
+
+def test_requests_in_vain_are_counted_at_the_server() -> None:
+    """A table of 50 rows costs one request more than its rows: the proof of its end."""
+    counted = asyncio.run(completeness._needless(50, Latency()))
+    assert counted == completeness.MOST_NEEDLESS[50] == 1
+    assert latency.WINDOW == 5
