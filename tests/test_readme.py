@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parent.parent / "README.md"
+COMMANDS = re.findall(r"^\| `((?:demo|inspect|simulate) .*?)` \|", README.read_text(), re.MULTILINE)
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
 
 
@@ -21,3 +22,15 @@ def test_the_examples_run(block: str) -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", block], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_exist(command: str, tmp_path: Path) -> None:
+    """Each command of the README's table is one that the command line takes, here with `--help` behind it."""
+    arguments = command.replace("articles.csv", str(tmp_path / "articles.csv")).split()
+    done = subprocess.run(
+        [sys.executable, "-m", "afas_async", *arguments, "--help"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for option in re.findall(r"--[a-z]+", command):
+        assert option in done.stdout

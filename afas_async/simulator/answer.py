@@ -58,9 +58,9 @@ class RefusalError(Exception):
 
     def __init__(self, status: HTTPStatus, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status.phrase)
-        self.status = status
-        self.body = body
-        self.headers = {hdrs.CONTENT_TYPE: JSON if body else XML} | dict(headers or {})
+        self.status: HTTPStatus = status
+        self.body: bytes = body
+        self.headers: dict[str, str] = {hdrs.CONTENT_TYPE: JSON if body else XML} | dict(headers or {})
 
 
 class MessageError(RefusalError):
@@ -72,7 +72,7 @@ class MessageError(RefusalError):
 
     def __init__(self, message: Message) -> None:
         super().__init__(HTTPStatus.INTERNAL_SERVER_ERROR)
-        self.message = message
+        self.message: Message = message
 
     def spoken(self, rules: Rules, accepted: str) -> RefusalError:
         """Return the refusal as it is sent (docs.afas.help, "Troubleshooting": the body of a 500).

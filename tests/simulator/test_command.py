@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from afas_async.simulator.command import run
 
@@ -58,7 +59,8 @@ def test_what_is_shown_works() -> None:
             assert len(json.load(answer)["rows"]) == 3
         snippet = after(lines, "In Python:")
         assert shown["Header"].removeprefix("Authorization: ") in snippet
-        compile(snippet, "shown", "eval")
+        answer = eval(snippet, {"requests": requests})  # noqa: S307 (what the command itself has shown)
+        assert [row["ItemCode"] for row in answer["rows"]] == ["000001", "000002", "000003"]
         if shutil.which("curl"):
             curl = after(lines, "In a shell:")
             done = subprocess.run(curl, shell=True, capture_output=True, check=True, timeout=10)  # noqa: S602 (a shell is the point)
