@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, islice
 from typing import Any, Final
 
+from afas_async.errors import InvalidNameError
 from afas_async.metainfo import MetainfoField
+from afas_async.names import field_id
 
 KEY_TYPES: Final = {"string": "str", "int": "int"}
 EXAMPLES: Final = 3
@@ -116,11 +118,14 @@ def _falls(before: Key, after: Key) -> bool:
 
 def type_fault(field: MetainfoField) -> str | None:
     """Return why a field cannot be part of any key, or None if it can."""
-    if field.data_type in KEY_TYPES:
-        return None
-    return (
-        f"{field.id} is of type {field.data_type or 'unknown'}: only string and int survive being sent back in a filter"
-    )
+    if field.data_type not in KEY_TYPES:
+        kind = field.data_type or "unknown"
+        return f"{field.id} is of type {kind}: only string and int survive being sent back in a filter"
+    try:
+        field_id(field.id)
+    except InvalidNameError as error:
+        return str(error)
+    return None
 
 
 def candidates(fields: Sequence[MetainfoField], rows: Sequence[Mapping[str, Any]], size: int) -> list[tuple[str, ...]]:

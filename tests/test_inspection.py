@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from afas_async import AfasClient
-from afas_async.keys import KeyCheck, candidates, declaration
+from afas_async.keys import KeyCheck, candidates, declaration, type_fault
 from afas_async.metainfo import MetainfoField
 from afas_async.simulator.store import Store
 from tests.commands import environment, refused, run
@@ -92,6 +92,14 @@ def test_candidates() -> None:
     assert candidates(described, rows, 1) == [("Nr",), ("ItemCode",), ("Name",)]
     assert candidates(described, rows, 2) == [("ItemCode", "Nr")]
     assert candidates(described, [*rows, rows[0] | {"ItemCode": "C0"}], 1) == []
+
+
+def test_a_field_that_cannot_be_sorted_by_is_no_candidate() -> None:
+    """Profit refuses ids with a dot in a sort order, so such a field is not proposed, and the reason is told."""
+    rows = [{"Item.Code": f"c{n}", "Nr": n} for n in range(3)]
+    described = [MetainfoField("Item.Code", "string"), MetainfoField("Nr", "int")]
+    assert candidates(described, rows, 1) == [("Nr",)]
+    assert "cannot be sorted" in str(type_fault(described[0]))
 
 
 @pytest.mark.parametrize(
