@@ -54,7 +54,7 @@ def _decoder(row_type: Any) -> msgspec.json.Decoder[Any]:
 @lru_cache(maxsize=256)
 def _keeps_text(row_type: Any) -> bool:
     """Whether a row refers to the text it was decoded from: a `msgspec.Raw` does, alone or anywhere within a row."""
-    seen, ahead = set[Any](), [inspect.type_info(row_type)]
+    seen, ahead = set[Any](), list[Any]([inspect.type_info(row_type)])
     while ahead:
         described = ahead.pop()
         if isinstance(described, inspect.RawType):
