@@ -79,9 +79,11 @@ class Paging:
 
         Args:
             arrived: How many of the spans asked for and not fed yet have come in whole. One such span counts no more:
-                the service shall not wait while it is decoded. More of them would only run ahead of the reader.
+                the service shall not wait while it is decoded. More of them would only run ahead of the reader, and
+                so would any in a window of one, which is to mean page after page.
         """
-        if self.ended or len(self._asked) - min(arrived, 1) >= self._width:
+        counted = len(self._asked) - min(arrived, 1, self._window - 1)
+        if self.ended or counted >= self._width:
             return None
         if self._take == EVERYTHING:
             if self._asked:

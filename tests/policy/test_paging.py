@@ -335,13 +335,13 @@ def test_halving_abandons_what_is_behind() -> None:
 
 def test_a_span_that_has_arrived_leaves_its_place_to_another() -> None:
     """The service shall not wait while an answer is decoded; one such place is enough, and only within the budget."""
-    paging = Paging(window=1, take=100, byte_budget=BUDGET)
+    paging = Paging(window=2, take=100, byte_budget=BUDGET)
     assert paging.ask() == Span(0, 100)
     assert paging.ask(arrived=0) is None
     assert paging.ask(arrived=1) == Span(100, 100)
     assert paging.ask(arrived=2) is None
-    for take, budget in ((100, 1), (EVERYTHING, BUDGET)):
-        paging = Paging(window=1, take=take, byte_budget=budget)
+    for window, take, budget in ((2, 100, 1), (2, EVERYTHING, BUDGET), (1, 100, BUDGET)):
+        paging = Paging(window=window, take=take, byte_budget=budget)
         assert paging.ask() is not None
         assert paging.ask(arrived=1) is None
 
