@@ -4,6 +4,7 @@ It is a real HTTP server on a loopback port with SQLite behind it, so ordering a
 documentation decides follows what clients of the service report.
 """
 
+from afas_async.simulator.changes import Change
 from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import Latency
 from afas_async.simulator.process import SimulatorError, spawn
@@ -13,6 +14,7 @@ from afas_async.simulator.store import Checksum
 from afas_async.simulator.traffic import RequestRecord
 
 __all__ = [
+    "Change",
     "Checksum",
     "Fault",
     "Latency",

@@ -54,10 +54,18 @@ class RefusalError(Exception):
         status: The HTTP status.
         body: The JSON text of the answer, or nothing.
         headers: The headers of this answer. An empty one claims to be XML, as an empty success does.
+        seconds: How long the service has worked in vain, if that is longer than the latency.
     """
 
-    def __init__(self, status: HTTPStatus, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        seconds: float = 0,
+    ) -> None:
         super().__init__(status.phrase)
+        self.seconds: float = seconds
         self.status: HTTPStatus = status
         self.body: bytes = body
         self.headers: dict[str, str] = {hdrs.CONTENT_TYPE: JSON if body else XML} | dict(headers or {})
@@ -70,8 +78,8 @@ class MessageError(RefusalError):
         message: The message in all languages.
     """
 
-    def __init__(self, message: Message) -> None:
-        super().__init__(HTTPStatus.INTERNAL_SERVER_ERROR)
+    def __init__(self, message: Message, seconds: float = 0) -> None:
+        super().__init__(HTTPStatus.INTERNAL_SERVER_ERROR, seconds=seconds)
         self.message: Message = message
 
     def spoken(self, rules: Rules, accepted: str) -> RefusalError:
@@ -90,7 +98,7 @@ class MessageError(RefusalError):
             "errorNumber": self.message.number,
             "profitLogReference": uuid.uuid4().hex.upper(),
         }
-        return RefusalError(self.status, msgspec.json.encode(body), headers)
+        return RefusalError(self.status, msgspec.json.encode(body), headers, self.seconds)
 
 
 def json_answer(content: Any, status: HTTPStatus = HTTPStatus.OK) -> Answer:
@@ -127,9 +135,9 @@ def rows_answer(blocks: Iterable[Page], *, skip: int, take: int, rows: int, pass
     return Answer(_opened(b'{"skip":%d,"take":%d,"rows":[' % (skip, take), blocks), b"]}", rows, passed)
 
 
-def functional_error(message: Message) -> MessageError:
-    """Refuse with a message for the user."""
-    return MessageError(message)
+def functional_error(message: Message, seconds: float = 0) -> MessageError:
+    """Refuse with a message for the user, after so many seconds if that is longer than the latency."""
+    return MessageError(message, seconds)
 
 
 def unexpected_error() -> MessageError:

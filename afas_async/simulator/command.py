@@ -9,8 +9,10 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
+
+import msgspec
 
 from afas_async.simulator.latency import NO_LATENCY, NOTATION, parse_latency
 from afas_async.simulator.rules import Rules
@@ -26,7 +28,10 @@ What goes wrong can be scripted, here with --port 8765: the next request meets a
   curl -d '{{"status":503,"retry_after":2}}' http://127.0.0.1:8765/{CONTROL_ROOT}/faults
 What else there is tells: python -m pydoc afas_async.simulator.Fault
 
-In Python more of the service can be switched: python -m pydoc afas_async.simulator.Rules
+What happens to the rows while they are read can be scripted too, by JSON to /{CONTROL_ROOT}/changes:
+python -m pydoc afas_async.simulator.Change
+
+What --rules can switch: python -m pydoc afas_async.simulator.Rules
 """
 INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells count
 
@@ -55,7 +60,7 @@ def run(arguments: list[str]) -> int:
             gzip=options.gzip,
             token=os.environ.get(TOKEN_VARIABLE) or None,
             connectors=connectors,
-            rules=Rules(profit=options.profit),
+            rules=msgspec.convert({"profit": options.profit, **options.rules}, Rules),
             port=options.port,
         )
     except (ValueError, OSError) as error:
@@ -102,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
         default=7,
         help="the release whose way of writing is followed (default: 7)",
     )
+    parser.add_argument(
+        "--rules",
+        type=_rules,
+        default={},
+        metavar="JSON",
+        help="""how the service behaves, such as '{"page_cap":1000,"time_limit":5}'""",
+    )
     parser.add_argument("--gzip", action="store_true", help="compress for clients that accept it")
     parser.add_argument("--port", type=int, default=0, help="port (default: a free one)")
     parser.add_argument(
@@ -117,6 +129,13 @@ def _connector(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FILE")
     return name, file
+
+
+def _rules(text: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
 
 async def _run(simulator: Simulator, *, for_machine: bool) -> None:

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from afas_async.simulator.answer import functional_error, unexpected_error
+from afas_async.simulator.bounds import EQUAL, Bound, Condition, implied_bounds
 from afas_async.simulator.messages import field_not_found
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.samples import Connector, Field
@@ -29,9 +30,8 @@ _SIMPLE: Final = ("filterfieldids", "filtervalues", "operatortypes")
 _JSON: Final = "filterjson"
 FILTER_PARAMETERS: Final = frozenset({*_SIMPLE, _JSON})
 
-_EQUAL: Final = "1"
 _NOT_EQUAL: Final = "7"
-_COMPARISONS: Final = {_EQUAL: "=", "2": ">=", "3": "<=", "4": ">", "5": "<", _NOT_EQUAL: "<>"}
+_COMPARISONS: Final = {EQUAL: "=", "2": ">=", "3": "<=", "4": ">", "5": "<", _NOT_EQUAL: "<>"}
 _EMPTINESS: Final = {"8": "IS NULL", "9": "IS NOT NULL"}  # whatever stands in the slot of the value
 # Half of the clients write the wildcards and half do not, and both are served: a `%` more changes nothing.
 _PATTERNS: Final = {
@@ -52,20 +52,6 @@ _MOMENT: Final = re.compile(
 )
 _LARGEST: Final = 2**63 - 1
 _MOST_ZEROS: Final = 400  # more than any number that SQLite holds can have
-
-
-class Condition(NamedTuple):
-    """One condition as a request writes it.
-
-    Attributes:
-        field: The id of the field.
-        operator: The code of the operator, from `1` to `15`.
-        value: The text to compare with.
-    """
-
-    field: str
-    operator: str
-    value: str
 
 
 class _JsonField(msgspec.Struct):
@@ -89,13 +75,16 @@ class _Json(msgspec.Struct):
 _JSON_FILTER: Final = msgspec.json.Decoder(_Json, float_hook=Decimal)
 
 
-def read_filter(query: Mapping[str, str], connector: Connector, rules: Rules) -> Where | None:
+def read_filter(
+    query: Mapping[str, str], connector: Connector, rules: Rules, order: Sequence[str] = ()
+) -> Where | None:
     """Read the filter of a request.
 
     Args:
         query: The parameters by lower-case name.
         connector: The connector whose fields may be named.
         rules: What `,` and `;` mean together in the simple form.
+        order: The fields that the rows are sorted by, which helps to find them.
 
     Returns:
         The condition on the rows, or None where the request has none: parameters without a text say nothing.
@@ -120,7 +109,21 @@ def read_filter(query: Mapping[str, str], connector: Connector, rules: Rules) ->
     fields = {field.id: field for field in connector.fields}
     terms = [[_term(fields, condition) for condition in group] for group in groups]
     sql = outer.join(f"({inner.join(term.sql for term in group)})" for group in terms)
-    return Where(sql, tuple(itertools.chain.from_iterable(term.values for group in terms for term in group)))
+    where = Where(sql, tuple(itertools.chain.from_iterable(term.values for group in terms for term in group)))
+    if outer == " OR " and len(groups) > 1:
+        # The comparison of a date is not one of its bare column.
+        indexed = itertools.takewhile(lambda name: name in fields and fields[name].type != "date", order)
+        for bound in implied_bounds(groups, list(indexed)):
+            where = _bounded(where, fields, bound)
+    return where
+
+
+def _bounded(where: Where, fields: Mapping[str, Field], bound: Bound) -> Where:
+    """Add to a condition what follows from it."""
+    columns = ", ".join(f'"{condition.field}"' for condition in bound.edge)
+    places = ", ".join("?" * len(bound.edge))
+    values = tuple(_value(fields[condition.field], condition.value) for condition in bound.edge)
+    return Where(f"({columns}) {bound.sign} ({places}) AND ({where.sql})", (*values, *where.values))
 
 
 def _simple_groups(query: Mapping[str, str], outer: str, inner: str) -> list[list[Condition]]:
@@ -130,7 +133,7 @@ def _simple_groups(query: Mapping[str, str], outer: str, inner: str) -> list[lis
         for name in _SIMPLE
     )
     if operators is None or operators == [[""]]:
-        operators = [[_EQUAL] * len(group) for group in fields or ()]
+        operators = [[EQUAL] * len(group) for group in fields or ()]
     try:
         return [
             [Condition(*texts) for texts in zip(*lists, strict=True)]

@@ -49,12 +49,13 @@ class Delivery:
 
     Attributes:
         faults: What goes wrong.
+        latency: How long each answer takes.
     """
 
     def __init__(self, traffic: Traffic, *, latency: Latency, gzip: bool) -> None:
         self.faults: Final = Faults()
         self._traffic = traffic
-        self._latency = latency
+        self.latency: Final = latency
         self._gzip = gzip
 
     async def strike(self, request: web.Request, record: RequestRecord) -> web.StreamResponse | None:
@@ -68,12 +69,13 @@ class Delivery:
             return None
         body = fault.answer_body()
         response = _response(fault.status, {hdrs.CONTENT_TYPE: JSON if body else XML}, len(body))
-        return await self._deliver(request, record, response, Answer([], body))
+        return await self._deliver(request, record, response, Answer([], body), self.latency.base)
 
     async def refuse(self, request: web.Request, record: RequestRecord, refusal: RefusalError) -> web.StreamResponse:
         """Send a refusal."""
         response = _response(refusal.status, refusal.headers, len(refusal.body))
-        return await self._deliver(request, record, response, Answer([], refusal.body))
+        seconds = max(self.latency.base, refusal.seconds)
+        return await self._deliver(request, record, response, Answer([], refusal.body), seconds)
 
     async def send(self, request: web.Request, record: RequestRecord, answer: Answer) -> web.StreamResponse:
         """Send a success."""
@@ -82,15 +84,19 @@ class Delivery:
         if self._gzip and answer.end and _takes_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
             response.headers[hdrs.CONTENT_ENCODING] = "gzip"
             answer = replace(answer, pieces=_compressed(answer.pieces, answer.end), end=b"")
-        return await self._deliver(request, record, response, answer)
+        return await self._deliver(request, record, response, answer, self.latency.delay(answer.rows, answer.skip))
 
     async def _deliver(
-        self, request: web.Request, record: RequestRecord, response: web.StreamResponse, answer: Answer
+        self,
+        request: web.Request,
+        record: RequestRecord,
+        response: web.StreamResponse,
+        answer: Answer,
+        seconds: float,
     ) -> web.StreamResponse:
         fault = record.fault
         cut, at = (fault.cut, fault.at) if fault else (None, None)
         pieces = iter(answer.pieces)
-        seconds = self._latency.delay(answer.rows, answer.skip)
         ready = await _wait(pieces, record.started + seconds + (fault.delay if fault else 0))
         if cut is not None and at is None:
             return await _end_early(request, response, cut)

@@ -164,6 +164,15 @@ class Faults:
         """
         self._script.extend(faults)
 
+    def add_json(self, content: bytes) -> None:
+        """Put one fault, or an array of them, in JSON at the end of the script.
+
+        Raises:
+            ValueError: It is not JSON, or no fault.
+        """
+        faults = msgspec.json.decode(content, type=Fault | list[Fault])
+        self.add(*([faults] if isinstance(faults, Fault) else faults))
+
     def clear(self) -> None:
         """Forget all faults."""
         self._script.clear()
@@ -186,13 +195,3 @@ class Faults:
                     left.append(msgspec.structs.replace(fault, times=fault.times - 1))
         self._script = left
         return met
-
-
-def read_faults(content: bytes) -> list[Fault]:
-    """Read one fault or an array of them in JSON.
-
-    Raises:
-        ValueError: It is not JSON, or no fault.
-    """
-    faults = msgspec.json.decode(content, type=Fault | list[Fault])
-    return [faults] if isinstance(faults, Fault) else faults

@@ -37,6 +37,10 @@ UNEXPECTED: Final = Message(
     "An unexpected error has occurred.", "Er is een onverwachte fout opgetreden.", -2_147_180_999
 )
 OUT_OF_MEMORY: Final = Message("Out of memory", "Onvoldoende geheugen")
+OUT_OF_TIME: Final = Message(
+    "The maximum duration for performing the assignment has been exceeded.",
+    "De maximale tijdsduur voor het uitvoeren van de opdracht is overschreden.",
+)
 
 
 def not_supported(kind: Literal["GetConnector", "UpdateConnector"]) -> Message:

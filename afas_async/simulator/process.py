@@ -11,15 +11,18 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import IO, Final
 
 import aiohttp
 import anyio
 import msgspec
 
+from afas_async.simulator.changes import Change
 from afas_async.simulator.command import TOKEN_VARIABLE
 from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import NO_LATENCY, Latency
+from afas_async.simulator.rules import Rules
 from afas_async.simulator.service import API_ROOT, CONTROL_ROOT
 from afas_async.simulator.store import Checksum
 from afas_async.simulator.traffic import Counters
@@ -72,11 +75,23 @@ class SimulatorProcess:
         """
         await self._ask("faults", "POST", msgspec.json.encode(faults))
 
+    async def change(self, *changes: Change) -> None:
+        """Put changes at the end of the simulator's script, as `Simulator.changes.add` does.
+
+        Raises:
+            SimulatorError: A change is refused, or the process has died.
+        """
+        await self._ask("changes", "POST", msgspec.json.encode(changes))
+
     async def _ask(self, path: str, method: str = "GET", content: bytes | None = None) -> bytes:
         url = f"{self.base_url.removesuffix(API_ROOT)}{CONTROL_ROOT}/{path}"
         try:
-            async with self._session.request(method, url, data=content, raise_for_status=True) as response:
-                return await response.read()
+            async with self._session.request(method, url, data=content) as response:
+                answer = await response.read()
+                if response.status == HTTPStatus.BAD_REQUEST:
+                    raise SimulatorError(f"the simulator refuses this for {path!r}: {answer.decode()}")
+                response.raise_for_status()
+                return answer
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SimulatorError(
                 f"the simulator did not answer {path!r}: {_reason(self._said) or repr(error)}"
@@ -85,7 +100,13 @@ class SimulatorProcess:
 
 @asynccontextmanager
 async def spawn(
-    *, rows: int = 10_000, seed: int = 1, latency: Latency = NO_LATENCY, gzip: bool = False, token: str | None = None
+    *,
+    rows: int = 10_000,
+    seed: int = 1,
+    latency: Latency = NO_LATENCY,
+    gzip: bool = False,
+    token: str | None = None,
+    rules: Rules = Rules(),  # noqa: B008 (frozen)
 ) -> AsyncGenerator[SimulatorProcess, None]:
     """Run a simulator in a process of its own until the block ends.
 
@@ -94,7 +115,14 @@ async def spawn(
     Raises:
         SimulatorError: The process did not come up within 30 seconds, or ended before.
     """
-    arguments = ["--json", f"--rows={rows}", f"--seed={seed}", f"--latency={latency}", *(["--gzip"] if gzip else [])]
+    arguments = [
+        "--json",
+        f"--rows={rows}",
+        f"--seed={seed}",
+        f"--latency={latency}",
+        f"--rules={msgspec.json.encode(rules).decode()}",
+        *(["--gzip"] if gzip else []),
+    ]
     with tempfile.TemporaryFile() as said:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -58,17 +58,18 @@ def read_question(query: Mapping[str, str], connector: Connector, rules: Rules) 
     everything = skip == _EVERYTHING and (rules.skip_alone or take == _EVERYTHING)
     if skip is None or (skip < 0 and not everything):
         skip = 0
+    order = tuple(
+        (field.removeprefix("-"), field.startswith("-"))
+        for field in query.get("orderbyfieldids", "").split(",")
+        if field
+    )
     return Question(
         skip=skip,
         take=_EVERYTHING if take is None else take,
         first=max(skip, 0),
         limit=_EVERYTHING if everything else _limit(take, rules),
-        order=tuple(
-            (field.removeprefix("-"), field.startswith("-"))
-            for field in query.get("orderbyfieldids", "").split(",")
-            if field
-        ),
-        where=read_filter(query, connector, rules),
+        order=order,
+        where=read_filter(query, connector, rules, [field for field, _ in order]),
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import Literal
+
+import msgspec
 
 from afas_async.simulator.messages import Language
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the service behaves where its documentation lets it choose.
 
     Each default is what AFAS documents, and otherwise what clients of the service report.
@@ -28,6 +29,12 @@ class Rules:
             together with `take=-1`, as documented, and with another `take` it counts as 0.
         most_cells: The most columns times rows that an answer may have before the service refuses with "Out of
             memory"; None for no limit. AFAS advises to stay below 150,000 (docs.afas.help, "GetConnector").
+        page_cap: The most rows that an answer holds, whatever `take` is and without a word of it: it repeats `take` as
+            it was asked. None for no cap, as nothing is documented of one; so a reader shows that it does not take a
+            short page for the last one.
+        time_limit: The most seconds that a request for rows may take by the simulator's latency; one that would take
+            longer is refused after that time. None for no limit: AFAS has one of 900 seconds (docs.afas.help,
+            "Troubleshooting"), and few want to wait as long.
         partial_lists: Whether of a list of elements those before one that is refused stay written; otherwise all of
             them are or none is. AFAS documents neither, and its answer never tells which element was refused.
         error_type: What an error with a JSON body claims to be: JSON, as a client's recorded errors, or XML, as AFAS's
@@ -36,6 +43,9 @@ class Rules:
             (docs.afas.help, news of Profit 5: to be removed).
         language: The base language of the environment, for requests whose `Accept-Language` is missing or names no
             language that the simulator speaks.
+
+    Raises:
+        ValueError: A limit is none.
     """
 
     profit: Literal[6, 7] = 7
@@ -44,7 +54,15 @@ class Rules:
     and_first: bool = True
     skip_alone: bool = True
     most_cells: int | None = None
+    page_cap: int | None = None
+    time_limit: float | None = None
     partial_lists: bool = False
     error_type: Literal["json", "xml"] = "json"
     profit_error: bool = False
     language: Language = "nl"
+
+    def __post_init__(self) -> None:
+        if self.page_cap is not None and self.page_cap < 1:
+            raise ValueError("`page_cap` must be 1 row or more, or None for no cap")
+        if self.time_limit is not None and not 0 < self.time_limit < math.inf:
+            raise ValueError("`time_limit` must be more than 0 seconds and finite, or None for no limit")

@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from afas_async.environment import is_loopback
+from afas_async.simulator.changes import Changes
 from afas_async.simulator.delivery import Delivery
 from afas_async.simulator.faults import Faults
 from afas_async.simulator.latency import NO_LATENCY, Latency
@@ -96,9 +97,9 @@ class Simulator:
         self._traffic = Traffic()
         self._delivery = Delivery(self._traffic, latency=latency, gzip=gzip)
         self._otp = Otp(token)
-        service = Service(self.store, self._traffic, self._delivery, token=token, otp=self._otp, rules=rules)
+        self._service = Service(self.store, self._traffic, self._delivery, token=token, otp=self._otp, rules=rules)
         self._runner = web.AppRunner(
-            service.application(),
+            self._service.application(),
             access_log=None,
             logger=_LOG,
             handle_signals=False,
@@ -157,6 +158,11 @@ class Simulator:
     def faults(self) -> Faults:
         """The script of what goes wrong; empty at first."""
         return self._delivery.faults
+
+    @property
+    def changes(self) -> Changes:
+        """The script of what happens to the rows while they are read; empty at first."""
+        return self._service.changes
 
     async def start(self) -> None:
         """Listen; harmless when started already.

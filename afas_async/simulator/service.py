@@ -26,10 +26,10 @@ from afas_async.simulator.answer import (
     rows_answer,
     unexpected_error,
 )
+from afas_async.simulator.changes import Changes
 from afas_async.simulator.conditions import FILTER_PARAMETERS
 from afas_async.simulator.delivery import Delivery
-from afas_async.simulator.faults import read_faults
-from afas_async.simulator.messages import OUT_OF_MEMORY, field_not_found, not_supported
+from afas_async.simulator.messages import OUT_OF_MEMORY, OUT_OF_TIME, field_not_found, not_supported
 from afas_async.simulator.otp import Otp
 from afas_async.simulator.question import read_question
 from afas_async.simulator.rules import Rules
@@ -57,11 +57,15 @@ class Service:
         delivery: Sends the answers.
         otp: Gives tokens for one-time passwords.
         rules: How the service behaves where that is not documented.
+
+    Attributes:
+        changes: What happens to the rows meanwhile.
     """
 
     def __init__(
         self, store: Store, traffic: Traffic, delivery: Delivery, *, token: str, otp: Otp, rules: Rules
     ) -> None:
+        self.changes: Final = Changes(store)
         self._store = store
         self._traffic = traffic
         self._delivery = delivery
@@ -167,14 +171,21 @@ class Service:
         return RefusalError(HTTPStatus(self._rules.unknown_connector))
 
     def _rows(self, connector: Connector, query: Mapping[str, str]) -> Answer:
+        self.changes.pass_request(connector.name)
         question = read_question(query, connector, self._rules)
         first, limit = question.first, question.limit
+        cap = self._rules.page_cap
+        if cap is not None:
+            limit = cap if limit < 0 else min(limit, cap)
         last = first + limit if limit >= 0 else -1
         left = max(self._store.count(connector.name, question.where, last) - first, 0)
         rows = left if limit < 0 else min(left, limit)
         most = self._rules.most_cells
         if most is not None and rows * len(connector.fields) > most:
             raise functional_error(OUT_OF_MEMORY)
+        time_limit = self._rules.time_limit
+        if time_limit is not None and self._delivery.latency.delay(rows, first) > time_limit:
+            raise functional_error(OUT_OF_TIME, time_limit)
         try:
             blocks = self._store.blocks(connector.name, first, limit, question.order, question.where, size=_BLOCK_ROWS)
         except UnknownFieldError as error:
@@ -198,16 +209,16 @@ class Service:
                 content: Any = self._traffic.counters
             case ["GET", "checksum", name] if name in self._connectors:
                 content = self._store.checksum(self._connectors[name].name)
-            case ["GET" | "POST" | "DELETE" as method, "faults"]:
-                faults = self._delivery.faults
+            case ["GET" | "POST" | "DELETE" as method, "faults" | "changes" as what]:
+                script = self._delivery.faults if what == "faults" else self.changes
                 try:
                     if method == "POST":
-                        faults.add(*read_faults(await request.read()))
+                        script.add_json(await request.read())
                     elif method == "DELETE":
-                        faults.clear()
+                        script.clear()
                 except ValueError as error:
                     return web.Response(status=HTTPStatus.BAD_REQUEST, text=str(error))
-                content = faults.left
+                content = script.left
             case _:
                 return web.Response(status=HTTPStatus.NOT_FOUND)
         return web.Response(body=msgspec.json.encode(content), content_type="application/json")

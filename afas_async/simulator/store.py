@@ -259,15 +259,22 @@ class Store:
             raise DuplicateKeyError(name) from None
 
     def update(self, name: str, key: Mapping[str, Value], values: Mapping[str, Value]) -> bool:
-        """Change values of the row with a key, both by column; return whether there is one."""
+        """Change values of the row with a key, both by column; return whether there is one.
+
+        Raises:
+            DuplicateKeyError: There is another row with the key that it gets.
+        """
         where = _where(key)
         if not values:
             return self.count(name, where) > 0
         self._fill(name)
         changes = ", ".join(f'"{column}" = ?' for column in values)
-        cursor = self._database.execute(
-            f'UPDATE "{name}" SET {changes} WHERE {where.sql}', (*values.values(), *where.values)
-        )
+        try:
+            cursor = self._database.execute(
+                f'UPDATE "{name}" SET {changes} WHERE {where.sql}', (*values.values(), *where.values)
+            )
+        except sqlite3.IntegrityError:
+            raise DuplicateKeyError(name) from None
         return cursor.rowcount > 0
 
     def delete(self, name: str, key: Mapping[str, Value]) -> bool:
@@ -347,7 +354,7 @@ class Store:
 
 
 def _where(key: Mapping[str, Value]) -> Where:
-    return Where(" AND ".join(f'"{column}" = ?' for column in key), tuple(key.values()))
+    return Where(" AND ".join(f'"{column}" IS ?' for column in key), tuple(key.values()))
 
 
 def _first_draw(seed: int) -> int:

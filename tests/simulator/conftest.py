@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from afas_async.simulator import Simulator
+from afas_async.simulator.process import SimulatorProcess
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Client:
             return Reply(response.status, response.headers, await response.read())
 
     @staticmethod
-    def authorization(simulator: Simulator) -> dict[str, str]:
+    def authorization(simulator: Simulator | SimulatorProcess) -> dict[str, str]:
         return {"Authorization": "AfasToken " + base64.b64encode(simulator.token.encode()).decode()}
 
     @staticmethod

@@ -148,3 +148,33 @@ def test_bad_connectors(arguments: list[str], message: str, capsys: pytest.Captu
         run([f"--connector={argument}" for argument in arguments])
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_rules() -> None:
+    """The rules of the command line are those of the object, and go before --profit."""
+    with (
+        start_up_text("--profit=6", '--rules={"page_cap":2,"profit":7}') as lines,
+        urllib.request.urlopen(after(lines, "In a browser:"), timeout=10) as answer,  # noqa: S310 (http)
+    ):
+        body = answer.read()
+        assert body.startswith(b'{"skip":0,"take":3,"rows":[{')
+        assert len(json.loads(body)["rows"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ("page_cap=3", "malformed"),
+        ("[]", "Expected `object`"),
+        ('{"page_kap":3}', "page_kap"),
+        ('{"page_cap":"3"}', "page_cap"),
+        ('{"page_cap":0}', "1 row or more"),
+        ('{"profit":5}', "profit"),
+    ],
+)
+def test_bad_rules(rules: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rules that are none end the command with status 2 and a reason."""
+    with pytest.raises(SystemExit) as caught:
+        run([f"--rules={rules}"])
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
