@@ -15,6 +15,7 @@ from afas_async.errors import (
     ClientClosedError,
     ConfigurationError,
     ConnectError,
+    InvalidFilterError,
     InvalidNameError,
     NotFoundError,
     PagingError,
@@ -31,6 +32,7 @@ from afas_async.errors import (
     UnknownFieldError,
     UsageError,
 )
+from afas_async.filters import Condition, F
 from afas_async.http.engine import Event, Statistics
 from afas_async.metainfo import GetMetainfo, MetainfoField
 from afas_async.read.stream import Page, Pages, Progress, Rows
@@ -48,12 +50,15 @@ __all__ = [
     "BadRequestError",
     "BusinessError",
     "ClientClosedError",
+    "Condition",
     "ConfigurationError",
     "ConnectError",
     "Environment",
     "Event",
+    "F",
     "GetConnector",
     "GetMetainfo",
+    "InvalidFilterError",
     "InvalidNameError",
     "MetainfoField",
     "NotFoundError",

@@ -5,6 +5,7 @@
     |  |- ClientClosedError     the client is not open (yet, or any more)
     |  |- SortKeyRequiredError  a read of several pages needs a unique key to sort by
     |  |- QueryTooLongError     the query string exceeds the service's 2,048 characters
+    |  |- InvalidFilterError    a condition or value that no filter can express
     |  |- InvalidNameError      a connector or field name that must not enter a URL
     |  `- UnknownFieldError     a field that the row type does not have
     |- ConfigurationError       environment or credentials are malformed
@@ -73,6 +74,10 @@ class QueryTooLongError(UsageError):
         super().__init__(message)
         self.length = length
         self.limit = limit
+
+
+class InvalidFilterError(UsageError):
+    """A condition that is combined by other means than `& | ~`, or holds what no filter can express."""
 
 
 class InvalidNameError(UsageError):

@@ -13,7 +13,7 @@ PACKAGE = Path(afas_async.__file__).parent
 
 # Rooms from the ground up. A room imports from rooms before it, and from itself.
 FLOORS = (
-    ("errors", "names", "environment", "credentials", "connectors", "metainfo", "wire", "policy"),
+    ("errors", "names", "values", "filters", "environment", "credentials", "connectors", "metainfo", "wire", "policy"),
     ("http",),
     ("metadata", "read"),
     ("client", "simulator", "terminal", "keys", "demo", "inspection", "cli", "__init__", "__main__"),

@@ -1,17 +1,27 @@
-"""Requests for GetConnectors: path and query, escaped once, within the service's length limit."""
+"""Requests for GetConnectors: path and query, escaped once, within the service's length limit.
+
+Every character that is left as it is makes room for values, so what RFC 3986 allows in a query (3.4) and no parameter
+uses is not escaped: `:` of moments, `@` of the JSON form, and there also the comma, which separates in the other
+parameters.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
 
 from afas_async.errors import QueryTooLongError, UsageError
+from afas_async.filters import Group
 from afas_async.names import connector_name, field_id
+from afas_async.wire.filtering import JSON_FORM, filter_pairs
 
 # AFAS (REST API for developers; GET connector): 2,048 characters; a longer query string is answered with 404.
 QUERY_LIMIT = 2_048
+EVERY_ROW: Final[tuple[Group, ...]] = ((),)
+_UNRESERVED: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -35,7 +45,9 @@ class Request(msgspec.Struct, frozen=True):
         return f"{self.method} {self.path}" + (f"?{names}" if names else "")
 
 
-def rows_request(connector: str, *, skip: int, take: int, order_by: Sequence[str] = ()) -> Request:
+def rows_request(
+    connector: str, *, skip: int, take: int, order_by: Sequence[str] = (), where: Sequence[Group] = EVERY_ROW
+) -> Request:
     """Return the request for rows `skip` up to `skip + take` of a GetConnector.
 
     Args:
@@ -44,21 +56,30 @@ def rows_request(connector: str, *, skip: int, take: int, order_by: Sequence[str
         take: How many rows to answer at most.
         order_by: Field ids, each with a leading `-` for descending order. AFAS (GET connector): without an order,
             the database picks one that may differ from call to call.
+        where: The groups of tests of which a row must meet one, as `Condition.groups()` returns them.
 
     Raises:
         InvalidNameError: If a name may not enter a URL.
+        InvalidFilterError: If `where` has no group: no row can meet that, and no request says so.
         UsageError: If `skip` or `take` would be answered with something else than what was asked.
         QueryTooLongError: If the query string exceeds 2,048 characters.
     """
     # A take of 0 was answered with one row, and other negative numbers with an error or with skip 0.
     if not ((skip >= 0 and take >= 1) or (skip == -1 and take == -1)):
         raise UsageError(f"{connector}: skip must be 0 or more and take 1 or more, not skip={skip} and take={take}")
-    pairs = [("skip", str(skip)), ("take", str(take))]
-    if order_by:
-        pairs.append(("orderbyfieldids", ",".join(sort_field(field) for field in order_by)))
+    pairs = _row_pairs(skip, take, order_by, where)
     return Request(
         "GET", f"connectors/{quote(connector_name(connector), safe='')}", _query(connector, pairs), connector
     )
+
+
+def rows_query_length(*, skip: int, take: int, order_by: Sequence[str] = (), where: Sequence[Group] = EVERY_ROW) -> int:
+    """Return the length of the query string that `rows_request` would make, also of one that is too long to be sent.
+
+    It costs a quarter of making it, so that many can be tried.
+    """
+    pairs = _row_pairs(skip, take, order_by, where)
+    return len(pairs) - 1 + sum(len(name) + 1 + _quoted_length(value, _safe(name)) for name, value in pairs)
 
 
 def metainfo_request(connector: str) -> Request:
@@ -72,12 +93,28 @@ def sort_field(field: str) -> str:
     return ("-" if descending else "") + field_id(field.removeprefix("-"))
 
 
+def _row_pairs(skip: int, take: int, order_by: Sequence[str], where: Sequence[Group]) -> list[tuple[str, str]]:
+    pairs = [("skip", str(skip)), ("take", str(take))]
+    if order_by:
+        pairs.append(("orderbyfieldids", ",".join(sort_field(field) for field in order_by)))
+    return pairs + filter_pairs(where)
+
+
+def _safe(name: str) -> str:
+    return ":@," if name == JSON_FORM else ":@"
+
+
+def _quoted_length(value: str, safe: str) -> int:
+    encoded = value.encode()
+    return len(encoded) + 2 * len(encoded.translate(None, (_UNRESERVED + safe).encode()))
+
+
 def _query(connector: str, pairs: Sequence[tuple[str, str]]) -> str:
-    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
+    query = "&".join(f"{name}={quote(value, safe=_safe(name))}" for name, value in pairs)
     if len(query) > QUERY_LIMIT:
         raise QueryTooLongError(
             f"{connector}: the query string has {len(query)} characters, and the service accepts {QUERY_LIMIT}:"
-            " ask for fewer fields",
+            " shorten the condition or the order",
             length=len(query),
             limit=QUERY_LIMIT,
         )

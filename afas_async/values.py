@@ -1,0 +1,101 @@
+"""Values as a filter sends them: texts that the service reads as the same value.
+
+Moments are wall time in Amsterdam, as in the rows, and carry no `Z`, with which they are not recognised (AFAS, GET
+connector: date and time). Decimals have a dot, booleans are `true` and `false`.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Final, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from afas_async.errors import InvalidFilterError
+
+# A bool is an int, and a datetime a date.
+Value: TypeAlias = str | int | float | Decimal | date | Enum
+
+# Control characters, and halves of surrogate pairs, which UTF-8 cannot carry.
+_UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_MOST_DIGITS: Final = 400  # a float has up to 309 before the dot and 324 zeros and more behind it
+_AMSTERDAM: Final = "Europe/Amsterdam"
+
+
+def value_text(value: object, field: str) -> str:
+    """Return a value as a filter sends it.
+
+    Args:
+        value: A str, int, float, Decimal, bool, date, datetime, or an Enum member with such a value. A datetime without
+            a time zone is wall time in Amsterdam; another one is converted to it. In the hour that October repeats,
+            the service cannot tell one from the other.
+        field: The id of the field, for errors.
+
+    Raises:
+        InvalidFilterError: If the service has no such value: None, an empty text, control characters, NaN, infinity,
+            fractions of a second, or any other type.
+
+    Example:
+        >>> value_text(Decimal("1.50"), "Price"), value_text(True, "Blocked"), value_text(date(2024, 2, 29), "Date")
+        ('1.50', 'true', '2024-02-29T00:00:00')
+    """
+    match value:
+        case Enum():
+            return value_text(value.value, field)
+        case bool():
+            return str(value).lower()
+        case int() | Decimal():
+            return _digits(Decimal(value), field)
+        case float():
+            return _digits(Decimal(float.__repr__(value)), field).removesuffix(".0")
+        case datetime():
+            return _moment(value, field)
+        case date():
+            return f"{value.isoformat()}T00:00:00"
+        case str():
+            return _text(value, field)
+        case None:
+            raise InvalidFilterError(f"{field}: no value is equal to None: use is_empty() or is_not_empty()")
+        case _:
+            raise InvalidFilterError(
+                f"{field}: a filter cannot hold a {type(value).__name__}:"
+                " use str, int, float, Decimal, bool, date or datetime"
+            )
+
+
+def _digits(number: Decimal, field: str) -> str:
+    if not number.is_finite():
+        raise InvalidFilterError(f"{field}: a filter cannot hold a number that is infinite or none (NaN)")
+    # Written out, the number 1E+999999999 would fill the memory.
+    if max(number.adjusted(), -int(number.as_tuple().exponent)) > _MOST_DIGITS:
+        raise InvalidFilterError(f"{field}: a filter cannot hold a number of more than {_MOST_DIGITS} digits")
+    return format(number or abs(number), "f")
+
+
+def _moment(moment: datetime, field: str) -> str:
+    if moment.microsecond:
+        raise InvalidFilterError(
+            f"{field}: the service knows whole seconds, and this datetime has a fraction:"
+            " use value.replace(microsecond=0)"
+        )
+    if moment.utcoffset() is not None:
+        try:
+            moment = moment.astimezone(ZoneInfo(_AMSTERDAM))
+        except ZoneInfoNotFoundError:
+            raise InvalidFilterError(
+                f"{field}: a datetime with a time zone is sent as the time in {_AMSTERDAM}, and this computer has no"
+                " time zone database: install the package tzdata"
+            ) from None
+        except OverflowError:
+            raise InvalidFilterError(f"{field}: this datetime has no date in {_AMSTERDAM}") from None
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+def _text(text: str, field: str) -> str:
+    if not text:
+        raise InvalidFilterError(f"{field}: an empty str is no value: use is_empty() or is_not_empty()")
+    if _UNSENDABLE.search(text):
+        raise InvalidFilterError(f"{field}: a filter cannot hold a str with control characters or half a character")
+    return text
