@@ -11,6 +11,7 @@ import msgspec
 
 from benchmarks.figures import QUICK, Scale, Section
 from benchmarks.measures.completeness import completeness, requests
+from benchmarks.measures.depth import depth, overlap
 from benchmarks.measures.latency import efficiency, first_row, task
 from benchmarks.measures.steadiness import hold, memory
 from benchmarks.measures.throughput import iteration, throughput
@@ -26,6 +27,8 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "memory": memory,
     "first_row": first_row,
     "efficiency": efficiency,
+    "depth": depth,
+    "overlap": overlap,
     "requests": requests,
     "task": task,
 }

@@ -1,7 +1,8 @@
 """A server that costs as little as possible: the rows are in memory as bytes, and go out without being touched.
 
-It answers as the service does as far as clients look: paging, a length, keep-alive, and gzip if asked to. It knows one
-connector, does not check the token, and takes no time: what depends on time is measured against the simulator.
+It answers as the service does as far as clients look: paging, an anchor (`Id >= ...`), a length, keep-alive, and gzip
+if asked to. It knows one connector, no other filter, does not check the token, and takes no time: what depends on time
+is measured against the simulator.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import threading
 import zlib
 from functools import lru_cache
+from typing import NamedTuple
 
 from afas_async.simulator.store import Store
 
@@ -20,6 +22,22 @@ _CONNECTOR = "Profit_Wide"
 _BLOCK_ROWS = 2_000
 _SKIP = re.compile(rb"[?&]skip=(-?\d+)")
 _TAKE = re.compile(rb"[?&]take=(-?\d+)")
+_FILTERS = re.compile(rb"[?&]filter[^ ]*")
+_ANCHOR = re.compile(rb"[?&]filterfieldids=Id&filtervalues=(-?\d+)&operatortypes=2")
+
+
+class Question(NamedTuple):
+    """What a request asks for.
+
+    Args:
+        skip: How many rows to leave out; -1 for all rows.
+        take: How many rows to answer.
+        first: The number of the row at which counting starts.
+    """
+
+    skip: int
+    take: int
+    first: int
 
 
 class Rows:
@@ -41,10 +59,11 @@ class Rows:
         store.close()
         self._text = memoryview(bytes(text))
 
-    def page(self, skip: int, take: int) -> tuple[bytes, memoryview, bytes]:
+    def page(self, question: Question) -> tuple[bytes, memoryview, bytes]:
         """Return the body in three parts: the envelope, the rows, the end."""
+        skip, take, start = question
         opening = b'{"skip":%d,"take":%d,"rows":[' % (skip, take)
-        first = min(max(skip, 0), self._count)
+        first = min(start + max(skip, 0), self._count)
         last = self._count if skip < 0 else min(first + take, self._count)
         return opening, self._text[self._starts[first] : max(self._starts[first], self._starts[last] - 1)], b"]}"
 
@@ -85,9 +104,8 @@ class Server:
             connection.close()
 
     def _answer(self, connection: socket.socket, head: bytes) -> None:
-        skip, take = _SKIP.search(head), _TAKE.search(head)
-        question = (int(skip[1]) if skip else 0, int(take[1]) if take else 100)
-        coding, parts = b"", self._rows.page(*question)
+        question = _question(head)
+        coding, parts = b"", self._rows.page(question)
         if self._gzip and re.search(rb"(?i)\r\naccept-encoding:[^\r]*gzip", head):
             coding, parts = b"Content-Encoding: gzip\r\n", (b"", self._packed(question), b"")
         length = sum(map(len, parts))
@@ -98,10 +116,25 @@ class Server:
         connection.sendall(parts[1])
         connection.sendall(parts[2])
 
-    def _pack(self, question: tuple[int, int]) -> memoryview:
+    def _pack(self, question: Question) -> memoryview:
         packer = zlib.compressobj(level=1, wbits=31)
-        parts = [packer.compress(part) for part in self._rows.page(*question)]
+        parts = [packer.compress(part) for part in self._rows.page(question)]
         return memoryview(b"".join([*parts, packer.flush()]))
+
+
+def _question(head: bytes) -> Question:
+    """Read a request.
+
+    Raises:
+        ValueError: If it has another filter than an anchor: the rows would not be those asked for.
+    """
+    skip, take, anchor = _SKIP.search(head), _TAKE.search(head), _ANCHOR.search(head)
+    filters = _FILTERS.search(head)
+    if filters and (anchor is None or anchor[0] != filters[0]):
+        raise ValueError(f"the bare server knows no other filter than Id >= ...: {filters[0]!r}")
+    # The ids are 1, 4, 7 and so on.
+    first = max(0, (int(anchor[1]) + 1) // 3) if anchor else 0
+    return Question(int(skip[1]) if skip else 0, int(take[1]) if take else 100, first)
 
 
 def main() -> None:

@@ -140,6 +140,8 @@ def standing(group: str, contestant: str, ours: Sequence[Measurement], theirs: S
     )
 
 
-def ratio_figure(number: str, what: str, pairs: tuple[float, float, float], target: float, unit: str = "x") -> Figure:
-    """Return the figure of a ratio that should be large."""
-    return Figure(number, what, pairs[0], unit, target, low=pairs[1], high=pairs[2])
+def ratio_figure(
+    number: str, what: str, pairs: tuple[float, float, float], target: float, unit: str = "x", *, at_most: bool = False
+) -> Figure:
+    """Return the figure of a ratio that should be large, or small."""
+    return Figure(number, what, pairs[0], unit, target, at_most=at_most, low=pairs[1], high=pairs[2])

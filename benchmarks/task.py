@@ -20,6 +20,7 @@ class Task(msgspec.Struct, frozen=True):
         take: Rows per page; None for the contestant's own choice; -1 for everything in one answer.
         window: Requests in flight at a time, for those who send several.
         variant: Which of several ways to read, for those who have several.
+        verify: Whether this library joins pages by key, and verifies that they join.
         check: Whether to look at each row, to count those missing and doubled.
         ticker: Whether to measure how long the event loop is held.
         pause: Seconds to pause before each twentieth part of the rows, for a slow consumer.
@@ -32,6 +33,7 @@ class Task(msgspec.Struct, frozen=True):
     take: int | None = None
     window: int = 5
     variant: str = ""
+    verify: bool = True
     check: bool = False
     ticker: bool = False
     pause: float = 0.0

@@ -16,7 +16,7 @@ async def read(task: Task, tally: Tally) -> None:
     """Stream the rows: in batches, or with the variant "rows" row by row."""
     warnings.filterwarnings("ignore", message=".*take=-1")
     async with AfasClient(base_url=task.base_url, auth=task.token, max_concurrency=task.window) as afas:
-        stream = afas.rows(WIDE, take=task.take)
+        stream = afas.rows(WIDE, take=task.take, verify=task.verify)
         if task.variant == "rows":
             count = 0
             async for _ in stream:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from afas_async.policy.paging import CELL_LIMIT
+from afas_async.policy.sizing import CELL_LIMIT
 from afas_async.simulator import Latency
 from benchmarks.figures import Figure, Scale, Section, interleave, ratio_figure, ratios, standing
 from benchmarks.measures.throughput import OURS

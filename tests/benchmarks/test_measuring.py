@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import msgspec
 import pytest
 
+from afas_async import AfasClient
 from afas_async.simulator import Latency
 from afas_async.simulator.store import Store
 from benchmarks import __main__ as command
 from benchmarks import contestants, figures, stage
-from benchmarks.figures import Figure, Section, Standing, interleave, ratios
-from benchmarks.measures import completeness, latency, throughput
+from benchmarks.contestants import afas_async_stream
+from benchmarks.contestants.requests_json import SAMPLE, sample
+from benchmarks.figures import Figure, Scale, Section, Standing, interleave, ratios
+from benchmarks.measures import completeness, depth, latency, throughput
 from benchmarks.measures.latency import ideal
 from benchmarks.report import Results, summary, text_of, this_machine
 from benchmarks.rows import WideRow
@@ -78,6 +84,45 @@ def test_the_ideal() -> None:
     assert ideal(10_000, 1_000) == pytest.approx(0.14)
 
 
+def stand_in(monkeypatch: pytest.MonkeyPatch, measured: Mapping[str, float]) -> None:
+    """Have nothing measured: a reading whose label begins with one of these takes so many seconds."""
+
+    @contextmanager
+    def server(rows: int, *_: object) -> Generator[stage.Server, None, None]:
+        yield stage.Server("", rows)
+
+    def take_turns(tasks: Mapping[str, Task], rounds: int) -> figures.Runs[str]:
+        return {
+            label: [measurement(next(measured[key] for key in measured if label.startswith(key)), task.rows)] * rounds
+            for label, task in tasks.items()
+        }
+
+    for name in ("simulator", "bare_server"):
+        monkeypatch.setattr(depth, name, server)
+    monkeypatch.setattr(depth, "interleave", take_turns)
+    monkeypatch.setattr(depth, "read", id)  # fills the table
+
+
+def test_the_cost_of_a_row_in_a_long_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty times the rows in forty times the seconds is a growth of two; this library must not grow, others do."""
+    stand_in(monkeypatch, {"1,000,000": 40.0, "50,000": 1.0})
+    section = depth.depth(Scale(rounds=1))
+    growth = [figure for figure in section.figures if figure.number == "P9"]
+    assert [(figure.value, figure.target, figure.at_most) for figure in growth] == [(2, 1.2, True)] * 2 + [
+        (2, 5, False)
+    ]
+    shares = [figure.value for figure in section.figures if figure.number == "P8"]
+    assert shares == [ideal(1_000_000, take) / 40 for take in (latency.LARGEST_PAGE, 1_000)]
+    assert {line.rate for line in section.standings} == {25_000, 50_000}
+
+
+def test_the_price_of_verifying(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half the time more is an excess of a half, and too much."""
+    stand_in(monkeypatch, {"verify=True": 3.0, "verify=False": 2.0})
+    found = depth.overlap(Scale()).figures
+    assert [(figure.number, figure.value, figure.met) for figure in found] == [("P12", 0.5, False)] * 3
+
+
 # --- the servers and the readers ---
 
 
@@ -97,6 +142,69 @@ def test_the_bare_server_serves_the_rows_of_the_store() -> None:
                 wanted = store.page("Profit_Wide", max(skip, 0), take, [("Id", False)])
                 assert text == b'{"skip":%d,"take":%d,"rows":[%b]}' % (skip, take, wanted.json)
     store.close()
+
+
+def test_the_bare_server_counts_from_an_anchor() -> None:
+    """Rows from a key on, whether or not a row has it: what anchored pages ask for."""
+    store = Store(2_500, 1)
+    with stage.bare_server(2_500) as server:
+        url = f"{server.base_url}/connectors/Profit_Wide"
+        for anchor, first in ((-3, 0), (1, 0), (2, 1), (4, 1), (5, 2), (7_498, 2_499), (7_499, 2_500), (99_999, 2_500)):
+            for skip, take in ((0, 10), (3, 2_500)):
+                query = f"skip={skip}&take={take}&filterfieldids=Id&filtervalues={anchor}&operatortypes=2"
+                with urlopen(f"{url}?{query}") as answer:  # noqa: S310 - our own server
+                    text = answer.read()
+                wanted = store.page("Profit_Wide", first + skip, take, [("Id", False)])
+                assert text == b'{"skip":%d,"take":%d,"rows":[%b]}' % (skip, take, wanted.json)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "query", ["filterfieldids=Id&filtervalues=4&operatortypes=3", "filterjson=%7B%7D", "filtervalues=4"]
+)
+def test_the_bare_server_answers_no_other_filter(query: str) -> None:
+    """It would answer with other rows than those asked for."""
+    with (
+        stage.bare_server(5) as server,
+        pytest.raises(OSError, match="closed connection"),
+        urlopen(f"{server.base_url}/connectors/Profit_Wide?skip=0&take=5&{query}"),  # noqa: S310 - our own server
+    ):
+        pass
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_reading_without_verification(verify: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+    """What is to be compared is what is read: the task's `verify` reaches the client, and all rows come."""
+    asked: list[object] = []
+    rows = AfasClient.rows
+
+    def spy(client: Any, connector: Any, **options: Any) -> Any:
+        asked.append(options["verify"])
+        return rows(client, connector, **options)
+
+    monkeypatch.setattr(AfasClient, "rows", spy)
+    with stage.bare_server(3_000) as server:
+        task = server.task(throughput.OURS, take=500, verify=verify, check=True)
+        tally = Tally(task)
+        asyncio.run(afas_async_stream.read(task, tally))
+    assert asked == [verify]
+    assert (tally.rows, tally.missing, tally.doubled) == (3_000, 0, 0)
+
+
+def test_a_sample_of_pages() -> None:
+    """The opponent reads few pages of a long table, evenly spread."""
+    with stage.bare_server(3_000) as server:
+        assert stage.read(server.task("requests_json", take=100, variant="sample")).rows == SAMPLE * 100
+
+
+@pytest.mark.parametrize(("rows", "take"), [(1_000_000, 1_000), (50_000, 1_000), (7_700, 100), (3_000, 1_000)])
+def test_a_sample_stands_for_all_pages(rows: int, take: int) -> None:
+    """It skips as many rows on average as all pages do, to half a page, so that a row costs the same in both."""
+    skips = sample(rows, take)
+    pages = range(0, rows, take)
+    assert len(set(skips)) == min(SAMPLE, len(pages))
+    assert set(skips) <= set(pages)
+    assert abs(sum(skips) / len(skips) - sum(pages) / len(pages)) <= take / 2
 
 
 @pytest.mark.parametrize("take", [None, 700, -1])
