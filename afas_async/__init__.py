@@ -17,6 +17,8 @@ from afas_async.errors import (
     ConnectError,
     InvalidFilterError,
     InvalidNameError,
+    KeyOrderError,
+    NonUniqueKeyError,
     NotFoundError,
     PagingError,
     PayloadTooLargeError,
@@ -35,6 +37,7 @@ from afas_async.errors import (
 from afas_async.filters import Condition, F
 from afas_async.http.engine import Event, Statistics
 from afas_async.metainfo import GetMetainfo, MetainfoField
+from afas_async.read.changes import Changes
 from afas_async.read.stream import Page, Pages, Progress, Rows
 
 __version__ = "0.1.0"
@@ -49,6 +52,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BusinessError",
+    "Changes",
     "ClientClosedError",
     "Condition",
     "ConfigurationError",
@@ -60,7 +64,9 @@ __all__ = [
     "GetMetainfo",
     "InvalidFilterError",
     "InvalidNameError",
+    "KeyOrderError",
     "MetainfoField",
+    "NonUniqueKeyError",
     "NotFoundError",
     "Page",
     "Pages",

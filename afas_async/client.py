@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import ssl
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, NoReturn, Self, cast, overload
+from typing import Any, NoReturn, Self, cast
 
 import msgspec
 
-from afas_async.connectors import GetConnector, RowT
+from afas_async.copies import Copies
 from afas_async.credentials import AppToken
 from afas_async.environment import Environment, EnvironmentType, checked_base_url, checked_proxy
 from afas_async.errors import ConfigurationError, UsageError
@@ -21,15 +20,11 @@ from afas_async.http.session import Session
 from afas_async.http.transport import AiohttpTransport
 from afas_async.metadata import get_metainfo
 from afas_async.metainfo import GetMetainfo
-from afas_async.policy.paging import EVERYTHING, Span
-from afas_async.read.reading import source_of, window_of
-from afas_async.read.stream import Page, Pages, Rows
-from afas_async.read.window import read_page
 
 _INTEGRATION_ID = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
 
-class AfasClient:
+class AfasClient(Copies):
     """The client for one AFAS environment and one token.
 
     Making it does no I/O and needs no event loop. It is opened once and closed once, with `async with` or with `open`
@@ -201,208 +196,6 @@ class AfasClient:
     def _refuse_view(self) -> None:
         if self._is_view:
             raise UsageError("a view made by with_options shares the life of its client: open and close that one")
-
-    # --- GetConnectors ---
-
-    @overload
-    def rows(
-        self,
-        connector: GetConnector[RowT],
-        *,
-        order_by: str | Sequence[str] = ...,
-        take: int | None = ...,
-        window: int | None = ...,
-        verify: bool = ...,
-    ) -> Rows[RowT]: ...
-
-    @overload
-    def rows(
-        self,
-        connector: str,
-        *,
-        key: str | tuple[str, ...] = ...,
-        order_by: str | Sequence[str] = ...,
-        take: int | None = ...,
-        window: int | None = ...,
-        verify: bool = ...,
-    ) -> Rows[dict[str, Any]]: ...
-
-    def rows(
-        self,
-        connector: GetConnector[Any] | str,
-        *,
-        key: str | tuple[str, ...] = (),
-        order_by: str | Sequence[str] = (),
-        take: int | None = None,
-        window: int | None = None,
-        verify: bool = True,
-    ) -> Rows[Any]:
-        """Return the rows of a GetConnector as a stream: in key order, pages fetched concurrently, in bounded memory.
-
-        Nothing is sent before the first row is asked for. Rows are handed out as the bytes of their page arrive. At
-        most `window` pages are on their way, and only while rows are being asked for. Answers that wait for the reader
-        are kept to about 16 MiB together, by the size of the rows so far, and to 16 MiB each in any case. The read ends
-        only on proof: an answer without rows.
-
-        Rows that appear or vanish during the read move the rows behind them: until the read is anchored by key, such a
-        row can be missing or doubled. Read while nobody writes, or compare.
-
-        Leaving the loop in any way is safe, cancellation included, and a cancelled read can be taken up again.
-        `async with` around the stream stops the requests on their way at once; without it that is done when the stream
-        is collected.
-
-        Args:
-            connector: The connector, or its name for rows as dicts.
-            key: The key of a connector that is given by name.
-            order_by: Another order than the key's: field ids, a leading `-` for descending. The key is added.
-            take: Rows per page. By default pages grow from 100 rows to AFAS's advice (columns x rows < 150,000). -1
-                asks for everything in one answer, which AFAS discourages, and warns. Such an answer is not taken up
-                again where it broke; while its reader pauses, it holds one of the client's slots, and the server may
-                cut it after 15 minutes.
-            window: Pages on their way at a time, at most the client's `max_concurrency`, which is the default.
-            verify: False reads without a key: best effort, ordered by `order_by` alone, whole pages only, with an error
-                at row 100,000.
-
-        Returns:
-            A stream of the connector's row type.
-
-        Raises:
-            UsageError: If an argument makes no sense. Nothing was sent.
-            SortKeyRequiredError: From the stream, if there is no key; no rows were asked for.
-            AfasError: From the stream, if rows cannot be had.
-
-        Source:
-            AFAS, GET connector: skip and take, sorting; REST API for developers.
-
-        Example:
-            >>> async def main():
-            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         async with afas.rows("Profit_Article", key="ItemCode") as rows:
-            ...             codes = [row["ItemCode"] async for row in rows]
-            ...         return len(codes), codes[-1]
-            >>> asyncio.run(main())
-            (500, '000500')
-        """
-        source = source_of(self._session, self._options, connector, key=key, order_by=order_by)
-        if take == EVERYTHING:
-            warnings.warn(
-                f"{source.connector.name}: take=-1 makes the service build one answer of all rows, which AFAS strongly"
-                " discourages",
-                stacklevel=2,
-            )
-        return Rows(window_of(source, take=take, window=window, verify=verify, whole_pages=False))
-
-    @overload
-    def pages(
-        self,
-        connector: GetConnector[RowT],
-        *,
-        order_by: str | Sequence[str] = ...,
-        take: int | None = ...,
-        window: int | None = ...,
-        verify: bool = ...,
-    ) -> Pages[RowT]: ...
-
-    @overload
-    def pages(
-        self,
-        connector: str,
-        *,
-        key: str | tuple[str, ...] = ...,
-        order_by: str | Sequence[str] = ...,
-        take: int | None = ...,
-        window: int | None = ...,
-        verify: bool = ...,
-    ) -> Pages[dict[str, Any]]: ...
-
-    def pages(
-        self,
-        connector: GetConnector[Any] | str,
-        *,
-        key: str | tuple[str, ...] = (),
-        order_by: str | Sequence[str] = (),
-        take: int | None = None,
-        window: int | None = None,
-        verify: bool = True,
-    ) -> Pages[Any]:
-        """Return the rows of a GetConnector as whole server pages: the form for loading a database.
-
-        As `rows`, but each `Page` is handed out only when its answer was complete: its rows are in memory together.
-
-        Args:
-            connector: As for `rows`.
-            key: As for `rows`.
-            order_by: As for `rows`.
-            take: As for `rows`, but not -1.
-            window: As for `rows`.
-            verify: As for `rows`.
-
-        Returns:
-            A stream of `Page`, in order.
-
-        Raises:
-            UsageError: If an argument makes no sense. Nothing was sent.
-            SortKeyRequiredError: From the stream, if there is no key.
-            AfasError: From the stream, if rows cannot be had.
-
-        Example:
-            >>> async def main():
-            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         pages = afas.pages("Profit_Article", key="ItemCode", take=200)
-            ...         return [(page.number, page.skip, len(page.rows)) async for page in pages]
-            >>> asyncio.run(main())
-            [(0, 0, 200), (1, 200, 200), (2, 400, 100)]
-        """
-        if take == EVERYTHING:
-            raise UsageError("pages cannot hold everything in one page: use rows(..., take=-1)")
-        source = source_of(self._session, self._options, connector, key=key, order_by=order_by)
-        return Pages(window_of(source, take=take, window=window, verify=verify, whole_pages=True))
-
-    @overload
-    async def page(
-        self, connector: GetConnector[RowT], *, skip: int = ..., take: int = ..., order_by: str | Sequence[str] = ...
-    ) -> Page[RowT]: ...
-
-    @overload
-    async def page(
-        self, connector: str, *, skip: int = ..., take: int = ..., order_by: str | Sequence[str] = ...
-    ) -> Page[dict[str, Any]]: ...
-
-    async def page(
-        self,
-        connector: GetConnector[Any] | str,
-        *,
-        skip: int = 0,
-        take: int = 100,
-        order_by: str | Sequence[str] = (),
-    ) -> Page[Any]:
-        """Return one page, with exactly one request (sent again only if it fails).
-
-        Args:
-            connector: The connector, or its name for rows as dicts.
-            skip: Rows to leave out, 0 or more. AFAS: slow above 100,000 (GET connector).
-            take: Rows to return at most, 1 or more.
-            order_by: Field ids, a leading `-` for descending; by default the connector's key, or no order.
-
-        Raises:
-            UsageError: If an argument makes no sense. Nothing was sent.
-            AfasError: If the page cannot be had. A cancelled call leaves nothing behind.
-
-        Example:
-            >>> async def main():
-            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         page = await afas.page("Profit_Article", skip=10, take=2, order_by="ItemCode")
-            ...         return [row["ItemCode"] for row in page.rows]
-            >>> asyncio.run(main())
-            ['000011', '000012']
-        """
-        if skip < 0 or take < 1:
-            raise UsageError(
-                f"skip must be 0 or more and take 1 or more, not skip={skip} and take={take}:"
-                " use rows(..., take=-1) for everything in one answer"
-            )
-        source = source_of(self._session, self._options, connector, order_by=order_by)
-        return Page(await read_page(source, Span(skip, take)), 0, skip)
 
     # --- metainfo ---
 

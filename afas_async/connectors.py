@@ -70,7 +70,7 @@ class GetConnector(Generic[RowT]):
     def _check_row_type(self) -> None:
         if self.row_type is dict or self.row_type is msgspec.Raw:
             return
-        members = row_fields(self.row_type)
+        members = key_types(self.row_type)
         if members is None:
             raise UsageError(
                 f"{self.name}: rows cannot be {self.row_type!r}: use a msgspec.Struct class"
@@ -82,7 +82,7 @@ class GetConnector(Generic[RowT]):
                     f"{self.name}: the key field {field!r} is not a field of {self.row_type.__name__},"
                     f" which has {', '.join(members)} (the names that the service uses count)"
                 )
-            if not _is_key_type(members[field]):
+            if members[field] is None:
                 raise UsageError(
                     f"{self.name}: the key field {field!r} must be str or int: other types do not survive"
                     " the round trip through a filter"
@@ -99,8 +99,19 @@ def row_fields(row_type: type[Any]) -> dict[str, inspect.Type] | None:
     return {field.encode_name: field.type for field in described.fields}
 
 
-def _is_key_type(described: inspect.Type) -> bool:
+def key_types(row_type: type[Any]) -> dict[str, type[str | int] | None] | None:
+    """Return for each field of a Struct row type `str` or `int` if a read can be sorted by it; None if no Struct."""
+    members = row_fields(row_type)
+    return None if members is None else {name: _key_type(described) for name, described in members.items()}
+
+
+def _key_type(described: inspect.Type) -> type[str | int] | None:
     # An optional field is accepted: generated models make every field optional, and a null key shows in the data.
     kinds = described.types if isinstance(described, inspect.UnionType) else (described,)
-    kinds = tuple(kind for kind in kinds if not isinstance(kind, inspect.NoneType))
-    return len(kinds) == 1 and isinstance(kinds[0], (inspect.StrType, inspect.IntType))
+    match [kind for kind in kinds if not isinstance(kind, inspect.NoneType)]:
+        case [inspect.StrType()]:
+            return str
+        case [inspect.IntType()]:
+            return int
+        case _:
+            return None

@@ -14,7 +14,7 @@ import msgspec
 
 from afas_async.client import AfasClient
 from afas_async.connectors import GetConnector
-from afas_async.errors import UsageError
+from afas_async.errors import NonUniqueKeyError, UsageError
 from afas_async.http.engine import Statistics
 from afas_async.read.stream import Progress
 from afas_async.simulator import Latency, spawn
@@ -124,7 +124,12 @@ async def demo_simulator(
         def client(concurrency: int) -> AfasClient:
             return AfasClient(base_url=simulator.base_url, auth=simulator.token, max_concurrency=concurrency)
 
-        reads = await _read(client, connector, window=window, compare=compare, total=truth.rows)
+        try:
+            reads = await _read(client, connector, window=window, compare=compare, total=truth.rows)
+        except NonUniqueKeyError:
+            command = f"demo --simulator --connector {connector.name} --key {','.join(sample.key)} --rows {rows}"
+            print(f"\nThis is no key. By the connector's own key:\n\n  {PROGRAM} {command}")
+            raise
     complete = all((read.rows, read.crc32_sum) == (truth.rows, truth.crc32_sum) for read in reads)
     in_order = all(read.crc32 == truth.crc32 for read in reads)
     right = complete and (in_order or connector.key != sample.key)
@@ -138,11 +143,6 @@ async def demo_simulator(
     _print_facts(reads[0], memory=peak_memory() - memory_before)
     print(f"  check        {check}\n               ({truth.rows:,} rows, checksum {truth.crc32:08x})")
     _print_comparison(reads)
-    if not right and connector.key != sample.key:
-        command = f"demo --simulator --connector {connector.name} --key {','.join(sample.key)} --rows {rows}"
-        print(
-            f"\nA key that is not unique loses and doubles rows. By the connector's own key:\n\n  {PROGRAM} {command}"
-        )
     return right
 
 
@@ -177,7 +177,7 @@ async def demo_environment(
         print("\nThe first rows may be personal data: --show prints them.")
     _print_facts(reads[0], memory=peak_memory() - memory_before)
     if reads[0].complete:
-        print("  check        the end is proved, by an answer without rows; the values cannot be compared:")
+        print("  check        the end is proved, by an answer without a new row; the values cannot be compared:")
     else:
         print("  check        stopped as asked, so neither the end nor the values could be checked:")
     print("               the service tells neither the number of its rows nor a checksum")

@@ -25,7 +25,9 @@
     |  `- ServerError           every other 5xx
     `- AnswerError              the answer is not as documented
        |- RowError              a row that does not fit the row type
-       `- PagingError           a page that is not the one asked for
+       |- PagingError           a page that is not the one asked for
+       |- KeyOrderError         rows are filtered by their key in another order than they are sorted
+       `- NonUniqueKeyError     two rows have the same key, or a row has none
 
 Facts travel as attributes, so that nobody has to parse a text. Every error can be pickled, and none
 ever holds a credential, a request header or an exception of the HTTP library.
@@ -236,7 +238,8 @@ class RowError(AnswerError):
     """A row that is not well-formed or does not fit the row type.
 
     Attributes:
-        index: Index of the row in its page, counted from 0.
+        index: Index of the row in its answer, counted from 0. With a key, every answer but the first begins with the
+            last row of the page before.
         path: Where in the answer, as a JSON path such as `$.rows[3].Price`.
     """
 
@@ -248,3 +251,11 @@ class RowError(AnswerError):
 
 class PagingError(AnswerError):
     """A page that is not the one asked for, so that rows could be lost or doubled."""
+
+
+class KeyOrderError(AnswerError):
+    """Rows are filtered by their key in another order than they are sorted, so that no read can go on by key."""
+
+
+class NonUniqueKeyError(AnswerError):
+    """Two rows have the same key, or a row has an empty one, so that rows could be lost or doubled."""

@@ -12,7 +12,7 @@ from afas_async.connectors import GetConnector
 from afas_async.errors import UsageError
 from afas_async.keys import KEY_TYPES, TAIL, KeyCheck, as_sorted, candidates, declaration, type_fault
 from afas_async.metainfo import MetainfoField
-from afas_async.policy.paging import CELL_LIMIT
+from afas_async.policy.sizing import CELL_LIMIT
 from afas_async.terminal import ProgressLine, fitting
 
 SAMPLE = 1_000

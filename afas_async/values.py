@@ -80,17 +80,30 @@ def _moment(moment: datetime, field: str) -> str:
             f"{field}: the service knows whole seconds, and this datetime has a fraction:"
             " use value.replace(microsecond=0)"
         )
-    if moment.utcoffset() is not None:
-        try:
-            moment = moment.astimezone(ZoneInfo(_AMSTERDAM))
-        except ZoneInfoNotFoundError:
-            raise InvalidFilterError(
-                f"{field}: a datetime with a time zone is sent as the time in {_AMSTERDAM}, and this computer has no"
-                " time zone database: install the package tzdata"
-            ) from None
-        except OverflowError:
-            raise InvalidFilterError(f"{field}: this datetime has no date in {_AMSTERDAM}") from None
-    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
+    return amsterdam(moment, field).isoformat(timespec="seconds")
+
+
+def amsterdam(moment: datetime, field: str) -> datetime:
+    """Return a moment as the service shows it: wall time in Amsterdam, without a time zone.
+
+    Args:
+        moment: The moment; without a time zone it is that already.
+        field: The id of the field, for errors.
+
+    Raises:
+        InvalidFilterError: If it has no date there, or this computer has no time zone database.
+    """
+    if moment.utcoffset() is None:
+        return moment.replace(tzinfo=None)
+    try:
+        return moment.astimezone(ZoneInfo(_AMSTERDAM)).replace(tzinfo=None)
+    except ZoneInfoNotFoundError:
+        raise InvalidFilterError(
+            f"{field}: a datetime with a time zone is sent as the time in {_AMSTERDAM}, and this computer has no time"
+            " zone database: install the package tzdata"
+        ) from None
+    except OverflowError:
+        raise InvalidFilterError(f"{field}: this datetime has no date in {_AMSTERDAM}") from None
 
 
 def _text(text: str, field: str) -> str:

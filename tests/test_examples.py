@@ -23,5 +23,6 @@ def _modules() -> Iterator[str]:
 @pytest.mark.parametrize("name", list(_modules()))
 def test_the_examples_run(name: str) -> None:
     """Every docstring example of a module gives what it says."""
-    names = {"asyncio": asyncio, "Simulator": Simulator, "AfasClient": afas_async.AfasClient}
+    names = {name: getattr(afas_async, name) for name in afas_async.__all__}
+    names |= {"asyncio": asyncio, "Simulator": Simulator}
     assert doctest.testmod(importlib.import_module(name), extraglobs=names).failed == 0

@@ -16,7 +16,19 @@ FLOORS = (
     ("errors", "names", "values", "filters", "environment", "credentials", "connectors", "metainfo", "wire", "policy"),
     ("http",),
     ("metadata", "read"),
-    ("client", "simulator", "terminal", "keys", "demo", "inspection", "cli", "__init__", "__main__"),
+    (
+        "get_connectors",
+        "copies",
+        "client",
+        "simulator",
+        "terminal",
+        "keys",
+        "demo",
+        "inspection",
+        "cli",
+        "__init__",
+        "__main__",
+    ),
 )
 ROOMS = [room for floor in FLOORS for room in floor]
 GROUND = FLOORS[0]

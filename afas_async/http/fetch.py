@@ -6,6 +6,8 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
+import anyio
+
 from afas_async.errors import AfasError, ClientClosedError
 from afas_async.http.engine import Options
 from afas_async.http.host import Job
@@ -25,6 +27,12 @@ class Fetch(ABC):
         session: Sends it.
         options: Time-out, retries, language, events.
         connector: The connector or path, for errors.
+
+    Attributes:
+        size: Bytes of the body so far, as they came over the connection, those of broken answers included.
+        seconds: How long the last attempt took, once it has ended.
+        jobs: What is under way.
+        news: Set when there may be more to read. A reader of several answers gives them one event in common.
     """
 
     def __init__(self, session: Session, options: Options, connector: str) -> None:
@@ -32,6 +40,8 @@ class Fetch(ABC):
         self.failures: list[AfasError] = []
         self.seconds_left: float = options.timeout
         self.size: int = 0
+        self.seconds: float = 0.0
+        self.news: asyncio.Event = asyncio.Event()
         self._session = session
         self._options = options
         self._hurried = False
@@ -41,7 +51,7 @@ class Fetch(ABC):
         self.jobs: set[Job] = set()
         self._job: Job | None = None
         self._failure: BaseException | None = None
-        self._news = asyncio.Event()
+        self._started = 0.0
         self._room = asyncio.Event()
 
     def start(self, failure: AfasError | None = None) -> None:
@@ -74,12 +84,13 @@ class Fetch(ABC):
         self.jobs.discard(job)
         if job is not self._job:
             return
+        self.seconds = anyio.current_time() - self._started
         if job.cancelled():
             self._failure = ClientClosedError(f"{self.connector}: closed while the request was under way")
         else:
             self._failure = job.exception() or job.result()
         self._job = None
-        self._news.set()
+        self.news.set()
 
     # --- the engine's side: see http.engine.Call ---
 
@@ -92,6 +103,7 @@ class Fetch(ABC):
         """Return the request for the next attempt, and forget what has arrived of the last."""
         self._forget()
         self._sent = True
+        self._started = anyio.current_time()
         return self._next_request()
 
     @abstractmethod
@@ -110,7 +122,7 @@ class Fetch(ABC):
             return
         self._body.feed(data)
         self.size += len(data)
-        self._news.set()
+        self.news.set()
 
     @property
     def full(self) -> bool:
@@ -145,5 +157,5 @@ class Fetch(ABC):
 
     async def _wait(self) -> None:
         self._session.check()
-        self._news.clear()
-        await self._news.wait()
+        self.news.clear()
+        await self.news.wait()

@@ -1,193 +1,400 @@
-"""Which rows of a GetConnector to ask for next: a machine that is asked and fed, and never waits.
+"""Which rows of a GetConnector to ask for next, and which of those that came to hand out.
 
-The rows of a read, in the order of its sort, are numbered from 0. A *span* is a run of them, asked for with one
-request. Spans are asked for in order, several at a time, and fed back in order. What the machine decides:
+A machine that is asked and fed, and never waits. Several spans of rows are asked for at a time, in the order of the
+read, and what they bring is fed back in that order. Rows may appear and vanish between the answers, so that a number
+of rows to skip means something else in each of them. What holds nevertheless is that a row which exists, meets the
+condition and keeps its key during the whole read is handed out exactly once:
 
-* Spans grow from 100 rows, so that the first row comes soon and a small table costs little, up to AFAS's advice of
-  columns x rows < 150,000 (AFAS, GET connector) and about 4 MB.
-* Speculation grows too: 1, 3, 7 ... spans in flight, each step after as many full spans. It starts again from 1 when
-  a span comes back short, or is too much for the service.
-* A read ends only on proof, an empty span: a short one may be the end, or a server that silently caps its answers. It
-  makes the machine ask again at the first row not received; spans asked for behind it are dropped.
+* *Anchors.* A span counts its rows from the last row handed out when it was asked for (`key >= anchor`), never from the
+  start of the connector. So it skips only what is in flight before it, however long the read is.
+* *Seams.* A span asks for one row more, the one before it. An answer is a contiguous run of rows of one moment; so if
+  the last row handed out is among them, the rows behind that row are the next ones. Otherwise they are not used.
+* *Repair.* If it is not, rows have vanished before the span, or appeared: the rows behind the last one handed out are
+  asked for by its key, until the first row of the span is met, or else the span is searched for the row where the
+  repair has ended. If neither helps, what is in flight is dropped.
+* *Probe.* If an answer that was anchored at the last row handed out does not begin with it, that row was deleted, or
+  filter and order disagree: whether the row can still be found by its key tells.
+* *End.* A read ends only on proof: an answer that holds nothing but the overlap, or nothing at all. A short one may be
+  the end, or a server that silently caps its answers: what is in flight behind it is dropped, and the next asked for.
+
+Speculation grows: 1, 3, 7 ... spans in flight, each step after as many full ones, and from 1 again after a short one.
+Without a key there are no anchors and no seams: rows are counted from the start, and drift goes unnoticed.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
 
 import msgspec
 
-FIRST_TAKE = 100
-GROWTH = 10
-CELL_LIMIT = 150_000
-SPAN_BYTES = 4 << 20
-SPANS_TO_GROW = 20
-EVERYTHING = -1
-# What a row takes before any has been seen; the wide ones of Profit have about that.
-ROW_BYTES_GUESS = 500.0
+from afas_async.errors import KeyOrderError, NonUniqueKeyError
+from afas_async.policy.order import Key, Relation, looks_equal
+from afas_async.policy.sizing import EVERYTHING, Sizing
+
+# Gaps are short as a rule, and a repair that is longer than its gap keeps the reader waiting.
+REPAIR_TAKE = 1_000
+CONTRADICTIONS = 3
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """A condition on the key: rows from a key on (it included), after it, or with it."""
+
+    relation: Relation
+    key: Key
 
 
 class Span(msgspec.Struct, frozen=True):
-    """Rows `skip` up to `skip + take`, as AFAS counts them; both -1 for everything in one answer."""
+    """Rows `skip` up to `skip + take` of those that meet the bound; both -1 for all of them in one answer.
+
+    Args:
+        skip: Rows to leave out.
+        take: Rows to answer at most.
+        bound: Where the counting starts; None for the start of the read.
+        overlap: Whether the first of the rows should be the last of those before the span.
+    """
 
     skip: int
     take: int
+    bound: Bound | None = None
+    overlap: bool = False
 
-    def after(self, rows: int) -> Span:
-        """Return what is left of the span when its first `rows` rows have been received."""
-        return Span(self.skip + rows, self.take - rows)
+
+class Step(msgspec.Struct, frozen=True):
+    """What to do after rows were fed.
+
+    Args:
+        start: The first of these rows to hand out.
+        stop: The row behind the last of them to hand out.
+        again: Feed these rows again, when the span that is asked for in front of them is over.
+        over: The first span is over: take it off the list; what is still to come of it is of no use.
+        wanted: How many of the spans behind it are still wanted, None for all; those after them are to be dropped.
+        front: Ask for this span, and put it at the head of the list.
+    """
+
+    start: int = 0
+    stop: int = 0
+    again: bool = False
+    over: bool = False
+    wanted: int | None = None
+    front: Span | None = None
+
+
+class _Role(Enum):
+    PAGE = auto()
+    REPAIR = auto()
+    PROBE = auto()
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A span in flight.
+
+    Attributes:
+        span: What was asked for.
+        end: How many rows of the read will have been handed out behind it, by what was known when it was asked for.
+        role: Why it was asked for.
+        until: The row at which a repair has done its work.
+        seen: How many rows of its answer have been fed.
+        handed: How many of them have been handed out.
+        joined: Whether its place among the rows is found.
+        repaired: Whether a repair in front of it has been tried.
+        contradicted: Whether a probe has found the row that its answer lacks.
+    """
+
+    span: Span
+    end: int
+    role: _Role = _Role.PAGE
+    until: Key | None = None
+    seen: int = 0
+    handed: int = 0
+    joined: bool = False
+    repaired: bool = False
+    contradicted: bool = False
 
 
 class Paging:
-    """Decides which spans to ask for.
+    """Decides which spans to ask for, and which rows to hand out.
 
-    Whoever drives it keeps its own list of the spans in flight in step with the one in here: appended by `ask`, the
-    first taken off by `feed`, cut off behind a place by `feed` and `halve`.
+    Whoever drives it keeps its own list of the spans in flight in step with the one in here: appended by `ask`,
+    changed at the head and cut off behind a place by `feed`, cut off behind a place by `halve`.
 
     Args:
-        window: How many spans may be in flight at a time.
-        take: Rows per span, if the user fixed it; EVERYTHING for all rows in one answer; None to grow.
-        byte_budget: Bytes that the answers in flight may occupy together, but for the first: that one is being read.
-        skip_limit: The first `skip` that is not asked for any more, None for no limit.
+        sizing: Decides how many rows a span has.
+        window: How many spans may be in flight at a time; a repair comes on top.
+        keyed: Whether rows have a key; then reading is anchored and verified.
+        eager: Whether to ask for one span more when one has come in whole: the service shall not wait while it is
+            decoded. Otherwise a window of one means page after page.
+        after: The key behind which to begin, None for the first row.
+        at_most: How many rows there can be, None if that is not known; as many are taken as proof of the end.
+        skip_limit: Without a key, the first `skip` that is not asked for any more, None for no limit.
+        connector: The connector's name, for errors.
 
     Attributes:
         ended: Whether the end of the rows has been proved.
+        last: The key of the last row handed out, or the one to begin after.
+        rows: How many rows have been handed out.
     """
 
-    def __init__(self, *, window: int, take: int | None, byte_budget: int, skip_limit: int | None = None) -> None:
+    def __init__(
+        self,
+        sizing: Sizing,
+        *,
+        window: int,
+        keyed: bool,
+        eager: bool = True,
+        after: Key | None = None,
+        at_most: int | None = None,
+        skip_limit: int | None = None,
+        connector: str = "",
+    ) -> None:
         self.ended: bool = False
+        self.last: Key | None = after
+        self.rows: int = 0
+        self._sizing = sizing
         self._window = window
-        self._budget = byte_budget
-        # A full window fits into the budget with an eighth to spare, as rows differ in size.
-        self._span_bytes = min(SPAN_BYTES, byte_budget * 7 // (8 * max(1, window - 1)))
+        self._keyed = keyed
+        self._eager = eager
+        self._start = None if after is None else Bound("after", after)
+        self._at_most = at_most
         self._skip_limit = skip_limit
+        self._connector = connector
         self._width = 1
-        self._full_spans = 0  # at this width
-        self._growing = take is None
-        self._take = FIRST_TAKE if take is None else take
-        self._cap: int | None = None  # where the server was seen to cap its answers
-        self._ceiling: int | None = None  # what the service was seen to manage; it is tried again
-        self._full_below_ceiling = 0
-        self._row_bytes = ROW_BYTES_GUESS
-        self._columns = 1
-        self._asked: deque[Span] = deque()
-        self._next = 0
-        self._last_short = 0
+        self._full = 0  # spans at this width
+        self._most = 0  # rows in one answer
+        self._gone: Key | None = None  # a key that a probe has not found
+        self._contradictions = 0
+        self._asked: deque[_Asked] = deque()
+
+    # --- asking ---
 
     def ask(self, *, arrived: int = 0) -> Span | None:
         """Return the next span to ask for, or None while there is nothing to ask for.
 
         Args:
-            arrived: How many of the spans asked for and not fed yet have come in whole. One such span counts no more:
-                the service shall not wait while it is decoded. More of them would only run ahead of the reader, and
-                so would any in a window of one, which is to mean page after page.
+            arrived: How many of the spans asked for and not over yet have come in whole. One such span counts no more
+                if the read is eager; more of them would only run ahead of the reader.
         """
-        counted = len(self._asked) - min(arrived, 1, self._window - 1)
-        if self.ended or counted >= self._width:
+        if self.ended or len(self._asked) - min(arrived, int(self._eager)) >= self._width:
             return None
-        if self._take == EVERYTHING:
-            if self._asked:
-                return None
-            span = Span(EVERYTHING, EVERYTHING)
+        ahead = max(0, self._asked[-1].end - self.rows) if self._asked else 0
+        if self._asked and (self._sizing.everything or (self._keyed and self._most == 1)):
+            return None
+        if self._sizing.everything:
+            span, size = Span(-1, EVERYTHING, self._start), 0
         else:
-            if self._skip_limit is not None and self._next >= self._skip_limit:
+            size = self._sizing.next_size(self._asked[-1].span.take if self._asked else None)
+            span = self._span(ahead, size)
+            if self._skip_limit is not None and span.skip >= self._skip_limit:
                 return None
-            span = Span(self._next, self._staggered(self._size()))
-            if self._asked and not self._fits(span):
+            behind = sum(asked.span.take for asked in self._asked) - self._asked[0].span.take if self._asked else 0
+            if self._asked and not self._sizing.fits(behind + span.take):
                 return None
-            self._next += span.take
-        self._asked.append(span)
+        self._asked.append(_Asked(span, self.rows + ahead + size))
         return span
 
-    def feed(self, rows: int, *, size: int, columns: int) -> int:
-        """Take the result of the first of the spans asked for and not fed yet.
+    def _span(self, ahead: int, size: int) -> Span:
+        """Return the span of `size` rows behind the `ahead` rows in flight."""
+        if not self._keyed:
+            return Span(self.rows + ahead, size)
+        if self.rows == 0:  # nothing to count from but the start
+            return Span(ahead - 1, size + 1, self._start, overlap=True) if ahead else Span(0, size, self._start)
+        if self._most == 1:  # a server that caps at one row would answer with the overlap only, for ever
+            return Span(0, size + 1, self._bound("after"))
+        return Span(ahead, size + 1, self._bound("from"), overlap=True)
 
-        Args:
-            rows: How many rows it brought.
-            size: Bytes of its body.
-            columns: Fields of its first row, 0 if there is none.
+    def _bound(self, relation: Relation) -> Bound | None:
+        return None if self.last is None else Bound(relation, self.last)
 
-        Returns:
-            How many of the spans asked for behind it are still wanted; those after them are to be dropped.
-        """
-        span = self._asked.popleft()
-        if rows == 0 or span.take == EVERYTHING:
-            self.ended = True
-            self._asked.clear()
-            return 0
-        self._row_bytes = size / rows
-        self._columns = max(1, columns)
-        if rows < span.take:
-            if rows == self._last_short:  # twice the same number of rows: the server caps its answers there
-                self._cap = rows
-            self._last_short = rows
-            self._go_on_from(span.skip + rows)
-            return 0
-        self._last_short = 0
-        self._raise_ceiling()
-        self._full_spans += 1
-        if self._full_spans >= self._width:
-            self._full_spans = 0
-            self._width = min(self._window, self._width * 2 + 1)
-        if self._growing and self._take < self._size() * GROWTH:
-            self._take *= GROWTH
-        return len(self._asked)
-
-    def halve(self, index: int, received: int) -> Span | None:
+    def halve(self, index: int) -> Span | None:
         """Halve what is left of a span that is too much for the service; the spans asked for behind it are abandoned.
 
         Args:
-            index: Which of the spans asked for and not fed yet.
-            received: How many of its rows have been received.
+            index: Which of the spans in flight.
 
         Returns:
             The smaller span in its place, or None if a single row is left, which cannot be halved.
         """
-        whole = self._asked[index]
-        half = (whole.take - received) // 2
-        if half < 1:
+        whole = self.renew(index)
+        rows = whole.take - whole.overlap
+        if rows < 2:
             return None
-        smaller = Span(whole.skip, received + half)
-        before = list(self._asked)[:index]
-        self._go_on_from(smaller.skip + smaller.take)
-        self._asked.extend([*before, smaller])
-        self._ceiling = max(1, whole.take // 2)
-        self._full_below_ceiling = 0
-        return smaller
+        asked = self._asked[index]
+        asked.span = Span(whole.skip, rows // 2 + whole.overlap, whole.bound, overlap=whole.overlap)
+        asked.end -= rows - rows // 2
+        self._abandon(index + 1)
+        self._sizing.too_large(rows)
+        return asked.span
 
-    def _staggered(self, size: int) -> int:
-        """Return less than `size` as long as spans grow, so that their answers come one after the other later on."""
-        if not self._growing:
-            return size
-        before = self._asked[-1].take if self._asked else size
-        return min(size, before + self._largest() // self._window + 1)
+    def renew(self, index: int) -> Span:
+        """Return what to ask for in place of a span whose answer has broken: what is left of it.
 
-    def _largest(self) -> int:
-        return max(1, min((CELL_LIMIT - 1) // self._columns, int(self._span_bytes / self._row_bytes)))
+        Rows of it that were handed out are not skipped but left behind by key: meanwhile they may have moved.
+        """
+        asked = self._asked[index]
+        if asked.joined and asked.seen and self._keyed:
+            everything = asked.span.take == EVERYTHING
+            # At least one row behind the overlap, or the answer would look like the end.
+            take = EVERYTHING if everything else max(1, asked.span.take - asked.seen) + 1
+            asked.span = Span(-1 if everything else 0, take, self._bound("from"), overlap=True)
+        elif asked.joined:
+            asked.span = Span(asked.span.skip + asked.seen, asked.span.take - asked.seen)
+        asked.seen = asked.handed = 0
+        asked.joined = False
+        return asked.span
 
-    def _size(self) -> int:
-        """Return how many rows the next span asks for."""
-        size = self._take
-        if self._growing:
-            size = min(size, self._largest())
-        for limit in (self._cap, self._ceiling):
-            if limit is not None:
-                size = min(size, limit)
-        return max(1, size)
+    # --- being fed ---
 
-    def _raise_ceiling(self) -> None:
-        """After many full spans try larger ones again: one bad moment must not make a long read small for ever."""
-        self._full_below_ceiling += 1
-        if self._ceiling is not None and self._full_below_ceiling >= SPANS_TO_GROW:
-            self._ceiling *= 2
-            self._full_below_ceiling = 0
+    def feed(
+        self,
+        keys: Sequence[Key],
+        *,
+        done: bool,
+        size: int = 0,
+        columns: int = 0,
+        seconds: float = 0.0,
+        page: int = 0,
+    ) -> Step:
+        """Take the next rows of the first span in flight.
 
-    def _fits(self, span: Span) -> bool:
-        rows = span.take + sum(asked.take for asked in self._asked) - self._asked[0].take
-        return rows * self._row_bytes <= self._budget
+        Args:
+            keys: The keys of the rows. Without a key their number is all that counts.
+            done: Whether they are the last ones, and the answer was whole.
+            size: Bytes of its body, once it is done.
+            columns: Fields of its first row, 0 if there is none.
+            seconds: How long it took.
+            page: Number of the page, for errors.
 
-    def _go_on_from(self, skip: int) -> None:
-        self._asked.clear()
-        self._next = skip
+        Raises:
+            KeyOrderError: If filter and order disagree.
+            NonUniqueKeyError: If another row stands in the place of the anchor that looks like it.
+        """
+        head = self._asked[0]
+        if head.role is _Role.PROBE:
+            return self._probed(keys, page)
+        head.seen += len(keys)
+        start = 0
+        if not head.joined:
+            place = self._place(head, keys, page)
+            if place is None:
+                return self._displaced(head, keys, done=done)
+            start, head.joined = place, True
+        stop = len(keys)
+        met = head.until is not None and head.until in keys[start:]
+        if met:
+            stop = start + keys[start:].index(head.until) + 1
+        if start < stop:
+            self.last = keys[stop - 1] if self._keyed else None
+            self.rows += stop - start
+            head.handed += stop - start
+            self._contradictions = 0
+        if met:
+            self._asked.popleft()
+            return Step(start, stop, over=True)
+        if not done:
+            return Step(start, stop)
+        return Step(start, stop, over=True, wanted=self._finish(size, columns, seconds))
+
+    def _place(self, head: _Asked, keys: Sequence[Key], page: int) -> int | None:
+        """Return the first of the rows to hand out, or None if that cannot be told by these rows."""
+        if not head.span.overlap:
+            return 0
+        if keys and head.seen == len(keys) and keys[0] == self.last:
+            return 1
+        if self._is_anchored(head):
+            if self._gone == self.last:
+                return 0
+            if self.last in keys:
+                raise self._disagreement(keys[0], page)
+        elif self.last in keys:
+            return keys.index(self.last) + 1
+        return None
+
+    def _is_anchored(self, head: _Asked) -> bool:
+        """Whether a span begins at the last row handed out, so that nothing can lie between."""
+        return head.span.skip <= 0 and head.span.bound == self._bound("from")
+
+    def _displaced(self, head: _Asked, keys: Sequence[Key], *, done: bool) -> Step:
+        """Find out where rows belong whose place is not known."""
+        if self._is_anchored(head):
+            if not head.contradicted:
+                return self._ask_in_front(head, keys, Span(0, 1, self._bound("at")), _Role.PROBE)
+            self._asked[0] = _Asked(head.span, head.end, head.role, head.until)
+            return Step(over=True, front=head.span)
+        if not head.repaired:
+            head.repaired = True
+            take = min(self._sizing.size(), REPAIR_TAKE) + 1
+            until = keys[0] if keys else None
+            return self._ask_in_front(head, keys, Span(0, take, self._bound("from"), overlap=True), _Role.REPAIR, until)
+        if not done:
+            return Step()  # passed over, in search of the last row handed out
+        self._abandon(0)
+        return Step(over=True, wanted=0)
+
+    def _ask_in_front(
+        self, head: _Asked, keys: Sequence[Key], span: Span, role: _Role, until: Key | None = None
+    ) -> Step:
+        head.seen -= len(keys)
+        self._asked.appendleft(_Asked(span, self.rows + span.take - 1, role, until))
+        return Step(again=True, front=span)
+
+    def _probed(self, keys: Sequence[Key], page: int) -> Step:
+        self._asked.popleft()
+        if keys:
+            self._contradictions += 1
+            self._asked[0].contradicted = True
+            if self._contradictions == CONTRADICTIONS:  # once or twice, it may have been deleted and made again
+                raise self._disagreement(keys[0], page)
+        else:
+            self._gone = self.last
+        return Step(over=True)
+
+    def _finish(self, size: int, columns: int, seconds: float) -> int | None:
+        """Leave the first span behind, and return how many of the others are still wanted."""
+        head = self._asked.popleft()
+        if head.seen:
+            self._most = max(self._most, head.seen)
+            self._sizing.measure(head.seen, size=size, columns=columns)
+        # Nothing but the overlap proves nothing as long as the server may cap its answers at one row.
+        nothing = head.seen == 0 or (head.handed == 0 and head.seen <= head.span.overlap and self._most > 1)
+        if head.span.take == EVERYTHING or nothing or self.rows == self._at_most:
+            self.ended = True
+            self._asked.clear()
+            return 0
+        if head.role is _Role.REPAIR:
+            return None
+        if head.seen < head.span.take:
+            self._sizing.short(head.seen)
+            self._abandon(0)
+            return 0
+        self._sizing.full(head.seen, seconds)
+        self._full += 1
+        if self._full >= self._width:
+            self._full = 0
+            self._width = min(self._window, self._width * 2 + 1)
+        return None
+
+    def _abandon(self, keep: int) -> None:
+        """Forget the spans behind the first `keep`, and grow anew."""
+        while len(self._asked) > keep:
+            self._asked.pop()
         self._width = 1
-        self._full_spans = 0
+        self._full = 0
+
+    def _disagreement(self, first: Key, page: int) -> KeyOrderError | NonUniqueKeyError:
+        if self.last is not None and first != self.last and looks_equal(first, self.last):
+            return NonUniqueKeyError(
+                f"{self._connector}: page {page}: {first!r} and {self.last!r} are one key for the service, which"
+                " ignores the case of letters: declare a key that is unique",
+                connector=self._connector,
+                page=page,
+            )
+        return KeyOrderError(
+            f"{self._connector}: page {page}: rows from key {self.last!r} on were asked for, and that row is there, but"
+            " the answer does not begin with it: the service filters by this key in another order than it sorts, or the"
+            " value that it shows is not the one that it compares; declare another key",
+            connector=self._connector,
+            page=page,
+        )

@@ -95,7 +95,7 @@ def _retry_refused(
     if _says(failure, OUT_OF_MEMORY):
         return Retry(backoff.wait if backoff else BACKOFF_BASE * jitter, smaller=True, calmer=True)
     if _says(failure, OUT_OF_TIME):
-        return Retry(0, smaller=True, calmer=True) if _count_refusals(failures, OUT_OF_TIME) == 1 else None
+        return Retry(0, smaller=True, calmer=True)  # until a single row, or the time-out of the call, is left
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from decimal import Decimal
 from itertools import chain, groupby
 from operator import itemgetter
@@ -43,8 +43,12 @@ class Parts(msgspec.Struct, frozen=True):
     disjoint: bool
 
 
-def split(groups: Groups, *, connector: str, length: Callable[[Groups], int], limit: int) -> Parts:
+def split(
+    groups: Groups, *, connector: str, length: Callable[[Groups], int], limit: int
+) -> Generator[None, None, Parts]:
     """Split a condition into parts that fit into requests, each with as many groups as fit.
+
+    It yields after each part, so that an event loop can run meanwhile: thousands of values take a while.
 
     Args:
         groups: The condition, as `Condition.groups()` returns it.
@@ -52,6 +56,9 @@ def split(groups: Groups, *, connector: str, length: Callable[[Groups], int], li
         length: Returns the length of a request for some of the groups, with all that will ever be added to it; more
             groups must make it longer. It is called about twice for each part, with about as many groups as fit.
         limit: The greatest length that can be sent.
+
+    Returns:
+        The parts, as the value of the generator.
 
     Raises:
         QueryTooLongError: If a single group does not fit.
@@ -67,9 +74,9 @@ def split(groups: Groups, *, connector: str, length: Callable[[Groups], int], li
         return Parts((groups,), None, disjoint=True)
     for field, equal in _by_value(groups):
         # What asks for one value may not fit into one request: then it is an "or" like any other.
-        if parts := _packed(equal, fits):
+        if parts := (yield from _packed(equal, fits)):
             return Parts(parts, field, disjoint=True)
-    if parts := _packed(single, fits):
+    if parts := (yield from _packed(single, fits)):
         return Parts(parts, None, disjoint=False)
     needed = next(needed for needed in map(length, single) if needed > limit)
     raise QueryTooLongError(
@@ -114,7 +121,7 @@ def _folded(text: str) -> str:
     return text.casefold().rstrip(" ")
 
 
-def _packed(units: Sequence[Groups], fits: Callable[[Groups], bool]) -> tuple[Groups, ...]:
+def _packed(units: Sequence[Groups], fits: Callable[[Groups], bool]) -> Generator[None, None, tuple[Groups, ...]]:
     """Return the units in parts, in their order; nothing if one of them does not fit by itself."""
     parts: list[Groups] = []
     start, count = 0, 1
@@ -124,6 +131,7 @@ def _packed(units: Sequence[Groups], fits: Callable[[Groups], bool]) -> tuple[Gr
             return ()
         parts.append(_joined(units, start, count))
         start += count
+        yield
     return tuple(parts)
 
 

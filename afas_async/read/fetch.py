@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
 from time import perf_counter
-from typing import Generic
+from typing import Generic, TypeVar, cast
 
 from anyio.lowlevel import checkpoint
 
-from afas_async.connectors import GetConnector, RowT
+from afas_async.connectors import RowT
 from afas_async.errors import AnswerError, AnswerLostError, TransportError
-from afas_async.http.engine import Options
 from afas_async.http.fetch import Fetch
 from afas_async.http.host import Job
-from afas_async.http.session import Session
+from afas_async.policy.order import Key
 from afas_async.policy.paging import Span
+from afas_async.policy.sizing import EVERYTHING
+from afas_async.read.source import Source
 from afas_async.wire.rows import PageParser
-from afas_async.wire.urls import Request, rows_request
+from afas_async.wire.urls import Request
 
 HOLD_SECONDS = 0.0005
 
-
-@dataclass(frozen=True)
-class Source(Generic[RowT]):
-    """What is read, and how its requests are sent.
-
-    Args:
-        session: Sends the requests.
-        options: Time-out, retries, language, events.
-        connector: The connector, with the type of its rows.
-        order_by: The sort order, fields with a leading `-` for descending.
-    """
-
-    session: Session
-    options: Options
-    connector: GetConnector[RowT]
-    order_by: tuple[str, ...]
+T = TypeVar("T")
 
 
 class Pace:
@@ -62,23 +47,36 @@ class Pace:
         self._resting = False
 
 
+async def paced(steps: Generator[None, None, T]) -> T:
+    """Return what a generator returns, with a rest for the event loop between its steps."""
+    pace = Pace()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("T", end.value)
+        if pace.due:
+            await pace.rest()
+
+
 class PageFetch(Fetch, Generic[RowT]):
     """One page: a span of rows, asked for with one request, or with several if the first ones break.
 
-    A page whose first rows have been handed out is not replayed: the next attempt asks for the rows behind them.
+    A page whose first rows have been handed out is not replayed: `renew` tells what to ask for in its place.
 
     Args:
         source: What is read.
         span: Which rows of it.
         early: Hand out rows as they arrive; otherwise all at once, when the page is complete.
-        pace: Yields to the event loop between slices.
+        renew: Returns the span to ask for, when the request is made.
         halve: Makes the span of this page smaller; returns False if it cannot.
         arrived: Called when the answer has come in whole, or failed.
 
     Attributes:
         number: The page's number, for errors.
-        rows: How many of the span's rows have been handed out.
+        rows: How many rows of the span's answer have been handed out.
         columns: Fields of a row, 0 before the first; set it if they are known.
+        last: The key of the last row handed out, kept here by the reader; None in a new answer.
         complete: Whether all rows have been handed out and the answer was whole.
     """
 
@@ -88,8 +86,8 @@ class PageFetch(Fetch, Generic[RowT]):
         span: Span,
         *,
         early: bool,
-        pace: Pace,
-        halve: Callable[[PageFetch[RowT]], bool] | None = None,
+        renew: Callable[[PageFetch[RowT]], Span] | None = None,
+        halve: Callable[[PageFetch[RowT]], Span | None] | None = None,
         arrived: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(source.session, source.options, source.connector.name)
@@ -97,35 +95,40 @@ class PageFetch(Fetch, Generic[RowT]):
         self.number: int = 0
         self.rows: int = 0
         self.columns: int = 0
+        self.last: Key | None = None
         self.complete: bool = False
         self._source = source
         self._early = early
-        self._pace = pace
+        self._renew = renew
         self._halve = halve
         self._arrived = arrived
-        # Of the answer on its way: bytes read ahead, rows not handed out, and whether any were.
+        # Of the answer on its way: bytes read ahead, rows not handed out, and rows that were handed back.
         self._ahead = b""
         self._held: list[RowT] = []
-        self._handed_out = False
+        self._returned: list[RowT] | None = None
         self._parser: PageParser[RowT] | None = None
 
     # --- the engine's side ---
 
     @property
     def repeatable(self) -> bool:
-        """Whether the rest of the span can be asked for; the rest of everything cannot."""
-        return super().repeatable and (self.rows == 0 or self.rows < self.span.take)
+        """Whether the rest of the span can be asked for: not without a key if it is the rest of everything."""
+        resumable = self._source.keyed if self.span.take == EVERYTHING else self.rows < self.span.take
+        return super().repeatable and (self.rows == 0 or resumable)
 
     def _forget(self) -> None:
         super()._forget()
         self._ahead = b""
         self._held = []
-        self._handed_out = False
+        self._returned = None
         self._parser = None
 
     def _next_request(self) -> Request:
-        rest = self._rest()
-        return rows_request(self.connector, skip=rest.skip, take=rest.take, order_by=self._source.order_by)
+        if self._renew is not None:
+            self.span = self._renew(self)
+        self.rows = 0
+        self.last = None
+        return self._source.request(self.span)
 
     def _job_ended(self, job: Job) -> None:
         super()._job_ended(job)
@@ -134,55 +137,64 @@ class PageFetch(Fetch, Generic[RowT]):
 
     def halve(self) -> bool:
         """Ask for half of the rest from now on."""
-        return self._halve is not None and self._halve(self)
-
-    def _rest(self) -> Span:
-        return self.span.after(self.rows) if self.rows else self.span
+        smaller = None if self._halve is None else self._halve(self)
+        if smaller is not None:
+            self.span = smaller
+        return smaller is not None
 
     # --- the reader's side ---
 
-    async def next_rows(self) -> list[RowT]:
-        """Return the next rows of the page; once `complete` is set they are the last, and possibly none.
+    def take(self) -> list[RowT] | None:
+        """Return the next rows, possibly none, or None if there is nothing to do before `news`.
+
+        It decodes 64 KiB of the answer at most. Once `complete` is set, these are the last rows.
 
         Raises:
             AfasError: If the page cannot be had, or a row does not fit the row type. Faults of the answer that another
                 attempt may mend are sent again first, by the rules for all retries.
         """
-        while not self._failure:
-            if self._pace.due:
-                await self._pace.rest()
-            try:
-                if piece := self._ahead or self._read():
-                    self._ahead = b""
-                    parser = self._parser or self._make_parser()
-                    self._held += parser.feed(piece)
-                    if self._all_read():
-                        return self._finish()
-                    if self._early and self._held:
-                        return self._hand_out(parser)
-                elif self._job is not None:
-                    await self._wait()
-                elif not self._failure:  # which may have come during the rest
+        if self._returned is not None:
+            rows, self._returned = self._returned, None
+            return rows
+        if self._failure:
+            return self._fail(self._failure)
+        try:
+            if piece := self._ahead or self._read():
+                self._ahead = b""
+                parser = self._parser or self._make_parser()
+                self._held += parser.feed(piece)
+                if self._all_read():
                     return self._finish()
-            except (AnswerError, AnswerLostError) as fault:
-                if isinstance(fault, AnswerError) and self._handed_out:
-                    raise  # an answer that proves to be damaged casts doubt on its rows that were handed out
-                self.start(fault.with_traceback(None))
-        if self.rows != self.span.take or not isinstance(self._failure, TransportError):
-            raise self._failure
+                return self._hand_out(parser) if self._early and self._held else []
+            return self._finish() if self._job is None else None
+        except (AnswerError, AnswerLostError) as fault:
+            if isinstance(fault, AnswerError) and self.rows:
+                raise  # an answer that proves to be damaged casts doubt on its rows that were handed out
+            self.start(fault.with_traceback(None))
+            return []
+
+    def take_back(self, rows: list[RowT]) -> None:
+        """Take rows back, to hand them out again first; those of an answer that breaks meanwhile are forgotten."""
+        self._returned = rows
+
+    async def wait(self) -> None:
+        """Wait until `take` has something to do."""
+        await self._wait()
+
+    def _fail(self, failure: BaseException) -> list[RowT]:
+        if self.rows != self.span.take or not isinstance(failure, TransportError):
+            raise failure
         self.complete = True  # every row is there; only the end of the envelope was lost
         return []
 
     def _make_parser(self) -> PageParser[RowT]:
         """Return a parser for the answer, made when its first bytes are read: only then is its number known."""
-        rest = self._rest()
         self._parser = PageParser(
             self._source.connector.row_type,
             connector=self.connector,
             page=self.number,
-            skip=rest.skip,
-            take=rest.take,
-            before=self.rows,
+            skip=self.span.skip,
+            take=self.span.take,
             columns=self.columns,
         )
         return self._parser
@@ -196,7 +208,6 @@ class PageFetch(Fetch, Generic[RowT]):
 
     def _hand_out(self, parser: PageParser[RowT]) -> list[RowT]:
         rows, self._held = self._held, []
-        self._handed_out = True
         self.columns = parser.columns
         self.rows += len(rows)
         return rows
@@ -205,8 +216,6 @@ class PageFetch(Fetch, Generic[RowT]):
         if self._body is not None:
             self._body.finish()
         parser = self._parser or self._make_parser()
-        rows, self._held = self._held + parser.finish(), []
+        self._held += parser.finish()
         self.complete = True
-        self.columns = parser.columns
-        self.rows += len(rows)
-        return rows
+        return self._hand_out(parser)

@@ -1,86 +1,220 @@
-"""A read, put together: from what a user asks for to a window over it, with all that makes no sense refused."""
+"""A read, put together: from what a user asks for to where its rows come from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Generic
 
-from afas_async.connectors import GetConnector
-from afas_async.errors import AnswerError, ApiError, SortKeyRequiredError, TransportError, UsageError
-from afas_async.http.engine import Options
+from afas_async.connectors import RowT, key_types
+from afas_async.errors import QueryTooLongError, UsageError
+from afas_async.filters import Group
 from afas_async.http.fetch import MEMORY
-from afas_async.http.session import Session
-from afas_async.metadata import field_ids
-from afas_async.policy.paging import EVERYTHING, Paging
-from afas_async.read.fetch import Source
-from afas_async.read.window import Window
-from afas_async.wire.urls import rows_request, sort_field
+from afas_async.metadata import get_metainfo
+from afas_async.policy.order import Key
+from afas_async.policy.paging import Paging, Span
+from afas_async.policy.sizing import EVERYTHING, Sizing
+from afas_async.policy.splitting import Parts, split
+from afas_async.read.cuts import key_ranges
+from afas_async.read.fetch import paced
+from afas_async.read.position import Position, fingerprint, from_token, to_token
+from afas_async.read.reader import Feed, Reader
+from afas_async.read.source import Source, query_length, refuse_without_key
+from afas_async.read.union import Turn, Union
+from afas_async.read.window import Window, read_page
+from afas_async.wire.urls import QUERY_LIMIT
 
 # AFAS (GET connector; Troubleshooting): beyond it a request is too slow to be of use.
 SKIP_LIMIT = 100_000
-LARGEST = 10**9  # rows that a skip may count
+START = Position()
 
 
-def source_of(
-    session: Session,
-    options: Options,
-    connector: GetConnector[Any] | str,
-    *,
-    key: str | tuple[str, ...] = (),
-    order_by: str | Sequence[str] = (),
-) -> Source[Any]:
-    """Return what is to be read, in an order that is unique if there is a key.
+@dataclass(frozen=True)
+class Reading(Generic[RowT]):
+    """A read of several pages, or of everything in one: what `rows` and `pages` were asked for.
 
-    Raises:
-        UsageError: If connector, key or order make no sense, or do not fit into a request.
+    Args:
+        source: What is read.
+        take: Rows per page; EVERYTHING for all in one answer; None to grow.
+        window: Pages in flight at a time.
+        ranges: Key ranges to read side by side, 1 for one read in order.
+        verify: Whether to refuse to read without a key.
+        whole_pages: Whether each page is handed out only when it is complete.
+        position: Where to begin.
     """
-    if isinstance(connector, str):
-        connector = GetConnector(connector, key=key)
-    elif key:
-        raise UsageError(f"{connector.name}: its key is part of its declaration: give key= to GetConnector")
-    order = tuple(sort_field(field) for field in ((order_by,) if isinstance(order_by, str) else order_by))
-    # Without the key behind it, rows that are equal in the order may change places between pages.
-    sorted_by = {field.removeprefix("-") for field in order}
-    order += tuple(field for field in connector.key if field not in sorted_by)
-    rows_request(connector.name, skip=LARGEST, take=LARGEST, order_by=order)  # whether it fits into a query
-    return Source(session, options, connector, order)
 
+    source: Source[RowT]
+    take: int | None
+    window: int
+    ranges: int
+    verify: bool
+    whole_pages: bool
+    position: Position = START
 
-def window_of(
-    source: Source[Any], *, take: int | None, window: int | None, verify: bool, whole_pages: bool
-) -> Window[Any]:
-    """Return the window for a read of several pages, or of everything in one.
+    def token(self, position: Position) -> str:
+        """Return a position in this read as text.
 
-    Raises:
-        UsageError: If an option makes no sense.
-    """
-    most = source.session.max_concurrency
-    if window is not None and not 1 <= window <= most:
-        raise UsageError(f"window must be 1 to {most}, the client's max_concurrency, not {window}")
-    if take is not None and take < 1 and take != EVERYTHING:
-        raise UsageError(f"take must be 1 or more, not {take}")
-    in_order = bool(source.connector.key) or take == EVERYTHING
-    return Window(
-        source,
-        Paging(
-            window=window or most,
-            take=take,
-            byte_budget=MEMORY,
+        Raises:
+            UsageError: If there is no key to go on by.
+        """
+        if not self.source.keyed:
+            raise UsageError(f"{self.source.connector.name}: a read without a key has no point to go on from")
+        return to_token(position, self._query)
+
+    def at(self, token: str) -> Reading[RowT]:
+        """Return this read, beginning where a token ended."""
+        name = self.source.connector.name
+        if not self.source.keyed:
+            raise UsageError(f"{name}: after= needs a key, and verify=True")
+        return replace(self, position=from_token(token, self._query, name))
+
+    @cached_property
+    def _query(self) -> str:
+        source = self.source
+        return fingerprint(
+            source.connector.name, source.connector.key, source.order.fields, source.where, self.ranges > 1
+        )
+
+    async def first(self) -> RowT | None:
+        """Return the first row, or None, with one request for one row."""
+        parts = await self._parts()
+        if len(parts.groups) == 1 and self.position == START:
+            rows = await read_page(replace(self.source, where=parts.groups[0]), Span(0, 1))
+            return rows[0] if rows else None
+        reader = Reader(self.source, replace(self, take=1).open)
+        try:
+            rows = await reader.next_rows()
+            return rows[0] if rows else None
+        finally:
+            await reader.aclose()
+
+    # --- opening ---
+
+    async def open(self) -> Feed[RowT]:
+        """Return where the rows come from; requests are sent only to find out how to read.
+
+        Raises:
+            SortKeyRequiredError: If there is no key.
+            QueryTooLongError: If the condition cannot be split into requests.
+            AfasError: If what has to be known cannot be had.
+        """
+        if not (self.source.connector.key or self.take == EVERYTHING) and self.verify:
+            await refuse_without_key(self.source)
+        parts = await self._parts()
+        if len(parts.groups) != 1:
+            return await self._parts_in_turn(parts)
+        if self.ranges > 1:
+            return await self._ranges_side_by_side()
+        begin = self._begin(Position((None,)))
+        return self._window(self.source, *begin.cursors, window=self.window)
+
+    def _begin(self, start: Position) -> Position:
+        """Return where to begin in a read that has its start there."""
+        if self.position == START:
+            return start
+        if not self.position.belongs_to(start, len(self.source.order.fields)):
+            raise UsageError(
+                f"{self.source.connector.name}: the token in after= stands in another read of this query: as rows or as"
+                " pages, with the same row type, and in the same number of ranges or parts"
+            )
+        return self.position
+
+    async def _parts(self) -> Parts:
+        return await paced(
+            split(
+                self.source.where,
+                connector=self.source.connector.name,
+                length=lambda groups: query_length(self.source, groups, ranged=self.ranges > 1),
+                limit=QUERY_LIMIT,
+            )
+        )
+
+    def _window(
+        self,
+        source: Source[RowT],
+        after: Key | None = None,
+        *,
+        window: int,
+        at_once: int = 1,
+        at_most: int | None = None,
+    ) -> Window[RowT]:
+        in_order = bool(source.connector.key) or self.take == EVERYTHING
+        sizing = Sizing(window=window, take=self.take, byte_budget=MEMORY // at_once, overlap=int(source.keyed))
+        paging = Paging(
+            sizing,
+            window=window,
+            keyed=source.keyed,
+            eager=self.window > 1,
+            after=after,
+            at_most=at_most,
             skip_limit=None if source.connector.key else SKIP_LIMIT,
-        ),
-        early=in_order and not whole_pages,
-        refuse=None if in_order or not verify else _refuse_without_key,
-    )
+            connector=source.connector.name,
+        )
+        return Window(source, paging, early=in_order and not self.whole_pages)
+
+    async def _ranges_side_by_side(self) -> Union[RowT]:
+        ranges = self.position.ranges or await key_ranges(self.source, self.ranges)
+        begin = self._begin(Position((None,) * len(ranges), ranges))
+        at_once = min(self.window, len(ranges))
+        windows = [
+            self._window(self.source.within(each), after, window=self.window // at_once, at_once=at_once)
+            for each, after in zip(ranges, begin.cursors, strict=True)
+        ]
+        return Union(windows, turn=Turn.ANY, at_once=at_once, start=begin)
+
+    async def _parts_in_turn(self, parts: Parts) -> Union[RowT]:
+        source, first = self.source, self.source.order.fields[:1]
+        if not (parts.disjoint or source.keyed):
+            raise QueryTooLongError(
+                f"{source.connector.name}: the condition is too long for one request, and without a key it cannot be"
+                " told whether a row meets two of its parts",
+                length=query_length(source, source.where),
+                limit=QUERY_LIMIT,
+            )
+        groups, turn = parts.groups, Turn.FIRST
+        if first == (parts.field,):
+            pass  # the parts follow each other in the order of the read
+        elif first == (f"-{parts.field}",):
+            groups = groups[::-1]
+        elif groups and not self.whole_pages and await _whole_numbers(source):
+            turn = Turn.LEAST
+        sizes = fingerprint(*map(len, groups))
+        begin = self._begin(Position((None,), parts=sizes, over=0 if turn is Turn.FIRST else None))
+        return Union(
+            self._windows(parts, groups, begin),
+            turn=turn,
+            at_once=self.window,
+            start=begin,
+            rank=source.order.rank,
+            disjoint=parts.disjoint,
+        )
+
+    def _windows(self, parts: Parts, groups: Sequence[tuple[Group, ...]], begin: Position) -> Iterator[Window[RowT]]:
+        """Make the windows of the parts as they are wanted: there may be thousands."""
+        # Of rows with one of so many keys there are no more than that.
+        by_key = self.source.keyed and (parts.field,) == self.source.connector.key
+        after = begin.cursors[0]
+        # Of each of the parts that are read together a page waits, and the one that follows it.
+        at_once = 2 * len(groups) if begin.over is None else self.window
+        for group in groups[begin.over :]:
+            yield self._window(
+                replace(self.source, where=group),
+                after,
+                window=1,
+                at_once=at_once,
+                at_most=len(group) if by_key and after is None else None,
+            )
+            after = after if begin.over is None else None
 
 
-async def _refuse_without_key(source: Source[Any]) -> NoReturn:
-    """Raise the error for a read of several pages without a key, with the fields there are to choose from."""
-    name = source.connector.name
-    try:
-        fields = ", out of " + ", ".join(await field_ids(source.session, source.options, source.connector))
-    except (TransportError, ApiError, AnswerError):
-        fields = ""  # that the key is missing is what matters
-    raise SortKeyRequiredError(
-        f"{name}: a read of several pages needs a key to sort by, or it loses and doubles rows: give key= the field, or"
-        f" fields, that are unique and never empty{fields}; or verify=False for best effort"
-    )
+async def _whole_numbers(source: Source[Any]) -> bool:
+    """Whether all fields that a read is sorted by hold whole numbers, so that their order is known here."""
+    if not source.keyed:
+        return False
+    types = key_types(source.connector.row_type)
+    fields = {field.removeprefix("-") for field in source.order.fields}
+    if types is not None:
+        return all(types[field] is int for field in fields)
+    described = await get_metainfo(source.session, source.options, source.connector.name)
+    return fields <= {field.id for field in described.fields if field.data_type == "int"}

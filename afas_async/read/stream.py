@@ -17,8 +17,8 @@ from typing import Generic, Self
 import msgspec
 
 from afas_async.connectors import RowT
-from afas_async.policy.paging import Span
-from afas_async.read.window import Window, read_page
+from afas_async.read.reader import Feed, Reader
+from afas_async.read.reading import Reading
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -57,11 +57,13 @@ class Page(msgspec.Struct, Generic[RowT], frozen=True):
 
 
 class _Stream(Generic[RowT]):
-    """What rows and pages have in common: a window, a clock, and an end."""
+    """What rows and pages have in common: a reader, a clock, and an end."""
 
-    def __init__(self, window: Window[RowT]) -> None:
-        self._window = window
+    def __init__(self, reading: Reading[RowT]) -> None:
+        self._reading = reading
+        self._reader = Reader(reading.source, self._open)
         self._rows = 0
+        self._last_rows = 0  # of which the last pull brought so many
         self._started: float | None = None
         self._ended: float | None = None
 
@@ -71,18 +73,43 @@ class _Stream(Generic[RowT]):
         seconds = 0.0
         if self._started is not None:
             seconds = (self._ended if self._ended is not None else perf_counter()) - self._started
-        return Progress(self._rows_out(), self._window.pages, self._window.bytes, seconds)
+        feed = self._reader.feed
+        pages, size = (feed.pages, feed.bytes) if feed is not None else (0, 0)
+        return Progress(self._rows - self._waiting(), pages, size, seconds)
 
-    def _rows_out(self) -> int:
-        return self._rows
+    @property
+    def token(self) -> str:
+        """The point to go on from, behind the last row or page handed out: text to store, for `after`.
+
+        A read of the same query that is given this token goes on with the next row, also in another process. Store it
+        once the rows up to here are safe; what was handed out after the last stored token is handed out again then. It
+        holds keys of rows, no credential. After the end it stands for what is added behind the last row later on.
+
+        Raises:
+            UsageError: If there is no such point: the stream is read without a key, or a condition had to be split into
+                parts that overlap, and the key has texts.
+        """
+        feed = self._reader.feed
+        if feed is None:
+            return self._reading.token(self._reading.position)
+        return self._reading.token(feed.position(self._last_rows - self._waiting()))
+
+    def _waiting(self) -> int:
+        """Return how many of the rows pulled have not been handed out."""
+        return 0
+
+    async def _open(self) -> Feed[RowT]:
+        return await self._reading.open()
 
     async def _next_rows(self) -> list[RowT]:
         """Return the next rows, an empty list at the end."""
         if self._started is None:
             self._started = perf_counter()
-        rows = await self._window.next_rows()
-        self._rows += len(rows)
-        if not rows and self._ended is None:
+        rows = await self._reader.next_rows()
+        if rows:
+            self._rows += len(rows)
+            self._last_rows = len(rows)
+        elif self._ended is None:
             self._ended = perf_counter()
         return rows
 
@@ -93,7 +120,7 @@ class _Stream(Generic[RowT]):
         """
         if self._started is not None and self._ended is None:
             self._ended = perf_counter()
-        await self._window.aclose()
+        await self._reader.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -105,8 +132,8 @@ class _Stream(Generic[RowT]):
 
     def __del__(self) -> None:
         # Without this, a forgotten stream would cost the requests on their way; they end by themselves all the same.
-        if hasattr(self, "_window"):
-            self._window.abandon()
+        if hasattr(self, "_reader"):
+            self._reader.abandon()
 
 
 class Rows(_Stream[RowT]):
@@ -125,8 +152,8 @@ class Rows(_Stream[RowT]):
         ('000001', 499, 500)
     """
 
-    def __init__(self, window: Window[RowT]) -> None:
-        super().__init__(window)
+    def __init__(self, reading: Reading[RowT]) -> None:
+        super().__init__(reading)
         # A list iterator, shared by all ways to iterate: it is the position within the batch.
         self._batch: Iterator[RowT] = iter(())
 
@@ -181,13 +208,13 @@ class Rows(_Stream[RowT]):
     async def first(self) -> RowT | None:
         """Return the first row of the read, or None if it has none, with one request for one row.
 
-        The position of the stream does not matter and does not change.
+        The position of the stream does not matter and does not change. A condition that has to be split, and a read
+        that begins at a token, take a few requests.
         """
-        rows = await read_page(self._window.source, Span(0, 1))
-        return rows[0] if rows else None
+        return await self._reading.first()
 
-    def _rows_out(self) -> int:
-        return self._rows - length_hint(self._batch)
+    def _waiting(self) -> int:
+        return length_hint(self._batch)
 
 
 class Pages(_Stream[RowT]):
@@ -202,12 +229,17 @@ class Pages(_Stream[RowT]):
         (0, 100)
     """
 
+    def __init__(self, reading: Reading[RowT]) -> None:
+        super().__init__(reading)
+        self._pages = 0
+
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Page[RowT]:
-        skip, number = self._rows, self._window.pages
+        skip, number = self._rows, self._pages
         rows = await self._next_rows()
         if not rows:
             raise StopAsyncIteration
+        self._pages += 1
         return Page(rows, number, skip)

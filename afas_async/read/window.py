@@ -1,21 +1,26 @@
-"""Several pages of a connector on their way at a time, and their rows in order.
+"""Several pages of one read on their way at a time, and their rows in order.
 
 Everything is driven by the reader's pull: pages are asked for when rows are wanted, so a reader that pauses stops the
 fetching, and one that goes away leaves at most the pages that were on their way. Only the first page is decoded; the
-others wait as bytes.
+others wait as bytes. What to ask for, and which of the rows to hand out, is decided by `policy.paging`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, Generic, NoReturn
+from collections.abc import Sequence
+from typing import Any, Generic
 
 from afas_async.connectors import RowT
-from afas_async.errors import ClientClosedError, PagingError, UsageError
+from afas_async.errors import PagingError
 from afas_async.http.host import Job, stop
-from afas_async.policy.paging import Paging, Span
-from afas_async.read.fetch import Pace, PageFetch, Source
+from afas_async.policy.order import Key
+from afas_async.policy.paging import Paging, Span, Step
+from afas_async.read.fetch import Pace, PageFetch
+from afas_async.read.position import Position
+from afas_async.read.rowkeys import KeyReader
+from afas_async.read.source import Source
 
 
 class Window(Generic[RowT]):
@@ -23,167 +28,181 @@ class Window(Generic[RowT]):
 
     Args:
         source: What is read.
-        paging: Decides what to ask for.
+        paging: Decides what to ask for, and what to hand out.
         early: Hand out rows as they arrive; otherwise page by page.
-        refuse: Called in place of the first request if this read must not be; it raises.
 
     Attributes:
         source: What is read.
+        news: Set when `poll` may have something to do.
         pages: How many pages have been handed out completely.
         bytes: Bytes of their bodies, as they came over the connection.
     """
 
-    def __init__(
-        self,
-        source: Source[RowT],
-        paging: Paging,
-        *,
-        early: bool,
-        refuse: Callable[[Source[Any]], Awaitable[NoReturn]] | None = None,
-    ) -> None:
+    def __init__(self, source: Source[RowT], paging: Paging, *, early: bool) -> None:
         self.pages: int = 0
         self.bytes: int = 0
         self.source: Source[RowT] = source
+        self.news: asyncio.Event = asyncio.Event()
         self._name = source.connector.name
         self._paging = paging
         self._early = early
-        self._refuse = refuse
+        self._key_reader = KeyReader(source.connector, source.order) if source.keyed else None
         self._columns = 0  # counted once
         self._asking = True  # whether there may be something to ask for
-        self._pace = Pace()
         self._fetches: deque[PageFetch[RowT]] = deque()
         self._dropped: list[PageFetch[RowT]] = []
-        self._reading = False
-        self._over: str | None = None
+        self._handed_out = False  # rows of the first page
+        self._before: Key | None = paging.last
+        self._keys: Sequence[Key] = ()
 
-    async def next_rows(self) -> list[RowT]:
-        """Return the next rows, an empty list at the end.
+    @property
+    def ended(self) -> bool:
+        """Whether all rows have been handed out."""
+        return self._paging.ended
+
+    @property
+    def keys(self) -> Sequence[Key]:
+        """The keys of the rows returned last."""
+        return self._keys
+
+    def position(self, handed_out: int) -> Position:
+        """Return where the read stands if so many of the rows returned last have been handed out."""
+        return Position((self._keys[handed_out - 1] if handed_out else self._before,))
+
+    def poll(self) -> list[RowT] | None:
+        """Return the next rows, an empty list if there may be more at once, or None if there are none before `news`.
+
+        It decodes 64 KiB at most, and asks for the next pages.
 
         Raises:
-            UsageError: If another task reads, or the stream was closed or has failed before.
-            AfasError: If rows cannot be had; the other pages on their way are stopped first.
+            AfasError: If rows cannot be had.
         """
-        if self._reading:
-            raise self._misuse("two tasks read the same stream: give each its own")
-        if self._over is not None:
-            raise self._misuse(self._over)
-        self._reading = True
-        try:
-            return await self._next_rows()
-        except Exception as error:
-            if isinstance(error, ClientClosedError) and self._over is not None:
-                raise self._misuse(self._over) from None
-            self._over = "the stream has ended with an error: start a new one"
-            await self._stop()
-            raise
-        finally:
-            self._reading = False
-
-    def _misuse(self, what: str) -> UsageError:
-        return UsageError(f"{self._name}: {what}")
-
-    async def _next_rows(self) -> list[RowT]:
-        if self._refuse is not None:
-            await self._refuse(self.source)
-        while True:
-            if self._asking:
-                self._ask()
+        if not self._fetches:
+            self._ask()
             if not self._fetches:
-                await self._stop()
-                return []
-            head = self._fetches[0]
-            head.number, head.columns = self.pages, head.columns or self._columns
-            rows = await head.next_rows()
-            if self._over is not None:  # closed by another task meanwhile
-                raise self._misuse(self._over)
-            if head.complete:
-                self._advance(head)
-            if rows:
-                self.source.session.engine.statistics.rows += len(rows)
-                return rows
-
-    async def aclose(self) -> None:
-        """Stop the pages on their way and wait until they have ended; may be called again."""
-        self._over = self._over or "the stream is closed"
-        await self._stop()
-
-    def abandon(self) -> None:
-        """Stop the pages on their way without waiting, from wherever garbage is collected."""
-        if self._fetches or self._dropped:
-            self.source.session.call_soon(self._cancel)
-
-    def _cancel(self) -> None:
-        for job in self._jobs():
-            job.cancel()
+                return self._nothing_to_ask()
+        rows = self._take()
+        if self._asking:  # only now: rows that have come may tell that there are no more
+            self._ask()
+        return rows
 
     def _ask(self) -> None:
         self.source.session.check()
         while (span := self._paging.ask(arrived=sum(not fetch.jobs for fetch in self._fetches))) is not None:
             self._fetches.append(self._start(span))
-        if not self._fetches and not self._paging.ended:
-            raise PagingError(
-                f"{self._name}: there are more rows than can be skipped over without a key:"
-                " declare the connector's key",
-                connector=self._name,
-                page=self.pages,
-            )
         self._asking = False
+
+    def _take(self) -> list[RowT] | None:
+        head = self._fetches[0]
+        head.news = self.news
+        head.number, head.columns = self.pages, head.columns or self._columns
+        rows = head.take()
+        if rows is None or not (rows or head.complete):
+            return rows
+        keys = self._keys_of(rows, head)
+        step = self._paging.feed(
+            keys, done=head.complete, size=head.size, columns=head.columns, seconds=head.seconds, page=self.pages
+        )
+        if step.again:
+            head.take_back(rows)
+        elif rows and self._key_reader is not None:
+            head.last = keys[-1]
+        self._handed_out = self._handed_out or step.start < step.stop
+        self._follow(step)
+        if step.start == step.stop:
+            return []
+        self._before = self._keys[-1] if self._keys else self._before
+        self._keys = keys if step.stop - step.start == len(keys) else keys[step.start : step.stop]
+        return rows[step.start : step.stop] if len(self._keys) < len(rows) else rows
+
+    def _keys_of(self, rows: Sequence[Any], head: PageFetch[RowT]) -> Sequence[Any]:
+        if self._key_reader is None or not rows:
+            return rows  # without a key, their number is all that counts
+        return self._key_reader.read(rows, head.last, self.pages)
+
+    def jobs(self) -> list[Job]:
+        """Return what is under way."""
+        return [job for fetch in (*self._fetches, *self._dropped) for job in fetch.jobs]
+
+    def forget(self) -> None:
+        """Forget the pages on their way, once their jobs have been cancelled."""
+        self._fetches.clear()
+        self._dropped.clear()
+
+    def _nothing_to_ask(self) -> list[RowT]:
+        if self._paging.ended:
+            return []
+        raise PagingError(
+            f"{self._name}: there are more rows than can be skipped over without a key: declare the connector's key",
+            connector=self._name,
+            page=self.pages,
+        )
 
     def _ask_again(self) -> None:
         self._asking = True
 
     def _start(self, span: Span) -> PageFetch[RowT]:
         fetch = PageFetch(
-            self.source, span, early=self._early, pace=self._pace, halve=self._halve, arrived=self._ask_again
+            self.source, span, early=self._early, renew=self._renew, halve=self._halve, arrived=self._ask_again
         )
         fetch.start()
         return fetch
 
-    def _advance(self, head: PageFetch[RowT]) -> None:
-        """Leave a complete page behind, and drop the pages that it has shown to be of no use."""
-        self.pages += head.rows > 0  # the empty answer that proves the end is no page
-        self.bytes += head.size
-        self._columns = head.columns
-        self._fetches.popleft()
-        self._ask_again()
-        self._drop_behind(self._paging.feed(head.rows, size=head.size, columns=head.columns))
+    def _follow(self, step: Step) -> None:
+        """Keep the list of pages in step with that of the policy."""
+        if step.over:
+            head = self._fetches.popleft()
+            self.bytes += head.size
+            self._columns = head.columns or self._columns
+            self.pages += self._handed_out  # the answer that proves the end is no page
+            self._handed_out = False
+            self._leave(head)
+            self._ask_again()
+        if step.wanted is not None:
+            self._drop_behind(step.wanted)
+        if step.front is not None:
+            self._fetches.appendleft(self._start(step.front))
 
     def _drop_behind(self, wanted: int) -> None:
         while len(self._fetches) > wanted:
-            dropped = self._fetches.pop()
-            dropped.drop()
-            self._dropped.append(dropped)
-        self._dropped = [fetch for fetch in self._dropped if fetch.jobs]
+            self._leave(self._fetches.pop())
 
-    def _halve(self, fetch: PageFetch[RowT]) -> bool:
+    def _leave(self, fetch: PageFetch[RowT]) -> None:
+        if not fetch.complete:
+            fetch.drop()
+            self._dropped.append(fetch)
+        self._dropped = [dropped for dropped in self._dropped if dropped.jobs]
+
+    def _renew(self, fetch: PageFetch[RowT]) -> Span:
+        return self._paging.renew(self._fetches.index(fetch)) if fetch in self._fetches else fetch.span
+
+    def _halve(self, fetch: PageFetch[RowT]) -> Span | None:
         if fetch not in self._fetches:
-            return False
+            return None
         index = self._fetches.index(fetch)
-        smaller = self._paging.halve(index, fetch.rows)
-        if smaller is None:
-            return False
-        fetch.span = smaller
-        self._drop_behind(index + 1)
-        return True
-
-    def _jobs(self) -> list[Job]:
-        return [job for fetch in (*self._fetches, *self._dropped) for job in fetch.jobs]
-
-    async def _stop(self) -> None:
-        jobs = self._jobs()
-        self._fetches.clear()
-        self._dropped.clear()
-        await stop(*jobs)
+        smaller = self._paging.halve(index)
+        if smaller is not None:
+            self._drop_behind(index + 1)
+        return smaller
 
 
 async def read_page(source: Source[RowT], span: Span) -> list[RowT]:
     """Return the rows of one span, asked for with exactly one request at a time."""
-    fetch = PageFetch(source, span, early=False, pace=Pace())
+    fetch = PageFetch(source, span, early=False)
     fetch.columns = 1  # of no interest
     source.session.check()
     fetch.start()
+    pace = Pace()
+    rows: list[RowT] = []
     try:
-        rows = await fetch.next_rows()
+        while not fetch.complete:
+            if pace.due:
+                await pace.rest()
+            taken = fetch.take()
+            if taken is None:
+                await fetch.wait()
+            else:
+                rows += taken
         source.session.engine.statistics.rows += len(rows)
         return rows
     finally:

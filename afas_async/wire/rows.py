@@ -42,7 +42,6 @@ class PageParser(Generic[RowT]):
         page: The page's number, for errors.
         skip: The `skip` that was asked for.
         take: The `take` that was asked for; -1 for everything.
-        before: How many rows of the page other answers have brought, for errors.
         columns: How many fields a row has, 0 to count them in the first.
     """
 
@@ -54,13 +53,12 @@ class PageParser(Generic[RowT]):
         page: int,
         skip: int,
         take: int,
-        before: int = 0,
         columns: int = 0,
     ) -> None:
         self._connector = connector
         self._page = page
         self._skip = skip
-        self._slices = RowSlices(row_type, connector=connector, page=page, take=take, before=before, columns=columns)
+        self._slices = RowSlices(row_type, connector=connector, page=page, take=take, columns=columns)
         self._in_rows = False
         self._envelope = bytearray()  # the answer with an empty list of rows
         self._structure = Structure()

@@ -77,7 +77,6 @@ class RowSlices(Generic[RowT]):
         connector: The connector's name, for errors.
         page: The page's number, for errors.
         take: How many rows were asked for; -1 for everything.
-        before: How many rows of the page other answers have brought, for errors.
         columns: How many fields a row has, 0 to count them in the first.
 
     Attributes:
@@ -86,9 +85,7 @@ class RowSlices(Generic[RowT]):
         rest: The text from the closing bracket on, None while the list is open.
     """
 
-    def __init__(
-        self, row_type: type[RowT], *, connector: str, page: int, take: int, before: int = 0, columns: int = 0
-    ) -> None:
+    def __init__(self, row_type: type[RowT], *, connector: str, page: int, take: int, columns: int = 0) -> None:
         self.rows: int = 0
         self.columns: int = columns
         self.rest: bytes | None = None
@@ -98,7 +95,6 @@ class RowSlices(Generic[RowT]):
         self._connector = connector
         self._page = page
         self._take = take
-        self._before = before
         self._text = bytearray(b"[")  # and then a row, always
         self._searched = 0
         self._exact: Structure | None = None  # None while guesses are made
@@ -245,8 +241,7 @@ class RowSlices(Generic[RowT]):
             page=self._page,
         )
 
-    def _row_error(self, number: int, reason: str) -> RowError:
-        index = self._before + number
+    def _row_error(self, index: int, reason: str) -> RowError:
         found = _WHERE.search(reason)
         inner = found[1].removeprefix("[0]") if found else ""
         path = f"$.rows[{index}]{inner}"

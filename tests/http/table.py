@@ -15,6 +15,7 @@ from _pytest.mark import ParameterSet
 
 from afas_async import AfasClient, AfasError, GetConnector
 from tests.canary import TOKEN
+from tests.numbered_rows import first_row, rows_asked
 from tests.raw_server import Connection, RawServer, Received
 
 TAKE = 10
@@ -30,9 +31,15 @@ End = Literal["fin", "rst", "keep", "hold"]
 
 def page_of(received: Received, rows: Sequence[dict[str, Any]] = ROWS) -> bytes:
     """Return the right body for a request."""
+    asked = rows_asked(received.query, len(rows))
     skip, take = int(received.query["skip"]), int(received.query["take"])
-    page = rows if skip == -1 else rows[skip : skip + take]
+    page = rows[asked.start : asked.stop]
     return json.dumps({"skip": skip, "take": take, "rows": page}, separators=(",", ":")).encode()
+
+
+def page_number(received: Received) -> int:
+    """Return which page a request asks for; each but the first begins with the last row of the page before."""
+    return (first_row(received.query) + 1) // TAKE
 
 
 def head(*lines: str, status: str = "200 OK") -> bytes:
@@ -137,10 +144,10 @@ class Table(RawServer):
     @property
     def asked(self) -> Counter[int]:
         """How many requests reached each page."""
-        return Counter(int(received.query["skip"]) // TAKE for received in self.requests)
+        return Counter(map(page_number, self.requests))
 
     async def _reply(self, connection: Connection, received: Received) -> None:
-        if self._fault is not None and int(received.query["skip"]) // TAKE == self._page and self._left > 0:
+        if self._fault is not None and page_number(received) == self._page and self._left > 0:
             self._left -= 1
             await self._fault(connection, received)
         else:

@@ -143,10 +143,10 @@ async def test_row_is_no_object(value: str, row_type: type[Any]) -> None:
 
 @pytest.mark.parametrize("window", [1, 3])
 async def test_row_error_tells_the_page(window: int) -> None:
-    """A RowError names the page that it is on, also if the page was asked for ahead of its turn."""
+    """A RowError names page and row, also if the page was asked for ahead; it begins with a row of the one before."""
     error = await fails(says(_changed(b'"Id":23', b'"Id":+3')), RowError, requests=1, page=2, window=window)
     assert isinstance(error, RowError)
-    assert (error.page, error.index, error.path) == (2, 3, "$.rows[3]")
+    assert (error.page, error.index, error.path) == (2, 4, "$.rows[4]")
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ async def test_no_numbers(number: str, row_type: type[Any]) -> None:
     async with Table(fault, page=1) as server:
         _, error = await read_until_error(server, connector=GetConnector("X", row_type, key="Id"))
     assert isinstance(error, RowError)
-    assert (error.index, error.page) == (3, 1)
-    assert error.path.startswith("$.rows[3]")
+    assert (error.index, error.page) == (4, 1)
+    assert error.path.startswith("$.rows[4]")
     assert server.asked[1] == 1
 
 
@@ -200,7 +200,7 @@ async def test_bad_text(kind: str, row_type: type[Any]) -> None:
     async with Table(fault, page=1) as server:
         rows, error = await read_until_error(server, connector=GetConnector("X", row_type, key="Id"))
     assert isinstance(error, RowError)
-    assert (error.index, error.page) == (3, 1)
+    assert (error.index, error.page) == (4, 1)
     assert len(rows) <= 13
     assert server.asked[1] == 1
 
@@ -227,11 +227,11 @@ async def test_tolerated(kind: str) -> None:
         assert server.asked[1] == 1
 
 
-@pytest.mark.parametrize("skip", [0, 9, 11, 20, -1])
+@pytest.mark.parametrize("skip", [1, 9, 10, 20, -1])
 @pytest.mark.parametrize("where", ["before", "behind"])
 async def test_another_skip(skip: int, where: str) -> None:
     """An answer that says it is for another `skip` is a PagingError, and is not asked for again."""
-    change = _changed(b'"skip":10', b'"skip":%d' % skip) if where == "before" else _reordered(skip=skip)
+    change = _changed(b'"skip":0', b'"skip":%d' % skip) if where == "before" else _reordered(skip=skip)
     await fails(says(change), PagingError, requests=1, page=1)
 
 
@@ -244,7 +244,7 @@ async def test_more_rows_than_asked_for(surplus: int) -> None:
 
 async def test_another_skip_behind_the_last_row() -> None:
     """An answer for another `skip` is an error also if all its rows have been handed out before that was seen."""
-    other = _reordered(skip=0)
+    other = _reordered(skip=10)
     # The text of the last row is taken for a boundary at first, so the list is read to its end in one go.
     async with Table(says(lambda body: other(body.replace(b"Row 19", b"},{"))), page=1) as server:
         _, error = await read_until_error(server)

@@ -24,6 +24,7 @@ from afas_async import (
 )
 from tests import canary
 from tests.http.table import CONNECTOR, Table, chunk, client, head, page_of, read_until_error
+from tests.numbered_rows import first_row
 from tests.raw_server import Connection, RawServer, Received
 
 LONG = [{"Id": number, "Name": "x" * 1_000} for number in range(500)]
@@ -123,16 +124,17 @@ async def _drain(stream: Any) -> None:
 async def test_bytes_of_a_broken_page_count() -> None:
     """Progress counts every byte that came, and the size of a row is not guessed from the end of a broken page."""
     shares = iter([0.98])
+    rows = [{"Id": number, "Name": "x" * 1_000} for number in range(2_000)]
 
     async def breaking(connection: Connection, received: Received) -> None:
-        body = page_of(received, LONG * 4)
+        body = page_of(received, rows)
         await connection.send(head(f"Content-Length: {len(body)}") + body[: int(len(body) * next(shares, 1))])
         connection.fin()
 
     async with RawServer(breaking) as server, client(server) as afas:
-        async with afas.rows(CONNECTOR, window=1) as rows:
-            assert sum([len(batch) async for batch in rows.batches()]) == 2_000
-            assert rows.progress.bytes > 2_000 * 1_000
+        async with afas.rows(CONNECTOR, window=1) as stream:
+            assert sum([len(batch) async for batch in stream.batches()]) == 2_000
+            assert stream.progress.bytes > 2_000 * 1_000
         assert max(int(received.query["take"]) for received in server.requests) * 1_000 < 5 << 20
 
 
@@ -153,7 +155,7 @@ async def test_slow_text_of_an_error() -> None:
 
 
 async def test_wrong_row_of_a_resumed_page() -> None:
-    """A row is numbered within its page, however many answers brought the page."""
+    """A row is numbered within the answer that brought it, also if others have brought rows of its page before."""
     shares = iter([0.5])
 
     async def breaking(connection: Connection, received: Received) -> None:
@@ -165,9 +167,10 @@ async def test_wrong_row_of_a_resumed_page() -> None:
     async with RawServer(breaking) as server:
         _, error = await read_until_error(server, take=500)
     assert isinstance(error, RowError)
-    assert (error.page, error.index) == (0, 480)
-    assert error.path.startswith("$.rows[480]")
     assert len(server.requests) == 2
+    assert (error.page, first_row(server.requests[1].query) + error.index) == (0, 480)
+    assert 0 < error.index < 480
+    assert error.path.startswith(f"$.rows[{error.index}]")
 
 
 async def test_missing_key_and_missing_service() -> None:
@@ -215,15 +218,15 @@ async def test_bytes_of_events_with_others_in_flight() -> None:
         assert max(event.bytes for event in events) < 60_000
 
 
-@pytest.mark.parametrize("skip", [150, 200])
-async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPatch, skip: int) -> None:
+@pytest.mark.parametrize("last", [149, 199])
+async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
     """A page that is refused while its reader rests is refused: not taken for an answer that was cut off."""
     monkeypatch.setattr("afas_async.read.fetch.HOLD_SECONDS", -1)  # a rest before each step
 
     for steps in range(120):
 
         async def refuse(connection: Connection, received: Received, steps: int = steps) -> None:
-            ahead = skip - int(received.query["skip"])
+            ahead = last - first_row(received.query)
             for _ in range({0: steps, 50: 40}.get(ahead, 0)):
                 await asyncio.sleep(0)
             if ahead:
@@ -234,7 +237,7 @@ async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPat
         async with RawServer(refuse) as server, client(server) as afas:
             with pytest.raises(BusinessError):
                 await afas.rows(CONNECTOR, take=50).to_list()
-            assert [request.query["skip"] for request in server.requests].count(str(skip)) == 1, steps
+            assert [first_row(request.query) for request in server.requests].count(last) == 1, steps
 
 
 async def test_columns_of_a_page_whose_end_was_lost() -> None:
@@ -244,12 +247,12 @@ async def test_columns_of_a_page_whose_end_was_lost() -> None:
 
     async def cut(connection: Connection, received: Received) -> None:
         body = page_of(received, wide)
-        first = received.query["skip"] == "0"
+        first = first_row(received.query) == 0
         await connection.send(head(f"Content-Length: {len(body)}") + body[: len(body) - first])
         await asyncio.sleep(0.1)
         connection.fin()
 
     async with RawServer(cut) as server, client(server) as afas:
         assert await afas.rows(CONNECTOR).to_list() == wide
-        assert [received.query["skip"] for received in server.requests].count("0") == 1
+        assert [first_row(received.query) for received in server.requests].count(0) == 1
         assert max(int(received.query["take"]) for received in server.requests) * 402 < 150_000

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from afas_async import AfasClient, AnswerLostError, PagingError
+from afas_async import AfasClient, AnswerLostError, GetConnector, PagingError
 from tests.http.table import CONNECTOR, client, framed, page_of, read_until_error
+from tests.numbered_rows import first_row
 from tests.raw_server import Connection, RawServer, Received
 
 # Some slices long, so that rows are handed out while the rest of their page is on its way.
@@ -35,28 +36,30 @@ class Breaking(RawServer):
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        return [(int(received.query["skip"]), int(received.query["take"])) for received in self.requests]
+        """The number of the first row, and how many rows, each request asked for."""
+        return [(first_row(received.query), int(received.query["take"])) for received in self.requests]
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 0.999, 0.99999])
 async def test_only_the_rest_is_asked_for(share: float) -> None:
-    """After a break in the middle of a page the next request asks for the rows behind those handed out, and no more."""
+    """After a break in the middle of a page the rest of it is asked for, from the last row handed out on."""
     async with Breaking([share]) as server, client(server) as afas:
         stream = afas.rows(CONNECTOR, take=500, window=1)
         assert [await anext(stream) for _ in range(500)] == LONG
-        (first_skip, first_take), (skip, take) = server.spans[:2]
-        assert (first_skip, first_take) == (0, 500)
-        assert skip + take == 500
-        assert share * 500 - 130 < skip <= share * 500  # at most two slices of 65 rows had not been handed out
+        assert server.spans[0] == (0, 500)
+        last, take = server.spans[1]
+        assert last + take == 500
+        assert share * 500 - 130 <= last < share * 500  # at most two slices of 65 rows had not been handed out
+        assert (server.requests[1].query["skip"], server.requests[1].query["filtervalues"]) == ("0", str(last))
 
 
 async def test_breaks_in_a_row() -> None:
     """Each break in a row moves the start on; the retries of one page are bounded."""
     async with Breaking([0.5, 0.5, 0.5]) as server, client(server) as afas:
         assert await afas.rows(CONNECTOR, take=500, window=1).to_list() == LONG
-        skips = [skip for skip, _ in server.spans[:4]]
-        assert skips == sorted(set(skips))
-        assert all(skip + take == 500 for skip, take in server.spans[:4])
+        firsts = [first for first, _ in server.spans[:4]]
+        assert firsts == sorted(set(firsts))
+        assert all(first + take == 500 for first, take in server.spans[:4])
     async with Breaking([0.5] * 9) as server, client(server) as afas:
         stream = afas.rows(CONNECTOR, take=500, window=1)
         with pytest.raises(AnswerLostError):
@@ -74,18 +77,29 @@ async def test_pages_are_replayed() -> None:
 
 
 async def test_everything_in_one_answer() -> None:
-    """An answer of everything is not taken up again where it broke: the error tells, and no row is doubled."""
-    async with Breaking([0.5]) as server, client(server) as afas:
+    """An answer of everything is taken up again by key where it broke, and no row is lost or doubled."""
+    async with Breaking([0.5, 0.5]) as server, client(server) as afas:
         with pytest.warns(UserWarning, match="take=-1"):
             stream = afas.rows(CONNECTOR, take=-1)
-        with pytest.raises(AnswerLostError):
-            await stream.to_list()
-        assert len(server.requests) == 1
+        assert await stream.to_list() == LONG
+        firsts = [first for first, _ in server.spans]
+        assert firsts == sorted(set(firsts))
+        assert [take for _, take in server.spans] == [-1] * 3
     async with Breaking([0.0]) as server, client(server) as afas:
         with pytest.warns(UserWarning, match="take=-1"):
             stream = afas.rows(CONNECTOR, take=-1)
         assert await stream.to_list() == LONG
         assert len(server.requests) == 2
+
+
+async def test_everything_in_one_answer_without_a_key() -> None:
+    """Without a key an answer of everything is not taken up again: the error tells, and no row is doubled."""
+    async with Breaking([0.5]) as server, client(server) as afas:
+        with pytest.warns(UserWarning, match="take=-1"):
+            stream = afas.rows(GetConnector("X"), take=-1)
+        with pytest.raises(AnswerLostError):
+            await stream.to_list()
+        assert len(server.requests) == 1
 
 
 @pytest.fixture

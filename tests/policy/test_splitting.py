@@ -28,7 +28,13 @@ def letters(groups: Groups) -> int:
 
 
 def parts_of(groups: Groups, length: Callable[[Groups], int] = asked, limit: int = QUERY_LIMIT) -> Parts:
-    return split(groups, connector="Profit_Article", length=length, limit=limit)
+    steps = split(groups, connector="Profit_Article", length=length, limit=limit)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            parts: Parts = end.value
+            return parts
 
 
 def values(part: Sequence[Sequence[Test]], field: str = "ItemCode") -> list[str]:

@@ -67,3 +67,19 @@ def codes(simulator: Simulator) -> list[str]:
 def takes(simulator: Simulator) -> list[tuple[int, int]]:
     """Return skip and take of each request, in order of arrival."""
     return [(int(request.query["skip"]), int(request.query["take"])) for request in simulator.requests]
+
+
+def spans(simulator: Simulator) -> list[tuple[int, int]]:
+    """Return the first new row, and how many, that each request of a read of articles asked for, in order of arrival.
+
+    A row in common with the page before is left out.
+    """
+    numbers = {code: number for number, code in enumerate(codes(simulator))}
+    found: list[tuple[int, int]] = []
+    for request, (skip, take) in zip(simulator.requests, takes(simulator), strict=True):
+        anchor = request.query.get("filtervalues")
+        start = skip if anchor is None else numbers[anchor] + skip
+        after = request.query.get("operatortypes") == "4"
+        overlap = int(start > 0 or anchor is not None) - after
+        found.append((start + overlap + after, take - overlap))
+    return found

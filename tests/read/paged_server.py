@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from afas_async import AfasClient
 from tests import canary
+from tests.numbered_rows import first_row, rows_asked
 from tests.raw_server import Connection, RawServer, Received
 
 
@@ -16,21 +17,28 @@ def numbered(count: int) -> list[bytes]:
     return [b'{"Id":%d}' % number for number in range(count)]
 
 
-def page_of(rows: Sequence[bytes], skip: int, take: int, cap: int | None = None) -> bytes:
-    """Return the body of an answer."""
-    first, most = (0, len(rows)) if skip == -1 else (skip, take if cap is None else min(take, cap))
-    return b'{"skip":%d,"take":%d,"rows":[%s]}' % (skip, take, b",".join(rows[first : first + most]))
+def page_of(rows: Sequence[bytes], skip: int, take: int) -> bytes:
+    """Return the body of an answer to a request without a condition."""
+    return answer_to({"skip": str(skip), "take": str(take)}, rows)
+
+
+def answer_to(query: Mapping[str, str], rows: Sequence[bytes], cap: int | None = None) -> bytes:
+    """Return the body of the answer to a request."""
+    asked = rows_asked(query, len(rows), most=cap)
+    text = b",".join(rows[asked.start : asked.stop])
+    return b'{"skip":%d,"take":%d,"rows":[%s]}' % (int(query["skip"]), int(query["take"]), text)
 
 
 class PagedServer(RawServer):
-    """Serves pages of rows.
+    """Serves pages of rows, from a key on if asked.
 
     Args:
-        rows: All rows as JSON texts, in order.
+        rows: All rows as JSON texts, in order; the `Id` of each is its number, from 0.
         cap: The most rows of any answer, whatever was asked.
         delay: Seconds before each answer.
-        broken: Bodies to send, by `skip`, in place of the right one; each once.
-        cut: Bytes to send of the page with this `skip`, before the connection is reset; each once.
+        broken: Bodies to send, by the number of the first row asked for, in place of the right one; each once.
+        short: Rows to answer at most, by the number of the first row asked for; each once.
+        cut: Bytes to send of the page that begins with this row, before the connection is reset; each once.
     """
 
     def __init__(
@@ -40,6 +48,7 @@ class PagedServer(RawServer):
         cap: int | None = None,
         delay: float = 0.0,
         broken: dict[int, tuple[int, bytes]] | None = None,
+        short: dict[int, int] | None = None,
         cut: dict[int, int] | None = None,
     ) -> None:
         super().__init__(self._answer)
@@ -47,25 +56,26 @@ class PagedServer(RawServer):
         self._cap = cap
         self._delay = delay
         self._broken = broken or {}
+        self._short = short or {}
         self._cut = cut or {}
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """Skip and take of each request."""
-        return [(int(request.query["skip"]), int(request.query["take"])) for request in self.requests]
+        """The number of the first row, and how many rows, each request asked for."""
+        return [(first_row(request.query), int(request.query["take"])) for request in self.requests]
 
     async def _answer(self, connection: Connection, request: Received) -> None:
-        skip, take = int(request.query["skip"]), int(request.query["take"])
+        first = first_row(request.query)
         if self._delay:
             await asyncio.sleep(self._delay)
-        if skip in self._broken:
-            status, text = self._broken.pop(skip)
+        if first in self._broken:
+            status, text = self._broken.pop(first)
             await connection.answer(text, status=status)
             return
-        body = page_of(self._rows, skip, take, self._cap)
-        if skip in self._cut:
+        body = answer_to(request.query, self._rows, self._short.pop(first, self._cap))
+        if first in self._cut:
             head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-            await connection.send(head + body[: self._cut.pop(skip)])
+            await connection.send(head + body[: self._cut.pop(first)])
             await asyncio.sleep(1)  # so that the reader has seen the rows before it
             connection.fin()
             return

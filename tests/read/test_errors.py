@@ -34,6 +34,11 @@ TYPED = GetConnector("Profit_Small", Row, key="Id")
 REFUSAL = b'{"externalMessage":"Not today","errorNumber":-2147180996,"profitLogReference":"0A1B"}'
 
 
+def first_of(page: int) -> int:
+    """Return the first row that is asked for to get a page of 100 rows: the last row of the page before."""
+    return max(0, page * 100 - 1)
+
+
 def spoiled(count: int, bad: int, text: bytes = b'{"Id":"no number"}') -> list[bytes]:
     rows = numbered(count)
     rows[bad] = text
@@ -57,7 +62,7 @@ async def test_a_row_that_does_not_fit(bad: int) -> None:
 
 @pytest.mark.parametrize("window", [1, 2, 5])
 async def test_a_row_that_does_not_fit_in_a_later_page(window: int) -> None:
-    """The page is counted from 0 over the whole read, also if it was fetched ahead."""
+    """The page is counted from 0 over the whole read, also if it was fetched ahead; the row within its answer."""
     async with paged(PagedServer(spoiled(1_000, 742), delay=0.05)) as afas, census(afas):
         found = []
         with pytest.raises(RowError) as raised:
@@ -65,7 +70,8 @@ async def test_a_row_that_does_not_fit_in_a_later_page(window: int) -> None:
                 found.append(row.Id)
         assert found == list(range(len(found)))
         assert len(found) >= 700
-        assert (raised.value.page, raised.value.index, raised.value.path) == (7, 42, "$.rows[42].Id")
+        # The answer begins with the last row of the page before.
+        assert (raised.value.page, raised.value.index, raised.value.path) == (7, 43, "$.rows[43].Id")
 
 
 async def test_a_row_that_does_not_fit_in_a_page() -> None:
@@ -75,7 +81,7 @@ async def test_a_row_that_does_not_fit_in_a_page() -> None:
         assert len((await anext(pages)).rows) == 100
         with pytest.raises(RowError) as raised:
             await anext(pages)
-        assert (raised.value.page, raised.value.index) == (1, 50)
+        assert (raised.value.page, raised.value.index) == (1, 51)
         with pytest.raises(UsageError):
             await anext(pages)
         with pytest.raises(RowError) as raised:
@@ -103,7 +109,7 @@ async def test_the_stream_cannot_be_gone_on_with() -> None:
 @pytest.mark.parametrize("page", [0, 1, 3, 6])
 async def test_an_error_in_one_page_of_the_window(*, page: int, window: int, managed: bool) -> None:
     """All rows before the page that fails come first, then its error, plain; the other pages end."""
-    server = PagedServer(numbered(2_000), delay=0.05, broken={page * 100: (500, REFUSAL)})
+    server = PagedServer(numbered(2_000), delay=0.05, broken={first_of(page): (500, REFUSAL)})
     async with paged(server) as afas:
         found: list[int] = []
 
@@ -128,19 +134,19 @@ async def test_an_error_in_one_page_of_the_window(*, page: int, window: int, man
 
 async def test_several_errors_in_one_window() -> None:
     """When many pages fail, the first in the order of rows is raised, and no group."""
-    broken = dict.fromkeys((300, 400, 500), (500, REFUSAL))
-    broken[200] = (404, b"")
+    broken = dict.fromkeys(map(first_of, (3, 4, 5)), (500, REFUSAL))
+    broken[first_of(2)] = (404, b"")
     async with paged(PagedServer(numbered(2_000), broken=broken, delay=0.05)) as afas, census(afas):
         with pytest.raises(NotFoundError):
             await afas.rows(TYPED, take=100).to_list()
 
 
 @pytest.mark.parametrize("early", [True, False])
-@pytest.mark.parametrize("skip", [0, 1_000, 4_000])
-async def test_a_page_that_breaks_is_taken_up_again(*, skip: int, early: bool) -> None:
+@pytest.mark.parametrize("first", [0, 999, 3_999])
+async def test_a_page_that_breaks_is_taken_up_again(*, first: int, early: bool) -> None:
     """A page that breaks in the middle loses and doubles no row, whether its first rows were handed out or not."""
     rows = [b'{"Id":%d,"Text":"%s"}' % (number, b"x" * 500) for number in range(5_000)]
-    server = PagedServer(rows, cut={skip: 300_000})
+    server = PagedServer(rows, cut={first: 300_000})
     async with paged(server) as afas, census(afas):
         if early:
             found = [row.Id async for row in afas.rows(TYPED, take=1_000)]
@@ -189,9 +195,10 @@ async def test_a_page_with_too_many_rows() -> None:
 
 async def test_a_page_for_another_skip() -> None:
     """An answer that says it is for other rows is never taken for the right one."""
-    async with paged(PagedServer(numbered(500), broken={100: (200, page_of(numbered(500), 0, 100))})) as afas:
-        with pytest.raises(PagingError, match="skip=100"):
-            await afas.rows(TYPED, take=100).to_list()
+    rows = numbered(500)
+    async with paged(PagedServer(rows, broken={first_of(1): (200, page_of(rows, 100, 101))})) as afas:
+        with pytest.raises(PagingError, match="skip=0"):
+            await afas.rows(TYPED, take=100, window=1).to_list()
 
 
 async def test_an_error_in_the_loop_body_is_the_users() -> None:

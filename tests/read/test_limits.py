@@ -24,7 +24,7 @@ from afas_async.simulator import Simulator
 from tests import canary
 from tests.raw_server import Connection, RawServer, Received
 from tests.read.census import census
-from tests.read.models import KEYLESS, TYPED_ARTICLES, Article, codes, takes
+from tests.read.models import ARTICLES, KEYLESS, TYPED_ARTICLES, Article, codes, takes
 from tests.read.paged_server import PagedServer, numbered, page_of, paged
 
 TYPED_KEYLESS = GetConnector("Profit_Article", Article)
@@ -226,10 +226,10 @@ async def test_a_query_that_is_too_long(afas: AfasClient, simulator: Simulator) 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(QueryTooLongError):
-            await anext(afas.rows(TYPED_ARTICLES, order_by=order))
+            await anext(afas.rows(ARTICLES, order_by=order))
     async with census(afas, simulator, usable=TYPED_ARTICLES):
         with pytest.raises(QueryTooLongError):
-            await afas.page(TYPED_ARTICLES, order_by=order)
+            await afas.page(ARTICLES, order_by=order)
 
 
 async def test_a_raw_connector_needs_a_key_too(afas: AfasClient, simulator: Simulator) -> None:

@@ -191,6 +191,20 @@ async def test_closing_the_stream_while_another_task_reads(reader: AfasClient, s
             await anext(rows)
 
 
+async def test_closing_the_stream_while_its_ranges_are_cut(reader: AfasClient, slow: Simulator) -> None:
+    """A reader that still looks for places to cut at is stopped like one that reads: nothing more is sent."""
+    async with census(reader, slow, usable=TYPED_ARTICLES):
+        rows = reader.rows(TYPED_ARTICLES, ranges=4)
+        reading = asyncio.create_task(rows.to_list())
+        await asyncio.sleep(0.12)
+        await rows.aclose()
+        assert reader.statistics().in_flight == 0
+        requests = slow.counters.requests
+        with pytest.raises(UsageError):
+            await reading
+        assert slow.counters.requests == requests
+
+
 async def test_closing_the_stream_says_so(reader: AfasClient) -> None:
     """The error tells what was closed."""
     rows = reader.rows(TYPED_ARTICLES, take=100)

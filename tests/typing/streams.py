@@ -4,7 +4,7 @@ from typing import Any, assert_type
 
 import msgspec
 
-from afas_async import AfasClient, GetConnector, Page, Pages, Rows
+from afas_async import AfasClient, Changes, F, GetConnector, Page, Pages, Rows
 
 
 class Article(msgspec.Struct, frozen=True):
@@ -53,7 +53,21 @@ async def dict_and_raw_rows(afas: AfasClient) -> None:
     assert_type(await afas.page("Profit_Debtor"), Page[dict[str, Any]])
 
 
+async def options(afas: AfasClient, token: str) -> None:
+    parts = await afas.plan(ARTICLES, parts=4, where=F.ItemCode > "000100")
+    assert_type(parts, list[dict[str, Any]])
+    assert_type(afas.rows(ARTICLES, where=F.ItemCode.in_(["1", "2"]), part=parts[0], after=token), Rows[Article])
+    assert_type(afas.pages(ARTICLES, where=None, ranges=4, verify=True, order_by=["-ItemCode"]), Pages[Article])
+    assert_type(afas.rows(ARTICLES).token, str)
+    assert_type(afas.changes(ARTICLES, modified="ModifiedOn", since=token), Changes[Article])
+    assert_type(afas.changes("Profit_Debtor", key="DebtorId", modified="ModifiedOn"), Changes[dict[str, Any]])
+    assert_type(afas.pages("Profit_Debtor", key="DebtorId", after=token).token, str)
+    assert_type(await afas.page("Profit_Debtor", where=F.DebtorId == "1"), Page[dict[str, Any]])
+
+
 async def misuse(afas: AfasClient) -> None:
     afas.rows(ARTICLES, key="ItemCode")  # type: ignore[call-overload] # pyright: ignore[reportCallIssue, reportArgumentType]
+    afas.rows(ARTICLES, parts=4)  # type: ignore[call-overload] # pyright: ignore[reportCallIssue]
+    afas.pages(ARTICLES, after=1)  # type: ignore[call-overload] # pyright: ignore[reportCallIssue, reportArgumentType]
     with afas:  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue, reportGeneralTypeIssues]
         pass

@@ -1,0 +1,171 @@
+"""Incremental reading: what was modified since the last time, and which keys are no longer there.
+
+The service stamps a row when it is written, but others see it when it is committed, which may be up to 15 minutes
+later; and the stamp is wall time in Amsterdam, which repeats an hour each October. So a run begins some time before the
+moment up to which the last one was complete, and gives some rows again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic
+
+import msgspec
+
+from afas_async.connectors import GetConnector, RowT
+from afas_async.errors import AnswerError, UsageError
+from afas_async.filters import Operator, Test
+from afas_async.policy.order import Key, Order, combine
+from afas_async.policy.paging import Span
+from afas_async.read.position import fingerprint
+from afas_async.read.reader import Feed
+from afas_async.read.reading import Reading
+from afas_async.read.rowkeys import KeyReader
+from afas_async.read.source import Source
+from afas_async.read.stream import Rows
+from afas_async.read.window import read_page
+from afas_async.values import amsterdam, value_text
+
+# The longest transaction, a minute for clocks and rounding, and the hour that October repeats.
+SLACK = timedelta(seconds=900 + 60 + 3_600)
+_VERSION = 1
+
+
+class _Watermark(msgspec.Struct, frozen=True):
+    version: int
+    query: str
+    until: datetime | None
+
+
+class Changes(Rows[RowT], Generic[RowT]):
+    """The rows of a connector that were modified, as an asynchronous iterator. Made by `AfasClient.changes`.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         articles = GetConnector("Profit_Article", key="ItemCode")
+        ...         first = afas.changes(articles, modified="ModifiedOn")
+        ...         count = len(await first.to_list())
+        ...         again = afas.changes(articles, modified="ModifiedOn", since=first.watermark)
+        ...         return count, len(await again.to_list()) < count
+        >>> asyncio.run(main())
+        (500, True)
+    """
+
+    def __init__(self, reading: Reading[RowT], *, modified: str, since: str | datetime | None) -> None:
+        source = reading.source
+        self._modified = modified
+        self._everything = source  # whose newest row is asked for
+        self._query = fingerprint(source.connector.name, source.where, modified)
+        self._since = self._moment(since)
+        self._until: datetime | None = None
+        self._complete = False
+        if self._since is not None:
+            test = Test(modified, Operator.AT_LEAST, value_text(self._since - SLACK, modified))
+            reading = replace(reading, source=replace(source, where=combine(source.where, ((test,),))))
+        super().__init__(reading)
+
+    @property
+    def watermark(self) -> str:
+        """The moment up to which this run is complete: text to store, for `since`.
+
+        Store it when all rows of the run are safe: a run that ends before its end is repeated.
+
+        Raises:
+            UsageError: If the end has not been reached.
+        """
+        if not self._complete:
+            raise UsageError(
+                f"{self._everything.connector.name}: the watermark is there when all changes have been read, as only"
+                " then the run is complete"
+            )
+        return msgspec.json.encode(_Watermark(_VERSION, self._query, self._until)).decode()
+
+    @property
+    def token(self) -> str:
+        """There is none: a run that was broken off is repeated from its `since`.
+
+        Raises:
+            UsageError: Always. A run that goes on much later would be complete only up to its beginning.
+        """
+        raise UsageError(
+            f"{self._everything.connector.name}: changes have no point to go on from: repeat the run from the same"
+            " since="
+        )
+
+    async def _open(self) -> Feed[RowT]:
+        # Before any row is read: what is written from now on belongs to the next run.
+        newest = await _newest(self._everything, self._modified)
+        known = [moment for moment in (self._since, newest) if moment is not None]
+        self._until = max(known, default=None)
+        return await super()._open()
+
+    def _moment(self, since: str | datetime | None) -> datetime | None:
+        name = self._everything.connector.name
+        if since is None:
+            return None
+        if isinstance(since, datetime):
+            return amsterdam(since, self._modified).replace(microsecond=0)
+        try:
+            found = msgspec.json.decode(since, type=_Watermark)
+        except (msgspec.DecodeError, TypeError, UnicodeError):
+            raise UsageError(
+                f"{name}: since= takes what `changes.watermark` returned, or a datetime, not {type(since).__name__}"
+            ) from None
+        if (found.version, found.query) != (_VERSION, self._query):
+            raise UsageError(
+                f"{name}: the watermark in since= is of other changes: connector, condition and modified field must be"
+                " the same"
+            )
+        return found.until
+
+    async def _next_rows(self) -> list[RowT]:
+        rows = await super()._next_rows()
+        self._complete = not rows
+        return rows
+
+
+async def _newest(source: Source[Any], modified: str) -> datetime | None:
+    """Return the latest moment at which a row was modified, by the service's clock; but no moment that is to come."""
+    name = source.connector.name
+    everything = replace(source, connector=GetConnector(name), order=Order((f"-{modified}",)), keyed=False)
+    rows = await read_page(everything, Span(0, 1))
+    value = rows[0].get(modified) if rows else None
+    if value is None:
+        return None
+    try:
+        # The `Z` is false: the service writes wall time in Amsterdam (AFAS, GET connector).
+        newest = datetime.fromisoformat(value.removesuffix("Z"))
+    except (AttributeError, ValueError):
+        raise AnswerError(f"{name}: {modified} is {value!r}, which is no moment of a change", connector=name) from None
+    # A row with a moment that is to come would hide all changes until then.
+    return min(newest, amsterdam(datetime.now(UTC), modified).replace(microsecond=0))
+
+
+async def missing_keys(reading: Reading[Any], known: Iterable[Key]) -> list[Key]:
+    """Return those of the known keys that no row has.
+
+    Raises:
+        UsageError: If known keys are of another type than those of the rows, which would make all of them missing.
+    """
+    connector, missing = reading.source.connector, dict.fromkeys(known)
+    shape = {_shape(key) for key in missing}
+    read = KeyReader(connector, reading.source.order).read
+    rows = Rows(reading)
+    async for batch in rows.batches():
+        keys = read(batch, None, 0)
+        if not shape <= {_shape(keys[0])}:
+            await rows.aclose()
+            raise UsageError(
+                f"{connector.name}: the known keys must be like those of the rows, such as {keys[0]!r}: none of them"
+                " could be found otherwise"
+            )
+        for key in keys:
+            missing.pop(key, None)
+    return list(missing)
+
+
+def _shape(key: Key) -> object:
+    return tuple(type(value) for value in key) if isinstance(key, tuple) else type(key)

@@ -1,0 +1,169 @@
+"""One task's hold on a read: it opens with the first pull, waits when there is nothing to hand out, and ends once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol
+
+from afas_async.connectors import RowT
+from afas_async.errors import ClientClosedError, UsageError
+from afas_async.http.host import Job, stop
+from afas_async.read.fetch import Pace
+from afas_async.read.position import Position
+from afas_async.read.source import Source
+
+
+class Feed(Protocol[RowT]):
+    """Where rows come from: one window, or several."""
+
+    @property
+    def news(self) -> asyncio.Event:
+        """Set when `poll` may have something to do."""
+        ...
+
+    @property
+    def ended(self) -> bool:
+        """Whether all rows have been handed out."""
+        ...
+
+    @property
+    def pages(self) -> int:
+        """How many pages have been handed out completely."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of their bodies, as they came over the connection."""
+        ...
+
+    def poll(self) -> list[RowT] | None:
+        """Return the next rows, an empty list if there may be more at once, or None if there are none before `news`."""
+        ...
+
+    def position(self, handed_out: int) -> Position:
+        """Return where the read stands if so many of the rows returned last have been handed out."""
+        ...
+
+    def jobs(self) -> list[Job]:
+        """Return what is under way."""
+        ...
+
+    def forget(self) -> None:
+        """Forget what was on its way, once its jobs have been cancelled."""
+        ...
+
+
+class Reader(Generic[RowT]):
+    """Reads from a feed, for one task at a time.
+
+    Args:
+        source: What is read.
+        opening: Makes the feed, when the first rows are asked for; it may send requests, or refuse.
+
+    Attributes:
+        source: What is read.
+        feed: Where rows come from, None before the first pull.
+    """
+
+    def __init__(self, source: Source[RowT], opening: Callable[[], Awaitable[Feed[RowT]]]) -> None:
+        self.source: Source[RowT] = source
+        self.feed: Feed[RowT] | None = None
+        self._opening: Callable[[], Awaitable[Feed[RowT]]] | None = opening
+        self._opener: Job | None = None
+        self._pace = Pace()
+        self._reading = False
+        self._over: str | None = None
+
+    async def next_rows(self) -> list[RowT]:
+        """Return the next rows, an empty list at the end.
+
+        Raises:
+            UsageError: If another task reads, or the stream was closed or has failed before.
+            AfasError: If rows cannot be had; the other pages on their way are stopped first.
+        """
+        if self._reading:
+            raise self._misuse("two tasks read the same stream: give each its own")
+        if self._over is not None:
+            raise self._misuse(self._over)
+        self._reading = True
+        try:
+            return await self._next_rows()
+        except Exception as error:
+            if isinstance(error, ClientClosedError) and self._over is not None:
+                raise self._misuse(self._over) from None
+            self._over = "the stream has ended with an error: start a new one"
+            await self._stop()
+            raise
+        finally:
+            self._reading = False
+
+    async def _next_rows(self) -> list[RowT]:
+        session = self.source.session
+        if self.feed is None:
+            self.feed = await self._open()
+        while True:
+            if self._pace.due:
+                await self._pace.rest()
+            if self._over is not None:  # closed by another task meanwhile
+                raise self._misuse(self._over)
+            if self.feed.ended:
+                await self._stop()
+                return []
+            rows = self.feed.poll()
+            if rows:
+                session.engine.statistics.rows += len(rows)
+                return rows
+            if rows is None:
+                session.check()
+                self.feed.news.clear()
+                await self.feed.news.wait()
+
+    async def _open(self) -> Feed[RowT]:
+        """Have the feed made in a job of the session: whoever closes the stream can stop it, and a reader come back."""
+        self.source.session.check()
+        job = self._opener = self._opener or self.source.session.start(self._outcome())
+        if not job.done():
+            await asyncio.wait({job})
+        self._opener = None
+        if job.cancelled():
+            raise ClientClosedError(f"{self.source.connector.name}: closed while the read was beginning")
+        outcome: Feed[RowT] | Exception = job.result()
+        if isinstance(outcome, Exception):
+            raise outcome
+        self._opening = None  # it refers to the stream, which shall be collected as soon as nobody holds it
+        return outcome
+
+    async def _outcome(self) -> Feed[RowT] | Exception:
+        assert self._opening is not None  # noqa: S101 - there is no feed yet
+        try:
+            return await self._opening()
+        except Exception as error:  # noqa: BLE001 - it travels to the reader
+            return error
+
+    def _misuse(self, what: str) -> UsageError:
+        return UsageError(f"{self.source.connector.name}: {what}")
+
+    async def aclose(self) -> None:
+        """Stop the pages on their way and wait until they have ended; may be called again."""
+        self._over = self._over or "the stream is closed"
+        await self._stop()
+
+    def abandon(self) -> None:
+        """Stop the pages on their way without waiting, from wherever garbage is collected."""
+        if self._jobs():
+            self.source.session.call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        for job in self._jobs():
+            job.cancel()
+
+    def _jobs(self) -> list[Job]:
+        opening = [self._opener] if self._opener is not None else []
+        return self.feed.jobs() if self.feed is not None else opening
+
+    async def _stop(self) -> None:
+        jobs = self._jobs()
+        if self.feed is not None:
+            self.feed.forget()
+        await stop(*jobs)

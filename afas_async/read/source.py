@@ -1,0 +1,149 @@
+"""What is read: the connector, its order, the condition, and the requests they make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, NoReturn
+
+from afas_async.connectors import GetConnector, RowT, key_types
+from afas_async.errors import (
+    AnswerError,
+    ApiError,
+    SortKeyRequiredError,
+    TransportError,
+    UnknownFieldError,
+    UsageError,
+)
+from afas_async.filters import Condition, Group, Operator
+from afas_async.http.engine import Options
+from afas_async.http.session import Session
+from afas_async.metadata import field_ids
+from afas_async.policy.order import Order, combine
+from afas_async.policy.paging import Span
+from afas_async.read.position import KeyRange
+from afas_async.wire.urls import EVERY_ROW, Request, rows_query_length, rows_request, sort_field
+
+LARGEST = 10**9  # rows that a skip may count
+LONGEST_KEY = {int: "-9223372036854775808", str: 48 * "0"}  # where no value is known; Profit's own codes are shorter
+
+
+@dataclass(frozen=True)
+class Source(Generic[RowT]):
+    """What is read, and how its requests are sent.
+
+    Args:
+        session: Sends the requests.
+        options: Time-out, retries, language, events.
+        connector: The connector, with the type of its rows.
+        order: The sort order.
+        where: The condition that rows must meet.
+        keyed: Whether pages are anchored by key and verified.
+    """
+
+    session: Session
+    options: Options
+    connector: GetConnector[RowT]
+    order: Order
+    where: tuple[Group, ...] = ((),)
+    keyed: bool = True
+
+    def within(self, key_range: KeyRange) -> Source[RowT]:
+        """Return what is to be read of a key range."""
+        return replace(self, where=combine(self.where, (key_range.group(self.connector.key[0]),)))
+
+    def request(self, span: Span) -> Request:
+        """Return the request for a span."""
+        where = self.where
+        if span.bound is not None:
+            where = combine(where, self.order.groups(span.bound.relation, span.bound.key))
+        return rows_request(
+            self.connector.name, skip=span.skip, take=span.take, order_by=self.order.fields, where=where
+        )
+
+
+def source_of(
+    session: Session,
+    options: Options,
+    connector: GetConnector[Any] | str,
+    *,
+    key: str | tuple[str, ...] = (),
+    order_by: str | Sequence[str] = (),
+    where: Condition | None = None,
+    keyed: bool = False,
+) -> Source[Any]:
+    """Return what is to be read, in an order that is unique if there is a key.
+
+    Raises:
+        UsageError: If connector, key or order make no sense, or do not fit into a request.
+    """
+    if isinstance(connector, str):
+        connector = GetConnector(connector, key=key)
+    elif key:
+        raise UsageError(f"{connector.name}: its key is part of its declaration: give key= to GetConnector")
+    order = tuple(sort_field(field) for field in ((order_by,) if isinstance(order_by, str) else order_by))
+    # Without the key behind it, rows that are equal in the order may change places between pages.
+    sorted_by = {field.removeprefix("-") for field in order}
+    order += tuple(field for field in connector.key if field not in sorted_by)
+    keyed = keyed and bool(connector.key)
+    if keyed:
+        _check_sortable(connector, order)
+    groups = EVERY_ROW if where is None else where.groups()
+    source = Source(session, options, connector, Order(order), groups, keyed)
+    rows_request(connector.name, skip=LARGEST, take=LARGEST, order_by=order)  # whether the order alone fits
+    return source
+
+
+def _check_sortable(connector: GetConnector[Any], order: Sequence[str]) -> None:
+    types = key_types(connector.row_type)
+    if types is None:
+        return  # their rows are looked at when they come
+    for field in order:
+        name = field.removeprefix("-")
+        if name not in types:
+            raise UnknownFieldError(
+                f"{connector.name}: {name!r}, by which the read is to be sorted, is not a field of"
+                f" {connector.row_type.__name__}: a read of several pages goes on by its value; add it to the row type"
+            )
+        if types[name] is None:
+            raise UsageError(
+                f"{connector.name}: {name!r} is neither str nor int: a read of several pages cannot be sorted by it, as"
+                " other values do not survive the round trip through a filter; use verify=False, or sort afterwards"
+            )
+
+
+def query_length(source: Source[Any], groups: Sequence[Group], *, ranged: bool = False) -> int:
+    """Return the length of the longest query string that a read of these groups can need."""
+    if source.keyed:
+        fields = [field.removeprefix("-") for field in source.order.fields]
+        longest = tuple(_longest_value(source, groups, field) for field in fields)
+        groups = combine(groups, source.order.groups("from", longest if len(fields) > 1 else longest[0]))
+    if ranged:
+        field = source.connector.key[0]
+        bound = _longest_value(source, (), field)
+        groups = combine(groups, (KeyRange(bound, bound).group(field),))
+    return rows_query_length(skip=LARGEST, take=LARGEST, order_by=source.order.fields, where=groups)
+
+
+def _longest_value(source: Source[Any], groups: Sequence[Group], field: str) -> str:
+    """Return the longest value of a field that a row can have which meets one of the groups, as far as known."""
+    texts = [
+        [test.text for test in group if test.field == field and test.operator is Operator.EQUAL] for group in groups
+    ]
+    if texts and all(texts):
+        return max((text[0] for text in texts), key=len)
+    types = key_types(source.connector.row_type)
+    return LONGEST_KEY[(types or {}).get(field) or str]
+
+
+async def refuse_without_key(source: Source[Any]) -> NoReturn:
+    """Raise the error for a read of several pages without a key, with the fields there are to choose from."""
+    name = source.connector.name
+    try:
+        fields = ", out of " + ", ".join(await field_ids(source.session, source.options, source.connector))
+    except (TransportError, ApiError, AnswerError):
+        fields = ""  # that the key is missing is what matters
+    raise SortKeyRequiredError(
+        f"{name}: a read of several pages needs a key to sort by, or it loses and doubles rows: give key= the field, or"
+        f" fields, that are unique and never empty{fields}; or verify=False for best effort"
+    )

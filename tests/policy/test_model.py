@@ -1,0 +1,126 @@
+"""Every way in which a table of five keys can change while it is read, two pages at a time.
+
+All 32 initial sets of the keys 1 to 5; four slots for a change, before the second answer and the three behind it, with
+nothing, the insertion or the deletion of a key in each: 11 ** 4 = 14,641 sequences, so 468,512 reads for each order in
+which the pages arrive. Sequences are walked by what they do (to insert what is there does nothing) and counted with
+their number, and reads that have come to the same state are walked on once: so all of it takes some seconds.
+
+If AFAS_MODEL_RUNS is set (to a number of random reads, for test_changes.py), all sets are walked through in all ways,
+and further walks are made, which takes some minutes: changes at any place, rows fed one by one, three pages at a time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from afas_async.policy.order import Key
+from afas_async.policy.paging import Paging
+from tests.policy.walk import KEYS, LETTERS, SLOTS, Reads, Walk
+
+LONG = "AFAS_MODEL_RUNS" in os.environ
+SETS = [set(keys) for size in range(len(KEYS) + 1) for keys in combinations(KEYS, size)]
+SEQUENCES = LETTERS**SLOTS
+
+
+def all_reads(walk: Walk, sets: Sequence[set[int]] = SETS) -> Reads:
+    """Return what becomes of the reads of these sets."""
+    reads = Reads()
+    for initial in sets:
+        reads = reads.plus(1, walk.reads(initial))
+    return reads
+
+
+def test_page_after_page() -> None:
+    """One page at a time: 32 sets, 14,641 sequences, no stable row lost or doubled, no key out of order."""
+    assert all_reads(Walk(window=1, eager=False)) == Reads(468_512)
+    assert len(SETS) * SEQUENCES == 468_512
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("eager", [False, True])
+def test_two_pages_at_a_time(*, eager: bool) -> None:
+    """The same with two pages in flight, or a third beside one that has come in, in every order of arrival."""
+    sets = SETS if LONG or not eager else [{1, 2, 4}, {1, 3, 4, 5}]
+    reads = all_reads(Walk(eager=eager), sets)
+    assert reads.wrong == 0
+    assert reads.total > 3 * len(sets) * SEQUENCES
+
+
+@pytest.mark.parametrize("cap", [1, 2])
+@pytest.mark.parametrize("take", [1, 2, 3])
+def test_a_server_that_caps_its_answers(take: int, cap: int) -> None:
+    """Silently capped answers, down to one row, end no read before its end."""
+    sets = SETS if LONG else SETS[::5]
+    reads = all_reads(Walk(take=take, cap=cap, eager=False), sets)
+    assert reads.wrong == 0
+    assert reads.total >= len(sets) * SEQUENCES
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("batch", [None, 1])
+def test_answers_that_break(batch: int | None) -> None:
+    """An answer that breaks after any row, or behind the last one, or is too much: once in a read, at any place."""
+    sets = SETS if LONG else [{1, 2, 3, 5}]
+    assert all_reads(Walk(batch=batch, troubles=1, eager=False), sets).wrong == 0
+
+
+@pytest.mark.skipif(not LONG, reason="takes minutes: set AFAS_MODEL_RUNS")
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("how", [{"anywhere": True}, {"batch": 1}, {"window": 3, "eager": False}])
+def test_further_walks(how: dict[str, Any]) -> None:
+    """Changes at any places, rows one by one, three pages at a time."""
+    assert all_reads(Walk(**how)).wrong == 0
+
+
+# --- the same walk finds what other pagers do wrong ---
+
+
+def test_skip_and_take_loses_and_doubles_rows() -> None:
+    """Page after page by number, as everybody does it: a tenth of the reads lose stable rows, and more double them."""
+    reads = all_reads(Walk(window=1, eager=False, keyed=False))
+    assert reads.total == 468_512
+    assert 0.095 < reads.lost / reads.total < 0.10
+    assert reads.doubled / reads.total > 0.10
+
+
+def test_concurrent_skip_and_take_loses_and_doubles_rows() -> None:
+    """So it does with two pages at a time."""
+    reads = all_reads(Walk(eager=False, keyed=False))
+    assert reads.lost / reads.total > 0.10
+    assert reads.doubled / reads.total > 0.10
+
+
+class EndsAtAShortPage(Paging):
+    """Takes a page with fewer rows than were asked for as the end."""
+
+    def _finish(self, size: int, columns: int, seconds: float) -> int | None:
+        head = self._asked[0]
+        self.ended = head.seen < head.span.take
+        return super()._finish(size, columns, seconds)
+
+
+def test_a_short_page_proves_no_end() -> None:
+    """It loses rows where the server caps its answers."""
+    walk = Walk(EndsAtAShortPage, take=3, cap=2)
+    reads = walk.reads({1, 2, 3})
+    assert reads.lost > 0.9 * reads.total  # in the others, such rows were deleted
+
+
+class TakesPagesUnseen(Paging):
+    """Leaves out the first row of a page, whatever it is."""
+
+    def _place(self, head: Any, keys: Sequence[Key], page: int) -> int | None:
+        del page
+        return min(len(keys), int(head.span.overlap and head.seen == len(keys)))
+
+
+def test_the_overlap_matters() -> None:
+    """It loses and doubles rows."""
+    reads = all_reads(Walk(TakesPagesUnseen, eager=False))
+    assert reads.lost > 0
+    assert reads.disordered > 0

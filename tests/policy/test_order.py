@@ -1,0 +1,195 @@
+"""The conditions that put an anchor into the order of a read, and the proof that rows came in it."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from afas_async.errors import InvalidFilterError, KeyOrderError, NonUniqueKeyError
+from afas_async.filters import Group, Operator, Test
+from afas_async.policy.order import Key, Order, Relation, combine, looks_equal
+
+SIGNS = {
+    Operator.EQUAL: "=",
+    Operator.AT_LEAST: ">=",
+    Operator.AT_MOST: "<=",
+    Operator.GREATER: ">",
+    Operator.LESS: "<",
+}
+
+
+def shown(groups: tuple[Group, ...]) -> str:
+    """Return a condition as one reads it."""
+    return " or ".join(" ".join(map(_shown, group)) for group in groups)
+
+
+def _shown(test: Test) -> str:
+    return (
+        f"{test.field} empty" if test.operator is Operator.EMPTY else f"{test.field}{SIGNS[test.operator]}{test.text}"
+    )
+
+
+# --- conditions ---
+
+
+@pytest.mark.parametrize(
+    ("fields", "relation", "key", "condition"),
+    [
+        (("A",), "from", 7, "A>=7"),
+        (("A",), "after", 7, "A>7"),
+        (("A",), "at", 7, "A=7"),
+        (("-A",), "from", "x", "A<=x or A empty"),
+        (("-A",), "after", "x", "A<x or A empty"),
+        (("-A",), "at", "x", "A=x"),
+        (("A", "B"), "from", ("x", 2), "A>x or A=x B>=2"),
+        (("A", "B"), "after", ("x", 2), "A>x or A=x B>2"),
+        (("A", "B"), "at", ("x", 2), "A=x B=2"),
+        (("-A", "B"), "from", ("x", 2), "A<x or A empty or A=x B>=2"),
+        (("A", "-B"), "after", ("x", 2), "A>x or A=x B<2 or A=x B empty"),
+        (("A", "B", "C"), "from", (1, 2, 3), "A>1 or A=1 B>2 or A=1 B=2 C>=3"),
+        (("A", "-B", "C"), "after", (1, 2, 3), "A>1 or A=1 B<2 or A=1 B empty or A=1 B=2 C>3"),
+    ],
+)
+def test_conditions(fields: tuple[str, ...], relation: Relation, key: Key, condition: str) -> None:
+    """Rows from a key on, after it, or with it, in the order of one field or of several."""
+    assert shown(Order(fields).groups(relation, key)) == condition
+
+
+@pytest.mark.parametrize("fields", [("A", "B"), ("-A", "B"), ("A", "-B"), ("-A", "-B")])
+def test_conditions_cut_the_order_in_two(fields: tuple[str, ...]) -> None:
+    """Sorted by the fields, the rows after a key are those behind it; from it on, itself besides.
+
+    Empty values, which are -1 here, are the least; no key has any.
+    """
+    signs = [-1 if field.startswith("-") else 1 for field in fields]
+    values = range(-1, 4)
+    rows = sorted(product(values, values), key=lambda row: [s * value for s, value in zip(signs, row, strict=True)])
+    for place, row in enumerate(rows):
+        if -1 in row:
+            continue
+        order = Order(fields)
+        assert [other for other in rows if _meets(other, order.groups("after", row))] == rows[place + 1 :]
+        assert [other for other in rows if _meets(other, order.groups("from", row))] == rows[place:]
+        assert [other for other in rows if _meets(other, order.groups("at", row))] == [row]
+
+
+def _meets(row: tuple[int, int], groups: tuple[Group, ...]) -> bool:
+    def holds(test: Test) -> bool:
+        mine = row["AB".index(test.field)]
+        if mine == -1 or test.operator is Operator.EMPTY:
+            return mine == -1 and test.operator is Operator.EMPTY
+        other = int(test.text)
+        return {"=": mine == other, ">=": mine >= other, "<=": mine <= other, ">": mine > other, "<": mine < other}[
+            SIGNS[test.operator]
+        ]
+
+    return any(all(map(holds, group)) for group in groups)
+
+
+def test_a_key_needs_a_value_for_each_field() -> None:
+    """A key of another length is a mistake of the caller, not a condition."""
+    with pytest.raises(ValueError, match="zip"):
+        Order(("A", "B")).groups("from", ("x",))
+
+
+def test_a_key_that_no_filter_can_hold() -> None:
+    """It is named with its field."""
+    with pytest.raises(InvalidFilterError, match="ItemCode"):
+        Order(("ItemCode",)).groups("from", "a\nb")
+
+
+def test_combine() -> None:
+    """A condition and another one: each group of the one with each of the other."""
+    one, two, three = (Test(name, Operator.EQUAL, "1") for name in "XYZ")
+    assert combine() == ((),)
+    assert combine(((one,),)) == ((one,),)
+    assert combine(((one,), (two,)), ((three,),)) == ((one, three), (two, three))
+    assert shown(combine(((one,), (two,)), Order(("A", "B")).groups("after", (1, 2)))) == (
+        "X=1 A>1 or X=1 A=1 B>2 or Y=1 A>1 or Y=1 A=1 B>2"
+    )
+
+
+# --- proof ---
+
+
+def check(fields: tuple[str, ...], *keys: Key) -> None:
+    Order(fields).check(keys, connector="Profit_Article", page=3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "keys"),
+    [
+        (("A",), []),
+        (("A",), [5]),
+        (("A",), [1, 2, 9]),
+        (("-A",), [9, 2, 1]),
+        (("A", "B"), [(1, 9), (2, 1), (2, 2)]),
+        (("-A", "-B"), [(2, 2), (2, 1), (1, 9)]),
+        (("A", "-B"), [(1, 1), (1, 9), (0, 0)]),  # mixed: not told
+        (("A",), ["b", "a", "A", "à"]),  # the collation is the service's
+        (("A", "B"), [("b", 2), ("b", 1), ("a", 3)]),
+    ],
+)
+def test_in_order(fields: tuple[str, ...], keys: list[Key]) -> None:
+    """Whole numbers in order, and texts that differ."""
+    check(fields, *keys)
+
+
+@pytest.mark.parametrize(
+    ("fields", "keys"),
+    [
+        (("A",), [1, 1]),
+        (("A",), [1, 2, 2, 3]),
+        (("-A",), [2, 2, 1]),
+        (("A",), ["x", "a", "a"]),
+        (("A", "B"), [("a", 1), ("a", 1)]),
+        (("A", "-B"), [(1, 1), (1, 1)]),
+    ],
+)
+def test_equal_neighbours(fields: tuple[str, ...], keys: list[Key]) -> None:
+    """They prove that the key is not unique, and the error says of what, where, and what to do."""
+    with pytest.raises(NonUniqueKeyError, match="declare a key that is unique") as caught:
+        check(fields, *keys)
+    assert "page 3" in str(caught.value)
+    assert ", ".join(fields) in str(caught.value)
+    assert (caught.value.connector, caught.value.page) == ("Profit_Article", 3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "keys"),
+    [(("A",), [2, 1]), (("A",), [1, 10, 2]), (("-A",), [1, 2]), (("A", "B"), [(1, 2), (1, 1)])],
+)
+def test_numbers_out_of_order(fields: tuple[str, ...], keys: list[Key]) -> None:
+    """They prove that the service sorts by something else."""
+    with pytest.raises(KeyOrderError, match="not sorted by") as caught:
+        check(fields, *keys)
+    assert (caught.value.connector, caught.value.page) == ("Profit_Article", 3)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("a", "A", True),
+        ("a", "a ", True),
+        ("straße", "STRASSE", True),
+        ("a", "b", False),
+        (" a", "a", False),
+        (("x", "a"), ("X", "A "), True),
+        (("x", "a"), ("x", "b"), False),
+        ("a", ("a", "b"), False),
+        (1, 2, False),
+    ],
+)
+def test_looks_equal(one: Key, other: Key, *, equal: bool) -> None:
+    """The case of letters and blanks at the end make no difference to the service."""
+    assert looks_equal(one, other) is equal
+    assert looks_equal(other, one) is equal
+
+
+@pytest.mark.parametrize(
+    ("fields", "key", "rank"), [(("A",), 7, (7,)), (("-A",), 7, (-7,)), (("A", "-B"), (7, 8), (7, -8))]
+)
+def test_rank(fields: tuple[str, ...], key: Key, rank: tuple[int, ...]) -> None:
+    """Keys of whole numbers are sorted by their rank, in descending fields too."""
+    assert Order(fields).rank(key) == rank

@@ -1,0 +1,187 @@
+"""A service whose filter and order disagree, or that takes two keys for one, is told from rows that come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from afas_async.errors import KeyOrderError, NonUniqueKeyError
+from afas_async.policy.order import Key
+from afas_async.policy.paging import CONTRADICTIONS, Bound, Paging, Span
+from afas_async.policy.sizing import Sizing
+from tests.policy.model import Read, Table
+
+
+class OddTable(Table):
+    """Rows of a service that sorts by one thing, and compares by others.
+
+    Args:
+        keys: The rows.
+        sorts: What they are sorted by.
+        compares: What of a row is compared.
+        literal: What a value in a filter is taken for; None if for the same as in a row.
+        equals: What is compared for being equal; None if the same as for the order.
+    """
+
+    def __init__(
+        self,
+        keys: Iterable[Key],
+        *,
+        sorts: Callable[[Any], Any],
+        compares: Callable[[Any], Any],
+        literal: Callable[[Any], Any] | None = None,
+        equals: Callable[[Any], Any] | None = None,
+    ) -> None:
+        rows = sorted(keys, key=sorts)
+        super().__init__(rows, rows)
+        self._compares = compares
+        self._literal = literal or compares
+        self._equals = equals or compares
+
+    def answer(self, span: Span) -> list[Key]:
+        rows = self.keys
+        if span.bound is not None:
+            relation, value = span.bound.relation, self._literal(span.bound.key)
+            if relation == "at":
+                rows = [row for row in rows if self._equals(row) == self._equals(span.bound.key)]
+            elif relation == "from":
+                rows = [row for row in rows if self._compares(row) >= value]
+            else:
+                rows = [row for row in rows if self._compares(row) > value]
+        return rows[span.skip : span.skip + span.take]
+
+
+def start(take: int, window: int = 1) -> Read:
+    sizing = Sizing(window=window, take=take, byte_budget=1 << 24, overlap=1)
+    return Read(Paging(sizing, window=window, keyed=True, eager=False, connector="Profit_Article"))
+
+
+def read_all(table: Table, *, take: int, window: int = 1, batch: int | None = None) -> list[Key]:
+    """Read a table that does not change."""
+    read = start(take, window)
+    while True:
+        read.ask()
+        if not read.flights:
+            return read.handed
+        head = read.flights[0]
+        head.rows = table.answer(head.span) if head.rows is None else head.rows
+        read.feed(batch)
+        assert len(read.asked) < 1_000
+
+
+# --- filter and order ---
+
+
+@pytest.mark.parametrize("batch", [None, 1])
+@pytest.mark.parametrize("window", [1, 3])
+def test_sorted_as_numbers_and_compared_as_texts(window: int, batch: int | None) -> None:
+    """From "10" on come "2" and "3": the order of the filter is not the one of the rows."""
+    table = OddTable(map(str, range(1, 21)), sorts=int, compares=str)
+    with pytest.raises(KeyOrderError, match="filters by this key in another order than it sorts") as caught:
+        read_all(table, take=10, window=window, batch=batch)
+    assert caught.value.connector == "Profit_Article"
+
+
+@pytest.mark.parametrize("batch", [None, 1])
+def test_a_value_that_is_not_the_one_that_is_compared(batch: int | None) -> None:
+    """The service rounds up what it shows, so that a row is not among those from its own value on."""
+    table = OddTable(range(20), sorts=int, compares=lambda row: row - 0.25, literal=int, equals=int)
+    with pytest.raises(KeyOrderError, match="the value that it shows is not the one that it compares"):
+        read_all(table, take=5, batch=batch)
+
+
+def test_an_error_names_its_page() -> None:
+    """Whoever looks for the row finds the page."""
+    read = start(2)
+    read.ask()
+    read.paging.feed([1, 2], done=True, size=10, columns=1)
+    read.paging.ask()
+    with pytest.raises(KeyOrderError, match="page 7") as caught:
+        read.paging.feed([3, 2], done=True, page=7)
+    assert (caught.value.page, caught.value.connector) == (7, "Profit_Article")
+
+
+# --- two rows with one key for the service ---
+
+
+@pytest.mark.parametrize("batch", [None, 1])
+@pytest.mark.parametrize(
+    "keys", [["a", "A", "b"], ["a", "A"], [("x", "a"), ("x", "A"), ("y", "b")], [("a", 1), ("A", 1), ("b", 1)]]
+)
+def test_keys_that_differ_in_case_only(keys: list[Key], batch: int | None) -> None:
+    """For a service that ignores the case of letters they are one key: pages cannot be told apart at it."""
+
+    def folded(key: Key) -> str:
+        return str(key).casefold()
+
+    table = OddTable(keys, sorts=folded, compares=folded)
+    with pytest.raises(NonUniqueKeyError, match="ignores the case of letters"):
+        read_all(table, take=2, batch=batch)
+
+
+def test_keys_that_differ_in_blanks_only() -> None:
+    """Blanks at the end are ignored likewise."""
+    table = OddTable(["a ", "a", "b"], sorts=lambda key: key.rstrip(), compares=lambda key: key.rstrip())
+    with pytest.raises(NonUniqueKeyError, match="declare a key that is unique"):
+        read_all(table, take=2)
+
+
+# --- rows that come and go ---
+
+
+def test_a_row_that_was_deleted_and_made_again() -> None:
+    """The anchor is not in the answer, but is found by the probe: it is no error, the answer is asked for again."""
+    table = Table(range(10), range(10))
+    read = start(3)
+    read.ask()
+    _answer(table, read)
+    for _ in range(CONTRADICTIONS - 1):
+        read.ask()
+        table.delete(2)
+        read.flights[0].rows = table.answer(read.flights[0].span)
+        table.insert(2)
+        page = Span(0, 4, Bound("from", 2), overlap=True)
+        for span in (page, Span(0, 1, Bound("at", 2)), page):
+            assert read.flights[0].span == span
+            _answer(table, read)
+    while not read.paging.ended:
+        read.ask()
+        _answer(table, read)
+    assert read.handed == list(range(10))
+
+
+def _answer(table: Table, read: Read) -> None:
+    head = read.flights[0]
+    head.rows = table.answer(head.span) if head.rows is None else head.rows
+    read.feed()
+
+
+def test_a_row_that_is_gone_is_looked_for_once() -> None:
+    """One probe tells that the anchor was deleted; the rows that came without it are handed out."""
+    table = Table(range(6), range(6))
+    read = start(2)
+    read.ask()
+    _answer(table, read)
+    table.delete(1)
+    while not read.paging.ended:
+        read.ask()
+        _answer(table, read)
+    assert read.handed == list(range(6))
+    assert [span.bound for span in read.asked].count(Bound("at", 1)) == 1
+
+
+def test_everything_is_deleted() -> None:
+    """A read of rows that have all gone meanwhile ends."""
+    table = Table(range(6), range(6))
+    read = start(2)
+    read.ask()
+    _answer(table, read)
+    for key in range(6):
+        table.delete(key)
+    while not read.paging.ended:
+        read.ask()
+        _answer(table, read)
+    assert read.handed == [0, 1]
+    assert len(read.asked) == 3

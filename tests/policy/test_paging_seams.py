@@ -1,0 +1,116 @@
+"""What rows that appear and vanish cost a read: the pages that are in flight meanwhile are used as far as possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from afas_async.policy.paging import Bound, Span
+from tests.policy.model import Read, Table
+from tests.policy.test_paging import start
+
+Change = Callable[[Table], None]
+
+
+def spaced(rows: int) -> Table:
+    """Return a table with room between its rows: 0, 10, 20 ..."""
+    return Table(range(10 * rows + 10), range(0, 10 * rows, 10))
+
+
+def insert(*keys: int) -> Change:
+    def change(table: Table) -> None:
+        for key in keys:
+            table.insert(key)
+
+    return change
+
+
+def delete(*keys: int) -> Change:
+    def change(table: Table) -> None:
+        for key in keys:
+            table.delete(key)
+
+    return change
+
+
+def read_table(*changes: Change) -> Read:
+    """Read 56 rows in pages of ten, two at a time, the first of them answered when it is fed.
+
+    The changes come before the third answer, the fourth, and so on. The third page was asked for after the first one:
+    as ten rows and the one before them, behind ten others from row 90 on.
+    """
+    table = spaced(56)
+    read = start(window=2, take=10)
+    for number in range(100):
+        read.ask()
+        if not read.flights:
+            break
+        head = read.flights[0]
+        if head.rows is None:
+            for change in changes[max(0, number - 2) : max(0, number - 1)]:
+                change(table)
+            head.rows = table.answer(head.span)
+        read.feed()
+    assert read.paging.ended
+    assert read.asked[2] == Span(10, 11, Bound("from", 90), overlap=True)
+    assert read.handed == sorted(set(read.handed))
+    return read
+
+
+CALM = read_table()
+NEVER = delete()
+REPAIR = Span(0, 11, Bound("from", 190), overlap=True)  # of the seam between the second page and the third
+
+
+@pytest.mark.parametrize(
+    ("changes", "repaired", "more"),
+    [
+        pytest.param([insert(95)], False, 1, id="rows appear before a page"),
+        pytest.param([insert(*range(91, 100))], False, 1, id="as many as fit"),
+        pytest.param([delete(120)], True, 1, id="a row vanishes before a page"),
+        pytest.param([delete(*range(0, 150, 10))], True, 1, id="many vanish"),
+        pytest.param([delete(120), delete(200)], True, 1, id="and then the first row of the page"),
+        pytest.param([NEVER, insert(195)], False, 1, id="a row appears before the next page"),
+        pytest.param([NEVER, delete(*range(300, 560, 10))], False, 0, id="the rest vanishes"),
+    ],
+)
+def test_what_a_change_costs(changes: Iterable[Change], more: int, *, repaired: bool) -> None:
+    """One span more for a change, and none of those in flight is given up but the one behind the end."""
+    read = read_table(*changes)
+    assert (REPAIR in read.asked) is repaired
+    assert len(read.asked) <= len(CALM.asked) + more
+    assert read.dropped <= CALM.dropped
+
+
+def test_a_page_that_is_out_of_reach_is_given_up() -> None:
+    """If more rows lie before a page than a repair asks for, it is asked for anew, where the repair has ended."""
+    read = read_table(delete(*range(0, 190, 10)), insert(*range(191, 200), *range(201, 210)))
+    assert REPAIR in read.asked
+    assert set(range(191, 200)) < set(read.handed)
+    assert read.dropped <= CALM.dropped + 1
+
+
+def test_nothing_is_asked_for_again_while_nothing_changes() -> None:
+    """The price of the seams is one row for each page, and the one span that proves the end."""
+    assert [span.take for span in CALM.asked] == [10, *([11] * 7)]
+    assert CALM.dropped == 1
+
+
+def test_a_repair_ends_where_the_page_begins() -> None:
+    """It hands out what lies between, and the page the rest: nobody waits for rows that are there already."""
+    table = spaced(56)
+    read = start(window=2, take=10)
+    for vanished in ((), (), (120,)):
+        read.ask()
+        delete(*vanished)(table)
+        read.flights[0].rows = table.answer(read.flights[0].span)
+        read.feed()
+    page = read.flights[1]
+    assert read.flights[0].span == REPAIR
+    read.flights[0].rows = table.answer(REPAIR)
+    read.feed()
+    assert read.flights[0] is page
+    assert read.handed[-1] == 200
+    read.feed()
+    assert read.handed[-1] == 300

@@ -1,0 +1,227 @@
+"""Incremental reading: no version of a row is missed from run to run, and no key comes twice in a run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from afas_async import AfasClient, AnswerError, F, GetConnector, SortKeyRequiredError, UsageError
+from afas_async.read import changes as changes_module
+from afas_async.simulator import Simulator
+
+ARTICLES = GetConnector("Profit_Article", key="ItemCode")
+MODIFIED = "ModifiedOn"
+NOON = datetime(2026, 3, 4, 12)  # noqa: DTZ001 - wall time in Amsterdam
+
+
+def stamp(simulator: Simulator, code: str, moment: datetime | None) -> None:
+    """Write a row's moment of modification."""
+    text = None if moment is None else f"{moment.isoformat()}Z"
+    simulator.store.execute("UPDATE Profit_Article SET ModifiedOn = ? WHERE ItemCode = ?", (text, code))
+
+
+def stamp_all(simulator: Simulator, moment: datetime) -> None:
+    """Give all rows the same moment."""
+    simulator.store.execute("UPDATE Profit_Article SET ModifiedOn = ?", (f"{moment.isoformat()}Z",))
+
+
+async def run(afas: AfasClient, since: str | datetime | None = None) -> tuple[list[str], str]:
+    """Read all changes, and return their keys and the watermark."""
+    async with afas.changes(ARTICLES, modified=MODIFIED, since=since) as changes:
+        codes = [row["ItemCode"] async for row in changes]
+        return codes, changes.watermark
+
+
+async def test_the_first_run_gives_everything() -> None:
+    """Without a watermark all rows come, those without a moment too, in key order."""
+    async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        stamp_all(sim, NOON)
+        stamp(sim, "000007", None)
+        codes, _ = await run(afas)
+    assert codes == [f"{number:06}" for number in range(1, 301)]
+
+
+async def test_a_run_gives_what_changed_since_the_last() -> None:
+    """What was modified after the last run comes, and what lies before the slack does not."""
+    async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        stamp_all(sim, NOON - timedelta(days=9))
+        stamp(sim, "000100", NOON)
+        _, mark = await run(afas)
+        stamp(sim, "000200", NOON + timedelta(minutes=5))
+        codes, later = await run(afas, mark)
+        assert codes == ["000100", "000200"]
+        stamp(sim, "000300", NOON + timedelta(hours=9))
+        assert (await run(afas, later))[0] == ["000100", "000200", "000300"]
+
+
+async def test_the_slack_covers_late_commits_and_the_hour_of_october() -> None:
+    """Rows stamped up to 76 minutes before the watermark, which others see only later, come in the next run."""
+    async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        stamp_all(sim, NOON - timedelta(days=9))
+        stamp(sim, "000001", NOON)
+        _, mark = await run(afas)
+        stamp(sim, "000002", NOON - timedelta(minutes=14, seconds=59))  # begun before, committed after the run
+        stamp(sim, "000003", NOON - timedelta(minutes=74))  # both, in the hour that is repeated
+        stamp(sim, "000004", NOON - timedelta(seconds=4_560))
+        stamp(sim, "000005", NOON - timedelta(seconds=4_561))
+        codes, _ = await run(afas, mark)
+    assert codes == ["000001", "000002", "000003", "000004"]
+
+
+async def test_what_changes_during_a_run_belongs_to_the_next() -> None:
+    """The watermark is that of the beginning: a row that is modified behind the reader comes next time."""
+    async with Simulator(rows=3_000) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        stamp_all(sim, NOON)
+        async with afas.changes(ARTICLES, modified=MODIFIED) as changes:
+            async for row in changes:
+                if row["ItemCode"] == "000050":
+                    stamp(sim, "000001", NOON + timedelta(hours=5))  # long after the beginning, already handed out
+                    stamp(sim, "002999", NOON + timedelta(hours=9))  # handed out in its new version
+            mark = changes.watermark
+        stamp_all_but = "UPDATE Profit_Article SET ModifiedOn = ? WHERE ItemCode NOT IN ('000001', '002999')"
+        sim.store.execute(stamp_all_but, (f"{(NOON - timedelta(days=1)).isoformat()}Z",))
+        codes, _ = await run(afas, mark)
+    assert codes == ["000001", "002999"]
+
+
+async def test_a_row_from_the_future_hides_nothing() -> None:
+    """One wrong moment in the data must not keep out all changes until then."""
+    now = datetime.now(UTC)
+    async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        stamp_all(sim, NOON)
+        stamp(sim, "000001", datetime(2199, 1, 1))  # noqa: DTZ001 - as the service shows it
+        _, mark = await run(afas)
+        stamp(sim, "000002", now.replace(tzinfo=None, microsecond=0) + timedelta(hours=3))
+        codes, _ = await run(afas, mark)
+    assert codes == ["000001", "000002"]
+
+
+async def test_nothing_is_lost_over_many_runs() -> None:
+    """Changes committed up to 15 minutes after their stamp are all seen; with too little slack some are not."""
+    assert await _lost(changes_module.SLACK) == 0
+    assert await _lost(timedelta(seconds=60)) > 0  # the negative control
+
+
+async def _lost(slack: timedelta) -> int:
+    """Return how many versions of rows are missed in runs every ten minutes, while rows are stamped and committed."""
+    random = Random(4)  # noqa: S311 - the same changes each time
+    before, changes_module.SLACK = changes_module.SLACK, slack
+    try:
+        async with Simulator(rows=120) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            stamp_all(sim, NOON - timedelta(days=1))
+            copy: dict[str, str] = {}
+            mark = None
+            pending = list[tuple[datetime, datetime, str]]()
+            for minute in range(0, 300, 10):
+                now = NOON + timedelta(minutes=minute)
+                for _ in range(8):
+                    begun = now - timedelta(seconds=random.randrange(600))
+                    pending.append((
+                        begun + timedelta(seconds=random.randrange(900)),
+                        begun,
+                        f"{random.randint(1, 120):06}",
+                    ))
+                for commit, begun, code in sorted(pending):
+                    if commit <= now:
+                        stamp(sim, code, begun)
+                pending = [each for each in pending if each[0] > now]
+                async with afas.changes(ARTICLES, modified=MODIFIED, since=mark) as changes:
+                    copy |= {row["ItemCode"]: row[MODIFIED] async for row in changes}
+                    mark = changes.watermark
+            truth = dict(sim.store.execute("SELECT ItemCode, ModifiedOn FROM Profit_Article"))
+    finally:
+        changes_module.SLACK = before
+    return sum(copy[code] != moment for code, moment in truth.items())
+
+
+async def test_a_datetime_as_beginning() -> None:
+    """A moment without a time zone is wall time in Amsterdam; another is converted; fractions are left out."""
+    async with Simulator(rows=10) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        stamp_all(sim, NOON)
+        for since in (NOON + timedelta(seconds=4_560, milliseconds=5), datetime(2026, 3, 4, 12, 16, tzinfo=UTC)):
+            assert len((await run(afas, since))[0]) == 10
+            assert (await run(afas, since + timedelta(seconds=1)))[0] == []
+
+
+async def test_the_watermark_comes_with_the_end() -> None:
+    """Before the end there is none, as an unfinished run is repeated; nor is there a point to go on from."""
+    async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        async with afas.changes(ARTICLES, modified=MODIFIED) as changes:
+            with pytest.raises(UsageError, match="watermark"):
+                _ = changes.watermark
+            await anext(changes)
+            with pytest.raises(UsageError, match="watermark"):
+                _ = changes.watermark
+            with pytest.raises(UsageError, match="repeat the run"):
+                _ = changes.token
+        with pytest.raises(UsageError, match="watermark"):
+            _ = changes.watermark
+
+
+async def test_a_connector_without_changes_keeps_its_watermark() -> None:
+    """With no row, and with no newer one, the next run begins where this one did."""
+    async with Simulator(rows=10) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        stamp_all(sim, NOON)
+        _, mark = await run(afas)
+        sim.store.execute("DELETE FROM Profit_Article WHERE ItemCode < '000009'")
+        stamp_all(sim, NOON - timedelta(days=1))
+        assert await run(afas, mark) == ([], mark)
+        sim.store.execute("DELETE FROM Profit_Article")
+        assert await run(afas, mark) == ([], mark)
+        codes, nothing_yet = await run(afas)
+        assert codes == []
+        sim.store.execute("INSERT INTO Profit_Article (ItemCode) VALUES ('1')")
+        assert (await run(afas, nothing_yet))[0] == ["1"]
+
+
+async def test_watermarks_of_other_changes() -> None:
+    """A watermark of another connector, condition or field is refused, and so is anything else; nothing is sent."""
+    async with Simulator(rows=10) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        _, mark = await run(afas)
+        sent = len(sim.requests)
+        for connector, modified, where, since in (
+            (GetConnector("Profit_Wide", key="Id"), MODIFIED, None, mark),
+            (ARTICLES, "CreatedOn", None, mark),
+            (ARTICLES, MODIFIED, F.Stock > 1, mark),
+            (ARTICLES, MODIFIED, None, "2026-03-04"),
+            (ARTICLES, MODIFIED, None, afas.rows(ARTICLES).token),
+            (ARTICLES, MODIFIED, None, mark.replace("1", "2", 1)),
+        ):
+            with pytest.raises(UsageError, match="since="):
+                afas.changes(connector, modified=modified, since=since, where=where)
+        assert len(sim.requests) == sent
+
+
+async def test_changes_need_a_key_and_a_moment() -> None:
+    """Without a key no rows are asked for, and a field that holds no moments is named."""
+    async with Simulator(rows=10) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        with pytest.raises(SortKeyRequiredError):
+            await afas.changes(GetConnector("Profit_Article"), modified=MODIFIED).to_list()
+        with pytest.raises(AnswerError, match=r"Stock is .*no moment"):
+            await afas.changes(ARTICLES, modified="Stock").to_list()
+
+
+async def test_deleted_keys() -> None:
+    """Those that no row has come in the given order; one that is there never does."""
+    async with Simulator(rows=3_000) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        known = [f"{number:06}" for number in range(3_000, 0, -1)]
+        assert await afas.deleted_keys(ARTICLES, known) == []
+        sim.store.execute("DELETE FROM Profit_Article WHERE ItemCode IN ('000001', '001000', '003000')")
+        assert await afas.deleted_keys(ARTICLES, iter([*known, "x"])) == ["003000", "001000", "000001", "x"]
+        lines = GetConnector("Profit_JournalLines", key=("UnitId", "EntryNo", "LineNo"))
+        rows = await afas.rows(lines).to_list()
+        keys = [(row["UnitId"], row["EntryNo"], row["LineNo"]) for row in rows]
+        assert await afas.deleted_keys(lines, [(0, 0, 0), *keys]) == [(0, 0, 0)]
+        where = F.ItemCode <= "000003"
+        assert await afas.deleted_keys(ARTICLES, ["000003", "000004"], where=where) == ["000004"]
+
+
+async def test_known_keys_of_another_type() -> None:
+    """Keys that can be found in no case would all be called deleted: they are refused."""
+    async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        for known in ([1, 2], ["000001", 2], [("000001",)]):
+            with pytest.raises(UsageError, match="like those of the rows, such as '000001'"):
+                await afas.deleted_keys(ARTICLES, known)
+        assert await afas.deleted_keys(ARTICLES, []) == []

@@ -1,0 +1,35 @@
+"""Several ranges, or parts of a condition, read as one need little memory, however many rows there are."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.reading.memory_reader import ROWS
+
+ROOT = Path(__file__).parents[2]
+GROWTH_LIMIT = 120_000_000
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("way", ["ranges", "ranges paused", "overlapping"])
+def test_bounded_memory(way: str, record_property: Callable[[str, object], None]) -> None:
+    """All rows arrive within the memory bound, also where the reader pauses."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.reading.memory_reader", way],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.stderr == ""
+    found = json.loads(ended.stdout)
+    record_property("growth", found["growth"])
+    assert (found["count"], found["total"]) == (ROWS[way], sum(3 * number + 1 for number in range(ROWS[way])))
+    assert found["growth"] < GROWTH_LIMIT
