@@ -168,17 +168,15 @@ class Union(Generic[RowT]):
 
     def _fill(self) -> bool:
         """Let parts that have few rows fetch more, and return whether any has."""
-        progress, waiting = False, 0
+        progress, tried = False, 0
         # Of parts that are merged, the rows of one page each fill enough memory.
         ready = READY if self._turn is Turn.FIRST else 1
         for part in self._left:
-            if waiting == self._at_once:
+            if tried == self._at_once:  # no more requests than that, and no more to decode at a time
                 break
             if len(part.rows) < ready and not part.window.ended:
-                rows = part.window.poll()
-                if rows is None:
-                    waiting += 1
-                else:
+                tried += 1
+                if (rows := part.window.poll()) is not None:
                     part.rows += rows
                     part.keys += part.window.keys if rows else ()
                     progress = True
@@ -216,14 +214,16 @@ class Union(Generic[RowT]):
         merged: list[RowT] = []
         keys: list[Key] = []
         last = self._keys[-1] if self._keys else self._before.cursors[0]
+        behind = None if last is None else rank(last)
         taken: dict[int, int] = {}
         while heap and len(merged) < MERGED:
-            _, number, index, part = heap[0]
+            value, number, index, part = heap[0]
             taken[number] = index + 1
-            if (key := part.keys[index]) != last:
+            # The same row of another part, or one that has moved to it, or has appeared behind the reader.
+            if behind is None or value > behind:
                 merged.append(part.rows[index])
-                keys.append(key)
-                last = key
+                keys.append(part.keys[index])
+                behind = value
             if index + 1 < len(part.rows):
                 heapq.heapreplace(heap, (rank(part.keys[index + 1]), number, index + 1, part))
             elif part.window.ended:
