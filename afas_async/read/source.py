@@ -25,7 +25,7 @@ from afas_async.read.position import KeyRange
 from afas_async.wire.urls import EVERY_ROW, Request, rows_query_length, rows_request, sort_field
 
 LARGEST = 10**9  # rows that a skip may count
-LONGEST_KEY: dict[type[int] | type[str], str] = {
+LONGEST_KEY: dict[type[int | str], str] = {
     int: "-9223372036854775808",
     str: 48 * "0",
 }  # where no value is known; Profit's own codes are shorter
