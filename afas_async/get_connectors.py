@@ -86,8 +86,9 @@ class GetConnectors:
         A condition too long for the service's 2,048 characters, such as `in_` with thousands of values, is split over
         several requests. Each row is handed out once, provided that it meets the same of the alternatives throughout:
         one that moves on to the next value can be missing or come twice. The order is kept if the key holds whole
-        numbers. If it holds texts, the rows come in the order of the values that the condition lists for the first
-        field of the key, and otherwise part after part.
+        numbers. If it holds texts, the rows come in the order of the values that the condition asks for in the first
+        field of the key, sorted here, and otherwise part after part. Parts that are merged by whole numbers may have
+        more requests waiting than `window`, but no more under way than the client's `max_concurrency`.
 
         Leaving the loop in any way is safe, cancellation included, and a cancelled read can be taken up again.
         `async with` around the stream stops the requests on their way at once; without it that is done when the stream
@@ -106,7 +107,8 @@ class GetConnectors:
             window: Pages on their way at a time, at most the client's `max_concurrency`, which is the default; a repair
                 comes on top.
             ranges: Read so many key ranges side by side: the rows of each are in order, all together are not. They are
-                cut with a few requests for single rows. 1 reads everything in order.
+                cut with a few requests for single rows. 1 reads everything in order. A condition that has to be split
+                is read in its parts instead.
             after: A token of the same query, from `rows.token`: begin behind the row where that read stood.
             part: A part of a plan: only the rows in its key range.
             verify: False gives the guarantee up: pages are asked for by their number only, without rows in common, so

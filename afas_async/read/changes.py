@@ -63,7 +63,9 @@ class Changes(Rows[RowT], Generic[RowT]):
         self._until: datetime | None = None
         self._complete = False
         if self._since is not None:
-            test = Test(modified, Operator.AT_LEAST, value_text(self._since - SLACK, modified))
+            # In the first days of the calendar there is nothing before.
+            begin = max(self._since, datetime.min + SLACK) - SLACK  # noqa: DTZ901 - wall time
+            test = Test(modified, Operator.AT_LEAST, value_text(begin, modified))
             reading = replace(reading, source=replace(source, where=combine(source.where, ((test,),))))
         super().__init__(reading)
 
@@ -130,14 +132,14 @@ class Changes(Rows[RowT], Generic[RowT]):
 async def _newest(source: Source[Any], modified: str) -> datetime | None:
     """Return the latest moment at which a row was modified, by the service's clock; but no moment that is to come."""
     name = source.connector.name
-    everything = replace(source, connector=GetConnector(name), order=Order((f"-{modified}",)), keyed=False)
+    everything = Source(source.session, source.options, GetConnector(name), Order((f"-{modified}",)), keyed=False)
     rows = await read_page(everything, Span(0, 1))
     value = rows[0].get(modified) if rows else None
     if value is None:
         return None
     try:
         # The `Z` is false: the service writes wall time in Amsterdam (AFAS, GET connector).
-        newest = datetime.fromisoformat(value.removesuffix("Z"))
+        newest = amsterdam(datetime.fromisoformat(value.removesuffix("Z")), modified).replace(microsecond=0)
     except (AttributeError, ValueError):
         raise AnswerError(f"{name}: {modified} is {value!r}, which is no moment of a change", connector=name) from None
     # A row with a moment that is to come would hide all changes until then.
@@ -150,20 +152,25 @@ async def missing_keys(reading: Reading[Any], known: Iterable[Key]) -> list[Key]
     Raises:
         UsageError: If known keys are of another type than those of the rows, which would make all of them missing.
     """
-    connector, missing = reading.source.connector, dict.fromkeys(known)
+    if isinstance(known, str):
+        raise UsageError(f"{reading.source.connector.name}: known_keys must be several keys, not one str")
+    connector = reading.source.connector
+    try:
+        missing = dict.fromkeys(known)
+    except TypeError:  # lists, as JSON has them in place of tuples
+        raise UsageError(f"{connector.name}: known keys of several fields must be tuples") from None
     shape = {_shape(key) for key in missing}
     read = KeyReader(connector, reading.source.order).read
-    rows = Rows(reading)
-    async for batch in rows.batches():
-        keys = read(batch, None, 0)
-        if not shape <= {_shape(keys[0])}:
-            await rows.aclose()
-            raise UsageError(
-                f"{connector.name}: the known keys must be like those of the rows, such as {keys[0]!r}: none of them"
-                " could be found otherwise"
-            )
-        for key in keys:
-            missing.pop(key, None)
+    async with Rows(reading) as rows:
+        async for batch in rows.batches():
+            keys = read(batch, None, 0)
+            if not shape <= {_shape(keys[0])}:
+                raise UsageError(
+                    f"{connector.name}: the known keys must be like those of the rows, such as {keys[0]!r}: none of"
+                    " them could be found otherwise"
+                )
+            for key in keys:
+                missing.pop(key, None)
     return list(missing)
 
 

@@ -69,7 +69,7 @@ class PageFetch(Fetch, Generic[RowT]):
         span: Which rows of it.
         early: Hand out rows as they arrive; otherwise all at once, when the page is complete.
         renew: Returns the span to ask for, when the request is made.
-        halve: Makes the span of this page smaller; returns False if it cannot.
+        halve: Makes the span of this page smaller; returns None if it cannot.
         arrived: Called when the answer has come in whole, or failed.
 
     Attributes:

@@ -46,8 +46,11 @@ class KeyReader(Generic[RowT]):
         """
         if self._raw:
             raw = _RawKeys(rows, self._read_one)
-            for value in {0, len(rows) - 1}:
-                self._check(raw[value], page)
+            # In order, rows with one key stand together: so the ends tell of pieces that have no other.
+            ends = [raw[0], raw[-1]] if len(rows) > 1 else [raw[0]]
+            for key in ends:
+                self._check(key, page)
+            self._order.check(ends if before is None else [before, *ends], connector=self._connector.name, page=page)
             return raw
         try:
             columns = [list(map(getter, rows)) for getter in self._getters]

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NoReturn
+from urllib.parse import quote
+
+import msgspec
 
 from afas_async.connectors import GetConnector, RowT, key_types
 from afas_async.errors import (
     AnswerError,
     ApiError,
+    InvalidFilterError,
     SortKeyRequiredError,
     TransportError,
     UnknownFieldError,
@@ -20,7 +24,7 @@ from afas_async.http.engine import Options
 from afas_async.http.session import Session
 from afas_async.metadata import field_ids
 from afas_async.policy.order import Order, combine
-from afas_async.policy.paging import Span
+from afas_async.policy.paging import Bound, Span
 from afas_async.read.position import KeyRange
 from afas_async.wire.urls import EVERY_ROW, Request, rows_query_length, rows_request, sort_field
 
@@ -51,6 +55,14 @@ class Source(Generic[RowT]):
     where: tuple[Group, ...] = ((),)
     keyed: bool = True
 
+    def _beyond(self, bound: Bound) -> tuple[Group, ...]:
+        try:
+            return self.order.groups(bound.relation, bound.key)
+        except InvalidFilterError as error:
+            raise UsageError(
+                f"{self.connector.name}: the read cannot go on by the key {bound.key!r}: {error}"
+            ) from None
+
     def within(self, key_range: KeyRange) -> Source[RowT]:
         """Return what is to be read of a key range."""
         return replace(self, where=combine(self.where, (key_range.group(self.connector.key[0]),)))
@@ -59,7 +71,7 @@ class Source(Generic[RowT]):
         """Return the request for a span."""
         where = self.where
         if span.bound is not None:
-            where = combine(where, self.order.groups(span.bound.relation, span.bound.key))
+            where = combine(where, self._beyond(span.bound))
         return rows_request(
             self.connector.name, skip=span.skip, take=span.take, order_by=self.order.fields, where=where
         )
@@ -91,6 +103,8 @@ def source_of(
     keyed = keyed and bool(connector.key)
     if keyed:
         _check_sortable(connector, order)
+    if not isinstance(where, Condition | None):  # pyright: ignore[reportUnnecessaryIsInstance] - a field alone is easily given
+        raise UsageError(f"{connector.name}: where= takes a condition such as F.Blocked.is_(False), not {where!r}")
     groups = EVERY_ROW if where is None else where.groups()
     source = Source(session, options, connector, Order(order), groups, keyed)
     rows_request(connector.name, skip=LARGEST, take=LARGEST, order_by=order)  # whether the order alone fits
@@ -128,13 +142,18 @@ def query_length(source: Source[Any], groups: Sequence[Group], *, ranged: bool =
     return rows_query_length(skip=LARGEST, take=LARGEST, order_by=source.order.fields, where=groups)
 
 
+def _written(text: str) -> int:
+    """Return about how many characters a text takes in a query: others than letters and digits are escaped."""
+    return len(quote(msgspec.json.encode(text)))
+
+
 def _longest_value(source: Source[Any], groups: Sequence[Group], field: str) -> str:
     """Return the longest value of a field that a row can have which meets one of the groups, as far as known."""
     texts = [
         [test.text for test in group if test.field == field and test.operator is Operator.EQUAL] for group in groups
     ]
     if texts and all(texts):
-        return max((text[0] for text in texts), key=len)
+        return max((text[0] for text in texts), key=_written)
     types = key_types(source.connector.row_type)
     return LONGEST_KEY[(types or {}).get(field) or str]
 

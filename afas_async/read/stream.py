@@ -208,8 +208,8 @@ class Rows(_Stream[RowT]):
     async def first(self) -> RowT | None:
         """Return the first row of the read, or None if it has none, with one request for one row.
 
-        The position of the stream does not matter and does not change. A condition that has to be split, and a read
-        that begins at a token, take a few requests.
+        The position of the stream does not matter and does not change. A condition that has to be split may take a
+        request for each of its parts, and a read that begins at a token a few.
         """
         return await self._reading.first()
 

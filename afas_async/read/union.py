@@ -141,9 +141,10 @@ class Union(Generic[RowT]):
         """
         progress = self._take_parts()
         progress = self._fill() or progress
-        rows = self._least() if self._turn is Turn.LEAST else self._next()
-        progress = self._leave_parts() or progress
-        return rows or ([] if progress else None)
+        rows: list[RowT] | None = self._least() if self._turn is Turn.LEAST else self._next()
+        if rows is None:
+            rows = [] if progress else None
+        return [] if self._leave_parts() and not rows else rows
 
     def jobs(self) -> list[Job]:
         """Return what is under way."""
@@ -191,11 +192,12 @@ class Union(Generic[RowT]):
         self._over = [part for part in (*self._over, *over) if part.window.jobs()]
         return bool(over)
 
-    def _next(self) -> list[RowT]:
+    def _next(self) -> list[RowT] | None:
+        """Return the rows of a part, but those that were handed out before, or None if no part has any."""
         ready = self._left[:1] if self._turn is Turn.FIRST else self._left
         part = next((part for part in ready if part.rows), None)
         if part is None:
-            return []
+            return None
         rows, keys = part.cut(len(part.rows))
         if self._seen is not None:
             rows = [row for row, key in zip(rows, keys, strict=True) if key not in self._seen]
@@ -204,11 +206,11 @@ class Union(Generic[RowT]):
             self._hand_out(keys, part.number)
         return rows
 
-    def _least(self) -> list[RowT]:
-        """Return rows as long as every part that may have more has one to compare."""
+    def _least(self) -> list[RowT] | None:
+        """Return rows, but those handed out before, while every part has one to compare; None if one has not."""
         rank = cast("Callable[[Key], Any]", self._rank)
         if self._more or any(not part.rows and not part.window.ended for part in self._left):
-            return []
+            return None
         heap = [(rank(part.keys[0]), number, 0, part) for number, part in enumerate(self._left) if part.rows]
         heapq.heapify(heap)
         merged: list[RowT] = []

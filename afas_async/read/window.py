@@ -140,6 +140,7 @@ class Window(Generic[RowT]):
 
     def _ask_again(self) -> None:
         self._asking = True
+        self.news.set()
 
     def _start(self, span: Span) -> PageFetch[RowT]:
         fetch = PageFetch(

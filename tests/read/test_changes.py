@@ -225,3 +225,35 @@ async def test_known_keys_of_another_type() -> None:
             with pytest.raises(UsageError, match="like those of the rows, such as '000001'"):
                 await afas.deleted_keys(ARTICLES, known)
         assert await afas.deleted_keys(ARTICLES, []) == []
+
+
+async def test_moments_of_other_shapes() -> None:
+    """A fraction of a second, and a time zone that the service does not send today, do not spoil the watermark."""
+    for moment in ("2026-03-04T12:00:00.500Z", "2026-03-04T11:00:00+00:00"):
+        async with (
+            Simulator(connectors={"T": [{"Id": 1, MODIFIED: moment}]}) as sim,
+            AfasClient(base_url=sim.base_url, auth=sim.token) as afas,
+        ):
+            changes = afas.changes(GetConnector("T", key="Id"), modified=MODIFIED)
+            await changes.to_list()
+            assert '"2026-03-04T12:00:00"' in changes.watermark
+
+
+async def test_any_condition_and_any_beginning() -> None:
+    """Conditions that must be split, or that no row meets, and the first moment of all are no special cases."""
+    async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        codes = [f"{number:06}" for number in range(1, 301)]
+        changes = afas.changes(ARTICLES, modified=MODIFIED, where=F.ItemCode.in_(codes))
+        assert len(await changes.to_list()) == 300
+        again = afas.changes(ARTICLES, modified=MODIFIED, where=F.ItemCode.in_(codes), since=changes.watermark)
+        assert len(await again.to_list()) < 300
+        assert await afas.changes(ARTICLES, modified=MODIFIED, where=F.ItemCode.in_([])).to_list() == []
+        assert len((await run(afas, datetime.min))[0]) == 500  # noqa: DTZ901
+
+
+async def test_known_keys_that_are_none() -> None:
+    """A single text is not taken for the keys that its letters would be; lists have to be tuples."""
+    async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        for known in ("000001", [["000001"]]):
+            with pytest.raises(UsageError, match="known"):
+                await afas.deleted_keys(ARTICLES, known)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from afas_async.wire.urls import QUERY_LIMIT, Request
 from tests.reading.universe import Record, Universe
 
 _SIGNS: Mapping[str, Callable[[int, int], bool]] = {"1": eq, "2": ge, "3": le, "4": gt, "5": lt, "7": ne}
+_EMPTY = "8"  # which no row is
 _OUT_OF_MEMORY = b'{"externalMessage":"Out of memory","profitLogReference":"1","errorNumber":"1"}'
 MOST_REQUESTS = 5_000
 PIECE = 200
@@ -159,6 +160,8 @@ class Service:
 
     def _test(self, *texts: str, **json: str) -> Test:
         field, operator, text = texts or (json["@FieldId"], json["@OperatorType"], json["#text"])
+        if operator == _EMPTY:
+            return field, lambda _, __: False, 0
         return field, _SIGNS[operator], self.universe.compared(field, text)
 
     def change(self) -> None:

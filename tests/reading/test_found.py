@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
-from afas_async import F, GetConnector, UsageError
+from afas_async import F, GetConnector, NonUniqueKeyError, UsageError
 from tests.reading.conftest import Serve
 from tests.reading.tables import BY_NUMBER, code, numbers, row, table
 
@@ -102,3 +102,43 @@ async def test_a_token_that_is_no_unicode(serve: Serve) -> None:
     _, afas = await serve(connectors={"T": table(ROWS)})
     with pytest.raises(UsageError, match="after="):
         afas.rows(BY_NUMBER, after="\ud800")
+
+
+async def test_a_part_whose_rows_have_all_been_seen(serve: Serve) -> None:
+    """Parts that overlap wholly end, also where more rows than are kept ready are dropped at once."""
+    _, afas = await serve(connectors={"T": [{"Code": code(number), "Name": "xxyy"} for number in range(300)]})
+    where = F.Name.contains("xx")
+    for number in range(40):
+        where |= F.Name.contains(f"never {number:060}")
+    for connector in (GetConnector("T", key="Code"), GetConnector("T", key=("Name", "Code"))):
+        rows = await afas.rows(connector, where=where | F.Name.contains("yy")).to_list()
+        assert [row["Code"] for row in rows] == [code(number) for number in range(300)]
+
+
+async def test_an_anchor_is_as_long_as_it_is_written(serve: Serve) -> None:
+    """Values that take more characters in a request than they have do not make it too long behind the first page."""
+    texts = [f"{'é' * 8}{number:03}" for number in range(60)] + [f"{'e' * 8}{number:03}x" for number in range(60)]
+    _, afas = await serve(connectors={"T": [{"Code": text} for text in texts[::2]]})
+    rows = await afas.rows(GetConnector("T", key="Code"), where=F.Code.in_(texts)).to_list()
+    assert sorted(row["Code"] for row in rows) == sorted(texts[::2])
+
+
+async def test_equal_keys_of_undecoded_rows(serve: Serve) -> None:
+    """A key that a whole piece of rows has in common is noticed at its ends."""
+    _, afas = await serve(connectors={"T": [{"Group": "a", "Id": number} for number in range(300)]})
+    with pytest.raises(NonUniqueKeyError):
+        await afas.rows(GetConnector("T", msgspec.Raw, key="Group")).to_list()
+
+
+async def test_a_field_is_no_condition(serve: Serve) -> None:
+    """Forgetting the comparison is a clear error."""
+    _, afas = await serve(connectors={"T": table(ROWS)})
+    with pytest.raises(UsageError, match="where= takes a condition"):
+        afas.rows(BY_NUMBER, where=cast("Any", F.Blocked))
+
+
+async def test_a_key_that_no_filter_can_hold(serve: Serve) -> None:
+    """A text with a control character is named, with its connector."""
+    _, afas = await serve(connectors={"T": [{"Code": f"a\t{number:04}"} for number in range(300)]})
+    with pytest.raises(UsageError, match=r"T: the read cannot go on by the key"):
+        await afas.rows(GetConnector("T", key="Code")).to_list()
