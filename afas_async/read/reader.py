@@ -86,6 +86,8 @@ class Reader(Generic[RowT]):
             raise self._misuse("two tasks read the same stream: give each its own")
         if self._over is not None:
             raise self._misuse(self._over)
+        if self.feed is None or not self.feed.ended:
+            self.source.session.check()  # rows that are there already must not be taken in another event loop either
         self._reading = True
         try:
             return await self._next_rows()
@@ -121,7 +123,6 @@ class Reader(Generic[RowT]):
 
     async def _open(self) -> Feed[RowT]:
         """Have the feed made in a job of the session: whoever closes the stream can stop it, and a reader come back."""
-        self.source.session.check()
         job = self._opener = self._opener or self.source.session.start(self._outcome())
         if not job.done():
             await asyncio.wait({job})

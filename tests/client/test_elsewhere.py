@@ -62,6 +62,7 @@ async def test_a_stream_taken_to_another_event_loop(afas: AfasClient, simulator:
     found: list[BaseException | None] = []
     rows = afas.rows(ARTICLES, take=100)
     await anext(rows)
+    await asyncio.sleep(0.1)  # until pages are there, which need no waiting
 
     async def read_on() -> None:
         async for _ in rows:
