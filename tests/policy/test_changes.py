@@ -18,7 +18,7 @@ from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import EVERYTHING, Sizing
 from tests.policy.model import Read, Table
 
-RUNS = int(os.environ.get("AFAS_MODEL_RUNS", "1200"))
+RUNS = int(os.environ.get("AFAS_MODEL_RUNS", "300"))
 PARTS = 10
 LETTERS = "aAàbBcCijIJyÿzZ09 -_'"
 

@@ -11,8 +11,8 @@ from afas_async import AfasClient, Condition, F
 from afas_async.simulator import spawn
 from tests.read.memory_reader import TYPED, forget_peak, peak
 
-ROWS = {"ranges": 150_000, "ranges paused": 150_000, "overlapping": 30_000}
-OVERLAPS = 220
+ROWS = {"ranges": 150_000, "ranges paused": 150_000, "overlapping": 5_000}
+OVERLAPS = 100
 
 
 def overlapping() -> Condition:

@@ -21,7 +21,7 @@ from tests import canary
 from tests.reading.kill_reader import ROWS_PER_TOKEN
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = int(os.environ.get("AFAS_KILL_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("AFAS_KILL_ROUNDS", "2"))
 ROWS = 3_000
 
 

@@ -18,9 +18,9 @@ from tests.reading.sampled import Outcome, draw, read
 from tests.reading.service import Service
 from tests.reading.universe import KINDS, Kind, universe
 
-RUNS = int(os.environ.get("AFAS_SAMPLED_RUNS", "300"))
+RUNS = int(os.environ.get("AFAS_SAMPLED_RUNS", "100"))
 PARTS = 4
-CONTROLS = 150
+CONTROLS = 60
 KIND_OF: Mapping[tuple[str, ...], Kind] = {universe(kind).key: kind for kind in KINDS}
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*strongly discourages")

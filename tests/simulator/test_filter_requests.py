@@ -14,6 +14,7 @@ from yarl import URL
 
 from afas_async import Condition, F
 from afas_async.policy.splitting import split
+from afas_async.read.fetch import paced
 from afas_async.simulator import Simulator
 from afas_async.wire.urls import QUERY_LIMIT, rows_query_length, rows_request
 
@@ -136,11 +137,13 @@ async def test_parts_find_every_row_once(simulator: Simulator, rows: list[Row]) 
     """A condition too long for one request is answered whole by the requests for its parts."""
     wanted = [row["Id"] for row in rows][::2]
     groups = (F.Id.in_([*wanted, *range(-200, 0)]) & F.Quantity.is_not_empty()).groups()
-    parts = split(
-        groups,
-        connector=CONNECTOR,
-        length=lambda part: rows_query_length(skip=-1, take=-1, where=part),
-        limit=QUERY_LIMIT,
+    parts = await paced(
+        split(
+            groups,
+            connector=CONNECTOR,
+            length=lambda part: rows_query_length(skip=-1, take=-1, where=part),
+            limit=QUERY_LIMIT,
+        )
     )
     found: list[int] = []
     for part in parts.groups:
