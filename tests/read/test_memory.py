@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROWS = int(os.environ.get("AFAS_MEMORY_ROWS", "200000"))
+ROWS = int(os.environ.get("AFAS_MEMORY_ROWS", "100000"))
 GROWTH_LIMIT = 120_000_000
 DEFAULT = 0
 

@@ -16,7 +16,7 @@ import pytest
 from afas_async.wire import slices
 from tests.wire.pages import ROW_TYPES, bytewise, outcome, split, whole
 
-EXAMPLES = max(5_000, int(os.environ.get("AFAS_FUZZ_EXAMPLES", "40000")))
+EXAMPLES = max(5_000, int(os.environ.get("AFAS_FUZZ_EXAMPLES", "5000")))
 ROUNDS = 10
 
 SEEDS = tuple(
