@@ -8,7 +8,7 @@ texts are only ever compared for being equal.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from operator import gt, lt
 from typing import Any, Literal, cast
@@ -42,7 +42,7 @@ class Order(msgspec.Struct, frozen=True):
         Empty values come first in ascending order and last in descending order, and no comparison finds them. Rows with
         such values belong behind every key of a descending order, where they can be noticed.
         """
-        values = key if isinstance(key, tuple) else (key,)
+        values = values_of(key)
         same: list[Test] = []
         groups: list[Group] = []
         for field, value in zip(self.fields, values, strict=True):
@@ -66,7 +66,7 @@ class Order(msgspec.Struct, frozen=True):
         first, last = keys[0], keys[-1]
         try:
             if type(first) is type(last) is int:
-                follows = gt if self.fields[0].startswith("-") else lt
+                follows = self._follows
                 return (before is None or follows(before, first)) and all(map(follows, keys, islice(keys, 1, None)))
             if type(first) is type(last) is str:
                 return first != before and "" not in {first, last} and len(set(keys)) == len(keys)
@@ -101,23 +101,35 @@ class Order(msgspec.Struct, frozen=True):
 
     def rank(self, key: Key) -> tuple[int, ...]:
         """Return what keys of whole numbers are sorted by."""
-        values = cast("tuple[int, ...]", key if isinstance(key, tuple) else (key,))
+        values = cast("tuple[int, ...]", values_of(key))
         return tuple(
             -value if field.startswith("-") else value for field, value in zip(self.fields, values, strict=True)
         )
+
+    @property
+    def _follows(self) -> Callable[[Any, Any], bool]:
+        """How whole numbers compare with those behind them."""
+        return gt if self.fields[0].startswith("-") else lt
 
     def _in_order(self, keys: Sequence[Key]) -> bool:
         if not self._numeric(keys[0]):
             return len(set(keys)) == len(keys)
         try:
-            return all(map(gt if self.fields[0].startswith("-") else lt, keys, islice(keys, 1, None)))
+            return all(map(self._follows, keys, islice(keys, 1, None)))
         except TypeError:  # texts among the numbers
             return False
 
     def _numeric(self, key: Key) -> bool:
         """Whether the order of keys is known here: whole numbers, all ascending or all descending."""
-        values = key if isinstance(key, tuple) else (key,)
-        return all(isinstance(value, int) for value in values) and len({field[0] == "-" for field in self.fields}) == 1
+        return (
+            all(isinstance(value, int) for value in values_of(key))
+            and len({field[0] == "-" for field in self.fields}) == 1
+        )
+
+
+def values_of(key: Key) -> tuple[Value, ...]:
+    """Return the values of a key, one for each field."""
+    return key if isinstance(key, tuple) else (key,)
 
 
 def combine(*conditions: Sequence[Group]) -> tuple[Group, ...]:
@@ -130,5 +142,5 @@ def combine(*conditions: Sequence[Group]) -> tuple[Group, ...]:
 
 def looks_equal(one: Key, other: Key) -> bool:
     """Whether a service that ignores the case of letters and blanks at the end would take two keys for equal."""
-    ones, others = (key if isinstance(key, tuple) else (key,) for key in (one, other))
-    return [str(value).casefold().rstrip() for value in ones] == [str(value).casefold().rstrip() for value in others]
+    folded = [[str(value).casefold().rstrip() for value in values_of(key)] for key in (one, other)]
+    return folded[0] == folded[1]

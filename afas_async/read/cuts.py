@@ -8,15 +8,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from afas_async.policy.order import Key, Order, Value
+from afas_async.policy.order import Key, Order, Value, values_of
 from afas_async.policy.paging import Bound, Span
 from afas_async.read.position import KeyRange
 from afas_async.read.rowkeys import KeyReader
-from afas_async.read.source import Source
+from afas_async.read.source import SKIP_LIMIT, Source
 from afas_async.read.window import read_page
 
-# AFAS (GET connector; Troubleshooting): beyond 100,000 a request is too slow to be of use.
-FARTHEST = 99_999
+FARTHEST = SKIP_LIMIT - 1
 NEAREST = 1_000
 
 
@@ -25,13 +24,11 @@ async def key_ranges(source: Source[Any], count: int) -> tuple[KeyRange, ...]:
     edges = [await _edge(source, descending=descending) for descending in (False, True)] if count > 1 else []
     cuts: list[Value]
     match edges:
-        case []:
+        case [] | [None, _]:
             cuts = []
         case [int(lowest), int(highest)]:
             even = {lowest + (highest - lowest + 1) * number // count for number in range(1, count)}
             cuts = [*sorted(even - {lowest})]
-        case [None, _]:
-            cuts = []
         case _:
             cuts = await _probed(source, count, edges[0])
     return tuple(KeyRange(*bounds) for bounds in zip([None, *cuts], [*cuts, None], strict=True))
@@ -42,7 +39,7 @@ async def _edge(source: Source[Any], *, descending: bool) -> Value | None:
     sign = "-" if descending else ""
     by_key = replace(source, order=Order(tuple(sign + field for field in source.connector.key)))
     key = await _key_at(by_key, Span(0, 1))
-    return key[0] if isinstance(key, tuple) else key
+    return None if key is None else values_of(key)[0]
 
 
 async def _key_at(source: Source[Any], span: Span) -> Key | None:
@@ -72,7 +69,7 @@ async def _probed(source: Source[Any], count: int, first: Value | None) -> list[
         last = await _key_behind(by_key, last, low * number // count - low * (number - 1) // count)
         if last is None:  # rows have vanished meanwhile
             break
-        value = last[0] if isinstance(last, tuple) else last
+        value = values_of(last)[0]
         if value not in {first, *cuts}:
             cuts.append(value)
     return cuts

@@ -8,7 +8,7 @@ import msgspec
 
 from afas_async.errors import UsageError
 from afas_async.filters import Group, Operator, Test
-from afas_async.policy.order import Key, Value
+from afas_async.policy.order import Key, Value, values_of
 from afas_async.values import value_text
 
 _VERSION = 1
@@ -56,7 +56,7 @@ class Position(msgspec.Struct, frozen=True):
             len(self.cursors) == len(start.cursors)
             and (self.ranges, self.parts) == (start.ranges, start.parts)
             and (self.over is None if start.over is None else self.over is not None and self.over >= 0)
-            and all((len(key) if isinstance(key, tuple) else 1) == fields for key in self.cursors if key is not None)
+            and all(len(values_of(key)) == fields for key in self.cursors if key is not None)
         )
 
 

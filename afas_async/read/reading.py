@@ -20,13 +20,11 @@ from afas_async.read.cuts import key_ranges
 from afas_async.read.fetch import paced
 from afas_async.read.position import Position, fingerprint, from_token, to_token
 from afas_async.read.reader import Feed, Reader
-from afas_async.read.source import Source, query_length, refuse_without_key
+from afas_async.read.source import SKIP_LIMIT, Source, query_length, refuse_without_key
 from afas_async.read.union import Turn, Union
 from afas_async.read.window import Window, read_page
 from afas_async.wire.urls import QUERY_LIMIT
 
-# AFAS (GET connector; Troubleshooting): beyond it a request is too slow to be of use.
-SKIP_LIMIT = 100_000
 START = Position()
 
 

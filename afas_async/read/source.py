@@ -28,6 +28,8 @@ from afas_async.policy.paging import Bound, Span
 from afas_async.read.position import KeyRange
 from afas_async.wire.urls import EVERY_ROW, Request, rows_query_length, rows_request, sort_field
 
+# AFAS (GET connector; Troubleshooting): beyond it a request is too slow to be of use.
+SKIP_LIMIT = 100_000
 LARGEST = 10**9  # rows that a skip may count
 LONGEST_KEY: dict[type[int | str], str] = {
     int: "-9223372036854775808",
