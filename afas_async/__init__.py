@@ -1,8 +1,9 @@
 """The asyncio client for the AFAS Profit REST API: connectors as typed, memory-bounded streams."""
 
 from afas_async.client import AfasClient
-from afas_async.connectors import GetConnector
+from afas_async.connectors import GetConnector, UpdateConnector
 from afas_async.credentials import AppToken
+from afas_async.elements import Element
 from afas_async.environment import Environment
 from afas_async.errors import (
     AfasError,
@@ -15,11 +16,14 @@ from afas_async.errors import (
     ClientClosedError,
     ConfigurationError,
     ConnectError,
+    InvalidElementError,
     InvalidFilterError,
     InvalidNameError,
+    JournalError,
     KeyOrderError,
     NonUniqueKeyError,
     NotFoundError,
+    OutcomeUnknownError,
     PagingError,
     PayloadTooLargeError,
     PermissionDeniedError,
@@ -36,9 +40,14 @@ from afas_async.errors import (
 )
 from afas_async.filters import Condition, F
 from afas_async.http.engine import Event, Statistics
-from afas_async.metainfo import GetMetainfo, MetainfoField
+from afas_async.metainfo import Code, GetMetainfo, MetainfoField, UpdateField, UpdateMetainfo, UpdateObject
+from afas_async.outcomes import LoadError, LoadReport, Outcome, WriteResult
 from afas_async.read.changes import Changes
 from afas_async.read.stream import Page, Pages, Progress, Rows
+from afas_async.write.loader import Load
+from afas_async.write.lookups import Lookup
+from afas_async.write.ordered import Outcomes
+from afas_async.write.settings import LoadProgress
 
 __version__ = "0.1.0"
 
@@ -54,20 +63,32 @@ __all__ = [
     "BusinessError",
     "Changes",
     "ClientClosedError",
+    "Code",
     "Condition",
     "ConfigurationError",
     "ConnectError",
+    "Element",
     "Environment",
     "Event",
     "F",
     "GetConnector",
     "GetMetainfo",
+    "InvalidElementError",
     "InvalidFilterError",
     "InvalidNameError",
+    "JournalError",
     "KeyOrderError",
+    "Load",
+    "LoadError",
+    "LoadProgress",
+    "LoadReport",
+    "Lookup",
     "MetainfoField",
     "NonUniqueKeyError",
     "NotFoundError",
+    "Outcome",
+    "OutcomeUnknownError",
+    "Outcomes",
     "Page",
     "Pages",
     "PagingError",
@@ -85,5 +106,10 @@ __all__ = [
     "TransportError",
     "UnavailableError",
     "UnknownFieldError",
+    "UpdateConnector",
+    "UpdateField",
+    "UpdateMetainfo",
+    "UpdateObject",
     "UsageError",
+    "WriteResult",
 ]

@@ -20,11 +20,12 @@ from afas_async.http.session import Session
 from afas_async.http.transport import AiohttpTransport
 from afas_async.metadata import get_metainfo
 from afas_async.metainfo import GetMetainfo
+from afas_async.update_connectors import UpdateConnectors
 
 _INTEGRATION_ID = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
 
-class AfasClient(Copies):
+class AfasClient(Copies, UpdateConnectors):
     """The client for one AFAS environment and one token.
 
     Making it does no I/O and needs no event loop. It is opened once and closed once, with `async with` or with `open`

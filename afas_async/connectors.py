@@ -1,17 +1,32 @@
-"""What a user declares about a connector: its name, its row type and its key."""
+"""What a user declares about a connector: its name, and the type and key of its rows or how it is written to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Final, Generic, TypeVar, overload
 
 import msgspec
 from msgspec import inspect
 
 from afas_async.errors import UnknownFieldError, UsageError
+from afas_async.metainfo import UpdateMetainfo
 from afas_async.names import connector_name, field_id
 
 RowT = TypeVar("RowT")
+
+
+# AFAS's OpenAPI specification (examples): the element in the body has another name than the connector in the URL.
+_ROOTS: Final = {
+    "FiEntries": "FiEntryPar",
+    "HrIllnessProgressInSite": "HrAbsIllnessProgress",
+    "HrOnboarding": "AfasPerson",
+    "KnEmpCompetenceScores": "KnEmployeeCompetence",
+    "KnEmployee": "AfasEmployee",
+    "KnOrgUnit": "KnOrgunit",
+    "KnSubjectReaction": "KnReaction",
+    "KnSubjectWorkflowReaction": "KnWorkflow",
+    "PtItemSet": "PtItemset",
+}
 
 
 @dataclass(frozen=True, init=False)
@@ -87,6 +102,52 @@ class GetConnector(Generic[RowT]):
                     f"{self.name}: the key field {field!r} must be str or int: other types do not survive"
                     " the round trip through a filter"
                 )
+
+
+@dataclass(frozen=True)
+class UpdateConnector:
+    """An UpdateConnector: its name, and how its calls differ from those of others.
+
+    Args:
+        name: The connector's name as it stands in the app connector, such as "KnSubject".
+        root: The name of its element in a body, where that differs from `name`. None for the name that AFAS documents;
+            a load that checks its elements takes it from metainfo then, and `described` makes a connector with it.
+        single: Whether it takes one element in a call, as KnContact does.
+        allow_none: Whether None is sent, as JSON's null. What the service does with it is documented nowhere; an empty
+            str clears a field (AFAS, UpdateConnector).
+
+    Raises:
+        InvalidNameError: If a name may not enter a URL.
+
+    Example:
+        >>> UpdateConnector("FiEntries").element_name
+        'FiEntryPar'
+    """
+
+    name: str
+    root: str | None = None
+    single: bool = False
+    allow_none: bool = False
+
+    def __post_init__(self) -> None:
+        connector_name(self.name)
+        if self.root is not None:
+            connector_name(self.root)
+
+    @classmethod
+    def described(cls, metainfo: UpdateMetainfo, *, single: bool = False) -> UpdateConnector:
+        """Return a connector with the name and the root that the service tells.
+
+        Args:
+            metainfo: What `update_metainfo` returned.
+            single: See the class.
+        """
+        return cls(metainfo.id, root=metainfo.name or None, single=single)
+
+    @property
+    def element_name(self) -> str:
+        """The name of its element in a body."""
+        return self.root or _ROOTS.get(self.name, self.name)
 
 
 def row_fields(row_type: type[Any]) -> dict[str, inspect.Type] | None:

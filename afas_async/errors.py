@@ -6,6 +6,7 @@
     |  |- SortKeyRequiredError  a read of several pages needs a unique key to sort by
     |  |- QueryTooLongError     the query string exceeds the service's 2,048 characters
     |  |- InvalidFilterError    a condition or value that no filter can express
+    |  |- InvalidElementError   a record that cannot be sent
     |  |- InvalidNameError      a connector or field name that must not enter a URL
     |  `- UnknownFieldError     a field that the row type does not have
     |- ConfigurationError       environment or credentials are malformed
@@ -23,11 +24,14 @@
     |  |- BusinessError         500 in Profit's own shape
     |  |- UnavailableError      503
     |  `- ServerError           every other 5xx
-    `- AnswerError              the answer is not as documented
-       |- RowError              a row that does not fit the row type
-       |- PagingError           a page that is not the one asked for
-       |- KeyOrderError         rows are filtered by their key in another order than they are sorted
-       `- NonUniqueKeyError     two rows have the same key, or a row has none
+    |- AnswerError              the answer is not as documented
+    |  |- RowError              a row that does not fit the row type
+    |  |- PagingError           a page that is not the one asked for
+    |  |- KeyOrderError         rows are filtered by their key in another order than they are sorted
+    |  `- NonUniqueKeyError     two rows have the same key, or a row has none
+    |- JournalError             the journal of a load cannot be used, so nothing (more) is sent
+    |- OutcomeUnknownError      a write that may or may not have happened, whatever the cause
+    `- LoadError                elements of a load that are not known to be applied
 
 Facts travel as attributes, so that nobody has to parse a text. Every error can be pickled, and none
 ever holds a credential, a request header or an exception of the HTTP library.
@@ -35,6 +39,7 @@ ever holds a credential, a request header or an exception of the HTTP library.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
 
@@ -80,6 +85,10 @@ class QueryTooLongError(UsageError):
 
 class InvalidFilterError(UsageError):
     """A condition that is combined by other means than `& | ~`, or holds what no filter can express."""
+
+
+class InvalidElementError(UsageError):
+    """A record that cannot be sent: of another form, with a value that no field can have, or refused by a check."""
 
 
 class InvalidNameError(UsageError):
@@ -259,3 +268,41 @@ class KeyOrderError(AnswerError):
 
 class NonUniqueKeyError(AnswerError):
     """Two rows have the same key, or a row has an empty one, so that rows could be lost or doubled."""
+
+
+class JournalError(AfasError):
+    """The journal of a load cannot be written, is another load's, or is damaged: without it nothing is sent."""
+
+
+class OutcomeUnknownError(AfasError):
+    """A write that may or may not have happened: the service goes on with what it was sent, whoever has hung up.
+
+    Look up whether it happened before sending it again, and believe that it did not only after `quiet_until`.
+
+    Attributes:
+        connector: The connector.
+        sent_at: When the last attempt was sent, in UTC.
+        quiet_until: When the service must have ended it, in UTC: 960 seconds later (AFAS, Troubleshooting: a limit of
+            900 seconds).
+        stage: "sent" if no answer came, "answered" if the answer does not tell.
+        reason: Why nothing is known, in words.
+    """
+
+    def __init__(
+        self,
+        *,
+        connector: str,
+        sent_at: datetime,
+        quiet_until: datetime,
+        stage: Literal["sent", "answered"],
+        reason: str,
+    ) -> None:
+        super().__init__(
+            f"{connector}: it is unknown whether this was applied: {reason}. Look before you send it again; the service"
+            f" may be at work on it until {quiet_until:%Y-%m-%d %H:%M:%S} UTC"
+        )
+        self.connector = connector
+        self.sent_at = sent_at
+        self.quiet_until = quiet_until
+        self.stage = stage
+        self.reason = reason

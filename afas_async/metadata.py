@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,8 +12,10 @@ from afas_async.http.engine import Options
 from afas_async.http.fetch import Fetch
 from afas_async.http.host import stop
 from afas_async.http.session import Session
-from afas_async.metainfo import GetMetainfo
-from afas_async.wire.urls import Request, metainfo_request
+from afas_async.metainfo import GetMetainfo, UpdateMetainfo
+from afas_async.wire.urls import Request, metainfo_request, update_metainfo_request
+
+MetainfoT = TypeVar("MetainfoT", GetMetainfo, UpdateMetainfo)
 
 DOCUMENT_LIMIT = 16 << 20
 
@@ -35,11 +37,25 @@ async def get_metainfo(session: Session, options: Options, connector: str) -> Ge
     Raises:
         AfasError: If the service does not tell.
     """
-    document = await DocumentFetch(session, options, metainfo_request(connector)).read()
+    return await _described(session, options, metainfo_request(connector), GetMetainfo)
+
+
+async def update_metainfo(session: Session, options: Options, connector: str) -> UpdateMetainfo:
+    """Return what the service tells about an UpdateConnector.
+
+    Raises:
+        AfasError: If the service does not tell.
+    """
+    return await _described(session, options, update_metainfo_request(connector), UpdateMetainfo)
+
+
+async def _described(session: Session, options: Options, request: Request, kind: type[MetainfoT]) -> MetainfoT:
+    document = await DocumentFetch(session, options, request).read()
     try:
-        return msgspec.json.decode(document, type=GetMetainfo)
+        return msgspec.json.decode(document, type=kind)
     except msgspec.DecodeError:
-        raise AnswerError(f"{connector}: its metainfo is not as documented", connector=connector) from None
+        text = f"{request.connector}: its metainfo is not as documented"
+    raise AnswerError(text, connector=request.connector)
 
 
 class DocumentFetch(Fetch):

@@ -35,3 +35,75 @@ class GetMetainfo(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     description: str = ""
     fields: list[MetainfoField]
+
+
+class Code(msgspec.Struct, frozen=True):
+    """One of the values that a field may have.
+
+    Attributes:
+        id: The value.
+        description: What it means, in the language of the request.
+    """
+
+    id: str
+    description: str = ""
+
+
+class UpdateField(msgspec.Struct, frozen=True, kw_only=True):
+    """A field of an UpdateConnector.
+
+    Attributes:
+        id: What bodies call it.
+        primary_key: Whether it is part of the key.
+        data_type: "string", "int", "decimal", "boolean", "date" or "blob"; empty if it is not told.
+        label: What a person reads, in the language of the request.
+        mandatory: Whether a new record must have it.
+        length: The longest text, or the number of digits; 0 if it is not told.
+        decimals: The digits behind the decimal point.
+        decimals_field: The field that tells their number where it differs from record to record; mostly empty.
+        not_zero: Whether it may not be 0.
+        values: The values that it may have, or None where that is open.
+    """
+
+    id: str = msgspec.field(name="fieldId")
+    primary_key: bool = msgspec.field(name="primaryKey", default=False)
+    data_type: str = msgspec.field(name="dataType", default="")
+    label: str = ""
+    mandatory: bool = False
+    length: int = 0
+    decimals: int = 0
+    decimals_field: str = msgspec.field(name="decimalFieldId", default="")
+    not_zero: bool = msgspec.field(name="notzero", default=False)
+    values: list[Code] | None = None
+
+
+class UpdateObject(msgspec.Struct, frozen=True, kw_only=True):
+    """An object in an element, with its own fields and perhaps objects.
+
+    Attributes:
+        name: What bodies call it.
+        fields: Its fields, in the order in which the service lists them.
+        objects: The objects in it, or None.
+    """
+
+    name: str
+    fields: list[UpdateField] = []
+    objects: list[UpdateObject] | None = None
+
+
+class UpdateMetainfo(msgspec.Struct, frozen=True, kw_only=True):
+    """An UpdateConnector as the service describes it.
+
+    Attributes:
+        id: The connector's name, as it stands in URLs; empty if it is not told.
+        name: The name of its element in bodies, which may differ; empty if it is not told.
+        description: What it is, in the language of the request.
+        fields: Its fields, in the order in which the service lists them.
+        objects: The objects in an element, or None.
+    """
+
+    id: str = ""
+    name: str = ""
+    description: str = ""
+    fields: list[UpdateField]
+    objects: list[UpdateObject] | None = None

@@ -13,12 +13,26 @@ PACKAGE = Path(afas_async.__file__).parent
 
 # Rooms from the ground up. A room imports from rooms before it, and from itself.
 FLOORS = (
-    ("errors", "names", "values", "filters", "environment", "credentials", "connectors", "metainfo", "wire", "policy"),
+    (
+        "errors",
+        "names",
+        "values",
+        "filters",
+        "environment",
+        "credentials",
+        "metainfo",
+        "connectors",
+        "elements",
+        "outcomes",
+        "wire",
+        "policy",
+    ),
     ("http",),
-    ("metadata", "read"),
+    ("metadata", "read", "write"),
     (
         "get_connectors",
         "copies",
+        "update_connectors",
         "client",
         "simulator",
         "terminal",

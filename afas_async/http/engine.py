@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 import random
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Literal, Protocol
+from typing import Literal
 
 import anyio
 import msgspec
 
 from afas_async.errors import AfasError, AnswerError, ApiError, ConfigurationError, RequestTimeoutError
 from afas_async.http.transport import Response, Transport
-from afas_async.policy.retrying import Retry, retry_read
+from afas_async.policy.retrying import WRITE_SECONDS, Retry
 from afas_async.wire.answers import error_for
 from afas_async.wire.bodies import body_reader
 from afas_async.wire.urls import Request
@@ -101,54 +102,81 @@ class Statistics(msgspec.Struct):
     peak_in_flight: int = 0
 
 
-class Call(Protocol):
-    """What the engine sends, and where the answer goes. Kept by the caller across attempts."""
+class Call(ABC):
+    """What the engine sends, and where the answer goes. Kept by the caller across attempts.
 
-    connector: str
-    failures: list[AfasError]
-    seconds_left: float
+    Args:
+        connector: The connector or path, for errors.
+        seconds_left: The time-out of all attempts together.
+    """
+
+    def __init__(self, connector: str, seconds_left: float) -> None:
+        self.connector: str = connector
+        self.failures: list[AfasError] = []
+        self.seconds_left: float = seconds_left
 
     @property
     def repeatable(self) -> bool:
-        """Whether another attempt can go on where the last one stopped."""
-        ...
+        """Whether another attempt is wanted, and can go on where the last one stopped."""
+        return True
 
+    @abstractmethod
+    def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
+        """Return how to send it again after the last of its failures, or None."""
+
+    def ready(self) -> None:  # noqa: B027 - most calls have nothing to do
+        """Do what must be done before each attempt; raise AfasError to give up. The slot is taken, nothing is sent."""
+
+    @abstractmethod
     def request(self) -> Request:
         """Return the request for the next attempt, which starts the answer anew."""
-        ...
 
-    def begin(self, headers: Mapping[str, str]) -> None:
-        """Take the headers of a success; raise AnswerError if its body cannot be read."""
-        ...
+    def connected(self) -> None:  # noqa: B027
+        """Take note that from now on the server may have the request."""
 
+    def waiting(self) -> None:  # noqa: B027
+        """Take note that another attempt follows after a wait."""
+
+    @abstractmethod
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take the head of a success; raise AnswerError if its body cannot be read."""
+
+    @abstractmethod
     def receive(self, data: bytes) -> None:
         """Take the next bytes of the body, as they came."""
-        ...
 
     @property
     def full(self) -> bool:
         """Whether the answer must pause until its reader has caught up."""
-        ...
+        return False
 
-    async def room(self) -> None:
+    async def room(self) -> None:  # noqa: B027
         """Wait until the answer may go on."""
-        ...
 
-    def hurry(self) -> None:
+    def hurry(self) -> None:  # noqa: B027
         """Never be full again."""
-        ...
 
     def halve(self) -> bool:
         """Ask for half from now on; return False if it cannot be halved."""
-        ...
+        return False
 
 
 class _Attempt(msgspec.Struct):
-    """One request under way: what was sent, and how many bytes of its body have come."""
+    """One request under way.
+
+    Args:
+        request: What is sent.
+        started: When, by the event loop's clock.
+        bytes: How many bytes of its body have come.
+        connected: Whether the server may have it.
+        seconds_left: What was left of the call's time-out when the service got a write.
+    """
 
     request: Request
     started: float
     bytes: int = 0
+    connected: bool = False
+    seconds_left: float | None = None
 
 
 class Engine:
@@ -188,7 +216,7 @@ class Engine:
             call.failures.append(failure)
             if isinstance(failure, ApiError):
                 failure.attempts = len(call.failures)
-            retry = retry_read(call.failures, max_retries=options.max_retries, jitter=self._random.random())
+            retry = call.retry(max_retries=options.max_retries, jitter=self._random.random())
             if retry is None or retry.wait >= call.seconds_left or not call.repeatable:
                 return failure
             if retry.smaller and not call.halve():
@@ -208,27 +236,28 @@ class Engine:
             event = Event("retrying", call.connector, "", len(call.failures), retry.wait, error=failure)
             _tell(options.on_event, event)
         call.seconds_left -= retry.wait
+        call.waiting()
         await anyio.sleep(retry.wait)
 
     async def _attempt(self, call: Call, options: Options) -> AfasError | None:
         await self._take_slot(call)
         statistics = self.statistics
         try:
-            statistics.requests += 1
             statistics.in_flight += 1
             statistics.peak_in_flight = max(statistics.peak_in_flight, statistics.in_flight)
-            attempt = _Attempt(call.request(), anyio.current_time())
             failure: AfasError | None = None
+            call.ready()
+            statistics.requests += 1
+            attempt = _Attempt(call.request(), anyio.current_time())
             with anyio.move_on_after(call.seconds_left) as scope:
                 failure = await self._exchange(call, attempt, options, scope)
             if scope.cancelled_caught:
-                failure = RequestTimeoutError(
-                    f"{call.connector}: no complete answer within {options.timeout:g} s (all attempts together)",
-                    connector=call.connector,
-                    seconds=options.timeout,
-                )
-            # The deadline has moved along with every pause, so it tells what is left.
-            call.seconds_left = max(0.0, scope.deadline - anyio.current_time())
+                failure = _timeout(call.connector, attempt, options)
+            if attempt.seconds_left is not None:
+                call.seconds_left = attempt.seconds_left
+            else:
+                # The deadline has moved along with every pause, so it tells what is left.
+                call.seconds_left = max(0.0, scope.deadline - anyio.current_time())
         finally:
             statistics.in_flight -= 1
             self._limiter.release_on_behalf_of(call)
@@ -253,11 +282,20 @@ class Engine:
     ) -> AfasError | None:
         """Send once, and move the body of a success into the call."""
         response: Response | None = None
+
+        def connected() -> None:
+            attempt.connected = True
+            call.connected()
+            if attempt.request.writes:
+                # Hanging up would only make the outcome unknown, so from here on the service's own limit counts.
+                attempt.seconds_left = max(0.0, scope.deadline - anyio.current_time())
+                scope.deadline = anyio.current_time() + WRITE_SECONDS
+
         try:
-            response = await self._transport.send(attempt.request, self._headers(options))
-            if response.status not in {200, 201}:
+            response = await self._transport.send(attempt.request, self._headers(attempt.request, options), connected)
+            if response.status not in ({200, 201, 204} if attempt.request.writes else {200, 201}):
                 return await self._error(response, call, attempt)
-            call.begin(response.headers)
+            call.begin(response.status, response.headers)
             while data := await self._read(response, attempt):
                 call.receive(data)
                 if call.full:
@@ -291,7 +329,7 @@ class Engine:
                     body += piece
         return error_for(response.status, response.headers, body, connector=connector)
 
-    def _headers(self, options: Options) -> dict[str, str]:
+    def _headers(self, request: Request, options: Options) -> dict[str, str]:
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
@@ -299,6 +337,8 @@ class Engine:
             "Accept-Language": options.language,
             "User-Agent": "afas_async",
         }
+        if request.body:
+            headers["Content-Type"] = "application/json;charset=utf-8"  # or é arrives as ? (AFAS)
         if self._integration_id is not None:
             headers["IntegrationId"] = self._integration_id
         return headers
@@ -344,6 +384,16 @@ class Engine:
         if self._clean_answers >= CLEAN_ANSWERS_TO_GROW and self._limiter.total_tokens < self._limit:
             self._clean_answers = 0
             self._limiter.total_tokens += 1
+
+
+def _timeout(connector: str, attempt: _Attempt, options: Options) -> RequestTimeoutError:
+    seconds, which = options.timeout, "(all attempts together)"
+    if attempt.seconds_left is not None:
+        seconds, which = WRITE_SECONDS, "after it was sent, which is longer than the service takes at most"
+    text = f"{connector}: no complete answer within {seconds:g} s {which}"
+    error = RequestTimeoutError(text, connector=connector, seconds=seconds)
+    error.sent = "maybe" if attempt.connected else "no"
+    return error
 
 
 def _tell(on_event: Callable[[Event], None], event: Event) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 
 import anyio
 
 from afas_async.errors import AfasError, ClientClosedError
-from afas_async.http.engine import Options
+from afas_async.http.engine import Call, Options
 from afas_async.http.host import Job
 from afas_async.http.session import Session
+from afas_async.policy.retrying import Retry, retry_read
 from afas_async.wire.bodies import BodyReader, body_reader
 from afas_async.wire.urls import Request
 
@@ -20,7 +21,7 @@ MEMORY = 16 << 20
 PIECE = 1 << 16
 
 
-class Fetch(ABC):
+class Fetch(Call):
     """The engine's view of an answer, and the bytes as they arrive.
 
     Args:
@@ -36,9 +37,7 @@ class Fetch(ABC):
     """
 
     def __init__(self, session: Session, options: Options, connector: str) -> None:
-        self.connector: str = connector
-        self.failures: list[AfasError] = []
-        self.seconds_left: float = options.timeout
+        super().__init__(connector, options.timeout)
         self.size: int = 0
         self.seconds: float = 0.0
         self.news: asyncio.Event = asyncio.Event()
@@ -99,6 +98,10 @@ class Fetch(ABC):
         """Whether another attempt is wanted, and can go on where the last one stopped."""
         return not self._unwanted
 
+    def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
+        """Decide by the rules for reads."""
+        return retry_read(self.failures, max_retries=max_retries, jitter=jitter)
+
     def request(self) -> Request:
         """Return the request for the next attempt, and forget what has arrived of the last."""
         self._forget()
@@ -112,8 +115,8 @@ class Fetch(ABC):
     def _forget(self) -> None:
         self._body = None
 
-    def begin(self, headers: Mapping[str, str]) -> None:
-        """Take the headers of a success."""
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - all are alike for a read
+        """Take the head of a success."""
         self._body = body_reader(headers.get("Content-Encoding", ""), connector=self.connector)
 
     def receive(self, data: bytes) -> None:
@@ -139,10 +142,6 @@ class Fetch(ABC):
         """Never be full again."""
         self._hurried = True
         self._room.set()
-
-    def halve(self) -> bool:
-        """Ask for half from now on, if that is possible."""
-        return False
 
     # --- the reader's side ---
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
-from types import TracebackType
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from types import SimpleNamespace, TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from afas_async.wire.urls import Request
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0
+NO_IDLE_SECONDS = 1e-9  # 0 would keep a connection for one tick of the clock
 # The default of 8,190 turns a long `X-Profit-Error` into an unparsable answer.
 HEADER_LIMIT = 1 << 16
 READ_BUFFER = 1 << 18
@@ -55,8 +57,13 @@ class Transport(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
 
-    async def send(self, request: Request, headers: Mapping[str, str]) -> Response:
+    async def send(self, request: Request, headers: Mapping[str, str], connected: Callable[[], None]) -> Response:
         """Send a request and return the answer when its head has arrived.
+
+        Args:
+            request: What to send.
+            headers: Its headers, without the credential.
+            connected: Called before the first byte leaves. Until then nothing was sent, whatever happens.
 
         Raises:
             ConnectError: If nothing was sent.
@@ -88,62 +95,96 @@ class AiohttpTransport:
         self._token = token
         self._proxy = proxy
         self._context = ssl_context
-        self._session: aiohttp.ClientSession | None = None
+        self._reads: aiohttp.ClientSession | None = None
+        self._writes: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         context = self._context
         if context is None and self._base.startswith("https:"):
             context = await asyncio.to_thread(_default_context)  # reads the certificates of this machine
-        connector = aiohttp.TCPConnector(
-            limit=0,  # the engine's limiter is the only one: waiting here would count against time-outs
-            keepalive_timeout=IDLE_SECONDS,
-            socket_factory=_socket,
-            ssl=True if context is None else context,
-        )
         # Until a larger block has been freed once, glibc gives the buffer of every read a mapping of its own, with a
         # page fault for each 4 KiB of it (mallopt, M_MMAP_THRESHOLD): a seventh of the time of a long answer.
         bytearray(4 * READ_BUFFER)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            middlewares=(_send_once,),
-            auto_decompress=False,
-            raise_for_status=False,
-            trust_env=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            read_bufsize=READ_BUFFER,
-            max_line_size=HEADER_LIMIT,
-            max_field_size=HEADER_LIMIT,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
-        )
+        self._reads = _session(context, IDLE_SECONDS)
+        # A connection that the server is just closing takes a request and loses it. A write must not meet that, so each
+        # has a connection of its own; closing it is our part, as AFAS asks not to send `Connection: close`.
+        self._writes = _session(context, NO_IDLE_SECONDS)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._reads, self._writes):
+            if session is not None:
+                await session.close()
 
-    async def send(self, request: Request, headers: Mapping[str, str]) -> Response:
+    async def send(self, request: Request, headers: Mapping[str, str], connected: Callable[[], None]) -> Response:
         """Send a request, exactly once; see `Transport`."""
-        assert self._session is not None  # noqa: S101 - the host opens the transport before any job starts
+        session = self._writes if request.writes else self._reads
+        assert session is not None  # noqa: S101 - the host opens the transport before any job starts
+        connection = _Connection(connected)
         url = f"{self._base}/{request.path}" + (f"?{request.query}" if request.query else "")
         failure: AfasError
         try:
             return _AiohttpResponse(
-                await self._session.request(
+                await session.request(
                     request.method,
                     URL(url, encoded=True),
+                    # In pieces: aiohttp writes bytes at one go, and warns of large ones.
+                    data=aiohttp.BytesIOPayload(BytesIO(request.body)) if request.body else None,
                     # Never bound to a name: the locals of this frame are part of tracebacks.
                     headers={**headers, "Authorization": self._token.header()},
                     allow_redirects=False,
                     proxy=self._proxy,
+                    trace_request_ctx=connection,
                 ),
                 request.connector,
             )
         except Exception as error:  # noqa: BLE001 - whatever aiohttp raises has the token in its frames
-            failure = _failure(error, request.connector)
+            failure = _failure(error, request.connector, connected=connection.stands)
         # Raised here, outside the handler, so that aiohttp's exception does not become its context.
         raise failure
+
+
+class _Connection:
+    """Whether the connection of a request stands."""
+
+    def __init__(self, connected: Callable[[], None]) -> None:
+        self.stands = False
+        self._connected = connected
+
+    def note(self) -> None:
+        self.stands = True
+        self._connected()
+
+
+def _session(context: ssl.SSLContext | None, idle_seconds: float) -> aiohttp.ClientSession:
+    trace = aiohttp.TraceConfig()
+    for moment in (trace.on_connection_create_end, trace.on_connection_reuseconn):
+        moment.append(_note)
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            limit=0,  # the engine's limiter is the only one: waiting here would count against time-outs
+            keepalive_timeout=idle_seconds,
+            socket_factory=_socket,
+            ssl=True if context is None else context,
+        ),
+        middlewares=(_send_once,),
+        auto_decompress=False,
+        raise_for_status=False,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=READ_BUFFER,
+        max_line_size=HEADER_LIMIT,
+        max_field_size=HEADER_LIMIT,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        trace_configs=[trace],
+    )
+
+
+async def _note(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    connection: _Connection = context.trace_request_ctx
+    connection.note()
 
 
 class _AiohttpResponse:
@@ -189,7 +230,7 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
     raise _LostError(reason)
 
 
-def _failure(error: Exception, connector: str) -> AfasError:
+def _failure(error: Exception, connector: str, *, connected: bool) -> AfasError:
     """Return what an exception of aiohttp means, without the exception itself: its texts may hold the token."""
     match error:
         case _LostError():
@@ -203,7 +244,7 @@ def _failure(error: Exception, connector: str) -> AfasError:
         case aiohttp.ClientHttpProxyError():
             text = f"{connector}: the proxy refused the connection (HTTP {error.status})"
             return ConnectError(text, connector=connector, permanent=error.status in {403, 407})
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+        case _ if not connected and not isinstance(error, ValueError):
             return ConnectError(f"{connector}: no connection: {_reason(error)}", connector=connector)
         case ValueError():  # InvalidURL, and host names that cannot be encoded
             text = f"{connector}: the host of the base URL or of the proxy cannot be called"

@@ -1,8 +1,14 @@
-"""Whether a read that failed is sent again, when, and how: one table, no clock and no chance of its own."""
+"""Whether what failed is sent again, when, and how: one table for reads and writes, no clock and no chance of its own.
+
+A read may always be repeated. A write is repeated only where the service never had it, says that it did not process it,
+or refused it for a moment; in all other cases it may have happened (RFC 9110, 9.2.2), also as PUT or DELETE, which here
+can insert, or overtake a later change.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -13,6 +19,9 @@ BACKOFF_CAP = 30.0
 ANSWER_RETRIES = 2  # an answer that is no answer rarely becomes one
 LOCK_RETRIES = 8
 LOCK_WAIT = 2.0
+
+# How long an answer to a write is waited for: the service itself ends a call after 900 seconds (AFAS, Troubleshooting).
+WRITE_SECONDS = 960.0
 
 # The service's texts, case-folded, in the languages it speaks (AFAS, Troubleshooting; versions of 2025 and 2026).
 # A text that is not listed is an ordinary refusal, and never sent again.
@@ -71,9 +80,7 @@ def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter
         case errors.BusinessError():
             return _retry_refused(failures, failure, backoff, jitter)
         case errors.RateLimitError() | errors.UnavailableError():
-            if backoff is None or failure.retry_after is None:
-                return backoff
-            return Retry(max(failure.retry_after * (1 + jitter / 10), backoff.wait))
+            return None if backoff is None else _after(failure.retry_after, backoff, jitter)
         case errors.PayloadTooLargeError():
             return Retry(0, smaller=True)
         case errors.ServerError():
@@ -84,6 +91,71 @@ def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter
             return None
 
 
+def retry_write(
+    failures: Sequence[errors.AfasError], *, connected: bool, whole: bool, max_retries: int, jitter: float
+) -> Retry | None:
+    """Decide about a write (POST, PUT, DELETE) after its last failure.
+
+    Args:
+        failures: See `retry_read`.
+        connected: Whether the service may have got the request of the last attempt.
+        whole: Whether a refusal is one of the complete call: it holds one element, or is one transaction.
+        max_retries: See `retry_read`.
+        jitter: See `retry_read`.
+    """
+    failure = failures[-1]
+    locks = _count_refusals(failures, LOCKED)
+    if isinstance(failure, errors.BusinessError):
+        locked = whole and failure.status == 500 and _says(failure, LOCKED) and locks <= LOCK_RETRIES
+        return _after_lock(locks, jitter) if locked else None
+    faults = len(failures) - locks
+    if faults > max_retries or write_status(failure, connected=connected, whole=whole) != "not_sent":
+        return None
+    match failure:
+        case errors.ConnectError(permanent=False):
+            return _backoff(faults, jitter)
+        case errors.RateLimitError() | errors.UnavailableError():
+            return _after(failure.retry_after, _backoff(faults, jitter), jitter)
+        case _:
+            return None
+
+
+def write_status(
+    failure: errors.AfasError, *, connected: bool, whole: bool
+) -> Literal["not_sent", "rejected", "unknown"]:
+    """Return what a failure tells about a write.
+
+    Args:
+        failure: The failure.
+        connected: See `retry_write`.
+        whole: See `retry_write`.
+    """
+    if not connected:
+        return "not_sent"
+    match failure:
+        case errors.BusinessError():
+            # Within a success it contradicts itself; and of a call that ran out of time or memory nobody knows.
+            vague = failure.status != 500 or _says(failure, (*OUT_OF_MEMORY, *OUT_OF_TIME))
+            return "unknown" if vague or not whole else "rejected"
+        case errors.RateLimitError():
+            return "not_sent"
+        case errors.UnavailableError():
+            return "unknown" if failure.retry_after is None else "not_sent"
+        case errors.ApiError(status=501 | 505):
+            return "rejected"
+        case errors.ApiError() if 400 <= failure.status < 500 and failure.status != 408:
+            return "rejected"
+        case _:
+            return "unknown"
+
+
+def out_of_time(failure: errors.AfasError | None) -> bool:
+    """Whether the call took longer than the service or this library allows."""
+    if isinstance(failure, errors.RequestTimeoutError):
+        return True
+    return isinstance(failure, errors.BusinessError) and _says(failure, OUT_OF_TIME)
+
+
 def _retry_refused(
     failures: Sequence[errors.AfasError], failure: errors.BusinessError, backoff: Retry | None, jitter: float
 ) -> Retry | None:
@@ -91,7 +163,7 @@ def _retry_refused(
         locks = _count_refusals(failures, LOCKED)
         if locks > LOCK_RETRIES:
             return None
-        return Retry(min(BACKOFF_CAP, LOCK_WAIT * (1 + jitter * 2**locks)), calmer=True)
+        return _after_lock(locks, jitter)
     if _says(failure, OUT_OF_MEMORY):
         return Retry(backoff.wait if backoff else BACKOFF_BASE * jitter, smaller=True, calmer=True)
     if _says(failure, OUT_OF_TIME):
@@ -106,6 +178,14 @@ def _count_refusals(failures: Sequence[errors.AfasError], phrases: Sequence[str]
 def _says(failure: errors.ApiError, phrases: Sequence[str]) -> bool:
     text = failure.message.casefold()
     return any(phrase in text for phrase in phrases)
+
+
+def _after(stated: float | None, backoff: Retry, jitter: float) -> Retry:
+    return backoff if stated is None else Retry(max(stated * (1 + jitter / 10), backoff.wait))
+
+
+def _after_lock(locks: int, jitter: float) -> Retry:
+    return Retry(min(BACKOFF_CAP, LOCK_WAIT * (1 + jitter * 2**locks)), calmer=True)
 
 
 def _backoff(failure_count: int, jitter: float) -> Retry:

@@ -1,4 +1,4 @@
-"""Requests for GetConnectors: path and query, escaped once, within the service's length limit.
+"""Requests: path and query, escaped once, within the service's length limit, and the body of those that write.
 
 Every character that is left as it is makes room for values, so what RFC 3986 allows in a query (3.4) and no parameter
 uses is not escaped: `:` of moments, `@` of the JSON form, and there also the comma, which separates in the other
@@ -7,13 +7,16 @@ parameters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import msgspec
 
-from afas_async.errors import QueryTooLongError, UsageError
+from afas_async.errors import InvalidElementError, QueryTooLongError, UsageError
 from afas_async.filters import Group
 from afas_async.names import connector_name, field_id
 from afas_async.wire.filtering import JSON_FORM, filter_pairs
@@ -21,6 +24,7 @@ from afas_async.wire.filtering import JSON_FORM, filter_pairs
 # AFAS (REST API for developers; GET connector): 2,048 characters; a longer query string is answered with 404.
 QUERY_LIMIT = 2_048
 EVERY_ROW: Final[tuple[Group, ...]] = ((),)
+_UNSAFE_KEY: Final = re.compile(r"[/\\%?#&:*<>+,\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNRESERVED: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 
@@ -32,12 +36,19 @@ class Request(msgspec.Struct, frozen=True):
         path: The path below the base URL, already percent-encoded, without a leading slash.
         query: The query string, already percent-encoded, without the question mark.
         connector: The connector or path as errors, events and logs name it.
+        body: JSON in UTF-8, or empty.
     """
 
     method: str
     path: str
     query: str
     connector: str
+    body: bytes = b""
+
+    @property
+    def writes(self) -> bool:
+        """Whether the service changes something because of it."""
+        return self.method != "GET"
 
     def redacted(self) -> str:
         """Return method, path and the names of the parameters: their values may be personal data."""
@@ -85,6 +96,64 @@ def rows_query_length(*, skip: int, take: int, order_by: Sequence[str] = (), whe
 def metainfo_request(connector: str) -> Request:
     """Return the request for the description of a GetConnector (AFAS, metainfo)."""
     return Request("GET", f"metainfo/get/{quote(connector_name(connector), safe='')}", "", connector)
+
+
+def update_metainfo_request(connector: str) -> Request:
+    """Return the request for the description of an UpdateConnector (AFAS, metainfo)."""
+    return Request("GET", f"metainfo/update/{quote(connector_name(connector), safe='')}", "", connector)
+
+
+def write_request(
+    method: Literal["POST", "PUT"], connector: str, body: bytes = b"", *, sub: str | None = None
+) -> Request:
+    """Return the request that inserts (POST) or updates (PUT) the elements in a body (AFAS, UpdateConnector).
+
+    Args:
+        method: The HTTP method.
+        connector: The connector's name.
+        body: The elements.
+        sub: The object to insert or update within an element that is there. AFAS knows one such level.
+
+    Raises:
+        InvalidNameError: If a name may not enter a URL.
+    """
+    names = (connector,) if sub is None else (connector, sub)
+    path = "/".join(quote(connector_name(name), safe="") for name in names)
+    return Request(method, f"connectors/{path}", "", connector, body)
+
+
+def delete_request(connector: str, *elements: tuple[str, Mapping[str, Any]]) -> Request:
+    """Return the request that deletes an element, or the line of an object in it.
+
+    Args:
+        connector: The connector's name.
+        elements: The element's name and key, and for a line also the object's; values are text, numbers or days.
+
+    Raises:
+        InvalidNameError: If a name may not enter a URL.
+        InvalidElementError: If a key is missing, or a value may not enter a URL: there is no escape for `,` (AFAS), and
+            web servers refuse or reinterpret others.
+    """
+    parts = [quote(connector_name(connector), safe="")]
+    for name, key in elements:
+        if not key:
+            raise InvalidElementError(f"{connector}: nothing is deleted without the key of {name}")
+        fields = ",".join(f"@{field_id(field)}" for field in key)
+        values = ",".join(_key_text(value, f"{connector}: {field}") for field, value in key.items())
+        parts += [quote(connector_name(name), safe=""), fields, values]
+    return Request("DELETE", "connectors/" + "/".join(parts), "", connector)
+
+
+def _key_text(value: object, place: str) -> str:
+    text = value.isoformat() if type(value) is date else str(value)
+    if not isinstance(value, (str, int, Decimal, date)) or isinstance(value, (bool, datetime)):
+        raise InvalidElementError(f"{place}: the key in a URL cannot be a {type(value).__name__}")
+    if not text or text in {".", ".."} or _UNSAFE_KEY.search(text):
+        raise InvalidElementError(
+            f"{place}: {text!r} cannot stand in a URL, where `/ \\ % ? # & : * < > + ,` and control characters have"
+            ' another meaning: delete it by an update with Element(..., action="delete")'
+        )
+    return quote(text, safe="")
 
 
 def sort_field(field: str) -> str:

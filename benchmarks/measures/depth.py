@@ -11,7 +11,7 @@ from benchmarks.measures.throughput import OURS
 from benchmarks.stage import bare_server, read, simulator
 
 # The least round number with which a row costs the opponent more than five times as much in the long read.
-DEEP = Latency(LATENCY.base, LATENCY.per_row, per_skip=0.000_001)
+DEEP = Latency(LATENCY.base, LATENCY.per_row, per_skip=0.000_000_8)
 OPPONENT = "requests_json"
 OVERLAP_ROUNDS = 9
 

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 
 from afas_async import AfasError, AnswerLostError
-from afas_async.http.engine import Event, Options
+from afas_async.http.engine import Call, Event, Options
+from afas_async.policy.retrying import Retry, retry_read
 from afas_async.wire.urls import Request
 
 REQUEST = Request("GET", "connectors/X", "skip=31415&take=9265&orderbyfieldids=Id", "X")
@@ -106,8 +107,9 @@ class FakeTransport:
         for _ in range(self._opening):
             await asyncio.sleep(0)
 
-    async def send(self, request: Request, headers: Mapping[str, str]) -> FakeResponse:
+    async def send(self, request: Request, headers: Mapping[str, str], connected: Callable[[], None]) -> FakeResponse:
         assert request.connector == "X"
+        connected()
         number = len(self.sent)
         self.sent.append(headers)
         self.now += 1
@@ -120,7 +122,7 @@ class FakeTransport:
         return response
 
 
-class FakeCall:
+class FakeCall(Call):
     """A call whose answer nobody reads.
 
     Args:
@@ -128,12 +130,10 @@ class FakeCall:
         room: Bytes that it takes before it is full.
     """
 
-    connector = "X"
+    repeatable = True
 
     def __init__(self, timeout: float = 300.0, *, room: float = float("inf"), halves: int = 0) -> None:
-        self.failures: list[AfasError] = []
-        self.seconds_left = timeout
-        self.repeatable = True
+        super().__init__("X", timeout)
         self.received = b""
         self.taken = asyncio.Event()
         self._space = room
@@ -143,7 +143,11 @@ class FakeCall:
         self.received = b""
         return REQUEST
 
-    def begin(self, headers: Mapping[str, str]) -> None:
+    def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
+        return retry_read(self.failures, max_retries=max_retries, jitter=jitter)
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        assert status
         assert headers is not None
 
     def receive(self, data: bytes) -> None:

@@ -76,8 +76,8 @@ def assert_idle(afas: AfasClient) -> None:
     session = afas._session
     assert session.engine.statistics.in_flight == 0
     assert session.engine._limiter.borrowed_tokens == 0
-    pool = getattr(session._transport, "_session").connector  # noqa: B009 - not part of the seam
-    assert not pool._acquired
+    for sessions in ("_reads", "_writes"):
+        assert not getattr(session._transport, sessions).connector._acquired  # not part of the seam
 
 
 @asynccontextmanager

@@ -98,8 +98,9 @@ class Service:
     ) -> None:
         pass
 
-    async def send(self, request: Request, headers: Mapping[str, str]) -> Answer:
+    async def send(self, request: Request, headers: Mapping[str, str], connected: Callable[[], None]) -> Answer:
         assert headers
+        connected()
         self.requests += 1
         assert self.requests < MOST_REQUESTS, "the read does not end"
         self.under_way += 1

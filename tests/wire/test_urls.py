@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from afas_async.errors import InvalidNameError, QueryTooLongError, UsageError
-from afas_async.wire.urls import QUERY_LIMIT, Request, metainfo_request, rows_request, sort_field
+from afas_async.wire.urls import (
+    QUERY_LIMIT,
+    Request,
+    metainfo_request,
+    rows_request,
+    sort_field,
+    update_metainfo_request,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +37,7 @@ def test_paths(name: str) -> None:
     """A permitted name stands in the path as it is."""
     assert rows_request(name, skip=0, take=1).path == f"connectors/{name}"
     assert metainfo_request(name) == Request("GET", f"metainfo/get/{name}", "", name)
+    assert update_metainfo_request(name) == Request("GET", f"metainfo/update/{name}", "", name)
 
 
 @pytest.mark.parametrize(("skip", "take"), [(0, 0), (-1, 0), (-1, 1), (-1, 100), (0, -1), (2, -1), (-2, -1), (-2, 5)])
@@ -98,7 +106,11 @@ BAD = [
 @pytest.mark.parametrize("name", BAD)
 def test_bad_connector_names(name: str) -> None:
     """A name that could change the target of the request is refused, and shown only in quotes."""
-    for make in (lambda: rows_request(name, skip=0, take=1), lambda: metainfo_request(name)):
+    for make in (
+        lambda: rows_request(name, skip=0, take=1),
+        lambda: metainfo_request(name),
+        lambda: update_metainfo_request(name),
+    ):
         with pytest.raises(InvalidNameError) as caught:
             make()
         assert repr(name) in str(caught.value)

@@ -1,0 +1,95 @@
+"""What a user gives to be written: elements, with their fields, keys and nested objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias, cast
+
+import msgspec
+
+from afas_async.errors import InvalidElementError
+
+Action: TypeAlias = Literal["insert", "update", "delete"]
+
+
+class Element(msgspec.Struct, frozen=True):
+    """One record of an UpdateConnector, or one line of an object in it.
+
+    A dict or a `msgspec.Struct` does as well, by its names in JSON: a name with an `@` is part of the key, what is
+    itself an element or a list of them is an object, and everything else is a field. `msgspec.UNSET` is left out.
+
+    Args:
+        fields: Values by field id: str, int, float, Decimal, bool, date, datetime (without a time zone: wall time in
+            Amsterdam), bytes (sent in base64, as attachments are), or an Enum member with such a value. An empty str
+            clears the field, and a field that is not named stays as it is (AFAS, UpdateConnector).
+        key: The values that find the record, by field id without the `@`; none for a new one.
+        objects: By its name each object, as one element or as several.
+        action: What to do with this element where it is not what the whole call does: sent as `@Action`, with which
+            the service treats the complete call as one transaction (AFAS, UpdateConnector).
+
+    Example:
+        >>> Element({"FiNm": "Jan"}, key={"BcCo": "100"}, objects={"KnBasicAddressAdr": {"CoId": "NL"}}).key
+        {'BcCo': '100'}
+    """
+
+    fields: Mapping[str, Any] = {}
+    key: Mapping[str, Any] = {}
+    objects: Mapping[str, Item | Sequence[Item]] = {}
+    action: Action | None = None
+
+
+Item: TypeAlias = Element | Mapping[str, Any] | msgspec.Struct
+
+
+def element_of(item: object) -> Element:
+    """Return what a user gave as an Element; the elements in its objects stay as they were given.
+
+    Raises:
+        InvalidElementError: If it is none of the forms of an element.
+    """
+    if isinstance(item, Element):
+        return item
+    fields: dict[str, Any] = {}
+    key: dict[str, Any] = {}
+    objects: dict[str, Any] = {}
+    for name, value in _members(item):
+        if value is msgspec.UNSET:
+            continue
+        if name.startswith("@"):
+            key[name[1:]] = value
+        elif _is_object(value):
+            objects[name] = value
+        else:
+            fields[name] = value
+    action = key.pop("Action", None)
+    if action not in (None, "insert", "update", "delete"):
+        raise InvalidElementError(f"{action!r} is no @Action: it must be insert, update or delete")
+    return Element(fields, key, objects, action)
+
+
+def _members(item: object) -> list[tuple[str, Any]]:
+    if isinstance(item, msgspec.Struct):
+        return [(name, getattr(item, attribute)) for attribute, name in _names(type(item))]
+    if isinstance(item, Mapping):
+        members = list(cast("Mapping[object, Any]", item).items())
+        for name, _ in members:
+            if not isinstance(name, str):
+                raise InvalidElementError(f"{name!r} is no name of a field: it must be a str")
+        return cast("list[tuple[str, Any]]", members)
+    raise InvalidElementError(
+        f"a {type(item).__name__} is no element: give an Element, a dict of fields, or a msgspec.Struct"
+    )
+
+
+@lru_cache(maxsize=256)
+def _names(struct: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(struct))
+
+
+def _is_object(value: object) -> bool:
+    if isinstance(value, (Mapping, msgspec.Struct)):
+        return True
+    return isinstance(value, (list, tuple)) and all(
+        isinstance(part, (Mapping, msgspec.Struct)) for part in cast("Sequence[object]", value)
+    )

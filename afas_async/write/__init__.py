@@ -1,0 +1,1 @@
+"""Writing: single calls, loads in batches, and the journal that makes them resumable."""

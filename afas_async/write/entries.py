@@ -1,0 +1,73 @@
+"""What a journal knows of an element, and how it writes down why one is not applied."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from afas_async.errors import AfasError, ApiError, OutcomeUnknownError
+
+# "planned": to be sent, as the last attempt had no effect. What is in flight when a load ends is "unknown" in the next.
+State: TypeAlias = Literal["planned", "applied", "rejected", "unknown"]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What the journal knows of an element.
+
+    Args:
+        number: Its place in the load, from 0.
+        state: What became of it.
+        digest: SHA-256 of the encoded element.
+        sent: When its last call was begun, in seconds by the clock of event loops, which counts from when the machine
+            was started and is never set.
+        key: The key that the service answered.
+        error: Why it is not applied.
+    """
+
+    number: int
+    state: State
+    digest: bytes
+    sent: float
+    key: dict[str, str] | None
+    error: AfasError | None
+
+
+def entry(number: int, state: State, content: bytes, sent: float, key: str | None, error: str | None) -> Entry:
+    """Return what stands in a row of the journal.
+
+    Raises:
+        MsgspecError: If it is damaged.
+    """
+    return Entry(
+        number,
+        state,
+        content,
+        sent,
+        None if key is None else msgspec.json.decode(key, type=dict[str, str]),
+        None if error is None else _error(msgspec.json.decode(error, type=dict[str, Any])),
+    )
+
+
+def error_text(error: AfasError | None) -> str | None:
+    """Return an error as JSON: its class and facts. Only those of outcomes occur."""
+    facts: dict[str, Any]
+    match error:
+        case OutcomeUnknownError():
+            facts = {name: getattr(error, name) for name in ("sent_at", "quiet_until", "stage", "reason")}
+        case ApiError():
+            facts = {name: getattr(error, name) for name in ("message", "status", "error_number", "log_reference")}
+        case _:
+            return None
+    return msgspec.json.encode({"class": type(error).__name__, "connector": error.connector, **facts}).decode()
+
+
+def _error(facts: dict[str, Any]) -> AfasError:
+    kind = facts.pop("class")
+    if kind == "OutcomeUnknownError":
+        for moment in ("sent_at", "quiet_until"):
+            facts[moment] = datetime.fromisoformat(facts[moment])
+        return OutcomeUnknownError(**facts)
+    kinds: list[type[ApiError]] = [ApiError, *ApiError.__subclasses__()]
+    return {each.__name__: each for each in kinds}[kind](facts.pop("message"), **facts)

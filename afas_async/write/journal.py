@@ -1,0 +1,301 @@
+"""The journal of a load: what was sent and what became of it, on disk before the next step is taken.
+
+The service has no idempotency key, so after a crash only a note made before the first byte left can tell what must not
+be sent again. What to rely on, whenever the process is killed or the power fails:
+
+- An element is sent only after the note that it is in flight has been synced to the disk. If the note cannot be made,
+  it is not sent.
+- An element that may have reached the service is never sent again by itself. In the next run it is "unknown" until it
+  is looked up, or settled by hand with `python -m afas_async journal`.
+- An element that is not in the journal, or "planned" there, has had no effect, and is sent.
+- One process has the journal open at a time, and for one load: connector, action and service.
+- A journal that is damaged, cut off, or of another load or version is refused, and then nothing is sent.
+
+It keeps the encoded elements that are in flight or unknown, and of the others a SHA-256, the key that was answered and
+the refusal; never the token. The file with `-wal` behind its name, which is there until the journal is closed, is part
+of it: one without the other must not be copied, moved or deleted. It belongs on a local disk, as file locks of network
+drives do not always hold.
+
+A commit holds the event loop as long as the disk takes to sync, twice for a call of seconds. In a thread it could
+outlive the cancellation of the load that waits for it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+import anyio
+import msgspec
+
+from afas_async.errors import JournalError, OutcomeUnknownError
+from afas_async.outcomes import Outcome
+from afas_async.policy.lanes import Piece
+from afas_async.policy.retrying import WRITE_SECONDS
+from afas_async.write.entries import Entry, State, entry, error_text
+
+VERSION: Final = 1
+_AHEAD: Final = 1_000
+_SCHEMA: Final = """
+    CREATE TABLE load (version INTEGER NOT NULL, identity TEXT NOT NULL);
+    CREATE TABLE elements (
+        number INTEGER PRIMARY KEY,
+        state TEXT NOT NULL CHECK (state IN ('planned', 'in flight', 'applied', 'rejected', 'unknown')),
+        digest BLOB NOT NULL CHECK (length(digest) = 32),
+        call INTEGER NOT NULL,
+        sent REAL NOT NULL,
+        body BLOB CHECK (body IS NOT NULL OR state NOT IN ('in flight', 'unknown')),
+        key TEXT,
+        error TEXT
+    );
+    CREATE INDEX calls ON elements (call) WHERE state = 'in flight';
+"""
+
+
+class Journal:
+    """The journal of one load, which one process may have open.
+
+    What is in flight in the file when it is opened is "unknown": whoever sent it has died.
+
+    Args:
+        path: The file; it is made if it is not there, readable by its owner only.
+        identity: What the load is: "service", "connector" and "action". A journal belongs to one load. Without it the
+            journal is opened whatever its load is, and must be there.
+
+    Raises:
+        JournalError: If it is in use, another load's, of another version, damaged, or cannot be written.
+
+    Attributes:
+        identity: What the load is.
+        calls: The number of the next call.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], identity: Mapping[str, str] | None = None) -> None:
+        self._path = Path(path)
+        self._process = os.getpid()
+        self._known: dict[int, Entry] = {}
+        self._read_until = 0
+        self.identity: dict[str, str] = dict(identity or {})
+        self.calls: int = 0
+        with self._failing("cannot be opened"):
+            if identity is not None:
+                self._make()
+            self._path.stat()  # which tells better what is wrong than SQLite does
+            uri = f"{self._path.absolute().as_uri()}?mode=rw"
+            self._database = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
+        try:
+            with self._failing("cannot be opened"):
+                self._open()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _make(self) -> None:
+        """Make the file, complete or not at all: one without content has lost it, and must not pass for a new one."""
+        log = Path(f"{self._path}-wal")
+        if log.exists() and not self._path.exists():
+            raise JournalError(f"{log} is part of a journal {self._path}, which is gone: bring it back, or delete both")
+        if self._path.exists():
+            return
+        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f"{self._path.name}.")  # with mode 0600
+        os.close(descriptor)
+        try:
+            with closing(sqlite3.connect(name)) as database:
+                database.executescript(_SCHEMA)
+                identity = msgspec.json.encode(self.identity, order="sorted").decode()
+                database.execute("INSERT INTO load VALUES (?, ?)", (VERSION, identity))
+                database.commit()
+            with suppress(FileExistsError):  # another process was faster: whoever locks it has it
+                os.link(name, self._path)
+        finally:
+            Path(name).unlink()
+
+    def _open(self) -> None:
+        run = self._database.execute
+        run("PRAGMA locking_mode = EXCLUSIVE")  # the system frees it, also after kill -9
+        run("BEGIN EXCLUSIVE")
+        self._check()  # before anything is changed in a file that may be no journal
+        run("COMMIT")
+        run("PRAGMA journal_mode = WAL")
+        run("PRAGMA synchronous = FULL")  # with NORMAL a power cut may undo the note that a call is in flight
+        run("PRAGMA fullfsync = 1")
+        run("PRAGMA secure_delete = 1")  # or what is no longer kept stays legible in the file
+        run("UPDATE elements SET state = 'unknown' WHERE state = 'in flight'")
+        self.calls = run("SELECT coalesce(max(call), -1) + 1 FROM elements").fetchone()[0]
+
+    def _check(self) -> None:
+        run = self._database.execute
+        if not run("SELECT count(*) FROM sqlite_master WHERE name = 'load'").fetchone()[0]:
+            raise JournalError(f"{self._path}: not the journal of a load, or it has lost what it held")
+        version, text = run("SELECT version, identity FROM load").fetchone() or (None, "{}")
+        if version != VERSION:
+            raise JournalError(f"{self._path}: a journal of version {version}, and this is version {VERSION}")
+        if (fault := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise JournalError(f"{self._path}: the journal is damaged: {fault}")
+        found = msgspec.json.decode(text, type=dict[str, str])
+        if self.identity and self.identity != found:
+            raise JournalError(f"{self._path}: the journal of another load: {found}, and this is {self.identity}")
+        self.identity = found
+
+    def close(self) -> None:
+        """Give the file free; may be called twice."""
+        if os.getpid() == self._process:  # or it would take the log from the process that has the journal
+            self._database.close()
+
+    def find(self, number: int) -> Entry | None:
+        """Return what is known of an element; elements are asked for in order.
+
+        Raises:
+            JournalError: If it cannot be read.
+        """
+        if number >= self._read_until:
+            found = self._entries("number >= ? AND number < ?", number, number + _AHEAD)
+            self._known = {each.number: each for each in found}
+            self._read_until = number + _AHEAD
+        return self._known.pop(number, None)
+
+    def unknown(self) -> list[Entry]:
+        """Return the elements whose outcome is unknown, in order.
+
+        Raises:
+            JournalError: If they cannot be read.
+        """
+        return self._entries("state = 'unknown'")
+
+    def body(self, number: int) -> bytes:
+        """Return the encoded element, for one whose outcome is unknown; for others it is not kept.
+
+        Raises:
+            JournalError: If it cannot be read.
+        """
+        with self._failing("cannot be read"):
+            (body,) = self._database.execute("SELECT body FROM elements WHERE number = ?", (number,)).fetchone()
+        return body or b""
+
+    def counts(self) -> dict[State, int]:
+        """Return how many elements have each state, of those that were ever begun.
+
+        Raises:
+            JournalError: If they cannot be read.
+        """
+        counts: dict[State, int] = {"applied": 0, "rejected": 0, "unknown": 0, "planned": 0}
+        with self._failing("cannot be read"):
+            return counts | dict(self._database.execute("SELECT state, count(*) FROM elements GROUP BY state"))
+
+    def begin(self, call: int, pieces: Sequence[Piece]) -> None:
+        """Note that a call's elements may be at the service from now on, durably.
+
+        Raises:
+            JournalError: If that cannot be written, so that they must not be sent, or one of them may be there already.
+        """
+        in_flight = error_text(
+            OutcomeUnknownError(
+                connector=self.identity["connector"],
+                sent_at=(now := datetime.now(UTC)),
+                quiet_until=now + timedelta(seconds=WRITE_SECONDS),
+                stage="sent",
+                reason="the load ended while it was being sent",
+            )
+        )
+        sent = anyio.current_time()
+        with self._writing("cannot be written, so nothing is sent"):
+            changed = self._database.executemany(
+                """INSERT INTO elements VALUES (?, 'in flight', ?, ?, ?, ?, NULL, ?)
+                   ON CONFLICT (number) DO UPDATE
+                   SET state = 'in flight', digest = excluded.digest, call = excluded.call, sent = excluded.sent,
+                       body = excluded.body, error = excluded.error
+                   WHERE state IN ('planned', 'rejected')""",
+                [(piece.index, piece.digest, call, sent, piece.body, in_flight) for piece in pieces],
+            ).rowcount
+            if changed != len(pieces):
+                raise JournalError(f"{self._path}: an element of call {call} may be at the service already")
+
+    def postpone(self, call: int) -> None:
+        """Note that a call had no effect, so that its elements are still to be sent.
+
+        Raises:
+            JournalError: If that cannot be written: the next run finds them in flight.
+        """
+        with self._writing("cannot be written"):
+            self._database.execute(
+                "UPDATE elements SET state = 'planned', body = NULL, error = NULL"
+                " WHERE call = ? AND state = 'in flight'",
+                (call,),
+            )
+
+    def end(self, call: int, outcomes: Sequence[Outcome]) -> None:
+        """Note what became of the elements of a call; what is applied or rejected is not kept any longer.
+
+        Raises:
+            JournalError: If that cannot be written: the next run finds them in flight. Or if one was not in flight.
+        """
+        with self._writing("cannot be written"):
+            changed = self._database.executemany(
+                """UPDATE elements SET state = ?1, key = ?2, error = ?3, body = CASE ?1 WHEN 'unknown' THEN body END
+                   WHERE number = ?4 AND call = ?5 AND state = 'in flight'""",
+                [
+                    (
+                        "planned" if outcome.status == "not_sent" else outcome.status,
+                        None if outcome.key is None else msgspec.json.encode(outcome.key).decode(),
+                        None if outcome.status == "not_sent" else error_text(outcome.error),
+                        outcome.index,
+                        call,
+                    )
+                    for outcome in outcomes
+                ],
+            ).rowcount
+            # A call that was not even begun is not in flight either.
+            if changed != len(outcomes) and any(outcome.status != "not_sent" for outcome in outcomes):
+                raise JournalError(f"{self._path}: an element of call {call} was not in flight")
+
+    def settle(self, number: int, state: Literal["planned", "applied"]) -> None:
+        """Note what was found out about an element whose outcome was unknown.
+
+        Raises:
+            JournalError: If there is none with this number, or it cannot be written.
+        """
+        with self._writing("cannot be written"):
+            changed = self._database.execute(
+                "UPDATE elements SET state = ?, body = NULL, error = NULL WHERE number = ? AND state = 'unknown'",
+                (state, number),
+            ).rowcount
+            if not changed:
+                raise JournalError(f"{self._path}: element {number} is not one whose outcome is unknown")
+
+    def _entries(self, condition: str, *values: int) -> list[Entry]:
+        with self._failing("cannot be read"):
+            columns = "SELECT number, state, digest, sent, key, error FROM elements"
+            rows = self._database.execute(f"{columns} WHERE {condition} ORDER BY number", values)
+            return [entry(*row) for row in rows]
+
+    @contextmanager
+    def _writing(self, what: str) -> Generator[None]:
+        with self._failing(what):
+            self._database.execute("BEGIN")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _failing(self, what: str) -> Generator[None]:
+        if os.getpid() != self._process:
+            raise JournalError(f"{self._path}: opened before this process was forked")
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            reason = "it is open already, here or in another process" if "locked" in str(error) else str(error)
+        except (sqlite3.Error, OSError, msgspec.MsgspecError) as error:
+            reason = str(error)
+        else:
+            return
+        raise JournalError(f"{self._path}: the journal {what}: {reason}")

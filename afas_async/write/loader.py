@@ -1,0 +1,368 @@
+"""Loading: elements in batches, several calls in flight, and one outcome for each element."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain
+from types import TracebackType
+from typing import Final, Self
+
+import anyio
+import msgspec
+
+from afas_async.connectors import UpdateConnector
+from afas_async.elements import Action
+from afas_async.errors import (
+    AfasError,
+    AuthenticationError,
+    ClientClosedError,
+    InvalidElementError,
+    JournalError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    UsageError,
+)
+from afas_async.http.engine import Options
+from afas_async.http.host import Job, stop
+from afas_async.http.session import Session
+from afas_async.metadata import update_metainfo
+from afas_async.outcomes import LoadReport, Outcome
+from afas_async.policy.batching import Batching
+from afas_async.policy.lanes import Lanes, Piece
+from afas_async.write.intake import Intake
+from afas_async.write.ledger import Ledger
+from afas_async.write.lookups import Finder
+from afas_async.write.sending import Verdict, Write
+from afas_async.write.settings import LoadOptions, LoadProgress
+
+MEMORY: Final = 16 << 20  # bytes of elements that wait
+_STEP: Final = 64  # elements that may be added before the event loop has a turn
+_MOST_UNKNOWN: Final = 10  # calls in a row: a service that swallows everything must not be given all there is
+_NO_ACCESS: Final = (AuthenticationError, PermissionDeniedError)
+
+log: logging.Logger = logging.getLogger("afas_async")
+
+
+class _Batch(msgspec.Struct, eq=False):
+    """The elements of one call; none once their outcomes are recorded."""
+
+    number: int
+    pieces: list[Piece]
+
+
+class Load:
+    """A load, as `AfasClient.load` returns it: `async with` it, and `add` elements.
+
+    Attributes:
+        report: What became of the elements so far; complete once the block is left.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        options: Options,
+        connector: UpdateConnector,
+        action: Action,
+        settings: LoadOptions,
+        *,
+        service: str,
+        listener: Callable[[Outcome], None] | None = None,
+    ) -> None:
+        self._session = session
+        self._options = options
+        self._connector = connector
+        self._action: Action = action
+        self._settings = settings
+        self._identity = {"service": service, "connector": connector.name, "action": action}
+        single = connector.single or action == "delete"
+        self._batching = Batching(
+            max_elements=1 if single else settings.max_elements, target_seconds=settings.target_seconds
+        )
+        self._slots = min(settings.in_flight, session.max_concurrency)
+        self._lanes = Lanes()
+        self._halves: list[list[Piece]] = []  # of refused calls
+        self._jobs: dict[Job, _Batch] = {}
+        self._intake: Intake | None = None
+        self._is_last = False  # no more elements will come
+        finder = None if settings.check is None else Finder(session, options, settings.check, action)
+        self._ledger = Ledger(connector.name, finder=finder, listener=listener)
+        self.report: LoadReport = self._ledger.report
+        self._unknown_in_a_row = 0
+        self._calls = self._first_call = 0
+        self._started: float | None = None
+        self._ended: float | None = None
+        self._stopped: AfasError | None = None
+        self._pump_is_due = False
+        self._news = asyncio.Event()
+
+    # --- the user's side ---
+
+    async def __aenter__(self) -> Self:
+        """Open the load: fetch what its elements are checked against, and open the journal.
+
+        Raises:
+            AfasError: If one of them cannot be had. Nothing is sent then.
+        """
+        if self._started is not None:
+            raise UsageError(f"{self._connector.name}: a load is entered once: make a new one")
+        self._session.check()
+        self._started = anyio.current_time()
+        metainfo = None
+        if self._settings.validate:
+            metainfo = await update_metainfo(self._session, self._options, self._connector.name)
+            if self._connector.root is None and metainfo.name:
+                self._connector = replace(self._connector, root=metainfo.name)
+        if self._settings.journal is not None:
+            self._calls = self._first_call = self._ledger.open(self._settings.journal, self._identity)
+        self._intake = Intake(self._connector, self._action, transaction=self._settings.transaction, metainfo=metainfo)
+        return self
+
+    async def add(self, item: object) -> None:
+        """Give an element, and wait as long as enough of them wait to be sent.
+
+        What is wrong with an element is told by its outcome, not raised: it is "not_sent", and the load goes on, unless
+        `on_reject` is "stop". Cancelled, the element is part of the load nevertheless.
+
+        Args:
+            item: An Element, a dict of fields, or a `msgspec.Struct`. Encoded at once: it may be changed later.
+
+        Raises:
+            UsageError: If the load is not entered, or left.
+            JournalError: If the journal has another element in its place.
+        """
+        if self._intake is None or self._is_last:
+            raise UsageError(f"{self._connector.name}: elements are added within `async with afas.load(...) as load:`")
+        self._accept(self._intake, item)
+        if self.report.total % _STEP == 0:
+            await asyncio.sleep(0)  # a source that never waits must not keep answers from being seen
+        while self._is_full() and self._stopped is None:
+            await self._wait()
+
+    @property
+    def progress(self) -> LoadProgress:
+        """How far the load is."""
+        seconds = 0.0
+        if self._started is not None:
+            seconds = (self._ended or anyio.current_time()) - self._started
+        return LoadProgress(
+            sum(self.report.counts.values()),
+            self._lanes.waiting + sum(map(len, self._halves)),
+            sum(len(batch.pieces) for batch in self._jobs.values()),
+            self._calls - self._first_call - len(self._jobs),
+            seconds,
+        )
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Send what waits, and wait for the answers.
+
+        After an error nothing more is sent, and the answers are waited for; after a cancellation they are not.
+        """
+        try:
+            if error is not None:
+                self.stop(ClientClosedError(f"{self._connector.name}: the load was left by {type(error).__name__}"))
+            if not isinstance(error, asyncio.CancelledError):
+                await self._finish()
+                if error is None:
+                    await self._look_up_once()
+        finally:
+            await self._end()
+
+    async def resolve(self) -> LoadReport:
+        """Look up once more the elements whose outcome is unknown, the first 10,000 of them.
+
+        One that is found is "applied". One that is not is "not_sent", but only after its quiet period, if it is missing
+        twice, and if the same lookup finds an element that is known to be applied. The others stay "unknown". With a
+        journal, the next run sends those that are "not_sent".
+
+        Returns:
+            The report, in which that is corrected.
+
+        Raises:
+            UsageError: If the load has no `check`, or is not left yet.
+            AfasError: If a lookup fails. What was found out before stays. A cancelled call leaves nothing behind.
+        """
+        if self._settings.check is None:
+            raise UsageError(f"{self._connector.name}: to have outcomes looked up, give load(..., check=Lookup(...))")
+        if self._ended is None:
+            raise UsageError(f"{self._connector.name}: leave the load before you resolve its unknown outcomes")
+        if self._settings.journal is not None:
+            self._ledger.open(self._settings.journal, self._identity)
+        try:
+            await self._ledger.look_up()
+        finally:
+            self._ledger.close()
+        return self.report
+
+    async def _look_up_once(self) -> None:
+        try:
+            await self._ledger.look_up()
+        except AfasError as failure:  # no reason to lose the report: what is unknown stays so, and `resolve` tells why
+            log.warning("%s: unknown outcomes could not be looked up: %s", self._connector.name, failure)
+
+    # --- elements that come in ---
+
+    def _accept(self, intake: Intake, item: object) -> None:
+        index = self.report.total
+        try:
+            piece = intake.piece(index, item)
+            earlier = self._ledger.earlier(piece)
+        except InvalidElementError as error:
+            self._ledger.check_not_sent(index)
+            self.report.total += 1
+            self._ledger.record(Outcome(index, "not_sent", error=error))
+            if self._settings.on_reject == "stop":
+                self.stop(error)
+            return
+        self.report.total += 1
+        if earlier is not None:
+            if earlier.status != "applied":
+                self._lanes.shut(piece.lane)
+            self._ledger.record(earlier)
+        elif self._stopped is not None:
+            self._ledger.not_sent([piece], self._stopped)
+        elif self._lanes.add(piece):
+            self._pump_soon()
+        else:
+            self._ledger.hold_back([piece])
+
+    def _is_full(self) -> bool:
+        return self._lanes.waiting >= self._slots * self._settings.max_elements or self._lanes.size >= MEMORY
+
+    # --- calls that go out ---
+
+    def _pump_soon(self) -> None:
+        """Start calls when the event loop has its next turn: by then there may be elements for more than one."""
+        if not self._pump_is_due:
+            self._pump_is_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_is_due = False
+        intake = self._intake
+        while (
+            intake is not None and self._stopped is None and len(self._jobs) < self._slots and (pieces := self._next())
+        ):
+            batch = _Batch(self._calls, pieces)
+            self._calls += 1
+            try:
+                job = self._session.start(self._deliver(intake, batch))
+            except ClientClosedError as error:
+                self._settle(batch, Verdict("not_sent", 0.0, error=error))
+                return
+            self._jobs[job] = batch
+            job.add_done_callback(self._job_ended)
+            self._news.set()
+
+    def _next(self) -> list[Piece]:
+        if self._halves:
+            return self._halves.pop()
+        most = self._batching.size
+        if self._is_last:
+            most = self._batching.share(self._lanes.waiting, self._slots)
+        return self._lanes.take(most, self._settings.max_bytes)
+
+    async def _deliver(self, intake: Intake, batch: _Batch) -> None:
+        journal, number, pieces = self._ledger.journal, batch.number, batch.pieces
+        write = Write(
+            self._session,
+            self._options,
+            intake.request(pieces),
+            elements=len(pieces),
+            whole=intake.is_whole(pieces),
+            before=None if journal is None else lambda: journal.begin(number, pieces),
+            between=None if journal is None else lambda: journal.postpone(number),
+        )
+        try:
+            verdict = await write.send()
+        except asyncio.CancelledError:
+            self._settle(batch, write.verdict(ClientClosedError("the load was stopped while it was under way")))
+            raise
+        self._settle(batch, verdict)
+
+    def _job_ended(self, job: Job) -> None:
+        batch = self._jobs.pop(job)
+        if batch.pieces:  # cancelled before its first step
+            self._settle(batch, Verdict("not_sent", 0.0, error=ClientClosedError("the load was stopped")))
+        self._pump_soon()
+        self._news.set()
+
+    # --- outcomes ---
+
+    def _settle(self, batch: _Batch, verdict: Verdict) -> None:
+        """Record what became of a call; without an await, so that a cancellation finds it done."""
+        if verdict.status == "applied" or verdict.late:
+            self._batching.learn(len(batch.pieces), verdict.seconds)
+        self._unknown_in_a_row = self._unknown_in_a_row + 1 if verdict.status == "unknown" else 0
+        if self._is_to_split(batch, verdict) and self._split(batch):
+            return
+        pieces, batch.pieces = batch.pieces, []
+        try:
+            self._ledger.settle(batch.number, pieces, verdict)
+        except JournalError as error:
+            self.stop(error)
+        for piece in pieces:
+            self._ledger.hold_back(self._lanes.done(piece, close=verdict.status != "applied"))
+        if verdict.error is not None and (
+            # No later call would fare better; nor must the service be hammered with a credential that it refuses.
+            verdict.status == "not_sent"
+            or isinstance(verdict.error, _NO_ACCESS)
+            or self._unknown_in_a_row >= _MOST_UNKNOWN
+            or self._settings.on_reject == "stop"
+        ):
+            self.stop(verdict.error)
+        self._news.set()
+
+    def _is_to_split(self, batch: _Batch, verdict: Verdict) -> bool:
+        if verdict.status != "rejected" or len(batch.pieces) == 1 or self._stopped is not None:
+            return False
+        if isinstance(verdict.error, PayloadTooLargeError):
+            return True
+        return self._settings.on_reject == "split" and not isinstance(verdict.error, _NO_ACCESS)
+
+    def _split(self, batch: _Batch) -> bool:
+        if self._ledger.journal is not None:
+            try:
+                self._ledger.journal.postpone(batch.number)
+            except JournalError as error:
+                self.stop(error)
+                return False
+        pieces, batch.pieces = batch.pieces, []
+        middle = len(pieces) // 2
+        self._halves += [pieces[middle:], pieces[:middle]]
+        return True
+
+    # --- the end ---
+
+    def stop(self, reason: AfasError) -> None:
+        """Send nothing more, because of `reason`; what waits is "not_sent"."""
+        if self._stopped is not None:
+            return
+        self._stopped = reason
+        self._ledger.not_sent([*self._lanes.clear(), *chain.from_iterable(self._halves)], reason)
+        self._halves.clear()
+        self._news.set()
+
+    async def _finish(self) -> None:
+        self._is_last = True
+        self._pump_soon()
+        while self._jobs or self._halves or self._lanes.waiting:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        self._news.clear()
+        await self._news.wait()
+
+    async def _end(self) -> None:
+        """End the load whatever is under way; after `_finish` nothing is."""
+        self._is_last = True
+        self.stop(ClientClosedError(f"{self._connector.name}: the load was stopped"))
+        try:
+            await stop(*self._jobs)
+        finally:
+            self._ended = anyio.current_time()
+            self._ledger.close()

@@ -1,0 +1,126 @@
+"""Looking up whether an element whose outcome is unknown has been applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, Literal, TypeAlias
+
+import anyio
+
+from afas_async.connectors import GetConnector, RowT
+from afas_async.elements import Action, Element
+from afas_async.errors import OutcomeUnknownError, UsageError
+from afas_async.filters import Condition
+from afas_async.http.engine import Options
+from afas_async.http.session import Session
+from afas_async.policy.paging import Span
+from afas_async.policy.retrying import WRITE_SECONDS
+from afas_async.read.source import Source, source_of
+from afas_async.read.window import read_page
+from afas_async.wire.payloads import decode_element
+
+_ENOUGH: Final = 2  # rows: one is it, two are one too many
+
+Finding: TypeAlias = Literal["applied", "absent", "unknown"]
+
+
+@dataclass(frozen=True)
+class Lookup(Generic[RowT]):
+    """How to find an element in a GetConnector, for loads whose answers get lost.
+
+    Args:
+        connector: The GetConnector in which written elements show.
+        where: The condition that the row of an element meets, and no other row: by its key, or by a reference of your
+            own in a field of it. The element has its values as JSON has them.
+        matches: Whether a row shows what the element wrote; by default every row that is found does. For an update it
+            compares the changed fields: the row is there before as well.
+
+    Example:
+        >>> by_code = Lookup(GetConnector("Profit_Article"), lambda element: F.ItemCode == element.fields["ItCd"])
+    """
+
+    connector: GetConnector[RowT]
+    where: Callable[[Element], Condition]
+    matches: Callable[[Element, RowT], bool] | None = None
+
+
+class Finder:
+    """Looks elements up.
+
+    Args:
+        session: Sends the lookups.
+        options: Time-out, retries, language, events.
+        lookup: How to find an element.
+        action: What the load does with its elements.
+
+    Attributes:
+        control: An encoded element that is known to be applied. If the lookup does not find that either, that it finds
+            nothing means nothing: the token may not see the rows, or the condition be wrong.
+    """
+
+    def __init__(self, session: Session, options: Options, lookup: Lookup[Any], action: Action) -> None:
+        if action == "update" and lookup.matches is None:
+            raise UsageError(
+                f"{lookup.connector.name}: the row of an update is there before it as well: give Lookup(..., matches=) a"
+                " function that compares the changed fields"
+            )
+        self.control: bytes | None = None
+        self._session = session
+        self._options = options
+        self._lookup = lookup
+        self._action: Action = action
+
+    async def find(self, body: bytes, error: OutcomeUnknownError, *, sent: float) -> Finding:
+        """Return what became of an element.
+
+        Args:
+            body: The encoded element.
+            error: What is known of its call.
+            sent: When it was sent, in seconds by the clock of event loops.
+
+        Raises:
+            AfasError: If the service cannot be asked.
+        """
+        element = decode_element(body)
+        rows = await self._rows(element)
+        if self._action == "delete":
+            if rows:
+                return "absent" if is_quiet(error, sent) else "unknown"
+            # A deleted row shows as little as one that the token may not see, and no applied element can be a control.
+            gone = await self._sees_any_row() and not await self._rows(element)
+            return "applied" if gone else "unknown"
+        if rows:
+            matches = self._lookup.matches
+            # Two rows, or one with other values: somebody has to look.
+            shown = len(rows) == 1 and (matches is None or matches(element, rows[0]))
+            return "applied" if shown else "unknown"
+        believed = is_quiet(error, sent) and await self._has_control() and not await self._rows(element)
+        return "absent" if believed else "unknown"
+
+    async def _has_control(self) -> bool:
+        return self.control is not None and bool(await self._rows(decode_element(self.control)))
+
+    async def _sees_any_row(self) -> bool:
+        return bool(await read_page(self._source(None), Span(0, 1)))
+
+    async def _rows(self, element: Element) -> list[Any]:
+        source = self._source(self._lookup.where(element))
+        return await read_page(source, Span(0, _ENOUGH)) if source.where else []
+
+    def _source(self, where: Condition | None) -> Source[Any]:
+        return source_of(self._session, self._options, self._lookup.connector, where=where)
+
+
+def is_quiet(error: OutcomeUnknownError, sent: float) -> bool:
+    """Whether the service must have ended a call, also if the clock on the wall was set meanwhile.
+
+    Args:
+        error: What is known of the call.
+        sent: When it was sent, in seconds by the clock of event loops. That counts from when the machine was started: a
+            later moment than now is of an earlier start, and tells nothing.
+    """
+    if sent <= anyio.current_time() < sent + WRITE_SECONDS:
+        return False
+    return datetime.now(UTC) >= error.quiet_until

@@ -1,0 +1,146 @@
+"""Outcomes as a stream: a load that takes its elements from a source, and hands out what became of them in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Iterable
+from types import TracebackType
+from typing import Any, Final, NoReturn, Self
+
+from afas_async.errors import ClientClosedError, UsageError
+from afas_async.http.host import Job, stop
+from afas_async.http.session import Session
+from afas_async.outcomes import LoadReport, Outcome
+from afas_async.write.loader import Load
+from afas_async.write.settings import LoadProgress
+
+_MOST_AHEAD: Final = 10_000  # elements given whose outcome is not handed out yet
+
+
+class Outcomes:
+    """One Outcome for each element of a source, in the order of the source; see `AfasClient.outcomes`.
+
+    Leave it through `async with`, or read it to its end. Left early, it sends nothing more and waits for the answers
+    of what is in flight; cancelled, it does not.
+    """
+
+    def __init__(self, session: Session, source: Iterable[Any] | AsyncIterable[Any]) -> None:
+        self._session = session
+        self._source = source
+        self._load: Load | None = None
+        self._job: Job | None = None
+        self._settled: dict[int, Outcome] = {}
+        self._next = 0
+        self._given = 0
+        self._failure: BaseException | None = None
+        self._left = False
+        self._reading = False
+        self._news = asyncio.Event()
+
+    def attach(self, load: Load) -> None:
+        """Give it the load, whose listener is `hear`."""
+        self._load = load
+
+    def hear(self, outcome: Outcome) -> None:
+        """Take an outcome."""
+        self._settled[outcome.index] = outcome
+        self._news.set()
+
+    @property
+    def report(self) -> LoadReport:
+        """What became of the elements so far; complete after the end."""
+        return self._attached.report
+
+    @property
+    def progress(self) -> LoadProgress:
+        """How far the load is."""
+        return self._attached.progress
+
+    @property
+    def _attached(self) -> Load:
+        assert self._load is not None  # noqa: S101 - attached where it is made
+        return self._load
+
+    async def __aenter__(self) -> Self:
+        self._start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        """Return the outcome of the next element.
+
+        Raises:
+            UsageError: If two tasks read at once.
+            Exception: What the source raised, once all outcomes before it are handed out; or what kept the load from
+                being opened.
+        """
+        if self._reading:
+            raise UsageError("two tasks read the same outcomes at once")
+        self._reading = True
+        try:
+            self._start()
+            while (outcome := self._settled.pop(self._next, None)) is None:
+                if self._job is None or self._job.done():
+                    self._end()
+                self._news.clear()
+                await self._news.wait()
+            self._next += 1
+            self._news.set()
+            return outcome
+        finally:
+            self._reading = False
+
+    async def aclose(self) -> None:
+        """End the load: nothing more is sent, and what is in flight is waited for. May be called twice."""
+        self._left = True
+        self._news.set()
+        if self._job is not None:
+            try:
+                await asyncio.wait([self._job])
+            except asyncio.CancelledError:
+                await stop(self._job)
+                raise
+
+    def _end(self) -> NoReturn:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+        raise StopAsyncIteration
+
+    def _start(self) -> None:
+        if self._job is None and not self._left:
+            self._session.check()
+            self._job = self._session.start(self._feed())
+            self._job.add_done_callback(lambda _: self._news.set())
+
+    async def _feed(self) -> None:
+        try:
+            async with self._attached as load:
+                if isinstance(self._source, AsyncIterable):
+                    async for item in self._source:
+                        await self._give(load, item)
+                        if self._left:
+                            break
+                else:
+                    for item in self._source:
+                        await self._give(load, item)
+                        if self._left:
+                            break
+                if self._left:
+                    load.stop(ClientClosedError("the outcomes were left before their end"))
+        except Exception as error:  # noqa: BLE001 - it travels to the task that reads
+            self._failure = error
+
+    async def _give(self, load: Load, item: object) -> None:
+        await load.add(item)
+        self._given += 1
+        while self._given - self._next >= _MOST_AHEAD and not self._left:
+            self._news.clear()
+            await self._news.wait()

@@ -1,0 +1,76 @@
+"""How a load goes about it, and how far it is."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from afas_async.errors import UsageError
+from afas_async.wire.payloads import BODY_LIMIT
+from afas_async.write.lookups import Lookup
+
+OnReject: TypeAlias = Literal["continue", "stop", "split"]
+
+
+class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of `load` and `outcomes`, which describes them.
+
+    Raises:
+        UsageError: If one of them makes no sense.
+    """
+
+    max_elements: int = 1_000
+    max_bytes: int = 8_000_000
+    target_seconds: float = 60.0
+    in_flight: int = 4
+    on_reject: OnReject = "continue"
+    transaction: bool = True
+    validate: bool = True
+    check: Lookup[Any] | None = None
+    journal: str | os.PathLike[str] | None = None
+
+    def __post_init__(self) -> None:
+        for wrong, text in (
+            (self.max_elements < 1, f"max_elements must be 1 or more, not {self.max_elements}"),
+            (not 1 <= self.max_bytes <= BODY_LIMIT, f"max_bytes must be 1 to {BODY_LIMIT}, not {self.max_bytes}"),
+            (
+                not 0 < self.target_seconds < 900,
+                f"target_seconds must be more than 0 and below 900, the service's limit, not {self.target_seconds}",
+            ),
+            (self.in_flight < 1, f"in_flight must be 1 or more, not {self.in_flight}"),
+            (
+                self.on_reject not in {"continue", "stop", "split"},
+                f'on_reject must be "continue", "stop" or "split", not {self.on_reject!r}',
+            ),
+            (
+                self.on_reject == "split" and not self.transaction,
+                'on_reject="split" needs transaction=True: without it, a refused call may be applied in part',
+            ),
+        ):
+            if wrong:
+                raise UsageError(text)
+
+
+class LoadProgress(msgspec.Struct, frozen=True):
+    """How far a load is.
+
+    Attributes:
+        elements: Elements whose outcome is there.
+        waiting: Elements that were added and wait to be sent.
+        in_flight: Elements in calls that are not answered.
+        calls: Calls that have ended.
+        seconds: Seconds since the load began.
+    """
+
+    elements: int
+    waiting: int
+    in_flight: int
+    calls: int
+    seconds: float
+
+    @property
+    def elements_per_second(self) -> float:
+        """Elements with an outcome a second, over the whole time."""
+        return self.elements / self.seconds if self.seconds else 0.0

@@ -1,0 +1,175 @@
+"""Values against their fields: what AFAS's examples write passes, and what cannot be stored is found."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum, IntEnum, StrEnum
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from afas_async.metainfo import Code, UpdateField
+from afas_async.policy.fitting import is_empty, is_true, judge_of
+from afas_async.simulator.samples import Field, FieldType
+from afas_async.simulator.updates import _stored
+
+TEXT = UpdateField(id="Ds", data_type="string", length=5)
+WHOLE = UpdateField(id="SbId", data_type="int", length=9)
+AMOUNT = UpdateField(id="SaPr", data_type="decimal", length=6, decimals=2)
+RATE = UpdateField(id="Rate", data_type="decimal", decimals=2, decimals_field="DeNr")
+FLAG = UpdateField(id="Bl", data_type="boolean")
+DAY = UpdateField(id="Da", data_type="date", length=10)
+CODE = UpdateField(id="St", data_type="string", length=1, values=[Code("A", "Active"), Code("C", "Closed")])
+NUMBERED = UpdateField(id="ViTp", data_type="int", values=[Code("1", "One"), Code("2", "Two")])
+FILE = UpdateField(id="FileStream", data_type="blob", length=1)
+UNKNOWN = UpdateField(id="New", data_type="moment", length=1)
+
+
+class Letter(StrEnum):
+    A = "A"
+    X = "X"
+
+
+class Number(IntEnum):
+    ONE = 1
+    NINE = 9
+
+
+class Wrapped(Enum):
+    DAY = date(2024, 2, 29)
+    LONG = "bronze"
+    EMPTY = ""
+
+
+FITS: list[tuple[UpdateField, Any]] = [
+    *((TEXT, value) for value in ("", "steel", "éèêëü", 12345, Decimal("1.5"), 1.5, True, b"bytes in base64", "12.50")),
+    (UpdateField(id="Re", data_type="string"), "x" * 100_000),
+    (UpdateField(id="Re", data_type="string", length=-1), "x" * 100_000),
+    *((WHOLE, value) for value in (0, -999_999_999, "1", "0", "000000000001", " 7 ", "+7", "7.0", "1e3", 7.0, True)),
+    *((WHOLE, value) for value in (Decimal(7), Decimal("7.00"), Number.NINE, "-5", "")),
+    (UpdateField(id="Nr", data_type="int"), 10**30),
+    (UpdateField(id="Nr", data_type="int"), "9" * 50),
+    *((AMOUNT, value) for value in ("0", "12", "12.5", "12.50", "-12.50", ".5", "-.5", "5.", "12.500", "999999.99")),
+    *((AMOUNT, value) for value in (12, 12.5, -0.25, Decimal("12.50"), Decimal("1E+3"), Decimal("0.000"), "1.25e1")),
+    *((RATE, value) for value in ("1.08657", Decimal("0.123456789"), 10**20)),
+    (UpdateField(id="Qu", data_type="decimal", length=9), "1.234"),
+    *(
+        (FLAG, value)
+        for value in (True, False, "true", "false", "True", "1", "0", 1, 0, Decimal(1), 0.0, "", Number.ONE)
+    ),
+    *((DAY, value) for value in ("2024-01-31", "2024-01-31T09:30:00", "2024-01-31 09:30", "2024-01-31T09:30:00Z")),
+    *((DAY, value) for value in ("2024-01-31T09:30:00+01:00", "2024-01-31T09:30:00.1234567", "09:30", "09:30:00")),
+    *((DAY, value) for value in (date(2024, 2, 29), datetime(2024, 1, 31, 9, 30, tzinfo=UTC), Wrapped.DAY, "")),
+    *((CODE, value) for value in ("A", "C", "a", " A", "", Letter.A, True)),
+    *((NUMBERED, value) for value in ("1", "01", 2, "2.0", "", Number.ONE, Decimal(1))),
+    (UpdateField(id="St", data_type="boolean", values=[Code("true"), Code("false")]), "1"),
+    (UpdateField(id="St", data_type="string", length=1, values=[]), "Z"),
+    *((FILE, value) for value in (b"\x00" * 100, "aGVsbG8=", "")),
+    *((UNKNOWN, value) for value in ("anything", 5, date(2024, 1, 1), "")),
+    *((field, msgspec.UNSET) for field in (TEXT, WHOLE, AMOUNT, FLAG, DAY, CODE, FILE, UNKNOWN)),
+    # What JSON cannot hold is found by encoding, whatever the field.
+    *((field, object()) for field in (TEXT, WHOLE, AMOUNT, FLAG, DAY, CODE)),
+]
+
+FAULTS: list[tuple[UpdateField, Any, str]] = [
+    (TEXT, "bronze", "has 6 characters, and 5 are the most: shorten it"),
+    (TEXT, 123_456, "has 6 characters"),
+    (TEXT, Decimal("123.45"), "has 6 characters"),
+    (TEXT, date(2024, 1, 31), "has 10 characters"),
+    (TEXT, 1e20, "has 21 characters"),
+    (TEXT, Wrapped.LONG, "has 6 characters"),
+    (WHOLE, 1_000_000_000, "has more than 9 digits"),
+    (WHOLE, -1_000_000_000, "has more than 9 digits"),
+    (WHOLE, "1000000000", "has 10 digits before the point, and 9 are the most"),
+    (WHOLE, "1e300", "has 301 digits"),
+    *((WHOLE, value, "must be a whole number") for value in ("1.5", 1.5, Decimal("1.5"), "1e-3")),
+    *(
+        (WHOLE, value, "is no number")
+        for value in ("x", "1,5", "1 000", "1_000", "\u0661", "--1", ".", " ", "NaN", "0x1f")
+    ),
+    (WHOLE, date(2024, 1, 31), "is no number"),
+    (AMOUNT, "12.345", "has 3 decimals, and 2 are the most: round it first"),
+    (AMOUNT, Decimal("0.001"), "has 3 decimals"),
+    (AMOUNT, 0.1 + 0.2, "has 17 decimals"),
+    (AMOUNT, "1000000.00", "has 7 digits before the point, and 6 are the most"),
+    (AMOUNT, Decimal(10) ** 6, "has 7 digits before the point"),
+    (AMOUNT, 10**6, "has more than 6 digits"),
+    (AMOUNT, "12,50", "is no number: give an int or a Decimal, or its digits with a point, not a comma"),
+    *((AMOUNT, value, "is infinite or not a number") for value in (float("nan"), Decimal("-inf"), Decimal("sNaN"))),
+    (TEXT, float("inf"), "is infinite or not a number"),
+    *((FLAG, value, "is no boolean: give True or False") for value in ("J", "yes", "2", 2, -1, 0.5, date(2024, 1, 1))),
+    *((DAY, value, "is no date") for value in ("31-01-2024", "2024-02-30", "2024-13-01", "today", 20240131, 1.5, True)),
+    (CODE, "X", "is none of the values that the field may have: give 'A' (Active), 'C' (Closed)"),
+    (CODE, Letter.X, "is none of the values"),
+    (CODE, 1, "is none of the values"),
+    (NUMBERED, 3, "is none of the values that the field may have: give '1' (One), '2' (Two)"),
+    (NUMBERED, "x", "is none of the values"),
+    (UpdateField(id="Co", data_type="string", values=[Code("01")]), 1, "is none of the values"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), FITS)
+def test_values_that_fit(field: UpdateField, value: Any) -> None:
+    """Texts for everything, JSON's own types, and what is not known to be refused pass."""
+    assert judge_of(field)(value) is None
+
+
+@pytest.mark.parametrize(("field", "value", "fault"), FAULTS)
+def test_values_that_do_not_fit(field: UpdateField, value: Any, fault: str) -> None:
+    """What is wrong is told, and what to do."""
+    assert (judge_of(field)(value) or "").startswith(fault)
+
+
+@pytest.mark.parametrize("field", [TEXT, WHOLE, AMOUNT, FLAG, DAY, CODE, FILE, UNKNOWN])
+def test_none(field: UpdateField) -> None:
+    """None is refused in every field, with the ways to say what was meant, unless the connector allows it."""
+    assert 'give "" to clear it' in (judge_of(field)(None) or "")
+    assert judge_of(field, allow_none=True)(None) is None
+
+
+VALUES = st.one_of(
+    st.text(max_size=12),
+    st.text("0123456789+-.eE ", max_size=12),
+    st.sampled_from(["true", "FALSE", " 1 ", "2024-02-29", "2024-02-29T09:30", "2024-02-29 09:30:59Z"]),
+    st.integers(),
+    st.booleans(),
+    st.decimals(allow_nan=False, allow_infinity=False, places=3).map(lambda number: format(number, "f")),
+)
+
+
+@given(VALUES, st.sampled_from(["string", "int", "decimal", "boolean", "date"]), st.integers(1, 12), st.integers(0, 4))
+def test_whatever_is_stored_fits(value: str | int, kind: FieldType, length: int, decimals: int) -> None:
+    """Nothing is refused that the simulator's tables can hold."""
+    decimals = min(decimals, length) if kind == "decimal" else 0
+    try:
+        _stored(Field("A", kind, length, decimals, "A"), value)
+    except ValueError:
+        return
+    field = UpdateField(id="A", data_type=kind, length=length, decimals=decimals)
+    assert judge_of(field)(value) is None
+
+
+def test_no_value_is_told() -> None:
+    """What a person has typed may be personal data, and stays out of the text."""
+    for field in (TEXT, WHOLE, AMOUNT, FLAG, DAY, CODE):
+        assert "secret" not in (judge_of(field)("secret-secret") or "")
+
+
+def test_many_codes() -> None:
+    """A long list of values is cut."""
+    field = UpdateField(id="Co", data_type="string", values=[Code(f"{number:02}", "c") for number in range(50)])
+    fault = judge_of(field)("x") or ""
+    assert "'11' (c) or 38 more" in fault
+    assert "'12'" not in fault
+
+
+def test_empty_and_true() -> None:
+    """Empty is what leaves a field without a value, and true what a boolean field takes for it."""
+    assert [is_empty(value) for value in (None, "", msgspec.UNSET, Wrapped.EMPTY)] == [True] * 4
+    assert [is_empty(value) for value in (0, False, "0", " ", Decimal(0), b"", Letter.A)] == [False] * 7
+    assert [is_true(value) for value in (True, 1, "1", "true", " True", Number.ONE)] == [True] * 6
+    assert [is_true(value) for value in (False, 0, "0", "", None, "J", msgspec.UNSET, Decimal(1))] == [False] * 8
