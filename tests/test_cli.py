@@ -109,13 +109,14 @@ def test_misuse_is_explained(arguments: list[str], text: str, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("command", ["demo", "simulate"])
-@pytest.mark.parametrize("latency", ["", "x", "1,", "1,2,3,4", "-1", "0,-1", "nan", "0,0,inf"])
+@pytest.mark.parametrize("latency", ["", "x", "1,", "1,2,3,4,5", "-1", "0,-1", "nan", "0,0,inf"])
 def test_latency_that_is_none(command: str, latency: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both commands take one notation, and refuse what is not made of one to three times."""
+    """Both commands take one notation, and refuse what is not made of one to four times."""
     with pytest.raises(SystemExit) as ended:
         cli.run([command, f"--latency={latency}"])
     assert ended.value.code == 2
-    text = f"argument --latency: {latency!r} is not BASE[,PER_1000_ROWS[,PER_1000_SKIPPED]] in seconds"
+    notation = "BASE[,PER_1000_ROWS[,PER_1000_SKIPPED[,PER_1000_ELEMENTS]]]"
+    text = f"argument --latency: {latency!r} is not {notation} in seconds"
     assert text in capsys.readouterr().err
 
 

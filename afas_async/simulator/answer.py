@@ -32,6 +32,7 @@ class Answer:
         end: The end of the body; nothing for an answer without a body.
         rows: The number of rows that the body will hold, for the latency.
         skip: The number of rows passed over, for the latency.
+        seconds: How long the service has worked, if that is longer than the latency for the rows.
         status: The HTTP status.
     """
 
@@ -39,6 +40,7 @@ class Answer:
     end: bytes
     rows: int = 0
     skip: int = 0
+    seconds: float = 0
     status: HTTPStatus = HTTPStatus.OK
 
     @property
@@ -59,14 +61,14 @@ class RefusalError(Exception):
 
     def __init__(
         self,
-        status: HTTPStatus,
+        status: int,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
         seconds: float = 0,
     ) -> None:
-        super().__init__(status.phrase)
+        super().__init__(str(status))
         self.seconds: float = seconds
-        self.status: HTTPStatus = status
+        self.status: int = status
         self.body: bytes = body
         self.headers: dict[str, str] = {hdrs.CONTENT_TYPE: JSON if body else XML} | dict(headers or {})
 

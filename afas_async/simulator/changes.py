@@ -132,7 +132,7 @@ class Changes:
             self._carry_out(name, change)
 
     def _carry_out(self, name: str, change: Change) -> None:
-        with self._store.transaction(name, partial=False):
+        with self._store.transaction(name):
             try:
                 for row in change.delete:
                     self._store.delete(name, row)

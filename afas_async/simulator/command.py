@@ -28,6 +28,8 @@ What goes wrong can be scripted, here with --port 8765: the next request meets a
   curl -d '{{"status":503,"retry_after":2}}' http://127.0.0.1:8765/{CONTROL_ROOT}/faults
 What else there is tells: python -m pydoc afas_async.simulator.Fault
 
+How long answers take can be changed, by JSON to /{CONTROL_ROOT}/latency: {{"base":0.1,"per_element":0.02}}
+
 What happens to the rows while they are read can be scripted too, by JSON to /{CONTROL_ROOT}/changes:
 python -m pydoc afas_async.simulator.Change
 
@@ -90,7 +92,8 @@ def _parser() -> argparse.ArgumentParser:
         type=parse_latency,
         default=NO_LATENCY,
         metavar=NOTATION,
-        help="seconds that each answer takes, each 1,000 rows in it, and each 1,000 rows skipped (default: none)",
+        help="seconds that each answer takes, each 1,000 rows in it, each 1,000 rows skipped, and each 1,000 elements"
+        " written (default: none)",
     )
     parser.add_argument(
         "--connector",

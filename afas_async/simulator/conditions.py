@@ -24,7 +24,8 @@ from afas_async.simulator.bounds import EQUAL, Bound, Condition, implied_bounds
 from afas_async.simulator.messages import field_not_found
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.samples import Connector, Field
-from afas_async.simulator.store import Where, digits
+from afas_async.simulator.schema import digits
+from afas_async.simulator.store import Where
 
 _SIMPLE: Final = ("filterfieldids", "filtervalues", "operatortypes")
 _JSON: Final = "filterjson"

@@ -15,7 +15,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from afas_async.simulator.answer import JSON, XML, Answer, RefusalError
+from afas_async.simulator.answer import Answer, RefusalError
 from afas_async.simulator.faults import Cut, Faults
 from afas_async.simulator.latency import Latency
 from afas_async.simulator.store import Page
@@ -55,24 +55,11 @@ class Delivery:
     def __init__(self, traffic: Traffic, *, latency: Latency, gzip: bool) -> None:
         self.faults: Final = Faults()
         self._traffic = traffic
-        self.latency: Final = latency
+        self.latency: Latency = latency
         self._gzip = gzip
 
-    async def strike(self, request: web.Request, record: RequestRecord) -> web.StreamResponse | None:
-        """Let a request meet its scripted fault, before it is carried out.
-
-        Returns:
-            The answer, sent, where the fault puts one in place of the service's own.
-        """
-        fault = record.fault = self.faults.take(record.method, record.path)
-        if fault is None or fault.status is None:
-            return None
-        body = fault.answer_body()
-        response = _response(fault.status, {hdrs.CONTENT_TYPE: JSON if body else XML}, len(body))
-        return await self._deliver(request, record, response, Answer([], body), self.latency.base)
-
     async def refuse(self, request: web.Request, record: RequestRecord, refusal: RefusalError) -> web.StreamResponse:
-        """Send a refusal."""
+        """Send a refusal, or what a fault puts in place of the service's own answer."""
         response = _response(refusal.status, refusal.headers, len(refusal.body))
         seconds = max(self.latency.base, refusal.seconds)
         return await self._deliver(request, record, response, Answer([], refusal.body), seconds)
@@ -84,7 +71,8 @@ class Delivery:
         if self._gzip and answer.end and _takes_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
             response.headers[hdrs.CONTENT_ENCODING] = "gzip"
             answer = replace(answer, pieces=_compressed(answer.pieces, answer.end), end=b"")
-        return await self._deliver(request, record, response, answer, self.latency.delay(answer.rows, answer.skip))
+        seconds = max(self.latency.delay(rows=answer.rows, skip=answer.skip), answer.seconds)
+        return await self._deliver(request, record, response, answer, seconds)
 
     async def _deliver(
         self,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Final, Literal
 
 import msgspec
 
 Cut = Literal["stall", "reset", "close", "end"]
+Says = Literal["locked", "out of memory", "out of time"]
+
+WRITES: Final = frozenset({"POST", "PUT", "DELETE"})
 
 _FRAMING = frozenset({"content-length", "transfer-encoding", "connection"})
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -33,7 +37,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     With a `status` the request is not carried out. Without one it is, also when its answer is cut: so
     `Fault(method="POST", cut="reset")` is a write that was done and whose outcome nobody heard of, and
-    `Fault(method="POST", status=503, cut="reset")` one that was not done.
+    `Fault(method="POST", status=503, cut="reset")` one that was not done. `Fault(connector="KnSubject", says="locked",
+    times=3)` locks the records of a connector for three requests, and `Fault(method="POST", cut="reset",
+    works_after=600)` is a write that is done ten minutes after its client has lost the connection.
 
     Attributes:
         connector: Only requests that have this name as a part of their path between slashes, in any case of letters.
@@ -44,6 +50,11 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         delay: Seconds before the first byte, on top of the simulator's latency.
         status: Answer with this HTTP status instead.
         body: The text of that answer, such as a page of HTML; none by default.
+        says: Refuse with this message of the service, in the language asked, and do not carry the request out:
+            records that another user has locked (docs.afas.help, "Troubleshooting": to be tried again), or a service
+            that is short of memory or time.
+        works_after: How many seconds after the fault's own answer, or after the connection that it breaks, a write is
+            carried out, on the event loop's clock. Other requests do not meet such a fault.
         retry_after: Seconds to wait that a 503 or 429 asks for.
         retry_after_in: Where it asks: in the header, in a body in the service's own form, or in both
             (docs.afas.help, "Troubleshooting": the body of a 503).
@@ -68,6 +79,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     delay: float = 0.0
     status: int | None = None
     body: str | None = None
+    says: Says | None = None
+    works_after: float | None = None
     retry_after: int | None = None
     retry_after_in: Literal["header", "body", "both"] = "both"
     content_type: str | None = None
@@ -82,6 +95,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             (not (math.isfinite(self.delay) and self.delay >= 0), "`delay` must be 0 or more seconds"),
             (self.status is not None and not 200 <= self.status <= 599, "`status` must be between 200 and 599"),
             (self.body is not None and self.status is None, "`body` needs a `status`"),
+            (self.says is not None and self.status is not None, "`says` is an answer, and so is `status`: give one"),
+            *self._wrong_work(),
             (
                 self.retry_after is not None and self.status not in _WAITING,
                 "`retry_after` needs a status of 503 or 429",
@@ -106,7 +121,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             ),
             (
                 self._does_nothing(),
-                "the fault does nothing: give `status`, `cut`, `delay`, `content_type` or `headers`",
+                "the fault does nothing: give `status`, `says`, `cut`, `delay`, `content_type` or `headers`",
             ),
         ):
             if wrong:
@@ -117,6 +132,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         path = path.lower()
         return (
             (method != "OPTIONS" if self.method is None else self.method.upper() == method)
+            and (self.works_after is None or method in WRITES)
             and self.path.lower() in path
             and (self.connector is None or self.connector.lower() in path.split("/"))
         )
@@ -140,9 +156,19 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             headers["Retry-After"] = str(self.retry_after)
         return headers
 
+    def _wrong_work(self) -> Iterator[tuple[bool, str]]:
+        after = self.works_after
+        if after is None:
+            return
+        answers = self.status is not None or self.says is not None
+        yield not (math.isfinite(after) and after >= 0), "`works_after` must be 0 or more seconds"
+        yield self.method is not None and self.method.upper() not in WRITES, "`works_after` is for a write"
+        yield not answers and self.cut is None, "`works_after` needs a `status`, `says` or `cut`"
+        yield not answers and self.at is not None, "before the work there is no answer to cut: give no `at`"
+
     def _does_nothing(self) -> bool:
-        changes = (self.status, self.cut, self.content_type)
-        return changes == (None, None, None) and not self.delay and not self.headers
+        changes = (self.status, self.says, self.cut, self.content_type)
+        return changes == (None, None, None, None) and not self.delay and not self.headers
 
 
 class Faults:

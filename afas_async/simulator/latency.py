@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
-NOTATION: Final = "BASE[,PER_1000_ROWS[,PER_1000_SKIPPED]]"
+NOTATION: Final = "BASE[,PER_1000_ROWS[,PER_1000_SKIPPED[,PER_1000_ELEMENTS]]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +22,26 @@ class Latency:
         per_row: What each row in the answer adds.
         per_skip: What each row passed over by `skip` adds
             (docs.afas.help, "GetConnector": a skip above 100,000 is unacceptably slow).
+        per_element: What each element of a write adds, those in objects not counted. The write is carried out at the
+            end of this time, also when its client has gone by then.
     """
 
     base: float = 0.0
     per_row: float = 0.0
     per_skip: float = 0.0
+    per_element: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(0 <= seconds < math.inf for seconds in (self.base, self.per_row, self.per_skip)):
+        if not all(0 <= seconds < math.inf for seconds in astuple(self)):
             raise ValueError(f"a latency is 0 or more seconds, and finite, which {self} is not")
 
-    def delay(self, rows: int, skip: int) -> float:
-        """Return the seconds that an answer takes which passes over `skip` rows and holds `rows` rows."""
-        return self.base + self.per_row * rows + self.per_skip * skip
+    def delay(self, *, rows: int = 0, skip: int = 0, elements: int = 0) -> float:
+        """Return the seconds that an answer takes that holds `rows` rows after `skip`, or of a write of elements."""
+        return self.base + self.per_row * rows + self.per_skip * skip + self.per_element * elements
 
     def __str__(self) -> str:
-        return f"{self.base:g},{self.per_row * 1000:g},{self.per_skip * 1000:g}"
+        base, *singles = astuple(self)
+        return ",".join(f"{seconds:g}" for seconds in (base, *(seconds * 1000 for seconds in singles)))
 
 
 NO_LATENCY: Final = Latency()

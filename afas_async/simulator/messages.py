@@ -41,6 +41,7 @@ OUT_OF_TIME: Final = Message(
     "The maximum duration for performing the assignment has been exceeded.",
     "De maximale tijdsduur voor het uitvoeren van de opdracht is overschreden.",
 )
+LOCKED: Final = Message("The record is locked by another user.", "Het record is geblokkeerd door een andere gebruiker.")
 
 
 def not_supported(kind: Literal["GetConnector", "UpdateConnector"]) -> Message:
@@ -59,6 +60,13 @@ def field_not_found(field: str) -> Message:
 def element_not_found(name: str) -> Message:
     """Say that a connector has no such element."""
     return Message(f"Element '{name}' not found", f"Element '{name}' niet gevonden")
+
+
+def one_only(name: str) -> Message:
+    """Say that an element may stand once only in the one around it."""
+    return Message(
+        f"Only one element '{name}' is allowed.", f"Van het element '{name}' is er niet meer dan 1 toegestaan."
+    )
 
 
 def does_not_exist(label: str) -> Message:

@@ -83,6 +83,14 @@ class SimulatorProcess:
         """
         await self._ask("changes", "POST", msgspec.json.encode(changes))
 
+    async def set_latency(self, latency: Latency) -> None:
+        """Say how long each answer takes from now on.
+
+        Raises:
+            SimulatorError: The process has died.
+        """
+        await self._ask("latency", "POST", msgspec.json.encode(latency))
+
     async def _ask(self, path: str, method: str = "GET", content: bytes | None = None) -> bytes:
         url = f"{self.base_url.removesuffix(API_ROOT)}{CONTROL_ROOT}/{path}"
         try:

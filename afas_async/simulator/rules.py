@@ -32,11 +32,21 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         page_cap: The most rows that an answer holds, whatever `take` is and without a word of it: it repeats `take` as
             it was asked. None for no cap, as nothing is documented of one; so a reader shows that it does not take a
             short page for the last one.
-        time_limit: The most seconds that a request for rows may take by the simulator's latency; one that would take
-            longer is refused after that time. None for no limit: AFAS has one of 900 seconds (docs.afas.help,
-            "Troubleshooting"), and few want to wait as long.
+        time_limit: The most seconds that a request for rows or a write may take by the simulator's latency; one that
+            would take longer is refused after that time. None for no limit: AFAS has one of 900 seconds
+            (docs.afas.help, "Troubleshooting"), and few want to wait as long.
+        finish_late: Whether a write that was refused so is carried out all the same when its time has come, as a
+            request goes on at AFAS after a time-out (docs.afas.help, "Troubleshooting"); otherwise never.
         partial_lists: Whether of a list of elements those before one that is refused stay written; otherwise all of
-            them are or none is. AFAS documents neither, and its answer never tells which element was refused.
+            them are or none is. AFAS documents neither, and its answer never tells which element was refused. An
+            element with its objects is always written as a whole, and so is a body with an `@Action` in it
+            (docs.afas.help, "UpdateConnector").
+        results: What the answer to a write tells: the keys as `{"results":{"KnSubject":[...]}}` ("wrapped"), without
+            the `results` around it ("bare"), the key of the first element only ("first"), or nothing ("empty"). All
+            occur in AFAS's OpenAPI specification and in the wild. None for what is usual at each connector.
+        list_of_one: Whether the key of a single element is told as an object, or as a list of one.
+        written: The status of a write that was carried out: both are a success, and AFAS's texts and its OpenAPI
+            specification differ about it. A DELETE is always a 200.
         error_type: What an error with a JSON body claims to be: JSON, as a client's recorded errors, or XML, as AFAS's
             OpenAPI specification has it.
         profit_error: Whether errors also carry the obsolete `X-Profit-Error` header, the text in base64
@@ -56,7 +66,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     most_cells: int | None = None
     page_cap: int | None = None
     time_limit: float | None = None
+    finish_late: bool = True
     partial_lists: bool = False
+    results: Literal["wrapped", "bare", "first", "empty"] | None = None
+    list_of_one: Literal["object", "list"] = "object"
+    written: Literal[200, 201] = 201
     error_type: Literal["json", "xml"] = "json"
     profit_error: bool = False
     language: Language = "nl"

@@ -1,4 +1,4 @@
-"""The sample connectors: what their fields are, how their rows come out of a seed, and what may be written to them.
+"""The sample connectors: what their fields are, and how their rows come out of a seed.
 
 Rows are made inside SQLite, because a million of them should take seconds. Three numbers are known to every
 expression: `n`, the row's number from 0, and `g` and `h`, two pseudo-random draws that differ from row to row and
@@ -65,48 +65,6 @@ class Sample:
     connector: Connector
     rows: Callable[[int], int]
     values: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateField:
-    """One field of an UpdateConnector.
-
-    Attributes:
-        id: The name used in requests.
-        column: The field of the GetConnector that shows it.
-        mandatory: Whether metainfo calls it mandatory.
-        codes: What it may be, each with its description; empty where that is open.
-    """
-
-    id: str
-    column: Field
-    mandatory: bool
-    codes: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateConnector:
-    """An UpdateConnector that writes what a GetConnector reads.
-
-    Attributes:
-        name: The id in the URL.
-        root: The name of its element in requests and answers, and the `name` in metainfo.
-        description: What a person reads.
-        table: The GetConnector.
-        key: Those of the fields that make its key.
-        fields: All fields, by id.
-        numbered: Whether the service gives each new record its number, which is then the whole key.
-        returns_key: Whether an answer tells the key, or else has no body.
-    """
-
-    name: str
-    root: str
-    description: str
-    table: str
-    key: tuple[UpdateField, ...]
-    fields: Mapping[str, UpdateField]
-    numbered: bool
-    returns_key: bool
 
 
 def _sample(
@@ -315,82 +273,49 @@ SAMPLES = (
         _string("Description", 50, "Description", "'Cost centre ' || (h % 500)"),
         _boolean("Blocked", "Blocked", "g % 7 = 0"),
     ),
-)
-
-
-def _update(
-    name: str,
-    root: str,
-    description: str,
-    table: str,
-    columns: Mapping[str, str],
-    *,
-    mandatory: frozenset[str],
-    codes: Mapping[str, Mapping[str, str]] | None = None,
-    numbered: bool = False,
-    returns_key: bool = True,
-) -> UpdateConnector:
-    """Tie the fields of an UpdateConnector to those of a sample."""
-    sample = next(sample.connector for sample in SAMPLES if sample.connector.name == table)
-    shown = {field.id: field for field in sample.fields}
-    fields = {
-        name: UpdateField(name, shown[column], name in mandatory, (codes or {}).get(name, {}))
-        for name, column in columns.items()
-    }
-    key = tuple(field for field in fields.values() if field.column.id in sample.key)
-    return UpdateConnector(name, root, description, table, key, fields, numbered, returns_key)
-
-
-UPDATES = (
-    _update(
-        "FbItemArticle",
-        "FbItemArticle",
-        "Article",
-        "Profit_Article",
-        {"ItCd": "ItemCode", "Ds": "Description", "SaPr": "Price", "Bl": "Blocked", "BiUn": "Unit", "QuSt": "Stock"},
-        mandatory=frozenset({"ItCd", "Ds"}),
-        returns_key=False,
+    _sample(
+        "Profit_JournalEntries",
+        "Journal entries (Profit)",
+        ("UnitId", "EntryNo"),
+        lambda rows: (rows // 2 + 3) // 4,  # each has four of the lines
+        _int("UnitId", 4, "Administration", "1 + n % 3"),
+        _int("EntryNo", 9, "Entry number", "1 + n / 3"),
+        _string("Journal", 10, "Journal", _pick("g", "70", "73", "90")),
+        _int("Year", 4, "Year", "2019 + n / 3 % 2000 / 365"),
+        _int("Period", 3, "Period", "1 + n / 3 % 12"),
+        _moment("ModifiedOn", "Modified on", "18000 + n / 3 % 2000", "h"),
     ),
-    _update(
-        "KnSubject",
-        "KnSubject",
-        "Dossier item",
-        "Profit_Subjects",
-        {
-            "SbId": "SubjectId",
-            "StId": "TypeId",
-            "Ds": "Subject",
-            "SbTx": "Explanation",
-            "DtFr": "StartsOn",
-            "St": "Status",
-            "Dn": "Done",
-        },
-        mandatory=frozenset({"StId"}),
-        codes={"St": {"A": "Active", "C": "Closed"}},
-        numbered=True,
+    _sample(
+        "Profit_Accounts",
+        "Ledger accounts (Profit)",
+        ("Account",),
+        lambda _: 900,  # all that are in the lines
+        _string("Account", 16, "Account", "printf('%05d', 1000 + n)"),
+        _string("Description", 50, "Description", _pick("h", "Sales", "Purchases", "Wages", "Housing", "Interest")),
+        _boolean("Blocked", "Blocked", "g % 50 = 0"),
     ),
-    _update(
-        "KnEmployee",
-        "AfasEmployee",
-        "Employee",
-        "Profit_Employees",
-        {
-            "EmId": "EmployeeId",
-            "FiNm": "FirstName",
-            "LaNm": "LastName",
-            "DaBi": "BirthDate",
-            "Fte": "FTE",
-            "Ac": "Active",
-        },
-        mandatory=frozenset({"EmId", "LaNm"}),
+    _sample(
+        "Profit_Persons",
+        "Persons (Profit)",
+        ("PersonId",),
+        lambda rows: min(rows, 300),
+        _int("PersonId", 9, "Person", "100001 + n"),
+        _string("FirstName", 50, "First name", _pick("h", "Hanna", "Ilse", "Joris", "Karim", "Lotte", "Mees", "Noor")),
+        _string("LastName", 50, "Last name", _pick("g / 8", "Bakker", "de Wit", "Kaya", "van den Berg", "Smits")),
+        _sometimes("g % 5", _date("BirthDate", "Date of birth", "g % 14000 - 3000")),
+        _sometimes("h % 3", _string("Email", 100, "E-mail", "'person.' || n || '@example.com'")),
+        _moment("ModifiedOn", "Modified on", "18000 + h % 2000", "g"),
     ),
-    _update(
-        "KnDimCode",
-        "KnDimCode",
-        "Dimension code",
-        "Profit_DimensionCodes",
-        {"AxId": "AxisId", "VbCo": "Code", "Ds": "Description", "Bl": "Blocked"},
-        mandatory=frozenset({"AxId", "VbCo", "Ds"}),
-        returns_key=False,
+    _sample(
+        "Profit_Addresses",
+        "Addresses of persons (Profit)",
+        ("PersonId",),
+        lambda rows: min(rows, 300),
+        _int("PersonId", 9, "Person", "100001 + n"),
+        _string("Street", 60, "Street", _pick("g", "Dorpsstraat", "Kerkplein", "Stationsweg", "Lange Voorhout")),
+        _int("HouseNumber", 6, "House number", "1 + h % 300"),
+        _string("PostCode", 15, "Postal code", "(1000 + h % 9000) || ' ' || char(65 + g % 26, 65 + h % 26)"),
+        _string("City", 50, "City", _pick("h / 32", "Leusden", "Amersfoort", "Zwolle", "Breda")),
+        _string("Country", 3, "Country", "'NL'"),
     ),
 )

@@ -7,7 +7,8 @@ import logging
 import re
 import secrets
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
@@ -36,9 +37,18 @@ class Simulator:
     """A simulated AFAS Profit REST service on a real loopback port, with its rows in SQLite.
 
     The sample GetConnectors are `Profit_Article` and `Profit_Wide` with `rows` rows each, the smaller
-    `Profit_Debtor`, `Profit_Employees`, `Profit_JournalLines`, `Profit_Subjects` and `Profit_DimensionCodes`, and
-    `Profit_Empty` with none. The UpdateConnectors `FbItemArticle`, `KnEmployee`, `KnSubject` and `KnDimCode` write
-    what `Profit_Article`, `Profit_Employees`, `Profit_Subjects` and `Profit_DimensionCodes` read.
+    `Profit_Debtor`, `Profit_Employees`, `Profit_Persons`, `Profit_Addresses`, `Profit_JournalEntries`,
+    `Profit_JournalLines`, `Profit_Accounts`, `Profit_Subjects` and `Profit_DimensionCodes`, and `Profit_Empty` with
+    none. The UpdateConnectors write what these read:
+
+    * `FbItemArticle` writes `Profit_Article`, `KnEmployee` (its element is `AfasEmployee`) `Profit_Employees`, and
+      `KnDimCode` `Profit_DimensionCodes`.
+    * `KnSubject` writes `Profit_Subjects`; each new one gets a number, so that a write done twice shows as two rows.
+      Its `Ds`, the field `Subject`, has room for a reference of your own.
+    * `KnPerson` writes `Profit_Persons`, with one address at most as the object `KnBasicAddressAdr`, which is the row
+      of that person in `Profit_Addresses`.
+    * `FiEntries` writes `Profit_JournalEntries` with its element `FiEntryPar`, and their lines in
+      `Profit_JournalLines` with the object `FiEntries` in it.
 
         async with Simulator(rows=1_000) as simulator:
             ...  # call simulator.base_url with simulator.token
@@ -160,6 +170,24 @@ class Simulator:
         return self._delivery.faults
 
     @property
+    def latency(self) -> Latency:
+        """How long each answer takes; may be assigned at any time, for the requests that come after."""
+        return self._delivery.latency
+
+    @latency.setter
+    def latency(self, latency: Latency) -> None:
+        self._delivery.latency = latency
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """What tells the moment, or the wall time in Amsterdam, for the `ModifiedOn` of a row; may be assigned."""
+        return self._service.updates.clock
+
+    @clock.setter
+    def clock(self, clock: Callable[[], datetime]) -> None:
+        self._service.updates.clock = clock
+
+    @property
     def changes(self) -> Changes:
         """The script of what happens to the rows while they are read; empty at first."""
         return self._service.changes
@@ -185,7 +213,7 @@ class Simulator:
         self._started = True
 
     async def stop(self) -> None:
-        """Stop listening, cut off the requests under way and forget the rows; harmless when stopped already."""
+        """Stop listening, cut off requests, give up writes still to be done, and forget the rows; harmless again."""
         self._stopped = True
         for site in self._runner.sites:
             await site.stop()
@@ -195,6 +223,7 @@ class Simulator:
                 if connection.transport is not None:
                     connection.transport.abort()
         await self._runner.cleanup()
+        await self._service.stop()
         self.store.close()
 
 

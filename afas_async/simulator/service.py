@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, Literal
 from urllib.parse import unquote
@@ -29,22 +30,26 @@ from afas_async.simulator.answer import (
 from afas_async.simulator.changes import Changes
 from afas_async.simulator.conditions import FILTER_PARAMETERS
 from afas_async.simulator.delivery import Delivery
-from afas_async.simulator.messages import OUT_OF_MEMORY, OUT_OF_TIME, field_not_found, not_supported
+from afas_async.simulator.descriptions import describe, describe_update
+from afas_async.simulator.faults import Fault
+from afas_async.simulator.latency import Latency
+from afas_async.simulator.messages import LOCKED, OUT_OF_MEMORY, OUT_OF_TIME, field_not_found, not_supported
 from afas_async.simulator.otp import Otp
 from afas_async.simulator.question import read_question
 from afas_async.simulator.rules import Rules
-from afas_async.simulator.samples import Connector, UpdateConnector
+from afas_async.simulator.samples import Connector
 from afas_async.simulator.store import Store, UnknownFieldError
-from afas_async.simulator.traffic import TOKEN_PARAMETER, Traffic
-from afas_async.simulator.updates import delete, write
+from afas_async.simulator.traffic import TOKEN_PARAMETER, RequestRecord, Traffic
+from afas_async.simulator.update_samples import UpdateConnector
+from afas_async.simulator.updates import Updates, Work
+from afas_async.simulator.works import Works
 
 API_ROOT: Final = "profitrestservices"
 CONTROL_ROOT: Final = "simulator"
 _BLOCK_ROWS: Final = 2000
 _LONGEST_QUERY: Final = 2048
 _LARGEST_BODY: Final = 75 * 1024 * 1024  # 75 MB with attachments (AFAS's notes on KnSubject)
-# Only 1 (text) and 5 (number) are known from metainfo samples.
-_CONTROL_TYPES: Final = {"string": 1, "int": 5, "decimal": 5, "boolean": 1, "date": 1}
+_SAID: Final = {"locked": LOCKED, "out of memory": OUT_OF_MEMORY, "out of time": OUT_OF_TIME}
 
 
 class Service:
@@ -60,12 +65,14 @@ class Service:
 
     Attributes:
         changes: What happens to the rows meanwhile.
+        updates: Carries out writes.
     """
 
     def __init__(
         self, store: Store, traffic: Traffic, delivery: Delivery, *, token: str, otp: Otp, rules: Rules
     ) -> None:
         self.changes: Final = Changes(store)
+        self.updates: Final = Updates(store, rules)
         self._store = store
         self._traffic = traffic
         self._delivery = delivery
@@ -74,7 +81,8 @@ class Service:
         self._otp = otp
         self._authorization = authorization(token)
         self._connectors = {name.lower(): connector for name, connector in store.connectors.items()}
-        self._updates = {name.lower(): connector for name, connector in store.updates.items()}
+        self._works = Works()
+        self._update_connectors = {name.lower(): connector for name, connector in store.updates.items()}
 
     def application(self) -> web.Application:
         """Make the aiohttp application."""
@@ -84,15 +92,18 @@ class Service:
             application.on_response_prepare.append(_trace)
         return application
 
+    async def stop(self) -> None:
+        """Give up the writes that have not been carried out yet."""
+        await self._works.stop()
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         segments = _segments(request)
         if segments[:1] == [CONTROL_ROOT]:
             return await self._control(request, segments[1:])
         with self._traffic.watch(request) as record:
-            if (response := await self._delivery.strike(request, record)) is not None:
-                return response
+            record.fault = self._delivery.faults.take(record.method, record.path)
             try:
-                answer = self._answer(request, segments, await _body(request))
+                answer = await self._outcome(request, segments, record)
             except MessageError as error:
                 refusal = error.spoken(self._rules, request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
                 return await self._delivery.refuse(request, record, refusal)
@@ -101,7 +112,40 @@ class Service:
             return await self._delivery.send(request, record, answer)
         return web.Response()  # to a client that has gone
 
-    def _answer(self, request: web.Request, segments: list[str], body: bytes) -> Answer:
+    async def _outcome(self, request: web.Request, segments: list[str], record: RequestRecord) -> Answer:
+        """What comes of a request: the service's answer when its work is done, or what a fault has in its place."""
+        fault = record.fault
+        refusal = _refusal(fault)
+        if refusal is not None and _work_delay(fault) is None:
+            raise refusal
+        try:
+            answer = self._answer(request, segments, await _body(request))
+        except RefusalError as own:
+            raise refusal or own from None
+        return await self._worked(answer, record, refusal) if isinstance(answer, Work) else answer
+
+    async def _worked(self, work: Work, record: RequestRecord, refusal: RefusalError | None) -> Answer:
+        """What comes of a write, in whose place a fault may refuse."""
+        record.elements = work.elements
+        latency, limit = self._delivery.latency, self._rules.time_limit
+        seconds = latency.delay(elements=work.elements)
+        end = record.started + seconds
+        if (delay := _work_delay(record.fault)) is not None:
+            self._works.begin(work, delay + (end if refusal is None else record.started + latency.base))
+            if refusal is not None:
+                raise refusal
+            return Answer([], b"", seconds=seconds)  # of which nothing will be sent
+        if limit is not None and seconds > limit:
+            if self._rules.finish_late:
+                self._works.begin(work, end)
+            raise functional_error(OUT_OF_TIME, limit)
+        try:
+            return replace(await self._works.outcome(work, end), seconds=seconds)
+        except RefusalError as own:
+            own.seconds = seconds
+            raise
+
+    def _answer(self, request: web.Request, segments: list[str], body: bytes) -> Answer | Work:
         # Measured as sent, not as decoded (docs.afas.help, "GetConnector": the length of the query string).
         if max(map(len, request.raw_path.split("?", 1))) > _LONGEST_QUERY or segments[:1] != [API_ROOT]:
             raise RefusalError(HTTPStatus.NOT_FOUND)
@@ -116,15 +160,15 @@ class Service:
                 self._authorize(request)
                 return self._authorized_answer(request, segments, body)
 
-    def _authorized_answer(self, request: web.Request, segments: list[str], body: bytes) -> Answer:
+    def _authorized_answer(self, request: web.Request, segments: list[str], body: bytes) -> Answer | Work:
         query = {parameter.lower(): value for parameter, value in request.query.items()}
         match [request.method, *segments[1:]]:
             case ["GET", "metainfo"]:
                 return metainfo_answer(self._metainfo(), self._rules)
             case ["GET", "metainfo", "get", name]:
-                return metainfo_answer(_description(self._connector(name)), self._rules)
+                return metainfo_answer(describe(self._connector(name)), self._rules)
             case ["GET", "metainfo", "update", name]:
-                return metainfo_answer(_update_description(self._update_connector(name)), self._rules)
+                return metainfo_answer(describe_update(self._update_connector(name)), self._rules)
             case ["GET", "profitversion"]:
                 return json_answer({"version": "22.22.5"})
             case ["GET", "connectors", name]:
@@ -134,9 +178,11 @@ class Service:
                     raise unexpected_error()
                 return self._rows(self._connector(name), query | {"filterfieldids": fields, "filtervalues": values})
             case ["POST" | "PUT" as method, "connectors", name]:
-                return write(self._store, self._update_connector(name), method, body, self._rules)
-            case ["DELETE", "connectors", name, element, fields, values]:
-                return delete(self._store, self._update_connector(name), element, fields, values)
+                return self.updates.write(self._update_connector(name), method, body)
+            case ["POST" | "PUT" as method, "connectors", name, sub]:
+                return self.updates.write(self._update_connector(name), method, body, sub)
+            case ["DELETE", "connectors", name, *path] if len(path) in {3, 6}:
+                return self.updates.delete(self._update_connector(name), path)
             case _:
                 raise RefusalError(HTTPStatus.NOT_FOUND)
 
@@ -160,7 +206,7 @@ class Service:
         return connector
 
     def _update_connector(self, name: str) -> UpdateConnector:
-        connector = self._updates.get(name.lower())
+        connector = self._update_connectors.get(name.lower())
         if connector is None:
             raise self._not_supported("UpdateConnector")
         return connector
@@ -184,7 +230,7 @@ class Service:
         if most is not None and rows * len(connector.fields) > most:
             raise functional_error(OUT_OF_MEMORY)
         time_limit = self._rules.time_limit
-        if time_limit is not None and self._delivery.latency.delay(rows, first) > time_limit:
+        if time_limit is not None and self._delivery.latency.delay(rows=rows, skip=first) > time_limit:
             raise functional_error(OUT_OF_TIME, time_limit)
         try:
             blocks = self._store.blocks(connector.name, first, limit, question.order, question.where, size=_BLOCK_ROWS)
@@ -195,7 +241,8 @@ class Service:
     def _metainfo(self) -> dict[str, Any]:
         return {
             "updateConnectors": [
-                {"id": connector.name, "description": connector.description} for connector in self._updates.values()
+                {"id": connector.name, "description": connector.description}
+                for connector in self._update_connectors.values()
             ],
             "getConnectors": [
                 {"id": connector.name, "description": connector.description} for connector in self._connectors.values()
@@ -209,6 +256,13 @@ class Service:
                 content: Any = self._traffic.counters
             case ["GET", "checksum", name] if name in self._connectors:
                 content = self._store.checksum(self._connectors[name].name)
+            case ["GET" | "POST" as method, "latency"]:
+                try:
+                    if method == "POST":
+                        self._delivery.latency = msgspec.json.decode(await request.read(), type=Latency)
+                except ValueError as error:
+                    return web.Response(status=HTTPStatus.BAD_REQUEST, text=str(error))
+                content = self._delivery.latency
             case ["GET" | "POST" | "DELETE" as method, "faults" | "changes" as what]:
                 script = self._delivery.faults if what == "faults" else self.changes
                 try:
@@ -229,6 +283,20 @@ def authorization(token: str) -> str:
     return f"AfasToken {base64.b64encode(token.encode()).decode()}"
 
 
+def _refusal(fault: Fault | None) -> RefusalError | None:
+    """What a fault answers in place of the service, if it does."""
+    if fault is None:
+        return None
+    if fault.says is not None:
+        return functional_error(_SAID[fault.says])
+    return RefusalError(fault.status, fault.answer_body()) if fault.status is not None else None
+
+
+def _work_delay(fault: Fault | None) -> float | None:
+    """The seconds from when the answer is ready until a fault has the work done, or None if it comes first."""
+    return None if fault is None or fault.works_after is None else fault.delay + fault.works_after
+
+
 async def _trace(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["X-Trace-Identifier"] = uuid.uuid4().hex
 
@@ -247,48 +315,3 @@ def _segments(request: web.Request) -> list[str]:
     parts = [unquote(part) for part in request.rel_url.raw_path.split("/") if part]
     # Names of routes and connectors, but not the names and values that may come after them.
     return [part.lower() for part in parts[:3]] + parts[3:]
-
-
-def _description(connector: Connector) -> dict[str, Any]:
-    return {
-        "name": connector.name,
-        "description": connector.description,
-        "fields": [
-            {
-                "id": field.id,
-                "fieldId": f"U{number:03}",
-                "dataType": field.type,
-                "label": field.label,
-                "length": field.length,
-                "controlType": _CONTROL_TYPES[field.type],
-                "decimals": field.decimals,
-                "decimalsFieldId": "",
-            }
-            for number, field in enumerate(connector.fields, 1)
-        ],
-    }
-
-
-def _update_description(connector: UpdateConnector) -> dict[str, Any]:
-    return {
-        "id": connector.name,
-        "name": connector.root,
-        "description": connector.description,
-        "fields": [
-            {
-                "fieldId": field.id,
-                "primaryKey": field in connector.key,
-                "dataType": field.column.type,
-                "label": field.column.label,
-                "mandatory": field.mandatory,
-                "length": field.column.length,
-                "decimals": field.column.decimals,
-                "decimalFieldId": "",
-                "notzero": False,
-                "controlType": _CONTROL_TYPES[field.column.type],
-                "values": [{"id": code, "description": text} for code, text in field.codes.items()] or None,
-            }
-            for field in connector.fields.values()
-        ],
-        "objects": None,
-    }

@@ -13,21 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from afas_async.simulator.samples import SAMPLES, UPDATES, Connector, Field, FieldType, Sample, UpdateConnector
+from afas_async.simulator.samples import SAMPLES, Connector, Sample
+from afas_async.simulator.schema import create_table
 from afas_async.simulator.tables import Table
+from afas_async.simulator.update_samples import UPDATES, UpdateConnector
 
 Value = str | int | float | None
 
-_COLUMN_TYPES: Final[dict[FieldType, str]] = {
-    "string": "TEXT COLLATE NOCASE",
-    "int": "INTEGER",
-    "decimal": "REAL",
-    "boolean": "INTEGER",
-    "date": "TEXT",
-}
 _PRIME: Final = 2_147_483_647  # of the two Lehmer generators; products with it stay within SQLite's 64 bits
 _ALL: Final = -1
-_MOST_MEMBERS: Final = 50  # of one json_object: a function of SQLite has at most 127 arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +97,7 @@ class Store:
 
     Attributes:
         connectors: The connectors by name.
-        updates: The UpdateConnectors whose table is a sample, by name.
+        updates: The UpdateConnectors whose tables are all samples, by name.
     """
 
     def __init__(self, rows: int, seed: int, tables: Sequence[Table] = ()) -> None:
@@ -114,10 +108,12 @@ class Store:
         made: tuple[Table | Sample, ...] = (*tables, *samples)
         self.connectors: dict[str, Connector] = {each.connector.name: each.connector for each in made}
         kept = {sample.connector.name for sample in samples}
-        self.updates: dict[str, UpdateConnector] = {each.name: each for each in UPDATES if each.table in kept}
+        self.updates: dict[str, UpdateConnector] = {
+            each.name: each for each in UPDATES if kept.issuperset(each.root.tables())
+        }
         self._rows = rows
         self._seed = seed
-        self._numbers: dict[str, int] = {}
+        self._numbers: dict[tuple[Value, ...], int] = {}
         self._unfilled: dict[str, Sample] = {sample.connector.name: sample for sample in samples}
         self._turn = 0
         self._database = sqlite3.connect(":memory:", isolation_level=None)
@@ -225,23 +221,31 @@ class Store:
         return self._database.execute(sql, parameters).fetchall()
 
     @contextmanager
-    def transaction(self, name: str, *, partial: bool) -> Generator[None, None, None]:
-        """Write to a connector's table in the block; an exception undoes it, unless what is done may stay partial."""
-        self._fill(name)  # not within: undoing it would leave a connector without a table
+    def transaction(self, *names: str) -> Generator[None, None, None]:
+        """Write to the tables of connectors in the block; an exception undoes all of it."""
+        for name in names:
+            self._fill(name)  # not within: undoing it would leave a connector without a table
         self._database.execute("BEGIN")
         try:
             yield
         except BaseException:
-            self._database.execute("COMMIT" if partial else "ROLLBACK")
+            self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
 
-    def next_number(self, name: str, column: str) -> int:
-        """Return the number for a new row, which no row has had before it."""
+    def next_number(self, name: str, column: str, within: Mapping[str, Value]) -> int:
+        """Return the number for a new row, which no row with the same values in the columns `within` has had."""
         self._fill(name)
-        highest: int = self._database.execute(f'SELECT coalesce(max("{column}"), 0) FROM "{name}"').fetchone()[0]
-        self._numbers[name] = max(highest, self._numbers.get(name, 0)) + 1
-        return self._numbers[name]
+        highest: int = self._database.execute(
+            f'SELECT coalesce(max("{column}"), 0) FROM "{name}" WHERE {_where(within).sql}', tuple(within.values())
+        ).fetchone()[0]
+        place = (name, *within.values())
+        self._numbers[place] = max(highest, self._numbers.get(place, 0)) + 1
+        return self._numbers[place]
+
+    def has(self, name: str, values: Mapping[str, Value]) -> bool:
+        """Tell whether a connector has a row with these values by column."""
+        return self.count(name, _where(values), 1) > 0
 
     def insert(self, name: str, values: Mapping[str, Value]) -> None:
         """Add a row with values by column.
@@ -264,10 +268,10 @@ class Store:
         Raises:
             DuplicateKeyError: There is another row with the key that it gets.
         """
-        where = _where(key)
         if not values:
-            return self.count(name, where) > 0
+            return self.has(name, key)
         self._fill(name)
+        where = _where(key)
         changes = ", ".join(f'"{column}" = ?' for column in values)
         try:
             cursor = self._database.execute(
@@ -288,11 +292,7 @@ class Store:
         if sample is None:
             return
         fields = sample.connector.fields
-        columns = "".join(_column(field) for field in fields)
-        members = [f"'{field.id}', " + _value_json(field) for field in fields]
-        self._database.execute(
-            f'CREATE TABLE "{name}" ({columns} json TEXT GENERATED ALWAYS AS ({_object_json(members)}) STORED)'
-        )
+        self._database.execute(create_table(name, fields))
         if rows := sample.rows(self._rows):
             self._database.execute(
                 f"""WITH RECURSIVE draw(n, g, h) AS (
@@ -305,14 +305,9 @@ class Store:
 
     def _load(self, table: Table) -> None:
         name, fields = table.connector.name, table.connector.fields
-        # A decimal is kept twice: as the number to sort and compare by, and with its digits as they were given.
-        decimals = [(place, field) for place, field in enumerate(fields, 1) if field.exact]
-        columns = "".join([*map(_column, fields), *(f'"{field.id}.digits" TEXT, ' for _, field in decimals)])
-        members = [f"'{field.id}', " + _value_json(field) for field in fields]
-        self._database.execute(
-            f'CREATE TABLE "{name}" ({columns} json TEXT GENERATED ALWAYS AS ({_object_json(members)}) STORED)'
-        )
-        places = ", ".join(f"?{place}" for place in (*range(1, len(fields) + 1), *(place for place, _ in decimals)))
+        exact = [place for place, field in enumerate(fields, 1) if field.exact]
+        places = ", ".join(f"?{place}" for place in (*range(1, len(fields) + 1), *exact))
+        self._database.execute(create_table(name, fields))
         self._database.execute("BEGIN")
         self._database.executemany(f'INSERT INTO "{name}" VALUES ({places})', table.rows)
         self._database.execute("COMMIT")
@@ -354,7 +349,7 @@ class Store:
 
 
 def _where(key: Mapping[str, Value]) -> Where:
-    return Where(" AND ".join(f'"{column}" IS ?' for column in key), tuple(key.values()))
+    return Where(" AND ".join(f'"{column}" IS ?' for column in key) or "TRUE", tuple(key.values()))
 
 
 def _first_draw(seed: int) -> int:
@@ -364,32 +359,3 @@ def _first_draw(seed: int) -> int:
 def _columns(names: tuple[str, ...]) -> str:
     """The terms that put rows in the order of their key, or of their arrival where they have none."""
     return ", ".join(f'"{name}"' for name in names) or "rowid"
-
-
-def _column(field: Field) -> str:
-    return f'"{field.id}" {_COLUMN_TYPES[field.type]}, '
-
-
-def _value_json(field: Field) -> str:
-    column = f'"{field.id}"'
-    if field.exact:
-        return f"json({digits(field.id)})"
-    if field.type == "boolean":
-        return f"json(CASE {column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END)"
-    return column
-
-
-def digits(column: str) -> str:
-    """Return the SQL for the text of an exact decimal: its digits as given, unless an `execute` has changed it."""
-    given = f'"{column}.digits"'
-    return f'CASE "{column}" WHEN CAST({given} AS REAL) THEN {given} ELSE CAST("{column}" AS TEXT) END'
-
-
-def _object_json(members: list[str]) -> str:
-    parts = [
-        f"json_object({', '.join(members[start : start + _MOST_MEMBERS])})"
-        for start in range(0, len(members), _MOST_MEMBERS)
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    return "'{' || " + " || ',' || ".join(f"substr({part}, 2, length({part}) - 2)" for part in parts) + " || '}'"

@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from afas_async.simulator.faults import Fault
+from afas_async.simulator.faults import WRITES, Fault
 
 TOKEN_PARAMETER: Final = "token"  # noqa: S105 (the name of the parameter)
 _SECRET_HEADERS: Final = {"authorization", "referer"}  # a browser's referer repeats the parameter
@@ -32,6 +32,7 @@ class RequestRecord:
         ended: When the answer was complete or the client gone, or None while under way.
         bytes: The size of the body as sent, in bytes.
         fault: The scripted fault that it met.
+        elements: The number of elements in a write, those in objects not counted; 0 if the service never read them.
     """
 
     method: str
@@ -44,6 +45,7 @@ class RequestRecord:
     ended: float | None = None
     bytes: int = 0
     fault: Fault | None = None
+    elements: int = 0
 
 
 @dataclass(slots=True)
@@ -52,6 +54,7 @@ class Counters:
 
     Attributes:
         requests: Requests that arrived.
+        writes: Those of them with POST, PUT or DELETE.
         answered: Requests with a complete answer, errors included.
         in_flight: Requests under way now.
         peak_in_flight: The most requests ever under way at once.
@@ -61,6 +64,7 @@ class Counters:
     """
 
     requests: int = 0
+    writes: int = 0
     answered: int = 0
     in_flight: int = 0
     peak_in_flight: int = 0
@@ -90,6 +94,7 @@ class Traffic:
         self.requests.append(record)
         counters = self.counters
         counters.requests += 1
+        counters.writes += request.method in WRITES
         counters.in_flight += 1
         counters.peak_in_flight = max(counters.peak_in_flight, counters.in_flight)
         try:

@@ -1,28 +1,16 @@
-"""Writes: the elements in a request, what they change in the tables, and what is answered.
-
-A value is taken as clients write it, as text or in JSON's own types, and kept as its column shows it. What the column
-could not show is refused, never cut or rounded. A moment may have the `Z` of a row, which is no more true here.
-"""
+"""Writes: what the elements of a request change in the tables, and what is answered."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-import msgspec
-
-from afas_async.simulator.answer import (
-    Answer,
-    empty_answer,
-    functional_error,
-    invalid_json,
-    json_answer,
-    unexpected_error,
-)
+from afas_async.errors import InvalidFilterError
+from afas_async.simulator.answer import Answer, empty_answer, functional_error, json_answer, unexpected_error
+from afas_async.simulator.elements import Action, Element, read_elements
 from afas_async.simulator.messages import (
     already_exists,
     does_not_exist,
@@ -32,127 +20,238 @@ from afas_async.simulator.messages import (
     required,
 )
 from afas_async.simulator.rules import Rules
-from afas_async.simulator.samples import Field, UpdateConnector
 from afas_async.simulator.store import DuplicateKeyError, Store, Value
-
-_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
-_BOOLEANS: Final = {"true": 1, "1": 1, "false": 0, "0": 0}
-_MOMENT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)Z?)?")
-_DAY_LENGTH: Final = 10
+from afas_async.simulator.stored_values import stored
+from afas_async.simulator.update_samples import UpdateConnector, UpdateField, UpdateObject
+from afas_async.values import amsterdam
 
 
-class _Content(msgspec.Struct):
-    elements: list[dict[str, Any]] | dict[str, Any] = msgspec.field(name="Element")
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A write that has been understood, and is still to be carried out.
+
+    Attributes:
+        elements: How many elements it has, without those in their objects.
+        carry_out: Does it all at once, and returns the answer; raises a RefusalError where it is refused.
+    """
+
+    elements: int
+    carry_out: Callable[[], Answer]
 
 
-_DECODER: Final = msgspec.json.Decoder(float_hook=str)
+def now() -> datetime:
+    """Return the wall time in Amsterdam, or that of this computer if it has no time zone database."""
+    try:
+        return amsterdam(datetime.now(UTC), "ModifiedOn")
+    except InvalidFilterError:
+        return datetime.now()  # noqa: DTZ005 (wall time is what is asked for)
 
 
-def write(
-    store: Store, connector: UpdateConnector, method: Literal["POST", "PUT"], body: bytes, rules: Rules
-) -> Answer:
-    """Insert (POST) or update (PUT) the elements of a request.
+class Updates:
+    """Writes to the tables.
 
     Args:
-        store: Where the rows are.
-        connector: The connector.
-        method: The HTTP method.
-        body: The body, in UTF-8 whatever its content type says.
-        rules: What becomes of a list in which an element is refused.
+        store: The tables.
+        rules: What an answer looks like, and what becomes of a list in which an element is refused.
 
-    Raises:
-        RefusalError: The body is no JSON or has another shape; a field or an element is not the connector's; a value
-            does not fit its field; or the key is missing, there already (POST) or not there (PUT).
+    Attributes:
+        clock: Returns the moment for the rows that show when they were written last; without a time zone it is wall
+            time in Amsterdam.
     """
-    elements = _elements(connector, body)
-    keys: list[dict[str, str]] = []
-    with store.transaction(connector.table, partial=rules.partial_lists):
-        for element in elements:
-            values = _values(connector, _given(connector, element))
-            keys.append((_insert if method == "POST" else _update)(store, connector, values))
-    if not connector.returns_key:
-        return empty_answer(HTTPStatus.CREATED)
-    return json_answer({"results": {connector.root: keys[0] if len(keys) == 1 else keys}}, HTTPStatus.CREATED)
+
+    def __init__(self, store: Store, rules: Rules) -> None:
+        self.clock: Callable[[], datetime] = now
+        self._store = store
+        self._rules = rules
+
+    def write(self, connector: UpdateConnector, method: Literal["POST", "PUT"], body: bytes, sub: str = "") -> Work:
+        """Read a request that inserts (POST) or updates (PUT) elements.
+
+        Args:
+            connector: The connector.
+            method: The HTTP method.
+            body: The body.
+            sub: The name of an object, for a request that updates its elements in any case, and inserts or updates
+                these objects within them.
+
+        Raises:
+            RefusalError: The body is no JSON or has another shape, or an element is not the connector's. All else is
+                only found out when the work is carried out.
+        """
+        action: Action = "insert" if method == "POST" else "update"
+        elements = read_elements(connector.root, body)
+        if not sub:
+            return Work(len(elements), lambda: self._written(connector, elements, action, None))
+        _object(connector.root, sub)
+        return Work(len(elements), lambda: self._written(connector, elements, "update", action))
+
+    def delete(self, connector: UpdateConnector, path: Sequence[str]) -> Work:
+        """Read a request that deletes a record, or one within it.
+
+        Args:
+            connector: The connector.
+            path: The name of the element, the fields of the key with commas between them, each with or without an
+                `@`, and their values with commas between them, for which there is no escape. For one within it the
+                same of that behind it.
+
+        Raises:
+            RefusalError: An element or a key is not the connector's.
+        """
+        kind = connector.root
+        if path[0].lower() != kind.name.lower():
+            raise functional_error(element_not_found(path[0]))
+        key = _address(kind, path[1], path[2])
+        if len(path) > 3:
+            kind = _object(kind, path[3])
+            key |= _address(kind, path[4], path[5])
+        return Work(1, lambda: self._deleted(kind, key))
+
+    def _written(
+        self, connector: UpdateConnector, elements: Sequence[Element], action: Action, inner_action: Action | None
+    ) -> Answer:
+        # One transaction as soon as there is an action (docs.afas.help, "UpdateConnector").
+        whole = not self._rules.partial_lists or any(element.acts for element in elements)
+        keys: list[dict[str, str]] = []
+        for group in [elements] if whole else [[element] for element in elements]:
+            with self._store.transaction(*connector.root.tables()):
+                for element in group:
+                    key = self._carry_out(element, element.action or action, {}, inner_action)
+                    keys.append({field.id: str(key[field.column.id]) for field in connector.root.key})
+        return self._result(connector, keys)
+
+    def _deleted(self, kind: UpdateObject, key: Mapping[str, Value]) -> Answer:
+        with self._store.transaction(*kind.tables()):
+            self._delete(kind, key)
+        return empty_answer()
+
+    def _carry_out(
+        self, element: Element, action: Action, above: Mapping[str, Value], inner_action: Action | None = None
+    ) -> dict[str, Value]:
+        """Carry out an element and those within it.
+
+        Args:
+            element: The element.
+            action: What to do with it.
+            above: The key of the element around it.
+            inner_action: What to do with those within it that do not say so themselves; by default what is usual.
+
+        Returns:
+            Its key.
+        """
+        kind = element.kind
+        values = {**above, **_values(element.given)}
+        match action:
+            case "insert":
+                key = self._insert(kind, values, above)
+            case "update":
+                key = self._update(kind, values, above)
+            case "delete":
+                key = _key(kind, values, above)
+                self._delete(kind, key)
+                return key
+        for inner in element.within:
+            self._carry_out(inner, inner.action or inner_action or self._usual(inner, action, key), key)
+        return key
+
+    def _usual(self, inner: Element, outer: Action, above: Mapping[str, Value]) -> Action:
+        """What to do with an element within another: without a key it is new (docs.afas.help, "UpdateConnector").
+
+        Of what there can be one only, the one that is there is updated.
+        """
+        if outer == "insert":
+            return "insert"
+        if inner.kind.key:
+            given = {field.id for field, value in inner.given if value not in (None, "")}
+            return "update" if given.issuperset(field.id for field in inner.kind.key) else "insert"
+        return "update" if self._store.has(inner.kind.table, above) else "insert"
+
+    def _insert(self, kind: UpdateObject, values: dict[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
+        if kind.numbered != "never":
+            *others, last = kind.key
+            if kind.numbered == "always" or values.get(last.column.id) is None:
+                rest = {**above, **_present(others, values)}
+                values[last.column.id] = self._store.next_number(kind.table, last.column.id, rest)
+        key = _key(kind, values, above)
+        _present((field for field in kind.fields.values() if field.mandatory), values)
+        self._check(kind, values)
+        if not kind.key:
+            self._store.delete(kind.table, above)  # a new address takes the place of the old one
+        try:
+            self._store.insert(kind.table, values | self._stamp(kind))
+        except DuplicateKeyError:
+            raise functional_error(already_exists(_label(kind))) from None
+        return key
+
+    def _update(self, kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
+        key = _key(kind, values, above)
+        others = {column: value for column, value in values.items() if column not in key}
+        self._check(kind, others)
+        if not self._store.update(kind.table, key, others | self._stamp(kind)):
+            raise functional_error(does_not_exist(_label(kind)))
+        return key
+
+    def _delete(self, kind: UpdateObject, key: Mapping[str, Value]) -> None:
+        if not self._store.delete(kind.table, key):
+            raise functional_error(does_not_exist(_label(kind)))
+        for inner in kind.objects.values():
+            self._store.delete(inner.table, key)
+
+    def _check(self, kind: UpdateObject, values: Mapping[str, Value]) -> None:
+        """Refuse codes that there are not, and references to what there is not."""
+        for field in kind.fields.values():
+            value = values.get(field.column.id)
+            if value is None:
+                continue
+            if field.codes and str(value) not in field.codes:
+                raise functional_error(not_valid(field.column.label))
+            if field.refers and not self._store.has(field.refers[0], {field.refers[1]: value}):
+                raise functional_error(does_not_exist(field.column.label))
+
+    def _stamp(self, kind: UpdateObject) -> dict[str, Value]:
+        if not kind.stamped:
+            return {}
+        moment = amsterdam(self.clock(), "ModifiedOn")
+        return {"ModifiedOn": f"{moment.isoformat(timespec='seconds')}Z"}
+
+    def _result(self, connector: UpdateConnector, keys: list[dict[str, str]]) -> Answer:
+        """Tell the keys: numbers as text too (AFAS's OpenAPI specification)."""
+        rules = self._rules
+        form = rules.results or ("wrapped" if connector.returns_key else "empty")
+        status = HTTPStatus(rules.written)
+        if form == "empty":
+            return empty_answer(status)
+        collapsed = form == "first" or (len(keys) == 1 and rules.list_of_one == "object")
+        content: dict[str, Any] = {connector.root.name: keys[0] if collapsed else keys}
+        return json_answer(content if form == "bare" else {"results": content}, status)
 
 
-def delete(store: Store, connector: UpdateConnector, element: str, names: str, values: str) -> Answer:
-    """Delete a record.
+def _object(kind: UpdateObject, name: str) -> UpdateObject:
+    for inner in kind.objects.values():
+        if inner.name.lower() == name.lower():
+            return inner
+    raise functional_error(element_not_found(name))
 
-    Args:
-        store: Where the rows are.
-        connector: The connector.
-        element: The name of the element in the path.
-        names: The fields of the key with commas between them, each with or without an `@`.
-        values: Their values with commas between them, for which there is no escape.
 
-    Raises:
-        RefusalError: The element or the key is not the connector's, or there is no such record.
-    """
-    if element.lower() != connector.root.lower():
-        raise functional_error(element_not_found(element))
+def _address(kind: UpdateObject, names: str, values: str) -> dict[str, Value]:
+    """Read the key in a path."""
+    known = {field.id: field for field in kind.key}
     fields = [name.removeprefix("@") for name in names.split(",")]
     texts = values.split(",")
     if len(fields) != len(texts):
         raise unexpected_error()
-    _refuse_unknown(fields, (field.id for field in connector.key))
-    key = _key(connector, _values(connector, zip(fields, texts, strict=True)))
-    if not store.delete(connector.table, key):
-        raise functional_error(does_not_exist(_key_label(connector)))
-    return empty_answer()
-
-
-def _elements(connector: UpdateConnector, body: bytes) -> list[dict[str, Any]]:
-    try:
-        content = msgspec.convert(_DECODER.decode(_text(body)), dict[str, _Content])
-    except msgspec.ValidationError:
-        raise unexpected_error() from None
-    except (msgspec.DecodeError, RecursionError):
-        raise invalid_json() from None
-    for name in content:
-        if name != connector.root:
-            raise functional_error(element_not_found(name))
-    elements = content[connector.root].elements if content else []
-    if not elements:
-        raise unexpected_error()
-    return elements if isinstance(elements, list) else [elements]
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        # What is not in UTF-8 arrives as question marks (AFAS, "REST API for developers").
-        return body.decode(errors="replace").replace("\N{REPLACEMENT CHARACTER}", "?")
-
-
-def _given(connector: UpdateConnector, element: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """The fields of an element: those of the key may stand beside `Fields` with an `@`, among them, or in both."""
-    try:
-        fields = msgspec.convert(element.get("Fields") or {}, dict[str, Any])
-    except msgspec.ValidationError:
-        raise unexpected_error() from None
-    if element.get("Objects"):
-        raise functional_error(element_not_found("Objects"))  # no sample has any
-    beside = {name: value for name, value in element.items() if name not in {"Fields", "Objects"}}
-    _refuse_unknown(beside, (f"@{field.id}" for field in connector.key))
-    _refuse_unknown(fields, connector.fields)
-    return [*((name.removeprefix("@"), value) for name, value in beside.items()), *fields.items()]
-
-
-def _refuse_unknown(given: Iterable[str], known: Iterable[str]) -> None:
-    known = set(known)
-    for name in given:
+    for name in fields:
         if name not in known:
             raise functional_error(field_not_found(name))
+    return _present(kind.key, _values(zip((known[name] for name in fields), texts, strict=True)))
 
 
-def _values(connector: UpdateConnector, given: Iterable[tuple[str, Any]]) -> dict[str, Value]:
+def _values(given: Iterable[tuple[UpdateField, Any]]) -> dict[str, Value]:
     """The values by column."""
     values: dict[str, Value] = {}
-    for name, raw in given:
-        column = connector.fields[name].column
+    for field, raw in given:
+        column = field.column
         try:
-            value = _stored(column, raw)
+            value = stored(column, raw)
         except ValueError:
             raise functional_error(not_valid(column.label)) from None
         if values.setdefault(column.id, value) != value:
@@ -160,98 +259,21 @@ def _values(connector: UpdateConnector, given: Iterable[tuple[str, Any]]) -> dic
     return values
 
 
-def _insert(store: Store, connector: UpdateConnector, values: dict[str, Value]) -> dict[str, str]:
-    if connector.numbered:
-        # A number that the request gives is ignored (help.afas.nl, App_Conect_UpdDsc_170: automatic numbering).
-        column = connector.key[0].column.id
-        values[column] = store.next_number(connector.table, column)
-    key = _key(connector, values)
-    try:
-        store.insert(connector.table, values)
-    except DuplicateKeyError:
-        raise functional_error(already_exists(_key_label(connector))) from None
-    return _result(connector, key)
-
-
-def _update(store: Store, connector: UpdateConnector, values: dict[str, Value]) -> dict[str, str]:
-    key = _key(connector, values)
-    others = {column: value for column, value in values.items() if column not in key}
-    if not store.update(connector.table, key, others):
-        raise functional_error(does_not_exist(_key_label(connector)))
-    return _result(connector, key)
-
-
-def _key(connector: UpdateConnector, values: Mapping[str, Value]) -> dict[str, Value]:
-    for field in connector.key:
-        if values.get(field.column.id) is None:
+def _present(fields: Iterable[UpdateField], values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values of fields by column, each of which must have one."""
+    present: dict[str, Value] = {}
+    for field in fields:
+        value = values.get(field.column.id)
+        if value is None:
             raise functional_error(required(field.column.label))
-    return {field.column.id: values[field.column.id] for field in connector.key}
+        present[field.column.id] = value
+    return present
 
 
-def _key_label(connector: UpdateConnector) -> str:
-    return ", ".join(field.column.label for field in connector.key)
+def _key(kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
+    return {**above, **_present(kind.key, values)}
 
 
-def _result(connector: UpdateConnector, key: Mapping[str, Value]) -> dict[str, str]:
-    """The key as an answer has it: a number as text too (AFAS's OpenAPI specification)."""
-    return {field.id: str(key[field.column.id]) for field in connector.key}
-
-
-def _stored(column: Field, value: Any) -> Value:
-    """Convert a value to what the store keeps; null and the empty text clear.
-
-    Raises:
-        ValueError: It does not fit the column.
-    """
-    match value:
-        case None | "":
-            return None
-        case bool():
-            text = str(value).lower()
-        case str() | int():
-            text = str(value)
-        case _:
-            raise ValueError(column.id)
-    match column.type:
-        case "string":
-            return _string(column, text)
-        case "boolean":
-            return _boolean(text.strip().lower())
-        case "date":
-            return _moment(column, text.strip())
-        case "int":
-            return int(_number(column, text.strip()))
-        case "decimal":
-            return float(_number(column, text.strip()))
-
-
-def _string(column: Field, text: str) -> str:
-    # SQLite compares keys only up to a null character.
-    if len(text) > column.length or "\0" in text:
-        raise ValueError(text)
-    return text
-
-
-def _boolean(text: str) -> int:
-    if text not in _BOOLEANS:
-        raise ValueError(text)
-    return _BOOLEANS[text]
-
-
-def _number(column: Field, text: str) -> Decimal:
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(text)
-    number = Decimal(text)
-    if number.adjusted() >= column.length - column.decimals or round(number, column.decimals) != number:
-        raise ValueError(text)
-    return number
-
-
-def _moment(column: Field, text: str) -> str:
-    found = _MOMENT.fullmatch(text)
-    if found is None:
-        raise ValueError(text)
-    moment = datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00'}")
-    if column.length == _DAY_LENGTH:
-        moment = moment.replace(hour=0, minute=0, second=0)
-    return f"{moment.isoformat()}Z"
+def _label(kind: UpdateObject) -> str:
+    """What a person reads for the key, or for an element that has none of its own."""
+    return ", ".join(field.column.label for field in kind.key) or kind.name

@@ -118,13 +118,16 @@ async def test_inherited_token(monkeypatch: pytest.MonkeyPatch, client: Client) 
         assert len((await client.get(there, "/connectors/Profit_Article")).rows) == 5
 
 
-@pytest.mark.parametrize("latency", [Latency(), Latency(0.05, 0.00002), Latency(1.5, 0.001, 0.000003)])
+@pytest.mark.parametrize(
+    "latency", [Latency(), Latency(0.05, 0.00002), Latency(1.5, 0.001, 0.000003), Latency(0, 0, 0, 0.02)]
+)
 def test_latency_notation(latency: Latency) -> None:
-    """The command line takes the three times of a latency in the notation that one is written in."""
+    """The command line takes the times of a latency in the notation that one is written in."""
     parsed = parse_latency(str(latency))
     assert dataclasses.astuple(parsed) == pytest.approx(dataclasses.astuple(latency))
     assert parse_latency("0.5") == Latency(0.5)
     assert parse_latency("0.5,2") == Latency(0.5, 0.002)
+    assert parse_latency("0.5,0,0,20") == Latency(0.5, per_element=0.02)
 
 
 @pytest.mark.parametrize("times", [(-1.0,), (0.0, math.nan), (0.0, 0.0, math.inf)])

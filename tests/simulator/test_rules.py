@@ -155,8 +155,8 @@ def test_messages_decide_alike_in_both_languages() -> None:
     texts = [messages.UNEXPECTED, messages.field_not_found("X")]
     texts += [messages.not_supported(kind) for kind in KINDS]
     texts += [say("X") for say in (messages.element_not_found, messages.required, messages.not_valid)]
-    texts += [messages.does_not_exist("X"), messages.already_exists("X")]
-    meant = {messages.OUT_OF_MEMORY: OUT_OF_MEMORY, messages.OUT_OF_TIME: OUT_OF_TIME}
+    texts += [messages.does_not_exist("X"), messages.already_exists("X"), messages.one_only("X")]
+    meant = {messages.LOCKED: LOCKED, messages.OUT_OF_MEMORY: OUT_OF_MEMORY, messages.OUT_OF_TIME: OUT_OF_TIME}
     for message in (*texts, *meant):
         for phrases in (LOCKED, OUT_OF_MEMORY, OUT_OF_TIME):
             said = [any(phrase in message.text(tongue).casefold() for phrase in phrases) for tongue in ("nl", "en")]

@@ -36,7 +36,14 @@ def test_any_seed(seed: int) -> None:
         assert len({row["Price"] for row in rows(store, "Profit_Wide")}) > 90
 
 
-@pytest.mark.parametrize(("size", "counts"), [(0, [0] * 8), (3000, [3000, 2000, 500, 1500, 0, 3000, 200, 40])])
+@pytest.mark.parametrize(
+    ("size", "counts"),
+    [
+        (0, [*[0] * 9, 900, 0, 0]),
+        (3000, [3000, 2000, 500, 1500, 0, 3000, 200, 40, 375, 900, 300, 300]),
+        (7, [7, 7, 7, 3, 0, 7, 7, 7, 1, 900, 7, 7]),
+    ],
+)
 def test_sizes(size: int, counts: list[int]) -> None:
     """The large connectors have as many rows as asked, the others a known part of them."""
     with closing(Store(size, 1)) as store:
@@ -93,6 +100,19 @@ def test_particular_fields() -> None:
     assert all((row["Debit"] is None) != (row["Credit"] is None) for row in lines)
     assert (len(wide[0]), wide[0]["Id"], wide[1]["Id"]) == (20, 1, 4)
     assert 400 < len(json.dumps(wide, separators=(",", ":"))) / len(wide) < 500
+
+
+@pytest.mark.parametrize("size", [1, 9, 400, 401])
+def test_entries_and_accounts_of_lines(size: int) -> None:
+    """Each journal line has its entry and its account, each entry has lines, and each person has an address."""
+    with closing(Store(size, 1)) as store:
+        lines, entries, accounts, persons, addresses = (
+            rows(store, f"Profit_{name}")
+            for name in ("JournalLines", "JournalEntries", "Accounts", "Persons", "Addresses")
+        )
+    assert {(x["UnitId"], x["EntryNo"]) for x in lines} == {(x["UnitId"], x["EntryNo"]) for x in entries}
+    assert {x["Account"] for x in lines} <= {x["Account"] for x in accounts}
+    assert [x["PersonId"] for x in persons] == [x["PersonId"] for x in addresses]
 
 
 def test_only_what_is_used_is_made() -> None:

@@ -20,11 +20,15 @@ REFUSED: list[tuple[str, str, bytes | None, str]] = [
     ("POST", ARTICLE, elements("FbItemArticle", {"ItCd": "000007", "Ds": "y"}), "'Item code' already exists"),
     ("PUT", ARTICLE, elements("FbItemArticle", {"Ds": "y"}), "Enter a value for 'Item code'"),
     ("POST", ARTICLE, elements("FbItemArticle", {"ItCd": "", "Ds": "y"}), "Enter a value for 'Item code'"),
+    ("POST", ARTICLE, elements("FbItemArticle", {"ItCd": "X"}), "Enter a value for 'Description'"),
+    ("POST", ARTICLE, elements("FbItemArticle", {"ItCd": "X", "Ds": None}), "Enter a value for 'Description'"),
+    ("POST", "connectors/KnSubject", elements("KnSubject", {"StId": 1, "St": "X"}), "'Status' is not valid"),
+    ("PUT", "connectors/KnSubject", elements("KnSubject", {"SbId": 7, "St": "a"}), "'Status' is not valid"),
     ("PUT", ARTICLE, elements("FbItemArticle", {"ItCd": "000007", "Nope": 1}), "field 'Nope' not found"),
     ("PUT", ARTICLE, elements("FbItemArticle", {"ItCd": "000007", "Stock": 1}), "field 'Stock' not found"),
     ("PUT", ARTICLE, b'{"FbItemArticle":{"Element":{"@ItCd":"000007","@Ds":"x"}}}', "field '@Ds' not found"),
     ("PUT", ARTICLE, b'{"FbItemArticle":{"Element":{"ItCd":"000007"}}}', "field 'ItCd' not found"),
-    ("PUT", ARTICLE, b'{"FbItemArticle":{"Element":{"@ItCd":"000007","Objects":[{"A":{}}]}}}', "'Objects' not found"),
+    ("PUT", ARTICLE, b'{"FbItemArticle":{"Element":{"@ItCd":"000007","Objects":[{"A":{}}]}}}', "'A' not found"),
     ("PUT", ARTICLE, b'{"FbItemArticle":{"Element":{"@ItCd":"000007","Fields":{"ItCd":"000008"}}}}', "unexpected"),
     ("PUT", ARTICLE, b'{"FbItemArticle":{"Element":{"@ItCd":"000007","Fields":[1]}}}', "unexpected"),
     ("PUT", ARTICLE, b'{"Nothing":{"Element":{}}}', "'Nothing' not found"),
@@ -149,7 +153,8 @@ async def test_a_read_goes_on_while_a_list_is_undone(simulator: Simulator) -> No
     """A read that is under way neither breaks nor sees what was undone."""
     pages = simulator.store.blocks("Profit_Article", 0, -1, [("ItemCode", False)], size=10)
     rows = [next(pages).json]
-    body = elements("FbItemArticle", *({"ItCd": f"Z{number}", "Ds": "new"} for number in range(50)), {"ItCd": "000001"})
+    codes = [*(f"Z{number}" for number in range(50)), "000001"]
+    body = elements("FbItemArticle", *({"ItCd": code, "Ds": "new"} for code in codes))
     assert (await send(simulator, "POST", ARTICLE, body)).status == 500
     rows += [page.json for page in pages]
     assert len(json.loads(b"[" + b",".join(rows) + b"]")) == 300

@@ -1,0 +1,61 @@
+"""Metainfo: how the service describes its connectors."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from afas_async.simulator.samples import Connector
+from afas_async.simulator.update_samples import UpdateConnector, UpdateField, UpdateObject
+
+# Only 1 (text) and 5 (number) are known from metainfo samples.
+_CONTROL_TYPES: Final = {"string": 1, "int": 5, "decimal": 5, "boolean": 1, "date": 1}
+
+
+def describe(connector: Connector) -> dict[str, Any]:
+    """Describe a GetConnector."""
+    return {
+        "name": connector.name,
+        "description": connector.description,
+        "fields": [
+            {
+                "id": field.id,
+                "fieldId": f"U{number:03}",
+                "dataType": field.type,
+                "label": field.label,
+                "length": field.length,
+                "controlType": _CONTROL_TYPES[field.type],
+                "decimals": field.decimals,
+                "decimalsFieldId": "",
+            }
+            for number, field in enumerate(connector.fields, 1)
+        ],
+    }
+
+
+def describe_update(connector: UpdateConnector) -> dict[str, Any]:
+    """Describe an UpdateConnector, with its objects."""
+    head = {"id": connector.name, "name": connector.root.name, "description": connector.description}
+    return head | _describe_element(connector.root)
+
+
+def _describe_element(kind: UpdateObject) -> dict[str, Any]:
+    return {
+        "fields": [_describe_field(field, primary=field in kind.key) for field in kind.fields.values()],
+        "objects": [{"name": inner.name} | _describe_element(inner) for inner in kind.objects.values()] or None,
+    }
+
+
+def _describe_field(field: UpdateField, *, primary: bool) -> dict[str, Any]:
+    return {
+        "fieldId": field.id,
+        "primaryKey": primary,
+        "dataType": field.column.type,
+        "label": field.column.label,
+        "mandatory": field.mandatory,
+        "length": field.column.length,
+        "decimals": field.column.decimals,
+        "decimalFieldId": "",
+        "notzero": False,
+        "controlType": _CONTROL_TYPES[field.column.type],
+        "values": [{"id": code, "description": text} for code, text in field.codes.items()] or None,
+    }
