@@ -13,6 +13,7 @@ from benchmarks.figures import QUICK, Scale, Section
 from benchmarks.measures.completeness import completeness, requests
 from benchmarks.measures.depth import depth, overlap
 from benchmarks.measures.latency import efficiency, first_row, task
+from benchmarks.measures.loading import loading
 from benchmarks.measures.steadiness import hold, memory
 from benchmarks.measures.throughput import iteration, throughput
 from benchmarks.plot import draw
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "overlap": overlap,
     "requests": requests,
     "task": task,
+    "loading": loading,
 }
 
 

@@ -24,6 +24,7 @@ class Scale(msgspec.Struct, frozen=True):
         rows: Rows of a long read.
         few: Rows where it does not matter how many.
         task: Rows of the whole task.
+        elements: Elements of a load.
         quick: Whether this is only to see that everything runs; the figures then mean nothing.
     """
 
@@ -31,10 +32,11 @@ class Scale(msgspec.Struct, frozen=True):
     rows: int = 1_000_000
     few: int = 300_000
     task: int = 200_000
+    elements: int = 10_000
     quick: bool = False
 
 
-QUICK = Scale(rounds=1, rows=20_000, few=6_000, task=4_000, quick=True)
+QUICK = Scale(rounds=1, rows=20_000, few=6_000, task=4_000, elements=200, quick=True)
 
 
 class Figure(msgspec.Struct, frozen=True):

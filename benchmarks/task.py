@@ -10,13 +10,13 @@ import msgspec
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One reading of the connector `Profit_Wide`.
+    """One reading of the connector `Profit_Wide`, or one load.
 
     Args:
         contestant: Name of a module in `contestants`.
         base_url: The server's base URL.
         token: The XML token.
-        rows: Rows of the connector, whose `Id` is 1, 4, 7 and so on.
+        rows: Rows of the connector, whose `Id` is 1, 4, 7 and so on; or elements to load.
         take: Rows per page; None for the contestant's own choice; -1 for everything in one answer.
         window: Requests in flight at a time, for those who send several.
         variant: Which of several ways to read, for those who have several.

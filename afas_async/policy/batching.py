@@ -6,19 +6,19 @@ REST API for developers). How long an element takes is known to nobody before, a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-FIRST: Final = 16
-# A call of 60 seconds, the default, that is suddenly ten times slower ends before 900.
-_MARGIN: Final = 1.45
+FIRST: Final = (16, 32, 64, 128)
+_MOST_GROWTH: Final = 16
 
 
 class Batching:
     """Sizes the calls of one load.
 
-    A call costs something by itself, at most what the quickest call so far took, and the rest is the elements'. If one
-    takes longer than all before it, whether by more elements or a slower service, the next are smaller at once. And
-    even if the whole time were the elements', a call would take no more than 1.45 times the target.
+    A call costs something by itself, and each element the same. Two calls of different sizes tell both: the quickest so
+    far and the last. Calls before anything is known are small, and of different sizes for that. If a call takes longer
+    than foreseen, the next ones are smaller at once.
 
     Args:
         max_elements: The most elements in a call.
@@ -28,32 +28,56 @@ class Batching:
     def __init__(self, *, max_elements: int, target_seconds: float) -> None:
         self._most = max_elements
         self._target = target_seconds
-        self._quickest = target_seconds
-        self._size = min(FIRST, max_elements)
-        self._share: int | None = None
+        self._started = 0
+        self._size = 0  # 0 as long as nothing is known
+        self._quickest = (0, float("inf"))
+        self._overhead = 0.0
+        self._each = 0.0
 
-    @property
-    def size(self) -> int:
-        """How many elements the next call may hold."""
-        return self._size
+    def next(self) -> int:
+        """Return how many elements the next call may hold."""
+        if self._size:
+            return self._size
+        self._started += 1
+        return min(self._most, FIRST[(self._started - 1) % len(FIRST)])
 
     def learn(self, elements: int, seconds: float) -> None:
         """Take note of how long the service took for a call that it carried out, or gave up."""
         seconds = max(seconds, 1e-6)
-        self._quickest = min(self._quickest, seconds)
-        whole = seconds / elements
-        # That the quickest call was nothing but overhead is a guess, so no more than half of the time is left out.
-        each = max((seconds - self._quickest) / elements, whole / 2)
-        fits = min((self._target - self._quickest) / each, _MARGIN * self._target / whole)
-        self._size = max(1, min(self._most, int(fits)))
+        self._quickest = min(self._quickest, (elements, seconds), key=lambda call: call[1])
+        fewer, least = self._quickest
+        if elements >= 2 * fewer:
+            self._each = max(seconds - least, 1e-9) / (elements - fewer)
+            self._overhead = max(least - self._each * fewer, 0.0)
+        else:
+            # Half of the quickest call is a guess that cannot be wrong by much more than a factor of two.
+            self._overhead = least / 2
+            self._each = (seconds - self._overhead) / elements
+        fits = max(self._target - self._overhead, 0.0) / self._each
+        self._size = int(max(1, min(fits, self._most, _MOST_GROWTH * elements)))
 
-    def share(self, elements: int, in_flight: int) -> int:
+    def expect(self, elements: int) -> float:
+        """Return how many seconds a call should take, 0 as long as nothing is known."""
+        return self._overhead + self._each * elements
+
+    def last(self, elements: int, busy: Sequence[float]) -> int:
         """Return how many of the last elements the next call should hold, so that all calls end together.
 
         Args:
             elements: How many are left, once no more will come.
-            in_flight: How many calls go side by side.
+            busy: For each call under way the seconds until it should end.
         """
-        if self._share is None and 0 < elements <= in_flight * self._size:
-            self._share = -(-elements // in_flight)
-        return self._size if self._share is None else min(self._share, self._size)
+        if not self._size:
+            return self.next()
+        free = [0.0]
+        for seconds in sorted(busy):
+            if seconds + self._overhead >= self._end(elements, free):
+                break  # what is left can be done before that call ends
+            free.append(seconds)
+        mine = max(1, round((self._end(elements, free) - self._overhead) / self._each))
+        calls = -(-mine // self._size)
+        return -(-mine // calls)
+
+    def _end(self, elements: int, free: Sequence[float]) -> float:
+        """Seconds until elements are done, if calls begin when the seconds in `free` are over."""
+        return (elements * self._each + sum(free) + len(free) * self._overhead) / len(free)

@@ -39,7 +39,7 @@ from afas_async.write.sending import Verdict, Write
 from afas_async.write.settings import LoadOptions, LoadProgress
 
 MEMORY: Final = 16 << 20  # bytes of elements that wait
-_STEP: Final = 64  # elements that may be added before the event loop has a turn
+_STEP: Final = 256  # elements that may be added before the event loop has a turn
 _MOST_UNKNOWN: Final = 10  # calls in a row: a service that swallows everything must not be given all there is
 _NO_ACCESS: Final = (AuthenticationError, PermissionDeniedError)
 
@@ -51,6 +51,7 @@ class _Batch(msgspec.Struct, eq=False):
 
     number: int
     pieces: list[Piece]
+    started: float
 
 
 class Load:
@@ -247,7 +248,7 @@ class Load:
         while (
             intake is not None and self._stopped is None and len(self._jobs) < self._slots and (pieces := self._next())
         ):
-            batch = _Batch(self._calls, pieces)
+            batch = _Batch(self._calls, pieces, anyio.current_time())
             self._calls += 1
             try:
                 job = self._session.start(self._deliver(intake, batch))
@@ -261,9 +262,12 @@ class Load:
     def _next(self) -> list[Piece]:
         if self._halves:
             return self._halves.pop()
-        most = self._batching.size
-        if self._is_last:
-            most = self._batching.share(self._lanes.waiting, self._slots)
+        if not self._is_last:
+            most = self._batching.next()
+        else:
+            now = anyio.current_time()
+            ends = [batch.started + self._batching.expect(len(batch.pieces)) for batch in self._jobs.values()]
+            most = self._batching.last(self._lanes.waiting, [max(0.0, end - now) for end in ends])
         return self._lanes.take(most, self._settings.max_bytes)
 
     async def _deliver(self, intake: Intake, batch: _Batch) -> None:

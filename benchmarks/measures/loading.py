@@ -1,0 +1,31 @@
+"""P11: a load through an UpdateConnector whose calls take their time, 150 ms and 1 ms for each element."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from afas_async.simulator import Latency
+from benchmarks.figures import Scale, Section, interleave, ratio_figure, ratios, standing
+from benchmarks.stage import simulator
+
+LATENCY = Latency(base=0.15, per_element=0.001)
+IN_FLIGHT = 4
+OURS = "afas_async_load"
+OPPONENT = "requests_post"
+
+
+def loading(scale: Scale) -> Section:
+    """Compare a load with the time that its elements take by themselves and one call, and with one call for each."""
+    with simulator(0, LATENCY) as server:
+        tasks = {name: server.task(name, rows=scale.elements, window=IN_FLIGHT) for name in (OURS, OPPONENT)}
+        runs = interleave(tasks, scale.rounds)
+    best = scale.elements * LATENCY.per_element / IN_FLIGHT + LATENCY.base
+    times = [run.seconds / best for run in runs[OURS]]
+    spread = median(times), min(times), max(times)
+    what = f"loading {scale.elements:,} elements"
+    figures = [
+        ratio_figure("P11", f"{what}, against their own seconds and one call", spread, 1.3, at_most=True),
+        ratio_figure("P11", f"{what}, against one element a call", ratios(runs[OURS], runs[OPPONENT]), 10),
+    ]
+    group = f"{scale.elements:,} elements"
+    return Section("Loading", figures, [standing(group, name, runs[OURS], runs[name]) for name in runs])
