@@ -1,8 +1,10 @@
 """The asyncio client for the AFAS Profit REST API: connectors as typed, memory-bounded streams."""
 
+from afas_async import models as models
+from afas_async import otp as otp
 from afas_async.client import AfasClient
 from afas_async.connectors import GetConnector, UpdateConnector
-from afas_async.credentials import AppToken
+from afas_async.credentials import AppToken, BearerToken, ClientCredentials
 from afas_async.elements import Element
 from afas_async.environment import Environment
 from afas_async.errors import (
@@ -38,10 +40,23 @@ from afas_async.errors import (
     UnknownFieldError,
     UsageError,
 )
+from afas_async.files import File
 from afas_async.filters import Condition, F
-from afas_async.http.engine import Event, Statistics
-from afas_async.metainfo import Code, GetMetainfo, MetainfoField, UpdateField, UpdateMetainfo, UpdateObject
+from afas_async.http.engine import Event
+from afas_async.http.statistics import Statistics
+from afas_async.metainfo import (
+    Code,
+    GetMetainfo,
+    ListedConnector,
+    Metainfo,
+    MetainfoField,
+    TokenInfo,
+    UpdateField,
+    UpdateMetainfo,
+    UpdateObject,
+)
 from afas_async.outcomes import LoadError, LoadReport, Outcome, WriteResult
+from afas_async.raw import RawAnswer
 from afas_async.read.changes import Changes
 from afas_async.read.stream import Page, Pages, Progress, Rows
 from afas_async.write.loader import Load
@@ -60,9 +75,11 @@ __all__ = [
     "AppToken",
     "AuthenticationError",
     "BadRequestError",
+    "BearerToken",
     "BusinessError",
     "Changes",
     "ClientClosedError",
+    "ClientCredentials",
     "Code",
     "Condition",
     "ConfigurationError",
@@ -71,6 +88,7 @@ __all__ = [
     "Environment",
     "Event",
     "F",
+    "File",
     "GetConnector",
     "GetMetainfo",
     "InvalidElementError",
@@ -78,11 +96,13 @@ __all__ = [
     "InvalidNameError",
     "JournalError",
     "KeyOrderError",
+    "ListedConnector",
     "Load",
     "LoadError",
     "LoadProgress",
     "LoadReport",
     "Lookup",
+    "Metainfo",
     "MetainfoField",
     "NonUniqueKeyError",
     "NotFoundError",
@@ -97,12 +117,14 @@ __all__ = [
     "Progress",
     "QueryTooLongError",
     "RateLimitError",
+    "RawAnswer",
     "RequestTimeoutError",
     "RowError",
     "Rows",
     "ServerError",
     "SortKeyRequiredError",
     "Statistics",
+    "TokenInfo",
     "TransportError",
     "UnavailableError",
     "UnknownFieldError",

@@ -6,22 +6,28 @@ import argparse
 import asyncio
 import os
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from afas_async.client import AfasClient
 from afas_async.connectors import GetConnector
 from afas_async.demo import LATENCY, ROWS, WIDE, WINDOW, demo_environment, demo_simulator
 from afas_async.errors import AfasError, ConfigurationError
 from afas_async.inspection import inspect
+from afas_async.journals import show_journal
+from afas_async.modelling import write_models
 from afas_async.simulator import SimulatorError, spawn
 from afas_async.simulator.command import INTERRUPTED
 from afas_async.simulator.command import run as simulate
 from afas_async.simulator.latency import NOTATION, parse_latency
+from afas_async.simulator.samples import SAMPLES
 from afas_async.terminal import PROGRAM
 
 _ENVIRONMENT = (
-    "The environment is that of the variables AFAS_TOKEN, and AFAS_ENVIRONMENT (with AFAS_ENVIRONMENT_TYPE) or"
-    " AFAS_BASE_URL. Its values are printed only with --show: they may be personal data."
+    "The environment is that of the variables AFAS_TOKEN (or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET), and"
+    " AFAS_ENVIRONMENT (with AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL. Its values are printed only with --show: they may"
+    " be personal data."
 )
 
 
@@ -111,6 +117,50 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--show", action="store_true", help="print up to three keys that occur more than once")
     check.set_defaults(parser=check, misuse=_inspect_misuse, run=_inspect)
 
+    journal = commands.add_parser(
+        "journal",
+        help="show what became of a load, and settle what is unknown",
+        description="Show the states of the elements of a load by its journal, and each element whose outcome is"
+        " unknown; or note what you have found out about some of these.",
+        epilog="The exit status is 0 if no outcome is unknown, else 1. The elements are printed only with --show: they"
+        " may hold personal data.",
+    )
+    journal.add_argument("path", metavar="PATH", help="the journal that a load was given")
+    journal.add_argument(
+        "--applied", type=int, nargs="+", default=[], metavar="N", help="note that these elements are in Profit"
+    )
+    journal.add_argument(
+        "--again",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="note that these elements are not in Profit, so that the next run sends them",
+    )
+    journal.add_argument("--show", action="store_true", help="print the elements whose outcome is unknown")
+    journal.set_defaults(parser=journal, misuse=_journal_misuse, run=_journal)
+
+    typed = commands.add_parser(
+        "models",
+        help="write typed models of connectors as a Python module",
+        description="Write a module with a msgspec.Struct for each connector, and the connector as a constant. The same"
+        " metainfo gives the same module.",
+        epilog=_ENVIRONMENT,
+    )
+    typed.add_argument("names", nargs="*", metavar="NAME", help="a connector (default: all that the token may use)")
+    typed.add_argument(
+        "--key",
+        type=_named_key,
+        action="append",
+        default=[],
+        metavar="NAME=FIELD[,FIELD]",
+        help="the key of a GetConnector, which metainfo does not tell and `inspect` proposes; may be repeated",
+    )
+    typed.add_argument("-o", "--output", type=Path, metavar="FILE", help="the module (default: standard output)")
+    typed.add_argument("--check", action="store_true", help="only tell, by exit status 1, that the FILE would differ")
+    typed.add_argument("--simulator", action="store_true", help="the sample connectors of a simulator, with their keys")
+    typed.set_defaults(parser=typed, misuse=_models_misuse, run=_models)
+
     commands.add_parser("simulate", help="serve a simulated AFAS Profit on this computer", add_help=False)
     return parser
 
@@ -125,6 +175,13 @@ def _key(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
+def _named_key(text: str) -> tuple[str, tuple[str, ...]]:
+    name, equals, fields = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FIELD[,FIELD]")
+    return name, _key(fields)
+
+
 def _demo_misuse(options: argparse.Namespace) -> str | None:
     if options.connector is None:
         return "--key is the key of a --connector" if options.key else None
@@ -137,6 +194,15 @@ def _demo_misuse(options: argparse.Namespace) -> str | None:
 
 def _inspect_misuse(options: argparse.Namespace) -> str | None:
     return "--rows and --show go with --key" if (options.rows or options.show) and not options.key else None
+
+
+def _journal_misuse(options: argparse.Namespace) -> str | None:
+    both = sorted({*options.applied} & {*options.again})
+    return f"element {both[0]} is either applied or sent again" if both else None
+
+
+def _models_misuse(options: argparse.Namespace) -> str | None:
+    return "--check needs the -o FILE to compare with" if options.check and options.output is None else None
 
 
 def _inspect_command(options: argparse.Namespace) -> str:
@@ -165,13 +231,7 @@ async def _demo(options: argparse.Namespace) -> bool:
 
 
 async def _inspect(options: argparse.Namespace) -> bool:
-    async with AsyncExitStack() as stack:
-        if options.simulator:
-            simulator = await stack.enter_async_context(spawn())
-            afas = AfasClient(base_url=simulator.base_url, auth=simulator.token)
-        else:
-            afas = _environment()
-        await stack.enter_async_context(afas)
+    async with _client(simulator=options.simulator) as afas:
         return await inspect(
             afas,
             options.connector,
@@ -180,6 +240,31 @@ async def _inspect(options: argparse.Namespace) -> bool:
             show=options.show,
             command=_inspect_command(options),
         )
+
+
+async def _models(options: argparse.Namespace) -> bool:
+    keys = dict[str, tuple[str, ...]](options.key)
+    if options.simulator:
+        samples = {sample.connector.name: sample.connector.key for sample in SAMPLES}
+        keys = {name: key for name, key in samples.items() if name in (options.names or samples)} | keys
+    async with _client(simulator=options.simulator) as afas:
+        return await write_models(afas, options.names, keys, path=options.output, check=options.check)
+
+
+@asynccontextmanager
+async def _client(*, simulator: bool) -> AsyncGenerator[AfasClient, None]:
+    """A client of the environment, or of a simulator of its own."""
+    async with AsyncExitStack() as stack:
+        if simulator:
+            running = await stack.enter_async_context(spawn())
+            afas = AfasClient(base_url=running.base_url, auth=running.token)
+        else:
+            afas = _environment()
+        yield await stack.enter_async_context(afas)
+
+
+async def _journal(options: argparse.Namespace) -> bool:
+    return await show_journal(options.path, applied=options.applied, again=options.again, show=options.show)
 
 
 def _environment(max_concurrency: int = WINDOW) -> AfasClient:

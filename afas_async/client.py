@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -11,21 +10,21 @@ from typing import Any, NoReturn, Self, cast
 
 import msgspec
 
+from afas_async.catalogue import Catalogue
 from afas_async.copies import Copies
-from afas_async.credentials import AppToken
-from afas_async.environment import Environment, EnvironmentType, checked_base_url, checked_proxy
+from afas_async.credentials import AppToken, Auth, ClientCredentials, checked_auth
+from afas_async.data_connectors import DataConnectors
+from afas_async.environment import Environment, EnvironmentType, base_url_of, checked_integration_id, checked_proxy
 from afas_async.errors import ConfigurationError, UsageError
-from afas_async.http.engine import Event, Options, Statistics
+from afas_async.http.engine import Event, Options
+from afas_async.http.oauth import TOKEN_SECONDS
 from afas_async.http.session import Session
+from afas_async.http.statistics import Statistics
 from afas_async.http.transport import AiohttpTransport
-from afas_async.metadata import get_metainfo
-from afas_async.metainfo import GetMetainfo
 from afas_async.update_connectors import UpdateConnectors
 
-_INTEGRATION_ID = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
-
-class AfasClient(Copies, UpdateConnectors):
+class AfasClient(Copies, UpdateConnectors, DataConnectors, Catalogue):
     """The client for one AFAS environment and one token.
 
     Making it does no I/O and needs no event loop. It is opened once and closed once, with `async with` or with `open`
@@ -33,7 +32,11 @@ class AfasClient(Copies, UpdateConnectors):
 
     Args:
         environment: The participant number such as "12345" (production), or an `Environment`.
-        auth: The app connector's token, as text or as `AppToken`.
+        auth: The app connector's token, as text or as `AppToken`; its `ClientCredentials` (OAuth); or an async function
+            without arguments that returns a token as text, `AppToken` or `BearerToken`, for vaults and rotation. The
+            function is awaited for the first request, and again when a token that it gave was refused (401): then the
+            request is sent once more if the token is another one. It has 60 seconds; what it raises becomes the cause
+            of a ConfigurationError.
         base_url: In place of `environment`: an explicit base URL, such as a simulator's.
         max_concurrency: Requests in flight at a time, 1 to 8, shared by all views. AFAS advises 5 at most (GET
             connector).
@@ -63,7 +66,7 @@ class AfasClient(Copies, UpdateConnectors):
         self,
         environment: str | Environment | None = None,
         *,
-        auth: str | AppToken,
+        auth: Auth,
         base_url: str | None = None,
         max_concurrency: int = 5,
         timeout: float = 300.0,
@@ -76,25 +79,21 @@ class AfasClient(Copies, UpdateConnectors):
     ) -> None:
         self._base_url = base_url or repr(environment)  # before anything can fail: reports of errors print `self`
         try:
-            token = auth if isinstance(auth, AppToken) else AppToken(auth)
+            checked = checked_auth(auth)
         finally:
             del auth  # nor may they show the token, not even a malformed one, among the locals of this frame
-        if (environment is None) == (base_url is None):
-            raise ConfigurationError("give either an environment or a base_url")
-        if isinstance(environment, str):
-            environment = Environment(environment)
-        self._base_url = environment.base_url if environment is not None else checked_base_url(cast("str", base_url))
+        self._base_url = base_url_of(environment, base_url)
         if not 1 <= max_concurrency <= 8:
             raise ConfigurationError(f"max_concurrency must be 1 to 8, not {max_concurrency}")
-        if integration_id is not None and not _INTEGRATION_ID.fullmatch(integration_id):
-            raise ConfigurationError("the integration_id must look like 12345_678900")
         self._options = Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
         self._session = Session(
             AiohttpTransport(
-                self._base_url, token, proxy=None if proxy is None else checked_proxy(proxy), ssl_context=ssl_context
+                self._base_url, proxy=None if proxy is None else checked_proxy(proxy), ssl_context=ssl_context
             ),
             max_concurrency=max_concurrency,
-            integration_id=integration_id,
+            integration_id=checked_integration_id(integration_id),
+            auth=checked,
+            options=msgspec.structs.replace(self._options, timeout=TOKEN_SECONDS),
         )
         self._is_view = False
 
@@ -102,8 +101,9 @@ class AfasClient(Copies, UpdateConnectors):
     def from_env(cls, variables: Mapping[str, str] | None = None, **options: Any) -> AfasClient:
         """Make a client from environment variables.
 
-        AFAS_TOKEN holds the token; AFAS_ENVIRONMENT the participant number, and AFAS_ENVIRONMENT_TYPE "production" (the
-        default), "test", "accept" or "course"; or AFAS_BASE_URL in their place.
+        AFAS_TOKEN holds the token, or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET the client credentials. AFAS_ENVIRONMENT
+        holds the participant number, and AFAS_ENVIRONMENT_TYPE "production" (the default), "test", "accept" or
+        "course"; or AFAS_BASE_URL in their place.
 
         Args:
             variables: In place of `os.environ`.
@@ -116,11 +116,14 @@ class AfasClient(Copies, UpdateConnectors):
         number, kind = found.get("AFAS_ENVIRONMENT"), found.get("AFAS_ENVIRONMENT_TYPE") or "production"
         base_url = found.get("AFAS_BASE_URL") or None
         try:
-            auth = AppToken(found["AFAS_TOKEN"]) if found.get("AFAS_TOKEN") else None
+            auth = _auth_in(found)
         finally:
             del variables, found  # no error may show the token among the locals of this frame
         if auth is None or not (number or base_url):
-            raise ConfigurationError("set AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL")
+            raise ConfigurationError(
+                "set AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL"
+                " (in place of AFAS_TOKEN: AFAS_CLIENT_ID and AFAS_CLIENT_SECRET)"
+            )
         environment = None if base_url or not number else Environment(number, cast("EnvironmentType", kind))
         return cls(environment, base_url=base_url, auth=auth, **options)
 
@@ -198,32 +201,18 @@ class AfasClient(Copies, UpdateConnectors):
         if self._is_view:
             raise UsageError("a view made by with_options shares the life of its client: open and close that one")
 
-    # --- metainfo ---
 
-    async def get_metainfo(self, connector: str) -> GetMetainfo:
-        """Return the description of a GetConnector: its fields with their types and labels.
-
-        Args:
-            connector: The connector's name.
-
-        Returns:
-            The description. What the service does not tell is empty or 0, and what is not known here is left out.
-
-        Raises:
-            InvalidNameError: If the name may not enter a URL. Nothing was sent.
-            ApiError: If there is no such connector, or the token's app connector does not include it.
-            AnswerError: If the answer is no list of fields with their ids.
-            AfasError: If no answer can be had. A cancelled call leaves nothing behind.
-
-        Source:
-            AFAS, REST API for developers: metainfo.
-
-        Example:
-            >>> async def main():
-            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         article = await afas.get_metainfo("Profit_Article")
-            ...         return article.fields[0]
-            >>> asyncio.run(main())
-            MetainfoField(id='ItemCode', data_type='string', label='Item code', length=30, decimals=0)
-        """
-        return await get_metainfo(self._session, self._options, connector)
+def _auth_in(variables: Mapping[str, str]) -> AppToken | ClientCredentials | None:
+    names = ("AFAS_TOKEN", "AFAS_CLIENT_ID", "AFAS_CLIENT_SECRET")
+    try:
+        match [bool(variables.get(name)) for name in names]:
+            case [True, False, False]:
+                return AppToken(variables["AFAS_TOKEN"])
+            case [False, True, True]:
+                return ClientCredentials(variables["AFAS_CLIENT_ID"], variables["AFAS_CLIENT_SECRET"])
+            case [False, False, False]:
+                return None
+            case _:
+                raise ConfigurationError("set either AFAS_TOKEN, or both AFAS_CLIENT_ID and AFAS_CLIENT_SECRET")
+    finally:
+        del variables  # nor may the locals of this frame show them

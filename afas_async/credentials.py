@@ -1,19 +1,23 @@
-"""The app connector's token, kept where no text, log or pickle shows it."""
+"""What the service knows a client by, kept where no text, log or pickle shows it."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeAlias
+from urllib.parse import urlencode
 
 from afas_async.errors import ConfigurationError
+
+BEARER = r"[0-9A-Za-z\-._~+/]{1,16384}={0,2}"  # RFC 6750, 2.1
 
 # The data was 64 characters in AFAS's REST page and 60 in its samples, so the length is not checked.
 _XML = re.compile(r"<token><version>([0-9]+)</version><data>([0-9A-Za-z]+)</data></token>", re.ASCII)
 _LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 _DATA = re.compile(r"[0-9A-Za-z]{20,128}", re.ASCII)
+_CLIENT = re.compile(r"[ -~]{1,1024}")  # RFC 6749, appendix A
 
 
 class AppToken:
@@ -58,6 +62,131 @@ class AppToken:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an AppToken is not pickled or copied: make it anew where it is needed")
+
+
+class BearerToken:
+    """An access token of OAuth, for who gets it in a way of his own, such as the sign-in of a user.
+
+    The client credentials of an app connector need none of this: give `ClientCredentials`, and the client asks for
+    tokens itself. Like an `AppToken` it shows nowhere, and is not pickled or copied.
+
+    Args:
+        token: The access token, without the word `Bearer`. White space around it is dropped.
+
+    Raises:
+        ConfigurationError: If it is no token. The message does not repeat the text.
+
+    Source:
+        AFAS, Authentication: OAuth 2.1.
+
+    Example:
+        >>> BearerToken("eyJhbGciOi.eyJzdWIiOi.SflKxwRJSM")
+        BearerToken(***)
+    """
+
+    __slots__ = ("__header",)
+
+    def __init__(self, token: str) -> None:
+        header = _bearer(token) if isinstance(token, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+        del token
+        if header is None:
+            raise ConfigurationError("the access token is malformed: give it as str, without the word Bearer")
+        self.__header: Callable[[], str] = lambda: header
+
+    def header(self) -> str:
+        """Return the value of the `Authorization` header. Do not bind it to a variable: tracebacks show those."""
+        return self.__header()
+
+    def __repr__(self) -> str:
+        return "BearerToken(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a BearerToken is not pickled or copied: make it anew where it is needed")
+
+
+class ClientCredentials:
+    """The client id and client secret of an app connector, for which the service gives tokens that expire (OAuth 2.1).
+
+    The client asks for a token with its first request, shares it among all its requests, and asks for the next one
+    before it expires, or when it is refused. Like an `AppToken` they show nowhere, and are not pickled or copied.
+
+    Args:
+        client_id: The id, printable ASCII. White space around it is dropped.
+        client_secret: The secret, likewise.
+
+    Raises:
+        ConfigurationError: If one of them is empty or malformed. The message does not repeat the text.
+
+    Source:
+        AFAS, Authentication: OAuth 2.1, client credentials.
+
+    Example:
+        >>> ClientCredentials("5f0c2b1e", "a7Qx-the-secret")
+        ClientCredentials(***)
+    """
+
+    __slots__ = ("__form",)
+
+    def __init__(self, client_id: str, client_secret: str) -> None:
+        form = _form(client_id, client_secret)
+        del client_id, client_secret
+        if form is None:
+            raise ConfigurationError("the client id or the client secret is malformed: give both as str")
+        self.__form: Callable[[], bytes] = lambda: form
+
+    def form(self) -> bytes:
+        """Return the body of the request for a token. Do not bind it to a variable: tracebacks show those."""
+        return self.__form()
+
+    def __repr__(self) -> str:
+        return "ClientCredentials(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("ClientCredentials are not pickled or copied: make them anew where they are needed")
+
+
+Credential: TypeAlias = AppToken | BearerToken
+CheckedAuth: TypeAlias = Credential | ClientCredentials | Callable[[], Awaitable[str | Credential]]
+Auth: TypeAlias = str | CheckedAuth
+
+
+def checked_auth(given: Auth) -> CheckedAuth:
+    """Return what a client was given as `auth`; text is an app connector's token.
+
+    Raises:
+        ConfigurationError: If it is malformed.
+    """
+    try:
+        return given if isinstance(given, ClientCredentials) or callable(given) else as_credential(given)
+    finally:
+        del given  # it must not stand in the locals of a traceback
+
+
+def as_credential(given: object) -> Credential:
+    """Return what goes into the header: text is an app connector's token.
+
+    Raises:
+        ConfigurationError: If it is malformed.
+    """
+    try:
+        return given if isinstance(given, (AppToken, BearerToken)) else AppToken(given)  # type: ignore[arg-type]
+    finally:
+        del given
+
+
+def _bearer(token: str) -> str | None:
+    text = token.strip()
+    return f"Bearer {text}" if re.fullmatch(BEARER, text) else None
+
+
+def _form(client_id: object, client_secret: object) -> bytes | None:
+    if not isinstance(client_id, str) or not isinstance(client_secret, str):
+        return None
+    pair = client_id.strip(), client_secret.strip()
+    if not all(map(_CLIENT.fullmatch, pair)):
+        return None
+    fields = {"grant_type": "client_credentials", "client_id": pair[0], "client_secret": pair[1]}
+    return urlencode(fields).encode("ascii")
 
 
 def _xml(token: str) -> str | None:

@@ -15,7 +15,7 @@ import msgspec
 from afas_async.client import AfasClient
 from afas_async.connectors import GetConnector
 from afas_async.errors import NonUniqueKeyError, UsageError
-from afas_async.http.engine import Statistics
+from afas_async.http.statistics import Statistics
 from afas_async.read.stream import Progress
 from afas_async.simulator import Latency, spawn
 from afas_async.simulator.samples import SAMPLES

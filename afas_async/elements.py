@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
 from afas_async.errors import InvalidElementError
 
 Action: TypeAlias = Literal["insert", "update", "delete"]
+
+ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 
 
 class Element(msgspec.Struct, frozen=True):
@@ -63,8 +65,6 @@ def element_of(item: object) -> Element:
         else:
             fields[name] = value
     action = key.pop("Action", None)
-    if action not in (None, "insert", "update", "delete"):
-        raise InvalidElementError(f"{action!r} is no @Action: it must be insert, update or delete")
     return Element(fields, key, objects, action)
 
 

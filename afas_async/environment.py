@@ -18,6 +18,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{4,5}", re.ASCII)
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _PATH = re.compile(r"(/[A-Za-z0-9_.~\-]+)*", re.ASCII)
+_INTEGRATION_ID = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -55,6 +56,19 @@ class Environment(msgspec.Struct, frozen=True):
     def base_url(self) -> str:
         """The base URL of the REST services, without a trailing slash (AFAS, REST API for developers)."""
         return f"https://{self.id}.{_HOSTS[self.type]}.afas.online/profitrestservices"
+
+
+def base_url_of(environment: str | Environment | None, base_url: str | None) -> str:
+    """Return the base URL that one of the two stands for.
+
+    Raises:
+        ConfigurationError: If it is malformed, or both are given, or none.
+    """
+    if environment is not None and base_url is None:
+        return (Environment(environment) if isinstance(environment, str) else environment).base_url
+    if environment is None and base_url is not None:
+        return checked_base_url(base_url)
+    raise ConfigurationError("give either an environment or a base_url")
 
 
 def checked_base_url(url: str) -> str:
@@ -101,6 +115,13 @@ def checked_proxy(url: str) -> str:
     if not usable or not re.fullmatch(r"[\x21-\x7e]+", url):
         raise ConfigurationError("the proxy must be a URL such as http://proxy.example:3128, in ASCII")
     return url
+
+
+def checked_integration_id(text: str | None) -> str | None:
+    """Return the id that a partner of AFAS sends if it is one, or None, else raise ConfigurationError."""
+    if text is not None and not _INTEGRATION_ID.fullmatch(text):
+        raise ConfigurationError("the integration_id must look like 12345_678900")
+    return text
 
 
 def is_loopback(host: str) -> bool:

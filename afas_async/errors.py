@@ -16,7 +16,7 @@
     |  `- RequestTimeoutError   the time-out passed (also a TimeoutError)
     |- ApiError                 the service answered with an error status
     |  |- BadRequestError       400 and other refusals of the request's form
-    |  |- AuthenticationError   401
+    |  |- AuthenticationError   401, or no token for the client credentials
     |  |- PermissionDeniedError 403
     |  |- NotFoundError         404
     |  |- PayloadTooLargeError  413
@@ -159,6 +159,7 @@ class ApiError(AfasError):
         retry_after: Seconds that the service asked to wait, if it did.
         connector: The connector or path that was called.
         attempts: How often the request was sent.
+        hint: What the library has found out about it, such as which connectors have a similar name; mostly empty.
     """
 
     def __init__(
@@ -179,6 +180,7 @@ class ApiError(AfasError):
         self.log_reference = log_reference
         self.retry_after = retry_after
         self.attempts = 1
+        self.hint = ""
 
     def __str__(self) -> str:
         text = f"{self.connector}: HTTP {self.status}: {self.message}"
@@ -188,7 +190,7 @@ class ApiError(AfasError):
             text += f" (the service asks to wait {self.retry_after:g} s)"
         if self.attempts > 1:
             text += f" (after {self.attempts} attempts)"
-        return text
+        return f"{text}: {self.hint}" if self.hint else text
 
 
 class BadRequestError(ApiError):
@@ -196,7 +198,12 @@ class BadRequestError(ApiError):
 
 
 class AuthenticationError(ApiError):
-    """401: the token is invalid or expired, or its app connector does not include this connector."""
+    """401: the token is invalid or expired, or its app connector does not include this connector.
+
+    Also a token that the service refuses to give for client credentials, whatever the `status`; `connector` is
+    "oauth/token" then. For a minute after that the next such requests fail in the same way without being sent, unless
+    there is another token.
+    """
 
 
 class PermissionDeniedError(ApiError):

@@ -5,6 +5,60 @@ from __future__ import annotations
 import msgspec
 
 
+class ListedConnector(msgspec.Struct, frozen=True):
+    """A connector that a token may use.
+
+    Attributes:
+        id: Its name, as it stands in URLs.
+        description: What it is, in the language of the request.
+    """
+
+    id: str
+    description: str = ""
+
+
+class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token belongs to. What is not told is empty.
+
+    Attributes:
+        envid: The full id of the environment, such as "O12345AA", which is not the one in host names.
+        app_name: The app connector.
+        group: Its group of users.
+        token_expiry: When the token expires, as the service writes it; "0" for never.
+    """
+
+    envid: str = ""
+    app_name: str = msgspec.field(name="appName", default="")
+    group: str = ""
+    token_expiry: str = msgspec.field(name="tokenExpiry", default="")
+
+
+class Metainfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a token may use.
+
+    Attributes:
+        get_connectors: The GetConnectors.
+        update_connectors: The UpdateConnectors.
+        info: What the token belongs to.
+    """
+
+    get_connectors: list[ListedConnector] = msgspec.field(name="getConnectors")
+    update_connectors: list[ListedConnector] = msgspec.field(name="updateConnectors")
+    info: TokenInfo = TokenInfo()
+
+
+class Code(msgspec.Struct, frozen=True):
+    """One of the values that a field may have.
+
+    Attributes:
+        id: The value.
+        description: What it means, in the language of the request.
+    """
+
+    id: str
+    description: str = ""
+
+
 class MetainfoField(msgspec.Struct, frozen=True):
     """A field of a GetConnector, without its `fieldId`, which names nothing in rows or requests.
 
@@ -14,6 +68,8 @@ class MetainfoField(msgspec.Struct, frozen=True):
         label: What a person reads, in the language of the request.
         length: The longest text, or the number of digits.
         decimals: The digits behind the decimal point.
+        decimals_field: The field that tells their number where it differs from row to row; mostly empty.
+        values: The values that it may have, or None where that is open.
     """
 
     id: str
@@ -21,6 +77,8 @@ class MetainfoField(msgspec.Struct, frozen=True):
     label: str = ""
     length: int = 0
     decimals: int = 0
+    decimals_field: str = msgspec.field(name="decimalsFieldId", default="")
+    values: list[Code] | None = None
 
 
 class GetMetainfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,18 +93,6 @@ class GetMetainfo(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     description: str = ""
     fields: list[MetainfoField]
-
-
-class Code(msgspec.Struct, frozen=True):
-    """One of the values that a field may have.
-
-    Attributes:
-        id: The value.
-        description: What it means, in the language of the request.
-    """
-
-    id: str
-    description: str = ""
 
 
 class UpdateField(msgspec.Struct, frozen=True, kw_only=True):

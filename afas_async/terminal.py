@@ -59,10 +59,15 @@ class ProgressLine:
             print(flush=True)
 
 
+def printable(text: str) -> str:
+    """Return a text without the characters that would steer a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def fitting(text: str) -> str:
     """Return a text without the characters that would steer a terminal, and cut to its width if there is one."""
     width = shutil.get_terminal_size().columns
-    shown = "".join(character if character.isprintable() else " " for character in text)
+    shown = printable(text)
     return shown if len(shown) <= width or not sys.stdout.isatty() else shown[: width - 3] + "..."
 
 

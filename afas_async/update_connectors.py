@@ -8,15 +8,14 @@ from typing import Any, TypedDict, Unpack
 
 from afas_async.connectors import UpdateConnector
 from afas_async.elements import Action, Item, element_of
-from afas_async.errors import InvalidElementError
+from afas_async.errors import BusinessError, InvalidElementError
 from afas_async.http.engine import Options
 from afas_async.http.session import Session
-from afas_async.metadata import update_metainfo
-from afas_async.metainfo import UpdateMetainfo
+from afas_async.metadata import explain, update_metainfo
 from afas_async.outcomes import WriteResult
 from afas_async.policy.checking import Checker
 from afas_async.wire.payloads import body_of, encode_element
-from afas_async.wire.urls import delete_request, write_request
+from afas_async.wire.urls import Request, delete_request, write_request
 from afas_async.write.loader import Load
 from afas_async.write.lookups import Lookup
 from afas_async.write.ordered import Outcomes
@@ -153,36 +152,12 @@ class UpdateConnectors:
         elements = [(root or declared.element_name, key)]
         if sub is not None and sub_key is not None:
             elements.append((sub, sub_key))
-        return await send_one(self._session, self._options, delete_request(declared.name, *elements))
-
-    async def update_metainfo(self, connector: str) -> UpdateMetainfo:
-        """Return the description of an UpdateConnector: its fields and objects.
-
-        Args:
-            connector: The connector's name.
-
-        Raises:
-            InvalidNameError: If the name may not enter a URL. Nothing was sent.
-            ApiError: If there is no such connector, or the token's app connector does not include it.
-            AnswerError: If the answer is no such description.
-            AfasError: If no answer can be had. A cancelled call leaves nothing behind.
-
-        Source:
-            AFAS, REST API for developers: metainfo.
-
-        Example:
-            >>> async def main():
-            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         return UpdateConnector.described(await afas.update_metainfo("KnEmployee")).element_name
-            >>> asyncio.run(main())
-            'AfasEmployee'
-        """
-        return await update_metainfo(self._session, self._options, connector)
+        return await self._send(delete_request(declared.name, *elements))
 
     async def check(
         self, connector: UpdateConnector | str, elements: Iterable[Item], *, action: Action = "insert"
     ) -> list[list[str]]:
-        """Check records against what the service tells about its connector, with one request and no write.
+        """Check records against what the service tells about its connector, with one request at most and no write.
 
         Args:
             connector: The connector, or its name.
@@ -237,20 +212,22 @@ class UpdateConnectors:
 
         *Journal.* With `journal`, each call is noted on disk before it is sent. After a crash, even `kill -9`, repeat
         the load with the same records in the same order: those that were never in flight are sent, and those that were
-        are "unknown", unless `check` finds them. Delete the file in the end: it keeps the records that are unknown.
+        are "unknown", unless `check` finds them. `python -m afas_async journal
+        PATH` shows it. Delete it in the end: it keeps the records that are unknown.
 
         Args:
             connector: The connector, or its name.
             action: "insert" (POST), "update" (PUT), or "delete" (DELETE, one record in a call).
             max_elements: The most records in a call.
-            max_bytes: The most bytes in a call of several records; the service takes 75 MB.
+            max_bytes: The most bytes in a call of several records; the service takes 75 MB. Each call in flight needs
+                several times as much memory.
             target_seconds: How long a call should take, in seconds.
             in_flight: The most calls at a time, under the limit of the client.
-            on_reject: "continue": record a refused call and go on. "stop": send nothing more. "split": halve a refused
-                call until its faulty records are alone, and send the others.
+            on_reject: "continue": record a refused call and go on. "stop": send nothing more after a record that is not
+                applied. "split": halve a refused call until its faulty records are alone, and send the others.
             transaction: Whether a call of several records is tagged with `@Action`, with which the service treats it as
                 one transaction. Without, records of a refused call of several are "unknown".
-            validate: Whether records are checked before they are sent; see `check`. It takes one request.
+            validate: Whether records are checked before they are sent; see `check`. It takes one request at most.
             check: How to look up a record whose outcome is unknown, once at the end and by `resolve`.
             journal: Path of the journal, on a local disk.
 
@@ -339,7 +316,14 @@ class UpdateConnectors:
         except InvalidElementError as error:
             raise InvalidElementError(f"{declared.name}: {error}") from None
         request = write_request(method, declared.name, body_of(declared.element_name, [element]), sub=sub)
-        return await send_one(self._session, self._options, request)
+        return await self._send(request)
+
+    async def _send(self, request: Request) -> WriteResult:
+        try:
+            return await send_one(self._session, self._options, request)
+        except BusinessError as error:
+            await explain(self._session, self._options, error, request.connector, kind="UpdateConnector")
+            raise
 
 
 def _declared(connector: UpdateConnector | str) -> UpdateConnector:

@@ -21,8 +21,13 @@ DATA = "CA9A27CA9A27CA9A27CA9A27CA9A27CA9A27CA9A27CA9A27CA9A27CA9A27CA9A"
 TOKEN = f"<token><version>1</version><data>{DATA}</data></token>"
 _HEADER = base64.b64encode(TOKEN.encode()).decode()
 
+# The secret of client credentials, and what all access tokens begin with that a test has given for it.
+SECRET = 'CA9A5EC2E7CA9A5EC2E7 ~+/=&"'
+ACCESS = "CA9AACCE55CA9AACCE55"
+
 # The base64 of a text depends on where its bytes fall, so a piece of the header is searched for, not one of the data.
-SPELLINGS = (DATA, _HEADER, _HEADER[8:-8], quote(TOKEN, safe=""), repr(TOKEN))
+# However a secret is escaped, its first letters are not.
+SPELLINGS = (DATA, _HEADER, _HEADER[8:-8], quote(TOKEN, safe=""), repr(TOKEN), SECRET[:20], ACCESS)
 
 
 def leaks(text: str) -> bool:

@@ -51,8 +51,8 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[canary.Watch]:
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may meet the environment of whoever runs it."""
-    for name in ("AFAS_TOKEN", "AFAS_ENVIRONMENT", "AFAS_ENVIRONMENT_TYPE", "AFAS_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("TOKEN", "CLIENT_ID", "CLIENT_SECRET", "ENVIRONMENT", "ENVIRONMENT_TYPE", "BASE_URL"):
+        monkeypatch.delenv(f"AFAS_{name}", raising=False)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         cli.run(["--help"])
     assert ended.value.code == 0
     lines = capsys.readouterr().out.splitlines()
-    for command in ("demo", "inspect", "simulate"):
+    for command in ("demo", "inspect", "journal", "models", "simulate"):
         assert [line for line in lines if line.startswith(f"    {command} ")], command
 
 
@@ -73,6 +73,9 @@ def test_the_command_line_needs_nothing_of_unix() -> None:
         ["inspect"],
         ["inspect", "Profit_Article", "--nothing"],
         ["inspect", "Profit_Article", "--rows", "-1"],
+        ["journal"],
+        ["journal", "x", "--again"],
+        ["journal", "x", "--applied", "one"],
         ["simulate", "--nothing"],
     ],
     ids=" ".join,
@@ -96,6 +99,7 @@ def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str])
         ([*COMMANDS[0], "--latency", "1"], "--latency is the simulator's: give --simulator too"),
         (["inspect", "X", "--rows", "5"], "--rows and --show go with --key"),
         (["inspect", "X", "--show"], "--rows and --show go with --key"),
+        (["journal", "x", "--applied", "1", "2", "--again", "2"], "element 2 is either applied or sent again"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

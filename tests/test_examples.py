@@ -24,5 +24,5 @@ def _modules() -> Iterator[str]:
 def test_the_examples_run(name: str) -> None:
     """Every docstring example of a module gives what it says."""
     names = {name: getattr(afas_async, name) for name in afas_async.__all__}
-    names |= {"asyncio": asyncio, "Simulator": Simulator}
+    names |= {"asyncio": asyncio, "Simulator": Simulator, "models": afas_async.models}
     assert doctest.testmod(importlib.import_module(name), extraglobs=names).failed == 0

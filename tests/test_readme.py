@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parent.parent / "README.md"
-COMMANDS = re.findall(r"^\| `((?:demo|inspect|simulate) .*?)` \|", README.read_text(), re.MULTILINE)
+COMMANDS = re.findall(r"^\| `((?:demo|inspect|simulate|journal|models) .*?)` \|", README.read_text(), re.MULTILINE)
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
 
 
@@ -34,3 +34,10 @@ def test_the_commands_exist(command: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for option in re.findall(r"--[a-z]+", command):
         assert option in done.stdout
+
+
+def test_the_tests_that_it_names_are_there() -> None:
+    """Each row of the table of endpoints names tests that can be looked at."""
+    named = set(re.findall(r"`(tests/[\w/.]+)`", README.read_text()))
+    assert len(named) > 15
+    assert [path for path in sorted(named) if not (README.parent / path).exists()] == []

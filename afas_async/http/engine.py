@@ -18,16 +18,26 @@ from typing import Literal
 import anyio
 import msgspec
 
-from afas_async.errors import AfasError, AnswerError, ApiError, ConfigurationError, RequestTimeoutError
+from afas_async.credentials import Credential
+from afas_async.errors import (
+    AfasError,
+    AnswerError,
+    ApiError,
+    AuthenticationError,
+    ConfigurationError,
+    RequestTimeoutError,
+)
+from afas_async.http.auth import Signer, Unsigned
+from afas_async.http.limiter import Limiter
+from afas_async.http.statistics import Statistics
 from afas_async.http.transport import Response, Transport
 from afas_async.policy.retrying import WRITE_SECONDS, Retry
-from afas_async.wire.answers import error_for
+from afas_async.wire.answers import error_for, token_error_for
 from afas_async.wire.bodies import body_reader
 from afas_async.wire.urls import Request
 
 ERROR_BODY_LIMIT = 1 << 16
 ERROR_BODY_SECONDS = 5.0
-CLEAN_ANSWERS_TO_GROW = 20
 _LANGUAGE = re.compile(r"[A-Za-z]{2}-[A-Za-z]{2}", re.ASCII)
 
 log: logging.Logger = logging.getLogger("afas_async")
@@ -80,40 +90,23 @@ class Options(msgspec.Struct, frozen=True):
             raise ConfigurationError(f"language must look like nl-nl, not {self.language!r}")
 
 
-class Statistics(msgspec.Struct):
-    """What a client has done since it was made, all views together.
-
-    Args:
-        requests: Requests sent, every attempt counted.
-        retries: Requests sent again after a failure.
-        rows: Rows handed out.
-        bytes: Bytes of bodies, as they came over the connection.
-        seconds_waited: Seconds that requests waited for a free slot, added up.
-        in_flight: Requests in flight now.
-        peak_in_flight: The most requests in flight at a time.
-    """
-
-    requests: int = 0
-    retries: int = 0
-    rows: int = 0
-    bytes: int = 0
-    seconds_waited: float = 0.0
-    in_flight: int = 0
-    peak_in_flight: int = 0
-
-
 class Call(ABC):
     """What the engine sends, and where the answer goes. Kept by the caller across attempts.
 
     Args:
         connector: The connector or path, for errors.
         seconds_left: The time-out of all attempts together.
+
+    Attributes:
+        failures: What became of its attempts.
+        credential: What the last of them was signed with.
     """
 
     def __init__(self, connector: str, seconds_left: float) -> None:
         self.connector: str = connector
         self.failures: list[AfasError] = []
         self.seconds_left: float = seconds_left
+        self.credential: Credential | None = None
 
     @property
     def repeatable(self) -> bool:
@@ -186,17 +179,24 @@ class Engine:
         transport: Sends one request, once.
         max_concurrency: How many requests may be in flight at a time.
         integration_id: Value of the `IntegrationId` header, which AFAS asks of its partners.
+        signer: Gives the credential of each request; by default there is none.
+        statistics: Where requests are counted, if another engine counts there too.
     """
 
-    def __init__(self, transport: Transport, *, max_concurrency: int, integration_id: str | None = None) -> None:
-        self.statistics: Statistics = Statistics()
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        max_concurrency: int,
+        integration_id: str | None = None,
+        signer: Signer | None = None,
+        statistics: Statistics | None = None,
+    ) -> None:
+        self.statistics: Statistics = statistics or Statistics()
         self._transport = transport
-        self._limit = max_concurrency
-        self._limiter = anyio.CapacityLimiter(max_concurrency)
+        self._limiter = Limiter(max_concurrency, self.statistics)
         self._integration_id = integration_id
-        self._clean_answers = 0
-        self._waiting = 0
-        self._paused: set[Call] = set()
+        self._signer = signer or Unsigned()
         self._random = random.Random()  # noqa: S311 - jitter, no secret
 
     async def send(self, call: Call, options: Options, failure: AfasError | None = None) -> AfasError | None:
@@ -216,7 +216,9 @@ class Engine:
             call.failures.append(failure)
             if isinstance(failure, ApiError):
                 failure.attempts = len(call.failures)
-            retry = call.retry(max_retries=options.max_retries, jitter=self._random.random())
+            retry = self._renewal(call, failure) or call.retry(
+                max_retries=options.max_retries, jitter=self._random.random()
+            )
             if retry is None or retry.wait >= call.seconds_left or not call.repeatable:
                 return failure
             if retry.smaller and not call.halve():
@@ -226,10 +228,17 @@ class Engine:
                 return failure
             failure = None
 
+    def _renewal(self, call: Call, failure: AfasError) -> Retry | None:
+        """Send a refused request once more if there may be another credential: a 401 means that nothing was done."""
+        if not isinstance(failure, AuthenticationError) or call.credential is None:
+            return None
+        final = sum(isinstance(past, AuthenticationError) for past in call.failures) > 1
+        renewable = self._signer.refused(call.connector, call.credential, failure, final=final)
+        return Retry(0) if renewable else None
+
     async def _wait_for(self, retry: Retry, call: Call, options: Options, failure: AfasError) -> None:
         if retry.calmer:
-            self._clean_answers = 0
-            self._limiter.total_tokens = max(1, self._limiter.total_tokens // 2)
+            self._limiter.calm()
         self.statistics.retries += 1
         log.info("%s: attempt %d failed, again in %.1f s: %s", call.connector, len(call.failures), retry.wait, failure)
         if options.on_event is not None:
@@ -240,11 +249,24 @@ class Engine:
         await anyio.sleep(retry.wait)
 
     async def _attempt(self, call: Call, options: Options) -> AfasError | None:
-        await self._take_slot(call)
-        statistics = self.statistics
+        await self._limiter.take(call)
         try:
-            statistics.in_flight += 1
-            statistics.peak_in_flight = max(statistics.peak_in_flight, statistics.in_flight)
+            # A request that waits for a credential keeps its slot for the one that fetches it, which takes none: so
+            # the service gets no more requests at a time, and nothing waits in a circle.
+            with anyio.move_on_after(call.seconds_left) as scope:
+                call.credential = await self._signer.ready(call.connector)
+            if scope.cancelled_caught:
+                raise _timeout(call.connector, None, options)
+            call.seconds_left = max(0.0, scope.deadline - anyio.current_time())
+            return await self._send_once(call, options)
+        finally:
+            self._limiter.give_back(call)
+
+    async def _send_once(self, call: Call, options: Options) -> AfasError | None:
+        statistics = self.statistics
+        statistics.in_flight += 1
+        statistics.peak_in_flight = max(statistics.peak_in_flight, statistics.in_flight)
+        try:
             failure: AfasError | None = None
             call.ready()
             statistics.requests += 1
@@ -260,10 +282,8 @@ class Engine:
                 call.seconds_left = max(0.0, scope.deadline - anyio.current_time())
         finally:
             statistics.in_flight -= 1
-            self._limiter.release_on_behalf_of(call)
-            self._relieve()
         if failure is None:
-            self._grow()
+            self._limiter.grow()
         if options.on_event is not None:
             event = Event(
                 "failed" if failure else "answered",
@@ -292,14 +312,15 @@ class Engine:
                 scope.deadline = anyio.current_time() + WRITE_SECONDS
 
         try:
-            response = await self._transport.send(attempt.request, self._headers(attempt.request, options), connected)
+            headers = self._headers(attempt.request, options)
+            response = await self._transport.send(attempt.request, headers, connected, call.credential)
             if response.status not in ({200, 201, 204} if attempt.request.writes else {200, 201}):
                 return await self._error(response, call, attempt)
             call.begin(response.status, response.headers)
             while data := await self._read(response, attempt):
                 call.receive(data)
                 if call.full:
-                    await self._pause(call, scope)
+                    await self._limiter.pause(call, scope)
         except AfasError as failure:
             return failure.with_traceback(None)
         finally:
@@ -327,7 +348,8 @@ class Engine:
                 reader.feed(data)
                 while len(body) < ERROR_BODY_LIMIT and (piece := reader.read(ERROR_BODY_LIMIT)):
                     body += piece
-        return error_for(response.status, response.headers, body, connector=connector)
+        explain = error_for if attempt.request.form is None else token_error_for
+        return explain(response.status, response.headers, body, connector=connector)
 
     def _headers(self, request: Request, options: Options) -> dict[str, str]:
         headers = {
@@ -341,58 +363,19 @@ class Engine:
             headers["Content-Type"] = "application/json;charset=utf-8"  # or é arrives as ? (AFAS)
         if self._integration_id is not None:
             headers["IntegrationId"] = self._integration_id
+        headers.update(request.headers)
         return headers
 
-    # --- slots ---
 
-    async def _take_slot(self, call: Call) -> None:
-        try:
-            self._limiter.acquire_on_behalf_of_nowait(call)
-        except anyio.WouldBlock:
-            started = anyio.current_time()
-            self._waiting += 1
-            self._relieve()
-            try:
-                await self._limiter.acquire_on_behalf_of(call)
-            finally:
-                self._waiting -= 1
-                self.statistics.seconds_waited += anyio.current_time() - started
-
-    async def _pause(self, call: Call, scope: anyio.CancelScope) -> None:
-        """Hold an answer that outgrows its reader's memory; the time-out stands still meanwhile."""
-        left, scope.deadline = scope.deadline - anyio.current_time(), float("inf")
-        self._paused.add(call)
-        self._relieve()
-        try:
-            await call.room()
-        finally:
-            self._paused.discard(call)
-            scope.deadline = anyio.current_time() + left
-
-    def _relieve(self) -> None:
-        """Let paused answers go on if they hold all slots while another call waits for one.
-
-        That call may come from the very loop that should read them: better to spend memory than to wait for ever.
-        """
-        if self._waiting and len(self._paused) >= self._limiter.borrowed_tokens:
-            for call in self._paused:
-                call.hurry()
-
-    def _grow(self) -> None:
-        """After many clean answers, allow one more request in flight again."""
-        self._clean_answers += 1
-        if self._clean_answers >= CLEAN_ANSWERS_TO_GROW and self._limiter.total_tokens < self._limit:
-            self._clean_answers = 0
-            self._limiter.total_tokens += 1
-
-
-def _timeout(connector: str, attempt: _Attempt, options: Options) -> RequestTimeoutError:
-    seconds, which = options.timeout, "(all attempts together)"
-    if attempt.seconds_left is not None:
-        seconds, which = WRITE_SECONDS, "after it was sent, which is longer than the service takes at most"
-    text = f"{connector}: no complete answer within {seconds:g} s {which}"
-    error = RequestTimeoutError(text, connector=connector, seconds=seconds)
-    error.sent = "maybe" if attempt.connected else "no"
+def _timeout(connector: str, attempt: _Attempt | None, options: Options) -> RequestTimeoutError:
+    seconds, text = options.timeout, f"no complete answer within {options.timeout:g} s (all attempts together)"
+    if attempt is None:
+        text = f"no credential within {seconds:g} s, so that nothing was sent"
+    elif attempt.seconds_left is not None:
+        seconds = WRITE_SECONDS
+        text = f"no complete answer within {seconds:g} s after it was sent, which is longer than the service takes"
+    error = RequestTimeoutError(f"{connector}: {text}", connector=connector, seconds=seconds)
+    error.sent = "maybe" if attempt is not None and attempt.connected else "no"
     return error
 
 

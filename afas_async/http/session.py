@@ -6,12 +6,18 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
+from afas_async.credentials import AppToken, BearerToken, CheckedAuth, ClientCredentials
 from afas_async.errors import ClientClosedError, UsageError
-from afas_async.http.engine import Engine
+from afas_async.http.auth import Asked, Constant, Renewed, Signer
+from afas_async.http.engine import Engine, Options
 from afas_async.http.host import Host, Job
+from afas_async.http.oauth import TOKEN_SECONDS, TokenEndpoint
+from afas_async.http.statistics import Statistics
 from afas_async.http.transport import Transport
+
+_OPTIONS: Final = Options(timeout=TOKEN_SECONDS, max_retries=3, language="nl-nl", on_event=None)
 
 
 class Session:
@@ -21,16 +27,42 @@ class Session:
         transport: Entered when the session opens, left when it closes.
         max_concurrency: How many requests may be in flight at a time.
         integration_id: Value of the `IntegrationId` header.
+        auth: Signs requests, or gives what signs them; by default they have no `Authorization` header.
+        options: Of the requests for tokens.
     """
 
-    def __init__(self, transport: Transport, *, max_concurrency: int, integration_id: str | None = None) -> None:
-        self.engine: Engine = Engine(transport, max_concurrency=max_concurrency, integration_id=integration_id)
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        max_concurrency: int,
+        integration_id: str | None = None,
+        auth: CheckedAuth | None = None,
+        options: Options = _OPTIONS,
+    ) -> None:
+        statistics = Statistics()
+        signer: Signer | None = None
+        if isinstance(auth, ClientCredentials):
+            tokens = Engine(transport, max_concurrency=1, integration_id=integration_id, statistics=statistics)
+            signer = Renewed(TokenEndpoint(auth, tokens, options), self.start)
+        elif isinstance(auth, (AppToken, BearerToken)):
+            signer = Constant(auth)
+        elif auth is not None:
+            signer = Renewed(Asked(auth), self.start)
+        self.engine: Engine = Engine(
+            transport,
+            max_concurrency=max_concurrency,
+            integration_id=integration_id,
+            signer=signer,
+            statistics=statistics,
+        )
         self.max_concurrency: int = max_concurrency
         self._transport = transport
         self._host: Host | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = 0
         self._closed = False
+        self.known: dict[tuple[str, str], Any] = {}  # what the service told once, by path and language
 
     async def open(self) -> None:
         """Open the transport. If this fails or is cancelled, the session is closed."""

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from afas_async.credentials import AppToken
+from afas_async.credentials import Credential
 from afas_async.environment import is_loopback
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ConfigurationError, ConnectError
 from afas_async.wire.urls import Request
@@ -57,13 +57,20 @@ class Transport(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
 
-    async def send(self, request: Request, headers: Mapping[str, str], connected: Callable[[], None]) -> Response:
+    async def send(
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        connected: Callable[[], None],
+        credential: Credential | None,
+    ) -> Response:
         """Send a request and return the answer when its head has arrived.
 
         Args:
             request: What to send.
             headers: Its headers, without the credential.
             connected: Called before the first byte leaves. Until then nothing was sent, whatever happens.
+            credential: Signs it; None for a request without an `Authorization` header.
 
         Raises:
             ConnectError: If nothing was sent.
@@ -78,7 +85,6 @@ class AiohttpTransport:
 
     Args:
         base_url: The checked base URL.
-        token: Signs every request.
         proxy: URL of a proxy; none is taken from the environment.
         ssl_context: In place of the default context; it must verify certificates and demand TLS 1.2, but for loopback.
 
@@ -86,13 +92,10 @@ class AiohttpTransport:
         ConfigurationError: If `ssl_context` would accept any server, or TLS below 1.2.
     """
 
-    def __init__(
-        self, base_url: str, token: AppToken, *, proxy: str | None = None, ssl_context: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, base_url: str, *, proxy: str | None = None, ssl_context: ssl.SSLContext | None = None) -> None:
         if ssl_context is not None and not is_loopback(urlsplit(base_url).hostname or ""):
             _check_context(ssl_context)
         self._base = base_url
-        self._token = token
         self._proxy = proxy
         self._context = ssl_context
         self._reads: aiohttp.ClientSession | None = None
@@ -118,7 +121,13 @@ class AiohttpTransport:
             if session is not None:
                 await session.close()
 
-    async def send(self, request: Request, headers: Mapping[str, str], connected: Callable[[], None]) -> Response:
+    async def send(
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        connected: Callable[[], None],
+        credential: Credential | None,
+    ) -> Response:
         """Send a request, exactly once; see `Transport`."""
         session = self._writes if request.writes else self._reads
         assert session is not None  # noqa: S101 - the host opens the transport before any job starts
@@ -130,10 +139,9 @@ class AiohttpTransport:
                 await session.request(
                     request.method,
                     URL(url, encoded=True),
-                    # In pieces: aiohttp writes bytes at one go, and warns of large ones.
-                    data=aiohttp.BytesIOPayload(BytesIO(request.body)) if request.body else None,
-                    # Never bound to a name: the locals of this frame are part of tracebacks.
-                    headers={**headers, "Authorization": self._token.header()},
+                    # Form and header are never bound to a name: the locals of this frame are part of tracebacks.
+                    data=_payload(request),
+                    headers={**headers, **({} if credential is None else {"Authorization": credential.header()})},
                     allow_redirects=False,
                     proxy=self._proxy,
                     trace_request_ctx=connection,
@@ -144,6 +152,13 @@ class AiohttpTransport:
             failure = _failure(error, request.connector, connected=connection.stands)
         # Raised here, outside the handler, so that aiohttp's exception does not become its context.
         raise failure
+
+
+def _payload(request: Request) -> aiohttp.BytesIOPayload | None:
+    if request.form is not None:
+        return aiohttp.BytesIOPayload(BytesIO(request.form.form()))
+    # In pieces: aiohttp writes bytes at one go, and warns of large ones.
+    return aiohttp.BytesIOPayload(BytesIO(request.body)) if request.body else None
 
 
 class _Connection:

@@ -63,9 +63,10 @@ def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter
         How to send it again, or None if the last failure is final.
     """
     failure = failures[-1]
-    # Locks have a count of their own, and an answer that was too large is asked for in a smaller size.
-    too_large = sum(isinstance(past, errors.PayloadTooLargeError) for past in failures)
-    faults = len(failures) - too_large - _count_refusals(failures, (*LOCKED, *OUT_OF_MEMORY, *OUT_OF_TIME))
+    # Locks have a count of their own; an answer that was too large is asked for in a smaller size, and one that was
+    # refused (401) with another credential.
+    mended = sum(isinstance(past, (errors.PayloadTooLargeError, errors.AuthenticationError)) for past in failures)
+    faults = len(failures) - mended - _count_refusals(failures, (*LOCKED, *OUT_OF_MEMORY, *OUT_OF_TIME))
     backoff = _backoff(faults, jitter) if faults <= max_retries else None
     match failure:
         case errors.RowError() | errors.PagingError() | errors.RequestTimeoutError():
@@ -108,7 +109,7 @@ def retry_write(
     if isinstance(failure, errors.BusinessError):
         locked = whole and failure.status == 500 and _says(failure, LOCKED) and locks <= LOCK_RETRIES
         return _after_lock(locks, jitter) if locked else None
-    faults = len(failures) - locks
+    faults = len(failures) - locks - sum(isinstance(past, errors.AuthenticationError) for past in failures)
     if faults > max_retries or write_status(failure, connected=connected, whole=whole) != "not_sent":
         return None
     match failure:
@@ -147,13 +148,6 @@ def write_status(
             return "rejected"
         case _:
             return "unknown"
-
-
-def out_of_time(failure: errors.AfasError | None) -> bool:
-    """Whether the call took longer than the service or this library allows."""
-    if isinstance(failure, errors.RequestTimeoutError):
-        return True
-    return isinstance(failure, errors.BusinessError) and _says(failure, OUT_OF_TIME)
 
 
 def _retry_refused(

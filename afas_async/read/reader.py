@@ -11,7 +11,7 @@ from afas_async.errors import ClientClosedError, UsageError
 from afas_async.http.host import Job, stop
 from afas_async.read.fetch import Pace
 from afas_async.read.position import Position
-from afas_async.read.source import Source
+from afas_async.read.source import Source, explain_refusal
 
 
 class Feed(Protocol[RowT]):
@@ -96,6 +96,7 @@ class Reader(Generic[RowT]):
                 raise self._misuse(self._over) from None
             self._over = "the stream has ended with an error: start a new one"
             await self._stop()
+            await explain_refusal(self.source, error)
             raise
         finally:
             self._reading = False

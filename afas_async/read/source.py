@@ -22,7 +22,7 @@ from afas_async.errors import (
 from afas_async.filters import Condition, Group, Operator
 from afas_async.http.engine import Options
 from afas_async.http.session import Session
-from afas_async.metadata import field_ids
+from afas_async.metadata import explain, field_ids
 from afas_async.policy.order import Order, combine
 from afas_async.policy.paging import Bound, Span
 from afas_async.read.position import KeyRange
@@ -158,6 +158,13 @@ def _longest_value(source: Source[Any], groups: Sequence[Group], field: str) -> 
         return max((text[0] for text in texts), key=_written)
     types = key_types(source.connector.row_type)
     return LONGEST_KEY[(types or {}).get(field) or str]
+
+
+async def explain_refusal(source: Source[Any], error: BaseException) -> None:
+    """Have the refusal of a read say what could be meant, if its connector or one of its fields is unknown."""
+    fields = {field.removeprefix("-") for field in source.order.fields}
+    fields |= {test.field for group in source.where for test in group}
+    await explain(source.session, source.options, error, source.connector.name, kind="GetConnector", fields=fields)
 
 
 async def refuse_without_key(source: Source[Any]) -> NoReturn:

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from typing import Any, Generic
 
 from afas_async.connectors import RowT
-from afas_async.errors import PagingError
+from afas_async.errors import BusinessError, PagingError
 from afas_async.http.host import Job, stop
 from afas_async.policy.order import Key
 from afas_async.policy.paging import Paging, Span, Step
 from afas_async.read.fetch import Pace, PageFetch
 from afas_async.read.position import Position
 from afas_async.read.rowkeys import KeyReader
-from afas_async.read.source import Source
+from afas_async.read.source import Source, explain_refusal
 
 
 class Window(Generic[RowT]):
@@ -204,6 +204,10 @@ async def read_page(source: Source[RowT], span: Span) -> list[RowT]:
                 await fetch.wait()
             else:
                 rows += taken
+    except BusinessError as error:
+        await explain_refusal(source, error)
+        raise
+    else:
         source.session.engine.statistics.rows += len(rows)
         return rows
     finally:

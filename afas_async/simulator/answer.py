@@ -34,6 +34,7 @@ class Answer:
         skip: The number of rows passed over, for the latency.
         seconds: How long the service has worked, if that is longer than the latency for the rows.
         status: The HTTP status.
+        mimetype: What the body is, if it is neither JSON nor nothing.
     """
 
     pieces: Iterable[Page]
@@ -42,11 +43,12 @@ class Answer:
     skip: int = 0
     seconds: float = 0
     status: HTTPStatus = HTTPStatus.OK
+    mimetype: str | None = None
 
     @property
     def content_type(self) -> str:
         """The content type: an empty answer claims to be XML (AFAS's OpenAPI specification, headers of each 201)."""
-        return f"{JSON}; charset=utf-8" if self.end else XML
+        return self.mimetype or (f"{JSON}; charset=utf-8" if self.end else XML)
 
 
 class RefusalError(Exception):

@@ -167,6 +167,7 @@ A simulated AFAS Profit runs until you press Ctrl+C.
 Base URL   {simulator.base_url}
 Token      {simulator.token}
 Header     Authorization: {header}
+OAuth      client_id={simulator.oauth.client_id} client_secret={simulator.oauth.client_secret}
 Connectors {names}
 
 In a shell:

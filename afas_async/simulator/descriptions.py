@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from afas_async.simulator.samples import Connector
-from afas_async.simulator.update_samples import UpdateConnector, UpdateField, UpdateObject
+from afas_async.simulator.update_samples import UPDATES, UpdateConnector, UpdateField, UpdateObject
 
 # Only 1 (text) and 5 (number) are known from metainfo samples.
 _CONTROL_TYPES: Final = {"string": 1, "int": 5, "decimal": 5, "boolean": 1, "date": 1}
+
+
+def _codes(kind: UpdateObject) -> Iterator[tuple[tuple[str, str], Mapping[str, str]]]:
+    yield from (((kind.table, field.column.id), field.codes) for field in kind.fields.values() if field.codes)
+    for inner in kind.objects.values():
+        yield from _codes(inner)
+
+
+# What is linked to a code list has its values also where it is read (docs.afas.help, "GetConnector").
+_CODES: Final = {place: codes for update in UPDATES for place, codes in _codes(update.root)}
 
 
 def describe(connector: Connector) -> dict[str, Any]:
@@ -27,6 +38,7 @@ def describe(connector: Connector) -> dict[str, Any]:
                 "decimals": field.decimals,
                 "decimalsFieldId": "",
             }
+            | _values(_CODES.get((connector.name, field.id), {}))
             for number, field in enumerate(connector.fields, 1)
         ],
     }
@@ -57,5 +69,9 @@ def _describe_field(field: UpdateField, *, primary: bool) -> dict[str, Any]:
         "decimalFieldId": "",
         "notzero": False,
         "controlType": _CONTROL_TYPES[field.column.type],
-        "values": [{"id": code, "description": text} for code, text in field.codes.items()] or None,
-    }
+        "values": None,
+    } | _values(field.codes)
+
+
+def _values(codes: Mapping[str, str]) -> dict[str, Any]:
+    return {"values": [{"id": code, "description": text} for code, text in codes.items()]} if codes else {}

@@ -19,7 +19,9 @@ from afas_async.environment import is_loopback
 from afas_async.simulator.changes import Changes
 from afas_async.simulator.delivery import Delivery
 from afas_async.simulator.faults import Faults
+from afas_async.simulator.files import Files
 from afas_async.simulator.latency import NO_LATENCY, Latency
+from afas_async.simulator.oauth import OAuth
 from afas_async.simulator.otp import Otp
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.service import API_ROOT, Service
@@ -50,6 +52,9 @@ class Simulator:
     * `FiEntries` writes `Profit_JournalEntries` with its element `FiEntryPar`, and their lines in
       `Profit_JournalLines` with the object `FiEntries` in it.
 
+    `files` has what the data connectors answer: attachments of dossier items with awkward names, images in three sizes,
+    and reports over `Profit_Article` and `Profit_Debtor`. They come out of the seed, too.
+
         async with Simulator(rows=1_000) as simulator:
             ...  # call simulator.base_url with simulator.token
 
@@ -72,6 +77,8 @@ class Simulator:
 
     Attributes:
         store: The rows; usable until `stop`, also before `start`.
+        files: The attachments, images and reports; `add` adds to them at any time.
+        oauth: The client credentials that it accepts, and the access tokens that it has given for them.
     """
 
     def __init__(
@@ -107,7 +114,18 @@ class Simulator:
         self._traffic = Traffic()
         self._delivery = Delivery(self._traffic, latency=latency, gzip=gzip)
         self._otp = Otp(token)
-        self._service = Service(self.store, self._traffic, self._delivery, token=token, otp=self._otp, rules=rules)
+        self.oauth: OAuth = OAuth()
+        self.files: Files = Files(seed)
+        self._service = Service(
+            self.store,
+            self._traffic,
+            self._delivery,
+            token=token,
+            otp=self._otp,
+            oauth=self.oauth,
+            files=self.files,
+            rules=rules,
+        )
         self._runner = web.AppRunner(
             self._service.application(),
             access_log=None,

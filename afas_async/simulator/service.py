@@ -32,8 +32,11 @@ from afas_async.simulator.conditions import FILTER_PARAMETERS
 from afas_async.simulator.delivery import Delivery
 from afas_async.simulator.descriptions import describe, describe_update
 from afas_async.simulator.faults import Fault
+from afas_async.simulator.file_routes import BINARY_HEADER, FileRoutes
+from afas_async.simulator.files import Files
 from afas_async.simulator.latency import Latency
 from afas_async.simulator.messages import LOCKED, OUT_OF_MEMORY, OUT_OF_TIME, field_not_found, not_supported
+from afas_async.simulator.oauth import OAuth
 from afas_async.simulator.otp import Otp
 from afas_async.simulator.question import read_question
 from afas_async.simulator.rules import Rules
@@ -61,6 +64,8 @@ class Service:
         token: The XML token that requests must carry.
         delivery: Sends the answers.
         otp: Gives tokens for one-time passwords.
+        oauth: Gives access tokens, and knows them again.
+        files: The files that there are.
         rules: How the service behaves where that is not documented.
 
     Attributes:
@@ -69,7 +74,16 @@ class Service:
     """
 
     def __init__(
-        self, store: Store, traffic: Traffic, delivery: Delivery, *, token: str, otp: Otp, rules: Rules
+        self,
+        store: Store,
+        traffic: Traffic,
+        delivery: Delivery,
+        *,
+        token: str,
+        otp: Otp,
+        oauth: OAuth,
+        files: Files,
+        rules: Rules,
     ) -> None:
         self.changes: Final = Changes(store)
         self.updates: Final = Updates(store, rules)
@@ -79,6 +93,8 @@ class Service:
         self._rules = rules
         self._token = token
         self._otp = otp
+        self._oauth = oauth
+        self._files = FileRoutes(files, self._report_lines)
         self._authorization = authorization(token)
         self._connectors = {name.lower(): connector for name, connector in store.connectors.items()}
         self._works = Works()
@@ -156,6 +172,8 @@ class Service:
                 return self._otp.request(body)
             case ["POST", "otpvalidation"]:
                 return self._otp.validate(body)
+            case ["POST", "oauth", "token"]:
+                return self._oauth.answer(request.content_type, body)
             case _:
                 self._authorize(request)
                 return self._authorized_answer(request, segments, body)
@@ -171,6 +189,9 @@ class Service:
                 return metainfo_answer(describe_update(self._update_connector(name)), self._rules)
             case ["GET", "profitversion"]:
                 return json_answer({"version": "22.22.5"})
+            case ["GET", "fileconnector" | "subjectconnector" | "imageconnector" | "reportconnector", *_]:
+                binary = request.headers.get(BINARY_HEADER, "") == "1"
+                return self._files.answer(segments[1:], query, binary=binary)
             case ["GET", "connectors", name]:
                 return self._rows(self._connector(name), query)
             case ["GET", "connectors", name, fields, values]:
@@ -193,6 +214,9 @@ class Service:
             header = next((value for name, value in request.query.items() if name.lower() == TOKEN_PARAMETER), "")
             header = header.replace(" ", "+")
             header = self._authorization if header == self._token else f"AfasToken {header}"
+        if header.startswith("Bearer "):
+            self._oauth.check(header.removeprefix("Bearer "))
+            return
         # A token that is not in base64 is no 401 (docs.afas.help, news of Profit 6).
         if header.removeprefix("AfasToken ").startswith("<"):
             raise unexpected_error()
@@ -237,6 +261,14 @@ class Service:
         except UnknownFieldError as error:
             raise functional_error(field_not_found(error.field)) from None
         return rows_answer(blocks, skip=question.skip, take=question.take, rows=rows, passed=first, rules=self._rules)
+
+    def _report_lines(self, name: str, query: Mapping[str, str], most: int) -> tuple[int, list[str]]:
+        connector = self._connector(name)
+        where = read_question(query, connector, self._rules).where
+        page = self._store.page(connector.name, 0, most, [(field, False) for field in connector.key], where)
+        rows: list[dict[str, Any]] = msgspec.json.decode(b"[" + page.json + b"]")
+        texts = ["  ".join(str(value) for value in row.values()) for row in rows]
+        return self._store.count(connector.name, where), texts
 
     def _metainfo(self) -> dict[str, Any]:
         return {

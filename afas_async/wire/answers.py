@@ -46,6 +46,14 @@ _ADVICE: dict[int, str] = {
     503: "the service is unavailable (maintenance or a disturbance)",
 }
 
+_NO_TOKEN: dict[str, str] = {
+    "invalid_client": "the client id or the client secret is wrong, expired, or not of this environment",
+    "invalid_request": "the service does not understand the request for it",
+    "unauthorized_client": "its app connector does not allow it: look at its authentication type",
+    "unsupported_grant_type": "the service does not know client credentials",
+    "use_dpop_nonce": "the service wants DPoP, which is for clients without a secret",
+}
+
 # Control characters, and characters that reorder or break lines: server text must not steer a terminal or a log.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
@@ -74,6 +82,29 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector
         log_reference=clean(_text(said.get("profitLogReference"))) or None,
         retry_after=_retry_after(headers, said),
     )
+
+
+def token_error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector: str) -> errors.ApiError:
+    """Return the error that an answer means in whose place a token was asked for (AFAS, Authentication).
+
+    Of its texts none but the code is kept: they might repeat the secret that the request had.
+
+    Args:
+        status: See `error_for`.
+        headers: See `error_for`.
+        body: See `error_for`.
+        connector: See `error_for`.
+    """
+    said = _members(body)
+    if status >= 500 or status in {408, 429}:
+        error = error_for(status, {}, b"", connector=connector)
+        error.retry_after = _retry_after(headers, said)
+        return error
+    code = _text(said.get("error"))
+    silent = _NO_TOKEN["invalid_client"] if status == 401 else _silent(status)
+    reason = f"{_NO_TOKEN[code]} ({code})" if code in _NO_TOKEN else silent
+    text = f"no token for the client credentials: {reason}"
+    return errors.AuthenticationError(text, status=status, connector=connector)
 
 
 def refusal_in(body: bytes, *, connector: str) -> errors.BusinessError | None:

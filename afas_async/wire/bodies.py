@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
+from collections.abc import Mapping
 from typing import Protocol
 
 from afas_async.errors import AnswerError, AnswerLostError
@@ -53,6 +54,15 @@ def body_reader(content_encoding: str, *, connector: str, page: int | None = Non
         connector=connector,
         page=page,
     )
+
+
+def is_framed(headers: Mapping[str, str]) -> bool:
+    """Whether the head of an answer tells where its body ends; what has no such mark looks complete wherever it ends.
+
+    Args:
+        headers: The response headers, looked up without regard to case.
+    """
+    return "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
 
 
 class _Plain:

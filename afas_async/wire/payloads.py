@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from afas_async.elements import Action, Element, element_of
+from afas_async.elements import ACTIONS, Action, Element, element_of
 from afas_async.errors import InvalidElementError, InvalidFilterError
 from afas_async.values import amsterdam
 
@@ -88,10 +88,12 @@ class _Plain:
         self._allow_none = allow_none
 
     def element(self, element: Element, place: str, depth: int) -> dict[str, Any]:
-        if not depth:
+        if depth < 0:
             raise InvalidElementError(f"{place}: objects are nested more than {_DEPTH} deep, which the service refuses")
         fields = self._values(element.fields, place)
         action = fields.pop("@Action", element.action)
+        if action not in (None, *ACTIONS):
+            raise InvalidElementError(f"{place}@Action: {action!r} is none: it must be insert, update or delete")
         if action is not None:
             fields = {"@Action": action, **fields}  # at the place where `tagged` looks for it
         found: dict[str, Any] = {"Fields": fields}

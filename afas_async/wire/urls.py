@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from afas_async.credentials import ClientCredentials
 from afas_async.errors import InvalidElementError, QueryTooLongError, UsageError
 from afas_async.filters import Group
 from afas_async.names import connector_name, field_id
@@ -23,6 +24,7 @@ from afas_async.wire.filtering import JSON_FORM, filter_pairs
 
 # AFAS (REST API for developers; GET connector): 2,048 characters; a longer query string is answered with 404.
 QUERY_LIMIT = 2_048
+TOKEN_PATH: Final = "oauth/token"  # noqa: S105 - no token, but where to get one
 EVERY_ROW: Final[tuple[Group, ...]] = ((),)
 _UNSAFE_KEY: Final = re.compile(r"[/\\%?#&:*<>+,\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _UNRESERVED: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
@@ -37,6 +39,9 @@ class Request(msgspec.Struct, frozen=True):
         query: The query string, already percent-encoded, without the question mark.
         connector: The connector or path as errors, events and logs name it.
         body: JSON in UTF-8, or empty.
+        form: Whose form is the body in place of that, made when it is sent: so the secret in it stands nowhere.
+        headers: Further headers, none of them a secret.
+        shown: The path as events show it, where a part of it may be personal data.
     """
 
     method: str
@@ -44,16 +49,22 @@ class Request(msgspec.Struct, frozen=True):
     query: str
     connector: str
     body: bytes = b""
+    form: ClientCredentials | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    shown: str = ""
 
     @property
     def writes(self) -> bool:
-        """Whether the service changes something because of it."""
-        return self.method != "GET"
+        """Whether the service changes something because of it; of tokens it gives as many as are asked for."""
+        return self.method != "GET" and self.form is None
 
     def redacted(self) -> str:
         """Return method, path and the names of the parameters: their values may be personal data."""
         names = "&".join(f"{pair.partition('=')[0]}=..." for pair in self.query.split("&") if pair)
-        return f"{self.method} {self.path}" + (f"?{names}" if names else "")
+        return f"{self.method} {self.shown or self.path}" + (f"?{names}" if names else "")
+
+    def __repr__(self) -> str:
+        return f"Request({self.redacted()})"  # a traceback with its locals must show neither values nor bodies
 
 
 def rows_request(
@@ -80,7 +91,7 @@ def rows_request(
         raise UsageError(f"{connector}: skip must be 0 or more and take 1 or more, not skip={skip} and take={take}")
     pairs = _row_pairs(skip, take, order_by, where)
     return Request(
-        "GET", f"connectors/{quote(connector_name(connector), safe='')}", _query(connector, pairs), connector
+        "GET", f"connectors/{quote(connector_name(connector), safe='')}", query_string(connector, pairs), connector
     )
 
 
@@ -93,6 +104,11 @@ def rows_query_length(*, skip: int, take: int, order_by: Sequence[str] = (), whe
     return len(pairs) - 1 + sum(len(name) + 1 + _quoted_length(value, _safe(name)) for name, value in pairs)
 
 
+def list_request() -> Request:
+    """Return the request for the connectors that a token may use (AFAS, metainfo)."""
+    return Request("GET", "metainfo", "", "metainfo")
+
+
 def metainfo_request(connector: str) -> Request:
     """Return the request for the description of a GetConnector (AFAS, metainfo)."""
     return Request("GET", f"metainfo/get/{quote(connector_name(connector), safe='')}", "", connector)
@@ -101,6 +117,12 @@ def metainfo_request(connector: str) -> Request:
 def update_metainfo_request(connector: str) -> Request:
     """Return the request for the description of an UpdateConnector (AFAS, metainfo)."""
     return Request("GET", f"metainfo/update/{quote(connector_name(connector), safe='')}", "", connector)
+
+
+def token_request(credentials: ClientCredentials) -> Request:
+    """Return the request for an access token (AFAS, Authentication)."""
+    headers = (("Content-Type", "application/x-www-form-urlencoded"),)
+    return Request("POST", TOKEN_PATH, "", TOKEN_PATH, form=credentials, headers=headers)
 
 
 def write_request(
@@ -178,7 +200,8 @@ def _quoted_length(value: str, safe: str) -> int:
     return len(encoded) + 2 * len(encoded.translate(None, (_UNRESERVED + safe).encode()))
 
 
-def _query(connector: str, pairs: Sequence[tuple[str, str]]) -> str:
+def query_string(connector: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """Return names and values as a query string; raise QueryTooLongError if the service would answer it with 404."""
     query = "&".join(f"{name}={quote(value, safe=_safe(name))}" for name, value in pairs)
     if len(query) > QUERY_LIMIT:
         raise QueryTooLongError(

@@ -34,16 +34,17 @@ class Entry(msgspec.Struct, frozen=True):
     error: AfasError | None
 
 
-def entry(number: int, state: State, content: bytes, sent: float, key: str | None, error: str | None) -> Entry:
+def entry_of(row: tuple[int, State, bytes, float, str | None, str | None]) -> Entry:
     """Return what stands in a row of the journal.
 
     Raises:
         MsgspecError: If it is damaged.
     """
+    number, state, digest, sent, key, error = row
     return Entry(
         number,
         state,
-        content,
+        digest,
         sent,
         None if key is None else msgspec.json.decode(key, type=dict[str, str]),
         None if error is None else _error(msgspec.json.decode(error, type=dict[str, Any])),

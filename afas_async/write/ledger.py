@@ -99,7 +99,7 @@ class Ledger:
         entry = self.journal.find(index) if self.journal else None
         if entry is not None and entry.state in {"applied", "unknown"}:
             raise JournalError(
-                f"{self._connector}: element {index} is {entry.state} in the journal, and now it cannot be sent: give the"
+                f"{self._connector}: element {index} is {entry.state} in the journal, and cannot be sent now: give the"
                 " same elements in the same order"
             )
 

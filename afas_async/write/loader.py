@@ -83,6 +83,7 @@ class Load:
             max_elements=1 if single else settings.max_elements, target_seconds=settings.target_seconds
         )
         self._slots = min(settings.in_flight, session.max_concurrency)
+        self._most_bytes = settings.max_bytes
         self._lanes = Lanes()
         self._halves: list[list[Piece]] = []  # of refused calls
         self._jobs: dict[Job, _Batch] = {}
@@ -215,6 +216,7 @@ class Load:
         except InvalidElementError as error:
             self._ledger.check_not_sent(index)
             self.report.total += 1
+            error.__traceback__ = error.__context__ = None  # their frames would keep the element in memory
             self._ledger.record(Outcome(index, "not_sent", error=error))
             if self._settings.on_reject == "stop":
                 self.stop(error)
@@ -267,8 +269,9 @@ class Load:
         else:
             now = anyio.current_time()
             ends = [batch.started + self._batching.expect(len(batch.pieces)) for batch in self._jobs.values()]
-            most = self._batching.last(self._lanes.waiting, [max(0.0, end - now) for end in ends])
-        return self._lanes.take(most, self._settings.max_bytes)
+            idle = [0.0] * (self._slots - len(ends) - 1)  # beside the one that this call gets
+            most = self._batching.last(self._lanes.waiting, [*(max(0.0, end - now) for end in ends), *idle])
+        return self._lanes.take(most, self._most_bytes)
 
     async def _deliver(self, intake: Intake, batch: _Batch) -> None:
         journal, number, pieces = self._ledger.journal, batch.number, batch.pieces
@@ -289,17 +292,20 @@ class Load:
         self._settle(batch, verdict)
 
     def _job_ended(self, job: Job) -> None:
-        batch = self._jobs.pop(job)
-        if batch.pieces:  # cancelled before its first step
-            self._settle(batch, Verdict("not_sent", 0.0, error=ClientClosedError("the load was stopped")))
+        self._give_up(self._jobs.pop(job))
         self._pump_soon()
         self._news.set()
+
+    def _give_up(self, batch: _Batch) -> None:
+        if batch.pieces:  # its job has ended without a word: it was cancelled before its first step
+            self._settle(batch, Verdict("not_sent", 0.0, error=ClientClosedError("the load was stopped")))
 
     # --- outcomes ---
 
     def _settle(self, batch: _Batch, verdict: Verdict) -> None:
         """Record what became of a call; without an await, so that a cancellation finds it done."""
-        if verdict.status == "applied" or verdict.late:
+        # A refusal may come before any work; but a call that took too long did, whatever came of it.
+        if verdict.status == "applied" or verdict.seconds > self._settings.target_seconds:
             self._batching.learn(len(batch.pieces), verdict.seconds)
         self._unknown_in_a_row = self._unknown_in_a_row + 1 if verdict.status == "unknown" else 0
         if self._is_to_split(batch, verdict) and self._split(batch):
@@ -325,6 +331,7 @@ class Load:
         if verdict.status != "rejected" or len(batch.pieces) == 1 or self._stopped is not None:
             return False
         if isinstance(verdict.error, PayloadTooLargeError):
+            self._most_bytes = min(self._most_bytes, sum(len(piece.body) for piece in batch.pieces) // 2)
             return True
         return self._settings.on_reject == "split" and not isinstance(verdict.error, _NO_ACCESS)
 
@@ -368,5 +375,7 @@ class Load:
         try:
             await stop(*self._jobs)
         finally:
+            for job in filter(Job.done, self._jobs):  # just now, so that nobody has been told yet
+                self._give_up(self._jobs[job])
             self._ended = anyio.current_time()
             self._ledger.close()

@@ -63,8 +63,8 @@ class Finder:
     def __init__(self, session: Session, options: Options, lookup: Lookup[Any], action: Action) -> None:
         if action == "update" and lookup.matches is None:
             raise UsageError(
-                f"{lookup.connector.name}: the row of an update is there before it as well: give Lookup(..., matches=) a"
-                " function that compares the changed fields"
+                f"{lookup.connector.name}: the row of an update is there before it as well: give Lookup(..., matches=)"
+                " a function that compares the changed fields"
             )
         self.control: bytes | None = None
         self._session = session
@@ -84,17 +84,17 @@ class Finder:
             AfasError: If the service cannot be asked.
         """
         element = decode_element(body)
+        action = element.action or self._action
         rows = await self._rows(element)
-        if self._action == "delete":
+        if action == "delete":
             if rows:
                 return "absent" if is_quiet(error, sent) else "unknown"
             # A deleted row shows as little as one that the token may not see, and no applied element can be a control.
-            gone = await self._sees_any_row() and not await self._rows(element)
-            return "applied" if gone else "unknown"
+            return "applied" if await self._sees_any_row() else "unknown"
         if rows:
             matches = self._lookup.matches
             # Two rows, or one with other values: somebody has to look.
-            shown = len(rows) == 1 and (matches is None or matches(element, rows[0]))
+            shown = len(rows) == 1 and (action == "insert" if matches is None else matches(element, rows[0]))
             return "applied" if shown else "unknown"
         believed = is_quiet(error, sent) and await self._has_control() and not await self._rows(element)
         return "absent" if believed else "unknown"

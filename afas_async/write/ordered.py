@@ -7,6 +7,8 @@ from collections.abc import AsyncIterable, Iterable
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
 
+import anyio
+
 from afas_async.errors import ClientClosedError, UsageError
 from afas_async.http.host import Job, stop
 from afas_async.http.session import Session
@@ -33,6 +35,7 @@ class Outcomes:
         self._next = 0
         self._given = 0
         self._failure: BaseException | None = None
+        self._taking = anyio.CancelScope()  # around what waits for the source, which may never give another element
         self._left = False
         self._reading = False
         self._news = asyncio.Event()
@@ -68,7 +71,11 @@ class Outcomes:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.aclose()
+        if isinstance(error, asyncio.CancelledError):
+            self._left = True
+            await stop(*([self._job] if self._job else []))
+        else:
+            await self.aclose()
 
     def __aiter__(self) -> Self:
         return self
@@ -78,8 +85,8 @@ class Outcomes:
 
         Raises:
             UsageError: If two tasks read at once.
-            Exception: What the source raised, once all outcomes before it are handed out; or what kept the load from
-                being opened.
+            ClientClosedError: If the client was closed before the end, once all outcomes are handed out.
+            Exception: What the source raised, likewise; or what kept the load from being opened.
         """
         if self._reading:
             raise UsageError("two tasks read the same outcomes at once")
@@ -100,8 +107,9 @@ class Outcomes:
     async def aclose(self) -> None:
         """End the load: nothing more is sent, and what is in flight is waited for. May be called twice."""
         self._left = True
-        self._news.set()
         if self._job is not None:
+            self._taking.cancel()
+            self._attached.stop(ClientClosedError("the outcomes were left before their end"))
             try:
                 await asyncio.wait([self._job])
             except asyncio.CancelledError:
@@ -112,6 +120,8 @@ class Outcomes:
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
+        if self._job is not None and self._job.cancelled():
+            raise ClientClosedError("the load was stopped before its end")
         raise StopAsyncIteration
 
     def _start(self) -> None:
@@ -123,24 +133,23 @@ class Outcomes:
     async def _feed(self) -> None:
         try:
             async with self._attached as load:
-                if isinstance(self._source, AsyncIterable):
-                    async for item in self._source:
-                        await self._give(load, item)
-                        if self._left:
-                            break
-                else:
-                    for item in self._source:
-                        await self._give(load, item)
-                        if self._left:
-                            break
-                if self._left:
-                    load.stop(ClientClosedError("the outcomes were left before their end"))
+                if not self._left:
+                    with self._taking:
+                        await self._take(load)
         except Exception as error:  # noqa: BLE001 - it travels to the task that reads
             self._failure = error
+
+    async def _take(self, load: Load) -> None:
+        if isinstance(self._source, AsyncIterable):
+            async for item in self._source:
+                await self._give(load, item)
+        else:
+            for item in self._source:
+                await self._give(load, item)
 
     async def _give(self, load: Load, item: object) -> None:
         await load.add(item)
         self._given += 1
-        while self._given - self._next >= _MOST_AHEAD and not self._left:
+        while self._given - self._next >= _MOST_AHEAD:
             self._news.clear()
             await self._news.wait()

@@ -13,11 +13,11 @@ import msgspec
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ClientClosedError, OutcomeUnknownError
 from afas_async.http.engine import Call, Options
-from afas_async.http.host import stop
+from afas_async.http.host import Job, stop
 from afas_async.http.session import Session
 from afas_async.outcomes import Status, WriteResult
-from afas_async.policy.retrying import WRITE_SECONDS, Retry, out_of_time, retry_write, write_status
-from afas_async.wire.bodies import BodyReader, body_reader
+from afas_async.policy.retrying import WRITE_SECONDS, Retry, retry_write, write_status
+from afas_async.wire.bodies import BodyReader, body_reader, is_framed
 from afas_async.wire.results import read_result
 from afas_async.wire.urls import Request
 
@@ -35,14 +35,12 @@ class Verdict(msgspec.Struct, frozen=True):
         seconds: How long the service took for the last attempt.
         result: What it answered, if applied.
         error: Why it is not applied.
-        late: Whether it took longer than a call may take.
     """
 
     status: Status
     seconds: float
     result: WriteResult | None = None
     error: AfasError | None = None
-    late: bool = False
 
 
 class Write(Call):
@@ -112,7 +110,7 @@ class Write(Call):
         status = write_status(failure, connected=True, whole=self._whole)
         if status == "unknown":
             answered = not isinstance(failure, (TimeoutError, AnswerLostError, ClientClosedError))
-            return self._unknown(seconds, str(failure), answered=answered, late=out_of_time(failure))
+            return self._unknown(seconds, str(failure), answered=answered)
         return Verdict(status, seconds, error=failure)
 
     def _after_success(self, seconds: float, failure: AfasError | None) -> Verdict:
@@ -122,14 +120,16 @@ class Write(Call):
                 self._body.finish()
             except AfasError:
                 complete = False
-        found = read_result(
-            bytes(self._text), content_type=self._content_type or "", complete=complete, elements=self._elements
-        )
+        found = self._judged(bytes(self._text), content_type=self._content_type or "", complete=complete)
         if isinstance(found, str):
             return self._unknown(seconds, found, answered=True)
         return Verdict("applied", seconds, result=found)
 
-    def _unknown(self, seconds: float, reason: str, *, answered: bool, late: bool = False) -> Verdict:
+    def _judged(self, text: bytes, *, content_type: str, complete: bool) -> WriteResult | str:
+        """Return what the body of a success tells, or why it is no answer of the service's."""
+        return read_result(text, content_type=content_type, complete=complete, elements=self._elements)
+
+    def _unknown(self, seconds: float, reason: str, *, answered: bool) -> Verdict:
         sent_at = self._sent_at or datetime.now(UTC)
         error = OutcomeUnknownError(
             connector=self.connector,
@@ -138,14 +138,12 @@ class Write(Call):
             stage="answered" if answered else "sent",
             reason=reason,
         )
-        return Verdict("unknown", seconds, error=error, late=late)
+        return Verdict("unknown", seconds, error=error)
 
     # --- the engine's side: see http.engine.Call ---
 
     def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
-        """Decide by the rules for writes; a success that breaks off stays one."""
-        if self._content_type is not None:
-            return None
+        """Decide by the rules for writes; a success that breaks off is no failure of theirs."""
         return retry_write(
             self.failures,
             connected=self._sent_at is not None,
@@ -178,7 +176,7 @@ class Write(Call):
         """Know that the service has applied it."""
         self._content_type = headers.get("Content-Type", "")
         # Without a length or chunks nothing tells an empty body from one that was cut off.
-        self._framed = status == 204 or "Content-Length" in headers or "Transfer-Encoding" in headers
+        self._framed = status == 204 or is_framed(headers)
         self._body = body_reader(headers.get("Content-Encoding", ""), connector=self.connector)
 
     def receive(self, data: bytes) -> None:
@@ -198,20 +196,32 @@ async def send_one(session: Session, options: Options, request: Request) -> Writ
         AfasError: If it was not applied: rejected, or not sent.
         OutcomeUnknownError: If nobody knows.
     """
+    return await settle(session, Write(session, options, request))
+
+
+async def settle(session: Session, write: Write) -> WriteResult:
+    """Send a write of one element, and return the result; see `send_one`."""
     session.check()
-    write = Write(session, options, request)
     job = session.start(write.send())
     try:
         await asyncio.wait([job])
     except asyncio.CancelledError:
-        await stop(job)
-        if (verdict := write.verdict(ClientClosedError("the caller was cancelled"))).status == "unknown":
-            log.warning("%s: cancelled after it was sent: %s", request.connector, verdict.error)
+        try:
+            await stop(job)
+        finally:  # also if the caller is cancelled once more
+            verdict = _ended(job, write, "the caller was cancelled")
+            if verdict.status in {"applied", "unknown"}:
+                log.warning("%s: cancelled after it was sent: %s", write.connector, verdict.error or "it was applied")
         raise
-    if job.cancelled():
-        verdict = write.verdict(ClientClosedError(f"{request.connector}: closed while the request was under way"))
-    else:
-        verdict = job.result()
+    verdict = _ended(job, write, f"{write.connector}: closed while the request was under way")
     if verdict.result is None:
-        raise verdict.error or AnswerError(f"{request.connector}: no outcome", connector=request.connector)
+        raise verdict.error or AnswerError(f"{write.connector}: no outcome", connector=write.connector)
     return verdict.result
+
+
+def _ended(job: Job, write: Write, reason: str) -> Verdict:
+    """Return what became of a write: what its job found, or what is known if it was stopped for a reason."""
+    if job.done() and not job.cancelled():
+        found: Verdict = job.result()
+        return found
+    return write.verdict(ClientClosedError(reason))

@@ -22,7 +22,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     max_elements: int = 1_000
-    max_bytes: int = 8_000_000
+    max_bytes: int = 4_000_000
     target_seconds: float = 60.0
     in_flight: int = 4
     on_reject: OnReject = "continue"

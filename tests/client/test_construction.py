@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from afas_async import AfasClient, AppToken, ConfigurationError, Environment, UsageError
+from afas_async import AfasClient, AppToken, ClientCredentials, ConfigurationError, Environment, UsageError
 from tests import canary
 
 URL = "http://127.0.0.1:9/profitrestservices"
@@ -136,6 +136,8 @@ def test_bad_ssl_contexts() -> None:
 )
 def test_from_env(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], url: str) -> None:
     """The environment variables make a client, given as a mapping or set in the process."""
+    client = {"AFAS_CLIENT_ID": "5f0c2b1e", "AFAS_CLIENT_SECRET": canary.SECRET}
+    assert url in repr(AfasClient.from_env(variables | client))
     variables = {**variables, "AFAS_TOKEN": canary.TOKEN}
     assert url in repr(AfasClient.from_env(variables))
     for name in ("AFAS_ENVIRONMENT", "AFAS_ENVIRONMENT_TYPE", "AFAS_BASE_URL", "AFAS_TOKEN"):
@@ -156,6 +158,17 @@ def test_from_env(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], ur
         {"AFAS_TOKEN": canary.TOKEN, "AFAS_ENVIRONMENT": "production"},
         {"AFAS_TOKEN": canary.TOKEN, "AFAS_ENVIRONMENT": "12345", "AFAS_ENVIRONMENT_TYPE": "live"},
         {"AFAS_TOKEN": canary.TOKEN, "AFAS_BASE_URL": "http://example.com"},
+        {"AFAS_CLIENT_ID": "x", "AFAS_ENVIRONMENT": "12345"},
+        {"AFAS_CLIENT_SECRET": canary.SECRET, "AFAS_ENVIRONMENT": "12345"},
+        {"AFAS_CLIENT_ID": "", "AFAS_CLIENT_SECRET": canary.SECRET, "AFAS_ENVIRONMENT": "12345"},
+        {"AFAS_CLIENT_ID": "\n", "AFAS_CLIENT_SECRET": canary.SECRET, "AFAS_ENVIRONMENT": "12345"},
+        {"AFAS_CLIENT_ID": "x", "AFAS_CLIENT_SECRET": canary.SECRET},
+        {
+            "AFAS_TOKEN": canary.TOKEN,
+            "AFAS_CLIENT_ID": "x",
+            "AFAS_CLIENT_SECRET": canary.SECRET,
+            "AFAS_ENVIRONMENT": "12345",
+        },
     ],
 )
 def test_from_a_bad_env(variables: dict[str, str]) -> None:
@@ -186,7 +199,8 @@ def test_reports_of_a_bad_env(monkeypatch: pytest.MonkeyPatch, watch: canary.Wat
 def test_never_printed_pickled_or_copied() -> None:
     """No text of a client shows its token, and no copy of it can be made."""
     afas = AfasClient("12345", auth=canary.TOKEN)
-    for thing in (afas, afas.with_options(timeout=1)):
+    oauth = AfasClient("12345", auth=ClientCredentials("5f0c2b1e", canary.SECRET))
+    for thing in (afas, afas.with_options(timeout=1), oauth):
         for text in (repr(thing), str(thing), f"{thing!s:>200}", repr(vars(thing))):
             assert not canary.leaks(text)
         for refuse in (pickle.dumps, copy.copy, copy.deepcopy):

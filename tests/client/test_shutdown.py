@@ -58,6 +58,14 @@ BODIES = {
         ),
         RUN,
     ),
+    "fetching a credential": (
+        (
+            "import os\nasync def vault():\n    await asyncio.sleep(60)\n"
+            "afas = AfasClient(base_url=os.environ['AFAS_BASE_URL'], auth=vault)\nawait afas.open()\n"
+            "global kept\nkept = asyncio.create_task(afas.page(ARTICLES))\nawait asyncio.sleep(0.01)"
+        ),
+        RUN,
+    ),
     "in a block": (
         (
             "async def read():\n    async with afas, afas.rows(ARTICLES, take=50) as rows:\n"

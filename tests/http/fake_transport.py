@@ -107,7 +107,9 @@ class FakeTransport:
         for _ in range(self._opening):
             await asyncio.sleep(0)
 
-    async def send(self, request: Request, headers: Mapping[str, str], connected: Callable[[], None]) -> FakeResponse:
+    async def send(
+        self, request: Request, headers: Mapping[str, str], connected: Callable[[], None], _: object
+    ) -> FakeResponse:
         assert request.connector == "X"
         connected()
         number = len(self.sent)

@@ -80,7 +80,7 @@ async def test_never_again(case: Case, method: str) -> None:
 @table_of(SILENT)
 @every_method
 @pytest.mark.parametrize("timeout", [1.0, 5_000.0])
-async def test_silence(case: Case, method: str, timeout: float) -> None:  # noqa: ASYNC109
+async def test_silence(case: Case, method: str, timeout: float) -> None:
     """An answer is waited for longer than the service itself takes, whatever the client's time-out is."""
     found = await meets(case, method, timeout=timeout)
     assert 960 <= found.seconds < 962

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -102,12 +102,12 @@ class Desk(RawServer):
 
     def __init__(self, fault: Fault = OK, *, times: int | None = None, **options: Any) -> None:
         super().__init__(self._reply, **options)
-        self._fault = fault
+        self.fault = fault
         self._left = float("inf") if times is None else times
 
     async def _reply(self, connection: Connection, received: Received) -> None:
         self._left -= 1
-        await (self._fault if self._left >= 0 else OK)(connection, received)
+        await (self.fault if self._left >= 0 else OK)(connection, received)
 
 
 @dataclass
@@ -119,7 +119,6 @@ class Found:
     failure: AfasError | None
     requests: list[Received]
     seconds: float
-    events: list[str] = field(default_factory=list)
 
     @property
     def unknown(self) -> OutcomeUnknownError:

@@ -98,7 +98,9 @@ class Service:
     ) -> None:
         pass
 
-    async def send(self, request: Request, headers: Mapping[str, str], connected: Callable[[], None]) -> Answer:
+    async def send(
+        self, request: Request, headers: Mapping[str, str], connected: Callable[[], None], _: object
+    ) -> Answer:
         assert headers
         connected()
         self.requests += 1

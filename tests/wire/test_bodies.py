@@ -10,7 +10,7 @@ import zlib
 import pytest
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError
-from afas_async.wire.bodies import BodyReader, body_reader
+from afas_async.wire.bodies import BodyReader, body_reader, is_framed
 from tests.wire.pages import bytewise
 
 TEXT = b'{"skip":0,"take":100,"rows":[{"Id":1},{"Id":2}]}'
@@ -224,3 +224,19 @@ def test_bomb(size: int) -> None:
     assert max(steps) <= 1 << 16
     assert sum(steps) == 50 << 20
     assert peak < 1_000_000 + 2 * len(packed)
+
+
+@pytest.mark.parametrize(
+    ("headers", "framed"),
+    [
+        ({"Content-Length": "0"}, True),
+        ({"Transfer-Encoding": "chunked"}, True),
+        ({"Transfer-Encoding": "gzip, Chunked"}, True),
+        ({"Transfer-Encoding": "identity"}, False),
+        ({"Content-Encoding": "identity"}, False),
+        ({}, False),
+    ],
+)
+def test_framing(headers: dict[str, str], *, framed: bool) -> None:
+    """Only a length or chunks tell where a body ends."""
+    assert is_framed(headers) == framed

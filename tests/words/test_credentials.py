@@ -1,4 +1,4 @@
-"""The token: three spellings, one header, and no place where it shows."""
+"""Credentials: what goes into the request, and no place where it shows."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import copy
 import pickle
 import traceback
 from collections.abc import Callable
+from urllib.parse import parse_qs
 
 import pytest
 
-from afas_async import AppToken
+from afas_async import AppToken, BearerToken, ClientCredentials
 from afas_async.errors import ConfigurationError
 from tests import canary
 
@@ -148,3 +149,69 @@ def test_no_pickle_protocol(protocol: int) -> None:
     """No protocol of pickle gets round the refusal."""
     with pytest.raises(TypeError):
         pickle.dumps(AppToken(DATA), protocol)
+
+
+ACCESS = f"{canary.ACCESS}.eyJz-_~+/x=="
+
+
+def bearer() -> BearerToken:
+    return BearerToken(ACCESS)
+
+
+def client_credentials() -> ClientCredentials:
+    return ClientCredentials("5f0c2b1e", canary.SECRET)
+
+
+def test_access_token() -> None:
+    """An access token goes into the header after the word Bearer, without the white space around it."""
+    assert BearerToken(f" {ACCESS}\r\n").header() == f"Bearer {ACCESS}"
+
+
+def test_form() -> None:
+    """Client credentials make the documented form, escaped, without the white space around them."""
+    form = ClientCredentials(" id&x\n", f"\t{canary.SECRET} ").form()
+    assert form.startswith(b"grant_type=client_credentials&client_id=id%26x&client_secret=CA9A5EC2E7CA9A5EC2E7+")
+    assert parse_qs(form.decode("ascii"), strict_parsing=True) == {
+        "grant_type": ["client_credentials"],
+        "client_id": ["id&x"],
+        "client_secret": [canary.SECRET],
+    }
+
+
+NO_ACCESS_TOKENS = ["", " ", "=", f"Bearer {ACCESS}", f"{ACCESS}===", f"{ACCESS}x", f"{canary.ACCESS}\r\nX: y"]
+NO_ACCESS_TOKENS += [f"{canary.ACCESS}é", f"{canary.ACCESS}\u0661", canary.ACCESS * 1_000, f"{canary.ACCESS},x"]
+NO_SECRETS = ["", " ", f"{canary.SECRET}\r\nX", f"{canary.SECRET}\x00", f"{canary.SECRET}é", canary.SECRET * 100]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(lambda text=text: BearerToken(text) for text in NO_ACCESS_TOKENS),
+        lambda: BearerToken(canary.ACCESS.encode()),  # type: ignore[arg-type]
+        lambda: BearerToken(None),  # type: ignore[arg-type]
+        *(lambda text=text: ClientCredentials("5f0c2b1e", text) for text in NO_SECRETS),
+        *(lambda text=text: ClientCredentials(text, canary.SECRET) for text in NO_SECRETS),
+        lambda: ClientCredentials(5, canary.SECRET),  # type: ignore[arg-type]
+        lambda: ClientCredentials("5f0c2b1e", canary.SECRET.encode()),  # type: ignore[arg-type]
+        lambda: ClientCredentials("5f0c2b1e", None),  # type: ignore[arg-type]
+    ],
+)
+def test_malformed_others(make: Callable[[], object]) -> None:
+    """What is no access token, client id or client secret is refused, and shown nowhere (see the canary)."""
+    with pytest.raises(ConfigurationError, match="malformed") as caught:
+        make()
+    assert not canary.leaks(str(caught.value))
+
+
+@pytest.mark.parametrize("make", [bearer, client_credentials])
+def test_others_show_nowhere(make: Callable[[], object]) -> None:
+    """Neither text nor pickle nor copy of them can be had."""
+    made = make()
+    assert repr(made) == f"{made}" == f"{type(made).__name__}(***)"
+    inside = [getattr(made, name, None) for name in dir(made)]
+    assert not canary.leaks(repr([made, inside, made.__getstate__(), {"auth": made}]))
+    for refuse in (copy.copy, copy.deepcopy, *(lambda x, p=p: pickle.dumps(x, p) for p in range(6))):
+        with pytest.raises(TypeError, match=type(made).__name__):
+            refuse(made)
+    with pytest.raises(TypeError):
+        vars(made)

@@ -7,18 +7,19 @@ import inspect
 import pickle
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 import afas_async
-from afas_async import errors
+from afas_async import errors, outcomes
 from afas_async.errors import AfasError, ApiError
 
 
 def walk(kind: type[AfasError], depth: int = 0) -> Iterator[tuple[int, type[AfasError]]]:
     yield depth, kind
     for child in kind.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__ in {errors.__name__, outcomes.__name__}:
             yield from walk(child, depth + 1)
 
 
@@ -38,13 +39,21 @@ FACTS = {
     "index": 17,
     "path": "$.rows[17].Price",
     "damaged": True,
+    "sent_at": datetime(2024, 2, 29, 12, tzinfo=UTC),
+    "quiet_until": datetime(2024, 2, 29, 12, 16, tzinfo=UTC),
+    "stage": "sent",
+    "reason": "the connection broke",
+    "report": outcomes.LoadReport(total=3),
 }
+WORDED = {errors.OutcomeUnknownError, outcomes.LoadError}  # from their facts
 every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
 def make(kind: type[AfasError]) -> AfasError:
     wanted = inspect.signature(kind).parameters
-    error = kind("it went wrong", **{name: fact for name, fact in FACTS.items() if name in wanted})
+    error = kind(
+        *([] if kind in WORDED else ["it went wrong"]), **{name: fact for name, fact in FACTS.items() if name in wanted}
+    )
     if isinstance(error, ApiError):
         error.attempts = 4
     return error
@@ -113,7 +122,13 @@ def test_facts_are_attributes(kind: type[AfasError]) -> None:
     for name in inspect.signature(kind).parameters:
         if name in FACTS:
             assert getattr(error, name) == FACTS[name]
-    assert "it went wrong" in str(error)
+    assert (
+        "connection broke"
+        if kind is errors.OutcomeUnknownError
+        else "3 elements"
+        if kind in WORDED
+        else "it went wrong"
+    ) in str(error)
 
 
 @pytest.mark.parametrize(

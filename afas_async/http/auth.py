@@ -1,0 +1,229 @@
+"""The one place that knows which credential a request carries, and when another one is needed.
+
+A credential is fetched by one job of the session at a time, and all requests that need it wait for that job; one that
+is cancelled meanwhile leaves it alone. A refusal (401) belongs to a connector and a credential, because AFAS also
+answers 401 where the credential is right but its app connector does not include the connector (AFAS, OpenAPI).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hmac
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, Protocol
+
+import anyio
+import msgspec
+
+from afas_async.credentials import Credential, as_credential
+from afas_async.errors import (
+    AfasError,
+    AuthenticationError,
+    ClientClosedError,
+    ConfigurationError,
+    RequestTimeoutError,
+)
+from afas_async.http.host import Job
+
+REFUSED_SECONDS: Final = 60.0  # how long what was refused is not tried again
+FETCH_SECONDS: Final = 60.0
+
+
+class Signer(Protocol):
+    """What the engine asks."""
+
+    async def ready(self, connector: str) -> Credential | None:
+        """Return what a request for a connector is signed with, or None for nothing; raise AfasError if it fails."""
+        ...
+
+    def refused(self, connector: str, credential: Credential, failure: AuthenticationError, *, final: bool) -> bool:
+        """Take note of a 401, and return whether the request may be sent again with what `ready` gives then.
+
+        Args:
+            connector: What was asked for.
+            credential: What it was signed with.
+            failure: The error.
+            final: Whether the request had been refused before, with another credential.
+        """
+        ...
+
+
+class Unsigned:
+    """Signs nothing: for requests without an `Authorization` header, such as those for one-time passwords."""
+
+    async def ready(self, _connector: str) -> None:
+        """Return at once."""
+
+    def refused(self, *_: object, **__: object) -> bool:
+        """Know of nothing better."""
+        return False
+
+
+class Constant:
+    """Signs with one credential.
+
+    Args:
+        credential: The credential.
+    """
+
+    def __init__(self, credential: Credential) -> None:
+        self._credential = credential
+        self._refusals = _Refusals()
+
+    async def ready(self, connector: str) -> Credential:
+        """Return the credential, unless it was refused for this connector a moment ago."""
+        if refusal := self._refusals.of(connector, self._credential):
+            raise refusal.error()
+        return self._credential
+
+    def refused(self, connector: str, credential: Credential, failure: AuthenticationError, *, final: bool) -> bool:
+        """Remember it; there is no other credential."""
+        self._refusals.note(connector, credential, failure, final=final)
+        return False
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """A credential, and for how many seconds from when it was asked for it may be used."""
+
+    credential: Credential
+    seconds: float = float("inf")
+
+
+class Source(Protocol):
+    """Where credentials come from.
+
+    Attributes:
+        free: Whether asking it costs the service nothing, so that it may be asked by each request that is refused.
+    """
+
+    free: bool
+
+    async def fetch(self) -> Grant | AfasError:
+        """Return a credential, or why there is none; nothing is raised, so that no traceback has its locals."""
+        ...
+
+
+class Renewed:
+    """Signs with a credential that is fetched, and fetched anew when it expires or is refused.
+
+    Args:
+        source: Where it comes from.
+        start: Starts a job of the session.
+    """
+
+    def __init__(self, source: Source, start: Callable[[Coroutine[Any, Any, Any]], Job]) -> None:
+        self._source = source
+        self._start = start
+        self._job: Job | None = None
+        self._credential: Credential | None = None
+        self._stale_at = 0.0
+        self._refusals = _Refusals()
+
+    async def ready(self, connector: str) -> Credential:
+        """Return the credential; wait for another one if it expires, or was refused for this connector.
+
+        Raises:
+            AfasError: If there is none, or none but the refused one.
+        """
+        credential = self._credential
+        if credential is None or anyio.current_time() >= self._stale_at:
+            credential = await self._fetched()
+        refusal = self._refusals.of(connector, credential)
+        if refusal is not None and (self._source.free or not refusal.final):
+            credential = await self._fetched()
+            refusal = self._refusals.of(connector, credential)
+        if refusal is not None:
+            raise refusal.error()
+        return credential
+
+    def refused(self, connector: str, credential: Credential, failure: AuthenticationError, *, final: bool) -> bool:
+        """Remember it; the first time there may be another one."""
+        self._refusals.note(connector, credential, failure, final=final)
+        return not final
+
+    async def _fetched(self) -> Credential:
+        if self._job is None or self._job.done():
+            self._job = self._start(self._fetch())
+        job = self._job
+        await asyncio.wait([job])
+        if job.cancelled():
+            raise ClientClosedError("closed while the credential was fetched")
+        result: Credential | AfasError = job.result()
+        if not isinstance(result, AfasError):
+            return result
+        failure = copy.copy(result)  # each request has its own
+        failure.__cause__ = result.__cause__
+        raise failure
+
+    async def _fetch(self) -> Credential | AfasError:
+        started = anyio.current_time()
+        with anyio.move_on_after(FETCH_SECONDS):
+            grant = await self._source.fetch()
+            if isinstance(grant, AfasError):
+                return grant
+            self._credential = grant.credential
+            self._stale_at = started + grant.seconds
+            return grant.credential
+        text = f"auth: no credential within {FETCH_SECONDS:g} s, so that nothing was sent"
+        failure = RequestTimeoutError(text, connector="auth", seconds=FETCH_SECONDS)
+        failure.sent = "no"
+        return failure
+
+
+class Asked:
+    """Credentials that a function of the user gives.
+
+    Args:
+        function: An async function that returns an app connector's token or a credential.
+    """
+
+    free: bool = True
+
+    def __init__(self, function: Callable[[], Awaitable[str | Credential]]) -> None:
+        self._function = function
+
+    async def fetch(self) -> Grant | AfasError:
+        """Return what the function returns; if it raises, a ConfigurationError that names but the class of that."""
+        failure: AfasError
+        try:
+            return Grant(as_credential(await self._function()))
+        except AfasError as error:
+            failure = error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001 - whatever it raises
+            failure = ConfigurationError(f"the callable given as auth gave no credential: {type(error).__name__}")
+            failure.__cause__ = error
+        return failure
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    credential: Credential
+    failure: AuthenticationError
+    until: float
+    final: bool
+
+    def error(self) -> AuthenticationError:
+        error = copy.copy(self.failure)
+        error.attempts = 0
+        error.message += f" (refused before, and not sent again for {REFUSED_SECONDS:g} s)"
+        return error
+
+
+class _Refusals:
+    """Which connector has refused which credential lately."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, _Refusal] = {}
+
+    def note(self, connector: str, credential: Credential, failure: AuthenticationError, *, final: bool) -> None:
+        now = anyio.current_time()
+        self._found = {name: refusal for name, refusal in self._found.items() if refusal.until > now}
+        # A copy, as the error itself gets a traceback, with all that its frames hold.
+        self._found[connector] = _Refusal(credential, copy.copy(failure), now + REFUSED_SECONDS, final)
+
+    def of(self, connector: str, credential: Credential) -> _Refusal | None:
+        refusal = self._found.get(connector)
+        if refusal is None or refusal.until <= anyio.current_time():
+            return None
+        same = hmac.compare_digest(refusal.credential.header(), credential.header())
+        return refusal if same else None

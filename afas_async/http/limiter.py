@@ -1,0 +1,96 @@
+"""How many requests are in flight at a time: never more than allowed, and fewer after signs of overload."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import anyio
+
+from afas_async.http.statistics import Statistics
+
+CLEAN_ANSWERS_TO_GROW = 20
+
+
+class Holder(Protocol):
+    """What holds a slot: a call, whose answer may have to wait for its reader."""
+
+    async def room(self) -> None:
+        """Wait until the answer may go on."""
+        ...
+
+    def hurry(self) -> None:
+        """Never be full again."""
+        ...
+
+
+class Limiter:
+    """The slots of a client.
+
+    Args:
+        limit: How many there are at most.
+        statistics: Where waiting is noted.
+    """
+
+    def __init__(self, limit: int, statistics: Statistics) -> None:
+        self._limit = limit
+        self._statistics = statistics
+        self._slots = anyio.CapacityLimiter(limit)
+        self._clean_answers = 0
+        self._waiting = 0
+        self._paused: set[Holder] = set()
+
+    @property
+    def borrowed_tokens(self) -> int:
+        """How many slots are taken."""
+        return self._slots.borrowed_tokens
+
+    async def take(self, call: Holder) -> None:
+        """Wait for a slot, in turn."""
+        try:
+            self._slots.acquire_on_behalf_of_nowait(call)
+        except anyio.WouldBlock:
+            started = anyio.current_time()
+            self._waiting += 1
+            self._relieve()
+            try:
+                await self._slots.acquire_on_behalf_of(call)
+            finally:
+                self._waiting -= 1
+                self._statistics.seconds_waited += anyio.current_time() - started
+
+    def give_back(self, call: Holder) -> None:
+        """End what `take` began."""
+        self._slots.release_on_behalf_of(call)
+        self._relieve()
+
+    async def pause(self, call: Holder, scope: anyio.CancelScope) -> None:
+        """Hold an answer that outgrows its reader's memory; the time-out of its scope stands still meanwhile."""
+        left, scope.deadline = scope.deadline - anyio.current_time(), float("inf")
+        self._paused.add(call)
+        self._relieve()
+        try:
+            await call.room()
+        finally:
+            self._paused.discard(call)
+            scope.deadline = anyio.current_time() + left
+
+    def calm(self) -> None:
+        """Halve the slots: the service is short of something."""
+        self._clean_answers = 0
+        self._slots.total_tokens = max(1, self._slots.total_tokens // 2)
+
+    def grow(self) -> None:
+        """After many clean answers, allow one more request in flight again."""
+        self._clean_answers += 1
+        if self._clean_answers >= CLEAN_ANSWERS_TO_GROW and self._slots.total_tokens < self._limit:
+            self._clean_answers = 0
+            self._slots.total_tokens += 1
+
+    def _relieve(self) -> None:
+        """Let paused answers go on if they hold all slots while another call waits for one.
+
+        That call may come from the very loop that should read them: better to spend memory than to wait for ever.
+        """
+        if self._waiting and len(self._paused) >= self._slots.borrowed_tokens:
+            for call in self._paused:
+                call.hurry()

@@ -1,0 +1,191 @@
+"""One-time passwords: how the user of an app gets a token, without a client, as there is no token yet.
+
+The app asks for a password with the keys of its app connector, the service sends it to the user by e-mail, the user
+types it into the app, and the app gets the user's token for it.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from typing import Final, TypedDict, Unpack
+
+import msgspec
+
+from afas_async.credentials import AppToken
+from afas_async.environment import Environment, base_url_of, checked_integration_id, checked_proxy
+from afas_async.errors import AnswerError, AuthenticationError, ConfigurationError
+from afas_async.http.engine import Options
+from afas_async.http.session import Session
+from afas_async.http.transport import AiohttpTransport
+from afas_async.raw import RawAnswer, call
+from afas_async.wire.urls import Request
+
+_REQUEST: Final = "otprequest"
+_VALIDATION: Final = "otpvalidation"
+_RETRIES: Final = 3
+_KEY: Final = re.compile(r"[0-9A-Za-z]{32}", re.ASCII)
+_TEXT: Final = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
+
+
+class Connection(TypedDict, total=False):
+    """Where to call, and how, as for an `AfasClient`.
+
+    Args:
+        base_url: In place of `environment`: an explicit base URL, such as a simulator's.
+        timeout: Seconds until the request is sent, 60 by default.
+        proxy: URL of an HTTP proxy.
+        ssl_context: In place of the default context.
+        integration_id: The id that AFAS partners send.
+        language: Language of the service's messages, "nl-nl" by default.
+    """
+
+    base_url: str | None
+    timeout: float
+    proxy: str | None
+    ssl_context: ssl.SSLContext | None
+    integration_id: str | None
+    language: str
+
+
+class _Told(msgspec.Struct, frozen=True):
+    token: str
+
+
+async def request(
+    environment: str | Environment | None = None,
+    *,
+    api_key: str,
+    api_token: str,
+    user_id: str,
+    **connection: Unpack[Connection],
+) -> None:
+    """Have the service send a one-time password to a user, by e-mail.
+
+    It is sent once. The service answers with success whoever asks: of wrong keys and unknown users nobody hears.
+
+    Args:
+        environment: The participant number, or an `Environment`.
+        api_key: The app connector's own key, 32 letters and digits.
+        api_token: The key of the environment (AFAS calls it the environment key, too), likewise.
+        user_id: The user, such as "12345.user", or the e-mail address.
+        connection: See `Connection`.
+
+    Raises:
+        ConfigurationError: If an argument is malformed. The message does not repeat it, and nothing was sent.
+        OutcomeUnknownError: If the password may have been sent or not.
+        AfasError: Any other error means that it was not.
+
+    Source:
+        AFAS, OpenAPI: POST /otprequest.
+
+    Example:
+        >>> from afas_async import otp
+        >>> async def main():
+        ...     keys = {"api_key": "A" * 32, "api_token": "E" * 32, "user_id": "12345.user"}
+        ...     async with Simulator() as sim:
+        ...         await otp.request(base_url=sim.base_url, **keys)
+        ...         return await otp.validate(base_url=sim.base_url, **keys, otp=sim.otp_code)
+        >>> asyncio.run(main())
+        AppToken(***)
+    """
+    try:
+        asked = _request(_REQUEST, api_key, api_token, user_id)
+    finally:
+        del api_key, api_token, user_id  # no error below may show them among the locals of this frame
+    await _ask(asked, environment, connection)
+
+
+async def validate(
+    environment: str | Environment | None = None,
+    *,
+    api_key: str,
+    api_token: str,
+    user_id: str,
+    otp: str,
+    **connection: Unpack[Connection],
+) -> AppToken:
+    """Return the user's token for a one-time password, which is used up by it.
+
+    Args:
+        environment: See `request`, as for all but `otp`.
+        api_key: See there.
+        api_token: See there.
+        user_id: See there.
+        otp: The password, as the user typed it; white space around it is dropped.
+        connection: See there.
+
+    Returns:
+        The token, for `AfasClient(..., auth=token)`. To keep it for later, store
+        `token.header().removeprefix("AfasToken ")` where secrets are stored: `AppToken` takes that text again.
+
+    Raises:
+        ConfigurationError: If an argument is malformed. The message does not repeat it, and nothing was sent.
+        AuthenticationError: If there is no token for it (the service answers with 204): it is wrong, used, replaced by
+            a later one, or was asked for with other keys.
+        OutcomeUnknownError: If no answer came: it may be used up.
+        AnswerError: If the answer holds no token; the password is used up.
+        AfasError: Any other error means that it was not used.
+
+    Source:
+        AFAS, OpenAPI: POST /otpvalidation.
+
+    Example:
+        See `request`.
+    """
+    try:
+        asked = _request(_VALIDATION, api_key, api_token, user_id, otp)
+    finally:
+        del api_key, api_token, user_id, otp
+    return _token(await _ask(asked, environment, connection))
+
+
+def _request(path: str, api_key: object, api_token: object, user_id: object, otp: object = None) -> Request:
+    """Return the request; its body is JSON, and it never shows its body."""
+    texts = [("apiKey", api_key, _KEY), ("apiToken", api_token, _KEY), ("userId", user_id, _TEXT)]
+    if path == _VALIDATION:
+        texts.append(("otp", otp, _TEXT))
+    found = {name: text.strip() for name, text, _ in texts if isinstance(text, str)}
+    wrong = [name for name, _, pattern in texts if not pattern.fullmatch(found.get(name, ""))]
+    body = b"" if wrong else msgspec.json.encode(found)
+    del api_key, api_token, user_id, otp, texts, found
+    if wrong:
+        raise ConfigurationError(f"{path}: {', '.join(wrong)} cannot be right: both keys have 32 letters and digits")
+    return Request("POST", path, "", path, body)
+
+
+async def _ask(request: Request, environment: str | Environment | None, connection: Connection) -> RawAnswer:
+    proxy = connection.get("proxy")
+    options = Options(
+        timeout=connection.get("timeout", 60.0),
+        max_retries=_RETRIES,
+        language=connection.get("language", "nl-nl"),
+        on_event=None,
+    )
+    transport = AiohttpTransport(
+        base_url_of(environment, connection.get("base_url")),
+        proxy=None if proxy is None else checked_proxy(proxy),
+        ssl_context=connection.get("ssl_context"),
+    )
+    session = Session(
+        transport, max_concurrency=1, integration_id=checked_integration_id(connection.get("integration_id"))
+    )
+    await session.open()
+    try:
+        return await call(session, options, request)
+    finally:
+        await session.aclose()
+
+
+def _token(answer: RawAnswer) -> AppToken:
+    if answer.status == 204:
+        raise AuthenticationError(
+            "the one-time password is wrong, used, replaced by a later one, or was asked for with other keys",
+            status=answer.status,
+            connector=_VALIDATION,
+        )
+    try:
+        return AppToken(answer.json(_Told).token)
+    except (AnswerError, ConfigurationError):
+        pass
+    raise AnswerError(f"{_VALIDATION}: the answer holds no token", connector=_VALIDATION)

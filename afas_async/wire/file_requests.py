@@ -1,0 +1,102 @@
+"""Requests for files, images and reports: ids that are checked, and names that are coded as these connectors want."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal
+from urllib.parse import quote
+
+from afas_async.errors import InvalidNameError
+from afas_async.filters import Group
+from afas_async.wire.filtering import filter_pairs
+from afas_async.wire.urls import EVERY_ROW, Request, query_string
+
+ImageFormat = Literal["original", "thumbnail", "medium"]
+
+_FORMATS: Final[dict[str, str]] = {"original": "0", "thumbnail": "1", "medium": "2"}
+_FILE_ID: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
+_GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32}", re.ASCII)
+_NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+# What no file on any system is called, and a web server may take for something else.
+_NO_FILE_NAME: Final = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|\A[. ]*\Z")
+_LONGEST_NAME: Final = 255
+# Without it the service answers JSON with the file in base64 (AFAS, FileConnector: base64 or binary).
+_BINARY: Final = (("SendFileAsBinary", "1"),)
+
+VERSION_REQUEST: Final = Request("GET", "profitversion", "", "profitversion")
+
+
+def file_request(file_id: str, filename: str, *, binary: bool = False) -> Request:
+    """Return the request for a file (AFAS, FileConnector).
+
+    Raises:
+        InvalidNameError: If the id is not 32 hex digits, or the name is none of a file.
+
+    Example:
+        >>> file_request("0" * 32, "a_b (1).pdf").path.partition("0/")[2]
+        'a_5fb%20_281_29.pdf'
+    """
+    path = f"fileconnector/{_checked(_FILE_ID, file_id, 'file', '32 hex digits')}"
+    return _request(f"{path}/{_coded(filename)}", shown="fileconnector/...", binary=binary)
+
+
+def subject_request(subject_id: int | str, file_id: str, *, binary: bool = False) -> Request:
+    """Return the request for an attachment of a dossier item (AFAS, SubjectConnector).
+
+    Raises:
+        InvalidNameError: If the item's id is no number, or that of the attachment is not 32 hex digits.
+    """
+    item = _checked(_NUMBER, str(subject_id), "dossier item", "digits")
+    return _request(
+        f"subjectconnector/{item}/{_checked(_FILE_ID, file_id, 'attachment', '32 hex digits')}", binary=binary
+    )
+
+
+def image_request(image_id: str, size: ImageFormat = "original", *, binary: bool = False) -> Request:
+    """Return the request for an image (AFAS, ImageConnector).
+
+    Raises:
+        InvalidNameError: If the id is no GUID, or there is no such format.
+    """
+    if size not in _FORMATS:
+        raise InvalidNameError(f"{size!r} is no format of an image: it must be {', '.join(_FORMATS)}")
+    path = f"imageconnector/{_checked(_GUID, image_id, 'image', 'a GUID or 32 hex digits')}"
+    return _request(path, f"format={_FORMATS[size]}", binary=binary)
+
+
+def report_request(guid: str, *, where: tuple[Group, ...] = EVERY_ROW, binary: bool = False) -> Request:
+    """Return the request for a report (AFAS, ReportConnector).
+
+    Args:
+        guid: The report's id, with or without braces.
+        where: The groups of tests of which a line must meet one, as `Condition.groups()` returns them.
+        binary: Whether to ask for bare bytes.
+
+    Raises:
+        InvalidNameError: If the id is no GUID.
+        InvalidFilterError: If no line can meet the condition.
+        QueryTooLongError: If the query string exceeds 2,048 characters. A report cannot be split.
+    """
+    bare = guid[1:-1] if guid.startswith("{") and guid.endswith("}") else guid
+    path = f"reportconnector/{_checked(_GUID, bare, 'report', 'a GUID')}"
+    return _request(path, query_string("reportconnector", filter_pairs(where)), binary=binary)
+
+
+def _request(path: str, query: str = "", *, shown: str = "", binary: bool) -> Request:
+    return Request("GET", path, query, path.partition("/")[0], headers=_BINARY if binary else (), shown=shown)
+
+
+def _checked(pattern: re.Pattern[str], text: str, what: str, form: str) -> str:
+    if not pattern.fullmatch(text):
+        raise InvalidNameError(f"{text!r} is not the id of a {what}: it must be {form}")
+    return text
+
+
+def _coded(name: str) -> str:
+    """Return a file's name as the FileConnector reads it (AFAS, FileConnector: spaces and special characters)."""
+    if _NO_FILE_NAME.search(name) or len(name) > _LONGEST_NAME:
+        raise InvalidNameError(
+            f"{name!r} is no name of a file: give the name as Profit tells it, without a path, 255 characters at most"
+        )
+    spaces_kept = quote(name, safe=" ").replace("_", "_5f").replace("%", "_")
+    return spaces_kept.replace(" ", "%20")

@@ -1,0 +1,102 @@
+"""Requests to paths that this library knows nothing about, kept below the base URL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final, Literal
+from urllib.parse import quote
+
+import msgspec
+
+from afas_async.errors import UsageError
+from afas_async.wire.urls import Request, query_string
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Parameter = str | int | bool | Decimal
+
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+# The path is plain text and is escaped here. What could end it, be unescaped on the way, or lead elsewhere is refused,
+# and so is a segment of dots, also with the parameters that some servers cut off (`..;x`) or with blanks.
+_UNSAFE_PATH: Final = re.compile(r"[%?#\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|\A[A-Za-z][A-Za-z0-9+.\-]*:")
+_UNSAFE_SEGMENT: Final = re.compile(r"[.\s]*(;.*)?")
+_TEXT: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9\-]{1,64}", re.ASCII)
+_HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]{0,2048}", re.ASCII)
+# Those that the client sends itself, and those that would change the connection or the framing.
+_OWN_HEADERS: Final = frozenset({
+    "Accept-Encoding", "Accept-Language", "Authorization", "Connection", "Content-Encoding", "Content-Length",
+    "Content-Type", "Cookie", "Expect", "Host", "Integrationid", "Keep-Alive", "Proxy-Authorization",
+    "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent",
+})  # fmt: skip
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+def raw_request(
+    method: Method,
+    path: str,
+    *,
+    params: Mapping[str, Parameter] | None = None,
+    json: object = msgspec.UNSET,
+    headers: Mapping[str, str] | None = None,
+) -> Request:
+    """Return a request to any path below the base URL.
+
+    Args:
+        method: The HTTP method.
+        path: The path in plain text, not escaped, such as "connectors/Profit_Article"; a leading slash is dropped.
+        params: The parameters of the query, not escaped.
+        json: What to send as JSON; nothing by default.
+        headers: Further headers.
+
+    Raises:
+        UsageError: If the request could go elsewhere than it seems, or contradicts what the client sends itself.
+        QueryTooLongError: If the query string exceeds 2,048 characters.
+    """
+    if method not in _METHODS:
+        raise UsageError(f"{method!r} is no method: it must be one of {', '.join(sorted(_METHODS))}")
+    if method == "GET" and json is not msgspec.UNSET:
+        raise UsageError(f"{path!r}: a GET has no body: give `params`")
+    segments = path.removeprefix("/").split("/")
+    if _UNSAFE_PATH.search(path) or any(map(_UNSAFE_SEGMENT.fullmatch, segments)):
+        raise UsageError(
+            f"{path!r} is no path below the base URL: give plain text such as connectors/Profit_Article, without a"
+            " host, escapes, `.` or `..` or empty segments, and the query as `params`"
+        )
+    name = path.removeprefix("/")
+    return Request(
+        method,
+        "/".join(quote(segment, safe="@,:") for segment in segments),
+        query_string(name, [_pair(key, value) for key, value in (params or {}).items()]),
+        name,
+        b"" if json is msgspec.UNSET else _body(name, json),
+        headers=tuple(_header(key, value) for key, value in (headers or {}).items()),
+    )
+
+
+def _pair(name: str, value: Parameter) -> tuple[str, str]:
+    if not isinstance(value, (str, int, Decimal)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"{name}: a parameter must be text, an int, a Decimal or a bool, not a {type(value).__name__}")
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if not _TEXT.fullmatch(name) or (text and not _TEXT.fullmatch(text)):
+        raise UsageError(f"{name!r}: a parameter has a name, and no control characters")
+    return quote(name, safe=""), text
+
+
+def _header(name: str, value: str) -> tuple[str, str]:
+    spelled = name.title()  # in one spelling, so that it takes the place of the client's own
+    if spelled in _OWN_HEADERS or not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+        raise UsageError(
+            f"{name!r} cannot be set here: a header has ASCII text, and the client sends Authorization,"
+            " Accept-Language, Content-Type, IntegrationId and those of the connection itself"
+        )
+    return spelled, value
+
+
+def _body(name: str, json: object) -> bytes:
+    try:
+        return _ENCODER.encode(json)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        reason = type(error).__name__
+    raise UsageError(f"{name}: `json` cannot be written as JSON ({reason})")

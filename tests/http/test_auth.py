@@ -1,0 +1,335 @@
+"""Which credential a request carries: a token, or what an async function gives, asked once for each need."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from afas_async import (
+    AfasClient,
+    AfasError,
+    AppToken,
+    AuthenticationError,
+    BearerToken,
+    ConfigurationError,
+    ConnectError,
+    GetConnector,
+    RequestTimeoutError,
+)
+from afas_async.http.engine import Engine
+from afas_async.http.transport import AiohttpTransport
+from afas_async.simulator import Fault, Latency, Simulator
+from tests import canary
+from tests.http.fake_transport import FakeCall, options
+from tests.http.granting import ARTICLES, mark, others, refusal
+from tests.http.test_transport import SIGNED
+from tests.raw_server import Connection, RawServer, Received
+
+DEBTORS = GetConnector("Profit_Debtor", key="DebtorId")
+WRONG = canary.TOKEN.replace("CA9A27", "000000")
+
+
+class Vault:
+    """Gives what it holds, or raises it.
+
+    Attributes:
+        holds: The next answers; the last one for all that follow.
+        asked: How often it was asked.
+        seconds: How long each answer takes.
+    """
+
+    def __init__(self, *holds: object, seconds: float = 0.0) -> None:
+        self.holds = list(holds)
+        self.asked = 0
+        self.seconds = seconds
+
+    async def __call__(self) -> str:
+        self.asked += 1
+        await asyncio.sleep(self.seconds)
+        found = self.holds.pop(0) if len(self.holds) > 1 else self.holds[0]
+        if isinstance(found, Exception):
+            raise found
+        return found  # type: ignore[return-value]
+
+
+def client(simulator: Simulator, watch: canary.Watch, auth: object, **keywords: object) -> AfasClient:
+    return AfasClient(
+        base_url=simulator.base_url,
+        auth=auth,  # type: ignore[arg-type]
+        on_event=lambda event: watch.texts.append(repr(event)),
+        **keywords,  # type: ignore[arg-type]
+    )
+
+
+GIVEN: dict[str, Callable[[Simulator], object]] = {
+    "text": lambda simulator: simulator.token,
+    "AppToken": lambda simulator: AppToken(simulator.token),
+    "BearerToken": lambda simulator: BearerToken(given(simulator)),
+}
+
+
+def given(simulator: Simulator) -> str:
+    """Have a simulator give an access token for all time."""
+    simulator.oauth._valid_until[f"{canary.ACCESS}.given"] = float("inf")
+    return f"{canary.ACCESS}.given"
+
+
+@pytest.mark.parametrize("kind", GIVEN)
+@pytest.mark.parametrize("direct", [False, True])
+async def test_kinds(simulator: Simulator, watch: canary.Watch, kind: str, *, direct: bool) -> None:
+    """A token may be given, or an async function that returns one; of all kinds, and it is asked once."""
+    credential = GIVEN[kind](simulator)
+    vault = Vault(credential)
+    async with client(simulator, watch, credential if direct else vault) as afas:
+        assert vault.asked == 0
+        await asyncio.gather(*[afas.page(ARTICLES, skip=skip, take=1) for skip in range(10)])
+        await afas.insert("KnSubject", {"StId": 1, "Ds": "x", "St": "A"})
+    assert vault.asked == (0 if direct else 1)
+    assert set(others(simulator)) == {200, 201}
+
+
+async def test_no_credential() -> None:
+    """An engine without a signer sends no Authorization header: one-time passwords are asked for so."""
+
+    async def answer(connection: Connection, _: Received) -> None:
+        await connection.answer(b"{}")
+
+    async with RawServer(answer) as server, AiohttpTransport(server.base_url) as transport:
+        assert await Engine(transport, max_concurrency=1).send(FakeCall(), options()) is None
+    assert "authorization" not in server.requests[0].headers
+
+
+async def test_the_header_of_a_token() -> None:
+    """A token that a function gives makes the same header as one that was given."""
+
+    async def answer(connection: Connection, _: Received) -> None:
+        await connection.answer(b'{"skip":0,"take":1,"rows":[]}')
+
+    async with RawServer(answer) as server:
+        for auth in (canary.TOKEN, Vault(canary.TOKEN)):
+            async with AfasClient(base_url=server.base_url, auth=auth) as afas:
+                await afas.page("X", take=1)
+    assert [received.headers["authorization"] for received in server.requests] == [SIGNED, SIGNED]
+
+
+async def test_refused_token(simulator: Simulator, watch: canary.Watch) -> None:
+    """A token that a connector refuses is not sent to it again for a minute: an expired one is no storm of requests."""
+    async with client(simulator, watch, WRONG) as afas:
+        error = await refusal(afas)
+        assert isinstance(error, AuthenticationError)
+        assert (error.connector, error.status, error.attempts) == ("Profit_Article", 401, 1)
+        assert "not sent again" not in str(error)
+        for _ in range(50):
+            again = await refusal(afas)
+            assert isinstance(again, AuthenticationError)
+            assert (again.connector, again.status, again.attempts) == ("Profit_Article", 401, 0)
+            assert "not sent again for 60 s" in str(again)
+        with pytest.raises(AuthenticationError):
+            await afas.rows(ARTICLES).to_list()
+        assert others(simulator) == [401]
+        assert afas.statistics().retries == 0
+        await refusal(afas, DEBTORS)  # one connector that is not included says nothing of the others
+        assert others(simulator) == [401, 401]
+        await asyncio.sleep(61)
+        await refusal(afas)
+        assert others(simulator) == [401, 401, 401]
+
+
+async def test_refused_writes(simulator: Simulator, watch: canary.Watch) -> None:
+    """A load with a refused token ends with one request, and another one sends nothing."""
+    async with client(simulator, watch, WRONG) as afas:
+        for status in ("rejected", "not_sent"):
+            async with afas.load("KnSubject", max_elements=5, in_flight=1, validate=False) as load:
+                for number in range(100):
+                    await load.add({"StId": 1, "Ds": f"{number}", "St": "A"})
+            assert load.report.counts[status] > 0
+            assert load.report.counts["applied"] == load.report.counts["unknown"] == 0
+    assert others(simulator) == [401]
+
+
+async def test_rotation(simulator: Simulator, watch: canary.Watch) -> None:
+    """A refused token is asked for again, and the request sent once more with what comes then."""
+    vault = Vault(WRONG, simulator.token)
+    async with client(simulator, watch, vault, max_retries=0) as afas:
+        await afas.page(ARTICLES, take=1)
+        await afas.page(ARTICLES, take=1)
+        assert (vault.asked, others(simulator)) == (2, [401, 200, 200])
+        assert afas.statistics().retries == 1
+
+
+async def test_a_mended_refusal_is_no_attempt(simulator: Simulator, watch: canary.Watch) -> None:
+    """A refusal that another token mends leaves a read and a write all their retries."""
+    for path, wait in (("Profit_Article", None), ("KnSubject", 1)):
+        vault = Vault(WRONG, simulator.token)
+        simulator.faults.add(Fault(path=path, status=503, after=1, retry_after=wait))
+        async with client(simulator, watch, vault, max_retries=1) as afas:
+            if path == "KnSubject":
+                await afas.insert("KnSubject", {"StId": 1, "Ds": "x", "St": "A"})
+            else:
+                await afas.page(ARTICLES, take=1)
+    assert others(simulator) == [401, 503, 200, 401, 503, 201]
+
+
+async def test_the_same_again(simulator: Simulator, watch: canary.Watch) -> None:
+    """While a function gives the refused token nothing is sent; it is asked for each request until it gives another."""
+    vault = Vault(WRONG)
+    async with client(simulator, watch, vault) as afas:
+        for count in range(1, 20):
+            assert isinstance(await refusal(afas), AuthenticationError)
+            assert vault.asked == count + 1
+            assert others(simulator) == [401]
+        vault.holds = [simulator.token]
+        await afas.page(ARTICLES, take=1)
+        assert others(simulator) == [401, 200]
+
+
+async def test_another_that_is_refused_too(simulator: Simulator, watch: canary.Watch) -> None:
+    """A function whose next token is refused too is asked again by the next request, and no sooner."""
+    vault = Vault(WRONG, WRONG.replace("0", "1"))
+    async with client(simulator, watch, vault) as afas:
+        await refusal(afas)
+        assert (vault.asked, others(simulator)) == (2, [401, 401])
+        await refusal(afas)
+        assert (vault.asked, others(simulator)) == (3, [401, 401])
+        vault.holds = [simulator.token]
+        await afas.page(ARTICLES, take=1)
+        assert (vault.asked, others(simulator)) == (4, [401, 401, 200])
+
+
+async def test_rotation_in_a_load(simulator: Simulator, watch: canary.Watch) -> None:
+    """A load whose token is replaced on the way applies each element once."""
+    vault = Vault(simulator.token, BearerToken(given(simulator)))
+    subjects = GetConnector("Profit_Subjects", key="SubjectId")
+    async with client(simulator, watch, vault) as afas:
+        before = len(await afas.rows(subjects).to_list())
+        simulator.faults.add(Fault(method="POST", status=401, after=3))
+        async with afas.load("KnSubject", max_elements=10) as load:
+            for number in range(200):
+                await load.add({"StId": 1, "Ds": f"{number}", "St": "A"})
+        assert load.report.counts["applied"] == 200
+        assert len(await afas.rows(subjects).to_list()) == before + 200
+    assert vault.asked == 2
+
+
+class VaultError(Exception):
+    """What a vault's client raises."""
+
+
+@pytest.mark.parametrize("error", [VaultError("sealed"), OSError(5, "no vault"), TimeoutError(), RuntimeError()])
+async def test_function_raises(simulator: Simulator, watch: canary.Watch, error: Exception) -> None:
+    """What the function raises is the cause of a ConfigurationError; nothing is sent, and the next request asks it."""
+    vault = Vault(error)
+    async with client(simulator, watch, vault) as afas:
+        found = await asyncio.gather(*[refusal(afas) for _ in range(5)])
+        assert vault.asked == 1
+        for failure in found:
+            assert type(failure) is ConfigurationError
+            assert str(failure) == f"the callable given as auth gave no credential: {type(error).__name__}"
+            assert failure.__cause__ is error
+        with pytest.raises(ConfigurationError):
+            await afas.insert("KnSubject", {"StId": 1})
+        assert vault.asked == 2
+        assert others(simulator) == []
+        vault.holds = [simulator.token]
+        await afas.page(ARTICLES, take=1)
+
+
+async def test_function_raises_an_error_of_this_library(simulator: Simulator, watch: canary.Watch) -> None:
+    """An error of this library, such as of a client that the function uses itself, comes as it is."""
+    async with client(simulator, watch, Vault(ConnectError("vault: no connection", connector="vault"))) as afas:
+        error = await refusal(afas)
+    assert isinstance(error, ConnectError)
+    assert error.connector == "vault"
+
+
+@pytest.mark.parametrize("value", [f"{canary.DATA}?", f"Bearer {canary.TOKEN}", "", None, 5, canary.TOKEN.encode()])
+async def test_function_returns_no_token(simulator: Simulator, watch: canary.Watch, value: object) -> None:
+    """What is no token is a ConfigurationError that does not repeat it, in its traceback neither."""
+    async with client(simulator, watch, Vault(value)) as afas:
+        error = await refusal(afas)
+    assert isinstance(error, ConfigurationError)
+    assert "malformed" in str(error)
+    assert others(simulator) == []
+
+
+async def test_function_takes_its_time(simulator: Simulator, watch: canary.Watch) -> None:
+    """A request waits for the function as long as it may; the function has a minute, and is asked anew after that."""
+    vault = Vault(simulator.token, seconds=30)
+    loop = asyncio.get_running_loop()
+    async with client(simulator, watch, vault) as afas:
+        started = loop.time()
+        patient = asyncio.create_task(afas.page(ARTICLES, take=1))
+        error = await refusal(afas.with_options(timeout=10))
+        assert isinstance(error, RequestTimeoutError)
+        assert (error.sent, error.seconds) == ("no", 10)
+        await patient
+        assert loop.time() - started == pytest.approx(30, abs=0.3)
+        assert vault.asked == 1
+    vault = Vault(simulator.token, seconds=1e6)
+    async with client(simulator, watch, vault) as afas:
+        started = loop.time()
+        error = await refusal(afas)
+        assert isinstance(error, RequestTimeoutError)
+        assert (error.sent, error.connector) == ("no", "auth")
+        assert loop.time() - started == pytest.approx(60, abs=0.3)
+        vault.seconds = 0
+        await afas.page(ARTICLES, take=1)
+
+
+async def test_time_of_the_function_counts(simulator: Simulator, watch: canary.Watch) -> None:
+    """The wait for a credential is part of a request's time-out."""
+    simulator.latency = Latency(base=8)
+    async with client(simulator, watch, Vault(simulator.token, seconds=8), timeout=10) as afas:
+        error = await refusal(afas)
+    assert isinstance(error, RequestTimeoutError)
+    assert others(simulator)  # it was sent
+
+
+async def test_cancelled_while_the_function_works(simulator: Simulator, watch: canary.Watch) -> None:
+    """A request that is cancelled does not cancel the function that others wait for."""
+    vault = Vault(simulator.token, seconds=5)
+    async with client(simulator, watch, vault) as afas:
+        tasks = [asyncio.create_task(afas.page(ARTICLES, take=1)) for _ in range(4)]
+        await asyncio.sleep(1)
+        for task in tasks[:3]:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, True, True, False]
+    assert vault.asked == 1
+
+
+async def test_function_that_cannot_be_cancelled(simulator: Simulator, watch: canary.Watch) -> None:
+    """Closing cancels the function; one that goes on regardless holds it up for a few seconds only."""
+
+    async def stubborn() -> str:
+        for _ in range(20):
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                continue
+        return simulator.token
+
+    loop = asyncio.get_running_loop()
+    afas = client(simulator, watch, stubborn)
+    await afas.open()
+    task = asyncio.create_task(refusal(afas))
+    await asyncio.sleep(1)
+    started = loop.time()
+    await afas.aclose()
+    assert loop.time() - started < 11
+    assert isinstance(await task, AfasError)
+    await asyncio.sleep(30)
+
+
+async def test_credentials_show_nowhere(
+    simulator: Simulator, watch: canary.Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client shows neither what it was given nor what it has got for it."""
+    mark(simulator, monkeypatch)
+    async with client(simulator, watch, Vault(BearerToken(given(simulator)))) as afas:
+        await afas.page(ARTICLES, take=1)
+        session = afas._session
+        shown = [vars(afas), vars(session), vars(session.engine), vars(session.engine._signer)]
+        assert not any(canary.leaks(repr(each)) for each in shown)

@@ -1,0 +1,140 @@
+"""Requests for files, images and reports: nothing but ids and coded names gets into their URLs."""
+
+from __future__ import annotations
+
+from functools import partial
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from afas_async.errors import InvalidFilterError, InvalidNameError, QueryTooLongError
+from afas_async.filters import F
+from afas_async.wire.file_requests import file_request, image_request, report_request, subject_request
+
+ID = "0123456789ABCDEFabcdef0123456789"
+GUID = "01234567-89AB-CDEF-abcd-ef0123456789"
+BINARY = (("SendFileAsBinary", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("name", "coded"),
+    [
+        ("a_b (1).pdf", "a_5fb%20_281_29.pdf"),
+        ("Invoice_nr3734.pdf", "Invoice_5fnr3734.pdf"),
+        ("Invoice3734.pdf", "Invoice3734.pdf"),
+        ("100%.txt", "100_25.txt"),
+        ("_", "_5f"),
+        ("5_28.txt", "5_5f28.txt"),
+        ("a b.c", "a%20b.c"),
+        ("a_20b.c", "a_5f20b.c"),
+        ("caf\u00e9.txt", "caf_C3_A9.txt"),
+        ("a+b&c=d;e,f'g.txt", "a_2Bb_26c_3Dd_3Be_2Cf_27g.txt"),
+        ("a?b#c:d*e.txt", "a_3Fb_23c_3Ad_2Ae.txt"),
+        ("..a", "..a"),
+        ("x" * 255, "x" * 255),
+    ],
+)
+def test_names_are_coded(name: str, coded: str) -> None:
+    """As the service reads them: `%` becomes `_`, and only the space stays as it is in a URL."""
+    assert file_request(ID, name).path == f"fileconnector/{ID}/{coded}"
+
+
+@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@given(st.text(min_size=1, max_size=50))
+def test_every_name_can_be_read_again(name: str) -> None:
+    """A name is refused, or it is one segment of the URL that tells it without loss."""
+    try:
+        segment = file_request(ID, name).path.removeprefix(f"fileconnector/{ID}/")
+    except InvalidNameError:
+        return
+    assert set(segment.replace("%20", "")) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+    assert unquote(segment.replace("_", "%")) == name
+    assert segment not in {".", ".."}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", ".", "..", "...", " ", ". .", "/", "a/b", "../a", "a\\b", "..\\a", "a\nb", "a\0b", "\x7f", "\x85", "\ud800",
+        "x" * 256, "C:\\x", "/etc/passwd",
+    ],
+)  # fmt: skip
+def test_what_is_no_name(name: str) -> None:
+    """A path, a control character or nothing at all is refused before anything is sent."""
+    with pytest.raises(InvalidNameError):
+        file_request(ID, name)
+
+
+NO_IDS = [
+    "", "1", ID[:-1], ID + "0", ID[:-1] + "g", f" {ID}", f"{ID}\n", f"{ID[:-2]}..", f"{ID[:-1]}/", "../" + ID[3:],
+    "%" + ID[1:], ID[:-1] + "\u0663", "{" + ID + "}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", [*NO_IDS, GUID])
+def test_ids_of_files(bad: str) -> None:
+    """The id of a file is 32 hex digits, and nothing else."""
+    with pytest.raises(InvalidNameError):
+        file_request(bad, "a.pdf")
+    with pytest.raises(InvalidNameError):
+        subject_request(1, bad)
+
+
+@pytest.mark.parametrize("bad", [*NO_IDS, GUID[:-1], GUID.replace("-", "_"), "{" + GUID])
+def test_ids_of_images_and_reports(bad: str) -> None:
+    """The id of an image or a report is a GUID; that of a report may have braces."""
+    with pytest.raises(InvalidNameError):
+        image_request(bad)
+    if bad != "{" + ID + "}":
+        with pytest.raises(InvalidNameError):
+            report_request(bad)
+
+
+@pytest.mark.parametrize("bad", ["", "-1", "1.5", "a", "1/2", " 1", "1\n", "\u0663", "../1", "1" * 19])
+def test_ids_of_dossier_items(bad: str) -> None:
+    """The id of a dossier item is a number."""
+    with pytest.raises(InvalidNameError):
+        subject_request(bad, ID)
+
+
+def test_paths() -> None:
+    """Each connector has its path, and one header for bare bytes."""
+    assert subject_request(12, ID).path == subject_request("12", ID).path == f"subjectconnector/12/{ID}"
+    assert image_request(GUID).path == f"imageconnector/{GUID}"
+    assert [image_request(ID, size).query for size in ("original", "thumbnail", "medium")] == [
+        "format=0", "format=1", "format=2"
+    ]  # fmt: skip
+    assert report_request("{" + GUID + "}").path == report_request(GUID).path == f"reportconnector/{GUID}"
+    for make in (
+        partial(file_request, ID, "a"),
+        partial(subject_request, 1, ID),
+        partial(image_request, ID),
+        partial(report_request, ID),
+    ):
+        assert (make().headers, make(binary=True).headers) == ((), BINARY)
+        assert make().method == "GET"
+
+
+def test_what_is_no_format() -> None:
+    """An image comes in three sizes."""
+    with pytest.raises(InvalidNameError, match="thumbnail"):
+        image_request(ID, "large")  # type: ignore[arg-type]
+
+
+def test_filters_of_reports() -> None:
+    """They are those of rows: the simple form where it is safe, JSON where it is not, and never too long."""
+    assert report_request(GUID, where=(F.A == 1).groups()).query == "filterfieldids=A&filtervalues=1&operatortypes=1"
+    assert report_request(GUID, where=((F.A == 1) | (F.B == 2)).groups()).query.startswith("filterjson=")
+    assert report_request(GUID).query == ""
+    with pytest.raises(QueryTooLongError):
+        report_request(GUID, where=F.A.in_([f"{number:08}" for number in range(500)]).groups())
+    with pytest.raises(InvalidFilterError):
+        report_request(GUID, where=F.A.in_([]).groups())
+
+
+def test_names_of_files_stay_out_of_events() -> None:
+    """What a file is called may be personal data: an event, a log and a traceback do not show it."""
+    request = file_request(ID, "Ontslag Jan Jansen.pdf")
+    assert "Jan" not in request.redacted() + repr(request)

@@ -1,0 +1,228 @@
+"""The journal's file: who may open it, what it holds, and what is no journal."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afas_async import JournalError
+from afas_async.write import journal as journals
+from afas_async.write.journal import Journal
+from tests import canary
+from tests.write.journals import LOAD, SECRET, begun, content, lost, outcomes, pieces, states, write
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+async def test_the_file_is_private(path: Path) -> None:
+    """Only its owner reads the journal and its log, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        journal = await begun(path, 0)
+        for file in path.parent.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert {file.name for file in path.parent.iterdir()} == {"journal", "journal-wal"}
+        journal.close()
+    finally:
+        os.umask(before)
+    assert [file.name for file in path.parent.iterdir()] == ["journal"]
+
+
+@pytest.mark.parametrize("status", ["applied", "rejected", "not_sent", "settled", "postponed"])
+async def test_bodies_are_gone_once_they_are_not_needed(path: Path, status: Any) -> None:
+    """Nothing of an element whose outcome is known is left in the file, also not where SQLite no longer looks."""
+    journal = Journal(path, LOAD)
+    for call in range(20):
+        numbers = range(call * 50, call * 50 + 50)
+        journal.begin(call, pieces(*numbers))
+        if status == "postponed":
+            journal.postpone(call)
+        else:
+            journal.end(call, outcomes("unknown" if status == "settled" else status, *numbers, error=lost()))
+    if status == "settled":
+        for number in range(1_000):
+            journal.settle(number, "applied")
+    journal.close()
+    assert content(path).count(SECRET) == 0
+
+
+async def test_bodies_are_kept_while_somebody_may_need_them(path: Path) -> None:
+    """What is in flight or unknown can be looked at."""
+    journal = await begun(path, 0, 1)
+    journal.end(0, outcomes("unknown", 0, error=lost()) + outcomes("applied", 1))
+    journal.close()
+    assert content(path).count(SECRET) == 1
+
+
+def in_another_process(path: Path) -> str:
+    """Open the journal in another process; return what that says."""
+    code = f"from afas_async.write.journal import Journal\nJournal({str(path)!r})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stderr.strip().split("\n")[-1]
+
+
+async def test_one_process_at_a_time(path: Path) -> None:
+    """Another process is refused as long as the journal is open, also after a second attempt of this one."""
+    journal = await begun(path, 0)
+    for _ in range(2):
+        assert (
+            "the journal cannot be opened: a running load has it open, here or in another process"
+            in in_another_process(path)
+        )
+        with pytest.raises(JournalError, match="a running load has it open"):
+            Journal(path, LOAD)
+    journal.end(0, outcomes("applied", 0))
+    journal.close()
+    assert in_another_process(path) == ""
+    assert states(path) == {0: "applied"}
+
+
+def test_two_processes_that_make_it_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The faster one's file stays, and the other is refused while that has it open."""
+    link, faster = os.link, list[Journal]()
+
+    def overtaken(source: str, target: Path) -> None:
+        monkeypatch.setattr(os, "link", link)
+        faster.append(Journal(target, LOAD))
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", overtaken)
+    with pytest.raises(JournalError, match="a running load has it open"):
+        Journal(path, LOAD)
+    faster[0].close()
+    assert [file.name for file in path.parent.iterdir()] == ["journal"]
+
+
+async def test_not_after_a_fork(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child process has its parent's connection, and must not use it, nor take the file from its parent."""
+    journal = await begun(path, 0)
+    with monkeypatch.context() as child:
+        child.setattr(os, "getpid", lambda: 0)
+        for use in (
+            lambda: journal.begin(1, pieces(1)),
+            lambda: journal.postpone(0),
+            lambda: journal.end(0, outcomes("applied", 0)),
+            lambda: journal.settle(0, "applied"),
+            lambda: journal.find(0),
+            journal.unknown,
+            journal.counts,
+        ):
+            with pytest.raises(JournalError, match="opened before this process was forked"):
+                use()
+        journal.close()
+    journal.end(0, outcomes("applied", 0))
+    journal.close()
+    assert states(path) == {0: "applied"}
+
+
+@pytest.mark.parametrize("fact", ["service", "connector", "action"])
+async def test_another_loads_journal(path: Path, fact: str) -> None:
+    """A journal belongs to one load; without one named it is opened whatever its load is."""
+    (await begun(path, 0)).close()
+    with pytest.raises(JournalError, match=r"the journal of another load: .*'KnSubject'.*, and this is .*'other'"):
+        Journal(path, LOAD | {fact: "other"})
+    assert states(path) == {0: "in flight"}
+    journal = Journal(path)
+    assert journal.identity == LOAD
+    journal.close()
+
+
+async def test_another_version(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal of an older or newer library is refused, not misread."""
+    with monkeypatch.context() as other:
+        other.setattr(journals, "VERSION", 2)
+        (await begun(path, 0)).close()
+    with pytest.raises(JournalError, match="a journal of version 2, and this is version 1"):
+        Journal(path, LOAD)
+
+
+def _cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _spoil_a_page(content: bytes) -> bytes:
+    return content[:-8192] + bytes(4096) + content[-4096:]
+
+
+def _spoil_a_state(content: bytes) -> bytes:
+    schema, rest = content[:4096], content[4096:]
+    return schema + rest.replace(b"unknown", b"unknows")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda _: b"not a database, but a text that somebody has put here",
+        lambda content: bytes(100) + content[100:],
+        lambda content: content[:4096],
+        _cut,
+        _spoil_a_page,
+        _spoil_a_state,
+    ],
+    ids=["empty", "a text", "no header", "one page left", "cut", "a page of zeros", "a state that is none"],
+)
+async def test_a_damaged_file(path: Path, damage: Any) -> None:
+    """A file that has lost something is refused: what it has lost may be at the service."""
+    journal = await begun(path, *range(2_000))
+    journal.end(0, outcomes("unknown", *range(2_000), error=lost()))
+    journal.close()
+    before = damage(content(path))
+    write(path, before)
+    with pytest.raises(JournalError, match=r"journal: (the journal|not the journal)"):
+        Journal(path, LOAD)
+    assert content(path) == before
+
+
+async def test_another_programs_database(path: Path) -> None:
+    """A database that is no journal stays as it is."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE elements (number)")
+    before = content(path)
+    with pytest.raises(JournalError, match="not the journal of a load"):
+        Journal(path, LOAD)
+    assert content(path) == before
+
+
+async def test_a_log_without_its_journal(path: Path) -> None:
+    """Half of a journal is refused: the log would be taken for part of the new one."""
+    log = path.with_name("journal-wal")
+    write(log, b"x")
+    with pytest.raises(JournalError, match="bring it back, or delete both"):
+        Journal(path, LOAD)
+    assert [file.name for file in path.parent.iterdir()] == ["journal-wal"]
+
+
+def test_places_where_no_journal_can_be(tmp_path: Path) -> None:
+    """What cannot be opened or made is told with its path."""
+    for path, identity in ((tmp_path / "no" / "journal", LOAD), (tmp_path, LOAD), (tmp_path / "none", None)):
+        with pytest.raises(JournalError, match=f"{path}: the journal cannot be opened: "):
+            Journal(path, identity)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_log_is_synced(path: Path) -> None:
+    """A commit is on the disk, also if the power fails; what is deleted is overwritten."""
+    journal = await begun(path, 0)
+    for pragma, value in (("synchronous", 2), ("journal_mode", "wal"), ("secure_delete", 1), ("fullfsync", 1)):
+        assert journal._database.execute(f"PRAGMA {pragma}").fetchone() == (value,)
+    journal.close()
+
+
+def test_the_token_is_in_no_spelling_there(path: Path) -> None:
+    """A journal holds what its load is, and no credential."""
+    Journal(path, LOAD).close()
+    assert not canary.leaks(path.read_bytes().decode("latin-1"))

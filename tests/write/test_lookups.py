@@ -1,0 +1,369 @@
+"""Looking up what became of elements whose answer was lost: what is found counts, what is not only after some proof."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afas_async import AfasClient, F, GetConnector, PermissionDeniedError, UsageError
+from afas_async.elements import Element
+from afas_async.filters import Condition
+from afas_async.simulator import Fault, Simulator
+from afas_async.write import lookups
+from afas_async.write.loader import Load
+from afas_async.write.lookups import Lookup
+
+SUBJECTS = GetConnector("Profit_Subjects", key="SubjectId")
+DAY = timedelta(days=1)
+QUIET = 961.0
+DONE = Fault(method="POST", after=1, cut="reset")  # for the second element: carried out, and its answer lost
+NOT_DONE = Fault(method="POST", after=1, status=502)
+
+
+def by_subject(element: Element) -> Condition:
+    return F.Subject == element.fields["Ds"]
+
+
+def by_number(element: Element) -> Condition:
+    return F.SubjectId == int(element.key["SbId"])
+
+
+BY_SUBJECT: Lookup[dict[str, Any]] = Lookup(SUBJECTS, by_subject)
+BY_NUMBER: Lookup[dict[str, Any]] = Lookup(SUBJECTS, by_number)
+
+
+class Wall:
+    """The clock on the wall of whoever looks something up, which somebody may set."""
+
+    def __init__(self) -> None:
+        self.set_by = timedelta(0)
+        self._start = datetime.now(UTC), asyncio.get_running_loop().time()
+
+    def now(self, _: tzinfo) -> datetime:
+        start, clock = self._start
+        return start + timedelta(seconds=asyncio.get_running_loop().time() - clock) + self.set_by
+
+
+@pytest.fixture(autouse=True)
+async def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
+    wall = Wall()
+    monkeypatch.setattr(lookups, "datetime", wall)
+    return wall
+
+
+async def loaded(
+    afas: AfasClient, *elements: dict[str, Any], check: Lookup[dict[str, Any]] | None = BY_SUBJECT, **options: Any
+) -> Load:
+    """Load elements one by one, the second with a fault in its way, and leave the load."""
+    options = {"max_elements": 1, "in_flight": 1, "validate": False} | options
+    async with afas.load("KnSubject", check=check, **options) as load:
+        for element in elements or ({"StId": 1, "Ds": "control"}, {"StId": 1, "Ds": "lost"}):
+            await load.add(element)
+    return load
+
+
+def outcome(load: Load) -> str:
+    """Return what became of the second element; the first was applied."""
+    assert sum(load.report.counts.values()) == load.report.total
+    others = {status: count for status, count in load.report.counts.items() if count}
+    others["applied"] -= 1
+    (status,) = [status for status, count in others.items() if count]
+    return status
+
+
+def gets(simulator: Simulator) -> int:
+    return sum(request.method == "GET" for request in simulator.requests)
+
+
+# --- inserts ---
+
+
+async def test_what_is_found_is_applied(afas: AfasClient, simulator: Simulator) -> None:
+    """One row is proof, at once: the block is left with it."""
+    simulator.faults.add(DONE)
+    load = await loaded(afas)
+    assert (outcome(load), gets(simulator)) == ("applied", 1)
+    assert load.report.unknown == []
+
+
+async def test_without_a_check_nothing_is_looked_up(afas: AfasClient, simulator: Simulator) -> None:
+    """It stays unknown, and there is nothing to resolve."""
+    simulator.faults.add(DONE)
+    load = await loaded(afas, check=None)
+    assert (outcome(load), gets(simulator)) == ("unknown", 0)
+    with pytest.raises(UsageError, match="give load"):
+        await load.resolve()
+
+
+async def test_what_is_not_found_is_absent_only_after_the_quiet_period(afas: AfasClient, simulator: Simulator) -> None:
+    """Until then the service may still be at work on it; then two looks and a control say so."""
+    simulator.faults.add(NOT_DONE)
+    load = await loaded(afas)
+    assert (outcome(load), gets(simulator)) == ("unknown", 1)
+    await asyncio.sleep(900)
+    await load.resolve()
+    assert (outcome(load), gets(simulator)) == ("unknown", 2)
+    await asyncio.sleep(QUIET - 900)
+    assert (await load.resolve()) is load.report
+    assert (outcome(load), gets(simulator)) == ("not_sent", 5)
+    assert "it may be sent again" in str(load.report.not_sent[0].error)
+
+
+async def test_what_comes_late_is_found(afas: AfasClient, simulator: Simulator) -> None:
+    """The service carries it out ten minutes after the connection broke: it is applied, once."""
+    simulator.faults.add(NOT_DONE)
+    load = await loaded(afas)
+    await asyncio.sleep(600)
+    assert outcome(load) == "unknown"
+    await afas.insert("KnSubject", {"StId": 1, "Ds": "lost"})
+    await asyncio.sleep(400)
+    await load.resolve()
+    assert outcome(load) == "applied"
+
+
+async def test_nothing_is_absent_without_a_control(afas: AfasClient, simulator: Simulator) -> None:
+    """As long as the lookup has not found anything that is there, that it finds nothing means nothing."""
+    simulator.faults.add(Fault(method="POST", status=502))
+    load = await loaded(afas, {"StId": 1, "Ds": "lost"})
+    await asyncio.sleep(QUIET)
+    await load.resolve()
+    assert load.report.counts["unknown"] == 1
+
+
+@pytest.mark.parametrize(
+    "blind",
+    [
+        Lookup(GetConnector("Profit_Empty", key="Id"), lambda _: F.Id == 1),
+        Lookup(SUBJECTS, lambda element: F.Subject == f"{element.fields['Ds']}?"),
+        Lookup(SUBJECTS, lambda _: F.SubjectId.in_([])),
+    ],
+    ids=["a token that sees no rows", "a wrong condition", "a condition that nothing meets"],
+)
+async def test_a_lookup_that_finds_nothing(blind: Lookup[Any], afas: AfasClient, simulator: Simulator) -> None:
+    """It does not find the control either: the outcome stays unknown."""
+    simulator.faults.add(NOT_DONE)
+    load = await loaded(afas, check=blind)
+    await asyncio.sleep(QUIET)
+    await load.resolve()
+    assert outcome(load) == "unknown"
+
+
+async def test_two_rows(afas: AfasClient, simulator: Simulator) -> None:
+    """Which of them it is, or whether it was there twice, somebody has to look."""
+    await afas.insert("KnSubject", {"StId": 1, "Ds": "lost"})
+    simulator.faults.add(DONE)
+    load = await loaded(afas)
+    await asyncio.sleep(QUIET)
+    await load.resolve()
+    assert outcome(load) == "unknown"
+
+
+@pytest.mark.parametrize(("type_id", "expected"), [(1, "applied"), (2, "unknown")])
+async def test_a_row_that_differs(type_id: int, expected: str, afas: AfasClient, simulator: Simulator) -> None:
+    """A row that is not what was written tells nothing, before and after the quiet period."""
+    simulator.faults.add(NOT_DONE)
+    lookup = Lookup(SUBJECTS, by_subject, matches=lambda element, row: row["TypeId"] == element.fields["StId"])
+    load = await loaded(afas, check=lookup)
+    await afas.insert("KnSubject", {"StId": type_id, "Ds": "lost"})
+    await asyncio.sleep(QUIET)
+    await load.resolve()
+    assert outcome(load) == expected
+
+
+async def test_two_looks_that_disagree(afas: AfasClient, simulator: Simulator) -> None:
+    """What appears between two looks is not absent."""
+    looks: list[str] = []
+
+    def where(element: Element) -> Condition:
+        looks.append(element.fields["Ds"])
+        if looks == ["lost", "lost", "control", "lost"]:
+            rows = simulator.store.execute("SELECT max(SubjectId) + 1 FROM Profit_Subjects")
+            simulator.store.insert("Profit_Subjects", {"SubjectId": rows[0][0], "TypeId": 1, "Subject": "lost"})
+        return by_subject(element)
+
+    simulator.faults.add(NOT_DONE)
+    load = await loaded(afas, check=Lookup(SUBJECTS, where))
+    await asyncio.sleep(QUIET)
+    await load.resolve()
+    assert outcome(load) == "unknown"
+    await load.resolve()
+    assert outcome(load) == "applied"
+
+
+# --- clocks ---
+
+
+@pytest.mark.parametrize("days", [1, -1])
+async def test_a_clock_that_is_set_meanwhile(days: int, wall: Wall, afas: AfasClient, simulator: Simulator) -> None:
+    """Set forward, it ends no quiet period; set back, it only makes one longer."""
+    simulator.faults.add(NOT_DONE)
+    load = await loaded(afas)
+    wall.set_by = days * DAY
+    await asyncio.sleep(900)
+    await load.resolve()
+    assert outcome(load) == "unknown"
+    await asyncio.sleep(QUIET - 900)
+    await load.resolve()
+    assert outcome(load) == ("not_sent" if days > 0 else "unknown")
+
+
+def earlier_start(path: Path) -> None:
+    """Make the journal one that was written before the machine was started."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("UPDATE elements SET sent = sent + 1e9")
+        database.commit()
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_a_clock_that_is_set_between_two_runs(
+    restarted: bool,  # noqa: FBT001
+    wall: Wall,
+    tmp_path: Path,
+    afas: AfasClient,
+    simulator: Simulator,
+) -> None:
+    """The next run knows as well how long ago an element was sent, unless the machine was started in between."""
+    simulator.faults.add(NOT_DONE)
+    path = tmp_path / "journal"
+    await loaded(afas, journal=path, check=None)
+    if restarted:
+        earlier_start(path)
+    wall.set_by = DAY
+    load = await loaded(afas, journal=path)
+    assert outcome(load) == ("not_sent" if restarted else "unknown")
+    wall.set_by = -DAY
+    await asyncio.sleep(QUIET)
+    load = await loaded(afas, journal=path)
+    assert outcome(load) == ("applied" if restarted else "unknown")
+
+
+# --- updates and deletes ---
+
+
+def shows(element: Element, row: dict[str, Any]) -> bool:
+    return bool(row["Subject"] == element.fields["Ds"])
+
+
+async def test_an_update_must_be_compared(afas: AfasClient) -> None:
+    """Its row is there in any case."""
+    with pytest.raises(UsageError, match=r"give Lookup\(\.\.\., matches=\)"):
+        afas.load("KnSubject", action="update", check=BY_NUMBER)
+
+
+@pytest.mark.parametrize(("fault", "expected"), [(DONE, "applied"), (NOT_DONE, "unknown")])
+async def test_updates(fault: Fault, expected: str, afas: AfasClient, simulator: Simulator) -> None:
+    """An update whose fields show is applied. One whose fields do not may have been, and changed since."""
+    simulator.faults.add(Fault(method="PUT", after=1, cut=fault.cut, status=fault.status))
+    elements = ({"@SbId": 5, "Ds": "five"}, {"@SbId": 6, "Ds": "six"})
+    load = await loaded(afas, *elements, check=Lookup(SUBJECTS, by_number, shows), action="update")
+    assert outcome(load) == expected
+    await asyncio.sleep(QUIET)
+    await load.resolve()
+    assert outcome(load) == expected
+
+
+@pytest.mark.parametrize(("fault", "expected"), [(DONE, ["applied"] * 2), (NOT_DONE, ["unknown", "not_sent"])])
+async def test_deletes(fault: Fault, expected: list[str], afas: AfasClient, simulator: Simulator) -> None:
+    """A row that is gone is deleted; one that is there may still be, until the quiet period is over."""
+    simulator.faults.add(Fault(method="DELETE", after=1, cut=fault.cut, status=fault.status))
+    load = await loaded(afas, {"@SbId": 5}, {"@SbId": 6}, check=BY_NUMBER, action="delete")
+    found = [outcome(load)]
+    await asyncio.sleep(QUIET)
+    await load.resolve()
+    assert [*found, outcome(load)] == expected
+
+
+async def test_a_delete_looked_up_by_who_sees_no_rows(afas: AfasClient, simulator: Simulator) -> None:
+    """A token that may not see the rows does not see one gone."""
+    simulator.faults.add(Fault(method="DELETE", after=1, status=502))
+    blind: Lookup[dict[str, Any]] = Lookup(GetConnector("Profit_Empty", key="Id"), lambda _: F.Id == 1)
+    load = await loaded(afas, {"@SbId": 5}, {"@SbId": 6}, check=blind, action="delete")
+    await asyncio.sleep(QUIET)
+    await load.resolve()
+    assert outcome(load) == "unknown"
+
+
+@pytest.mark.parametrize(("action", "expected"), [("update", "unknown"), ("delete", "not_sent")])
+async def test_an_element_with_an_action_of_its_own(
+    action: str, expected: str, afas: AfasClient, simulator: Simulator
+) -> None:
+    """It is looked up as what it is, not as what its load does: a row that is there proves no update and no delete."""
+    lookup = Lookup(SUBJECTS, lambda element: by_number(element) if element.key else by_subject(element))
+    simulator.faults.add(NOT_DONE)
+    other = {"@SbId": 6, "@Action": action, "Done": True}
+    load = await loaded(afas, {"StId": 1, "Ds": "control"}, other, check=lookup)
+    assert outcome(load) == "unknown"
+    await asyncio.sleep(QUIET)
+    await load.resolve()
+    assert outcome(load) == expected
+
+
+# --- what goes wrong ---
+
+
+async def test_lookups_that_fail(afas: AfasClient, simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:
+    """The block is left with its report; `resolve` tells what is wrong, and goes on when it is mended."""
+    simulator.faults.add(DONE, Fault(method="GET", status=403, times=2))
+    with caplog.at_level(logging.WARNING, "afas_async"):
+        load = await loaded(afas)
+    assert outcome(load) == "unknown"
+    assert "KnSubject: unknown outcomes could not be looked up: Profit_Subjects: HTTP 403" in caplog.text
+    with pytest.raises(PermissionDeniedError):
+        await load.resolve()
+    assert outcome(load) == "unknown"
+    await load.resolve()
+    assert outcome(load) == "applied"
+
+
+async def test_what_was_found_before_a_failure_stays(afas: AfasClient, simulator: Simulator) -> None:
+    """Of several lookups, those before the one that fails count."""
+    simulator.faults.add(Fault(method="POST", cut="reset", times=3), Fault(method="GET", after=1, status=403))
+    load = await loaded(afas, *({"StId": 1, "Ds": f"lost {number}"} for number in range(3)))
+    assert load.report.counts == {"applied": 1, "rejected": 0, "unknown": 2, "not_sent": 0}
+    await load.resolve()
+    assert load.report.counts["applied"] == 3
+
+
+async def test_resolve_comes_after_the_load(afas: AfasClient) -> None:
+    """As long as elements are sent, nothing is looked up."""
+    async with afas.load("KnSubject", check=BY_SUBJECT) as load:
+        with pytest.raises(UsageError, match="leave the load before"):
+            await load.resolve()
+
+
+# --- with a journal ---
+
+
+async def test_findings_are_noted(tmp_path: Path, afas: AfasClient, simulator: Simulator) -> None:
+    """What is found is applied for the next run too, and what is absent is sent by it, once."""
+    path = tmp_path / "journal"
+    simulator.faults.add(DONE, Fault(method="POST", after=1, status=502))
+    elements = [{"StId": 1, "Ds": text} for text in ("control", "done", "not done")]
+    load = await loaded(afas, *elements, journal=path)
+    assert load.report.counts == {"applied": 2, "rejected": 0, "unknown": 1, "not_sent": 0}
+    await asyncio.sleep(QUIET)
+    await load.resolve()
+    assert load.report.counts == {"applied": 2, "rejected": 0, "unknown": 0, "not_sent": 1}
+    load = await loaded(afas, *elements, journal=path)
+    assert load.report.counts == {"applied": 3, "rejected": 0, "unknown": 0, "not_sent": 0}
+    rows = simulator.store.execute(
+        "SELECT Subject FROM Profit_Subjects WHERE Subject IN ('control', 'done', 'not done')"
+    )
+    assert sorted(rows) == [("control",), ("done",), ("not done",)]
+
+
+async def test_the_next_run_looks_up_what_an_earlier_one_left(
+    tmp_path: Path, afas: AfasClient, simulator: Simulator
+) -> None:
+    """An element that was unknown there is found here."""
+    simulator.faults.add(DONE)
+    assert outcome(await loaded(afas, journal=tmp_path / "journal", check=None)) == "unknown"
+    assert outcome(await loaded(afas, journal=tmp_path / "journal")) == "applied"
+    assert outcome(await loaded(afas, journal=tmp_path / "journal", check=None)) == "applied"
