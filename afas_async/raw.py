@@ -76,7 +76,9 @@ class _RawWrite(Write):
     """A raw call that may change something, on its way."""
 
     def __init__(self, session: Session, options: Options, request: Request) -> None:
-        super().__init__(session, options, request)
+        # A refused list of elements may be applied in part, unless it says that it is one transaction.
+        whole = b'"Element":[' not in request.body or b'"@Action"' in request.body
+        super().__init__(session, options, request, whole=whole)
         self.status: int = 0
         self.headers: dict[str, str] = {}
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, TypedDict, Unpack
 
 from afas_async.connectors import UpdateConnector
-from afas_async.elements import Action, Item, element_of
-from afas_async.errors import BusinessError, InvalidElementError
+from afas_async.elements import ACTIONS, Action, Item, element_of
+from afas_async.errors import BusinessError, InvalidElementError, UsageError
 from afas_async.http.engine import Options
 from afas_async.http.session import Session
 from afas_async.metadata import explain, update_metainfo
-from afas_async.outcomes import WriteResult
+from afas_async.outcomes import Outcome, WriteResult
 from afas_async.policy.checking import Checker
 from afas_async.wire.payloads import body_of, encode_element
 from afas_async.wire.urls import Request, delete_request, write_request
@@ -182,6 +182,8 @@ class UpdateConnectors:
             [0, 1]
         """
         declared = _declared(connector)
+        if action not in ACTIONS:
+            raise UsageError(f"{declared.name}: action must be one of {', '.join(ACTIONS)}, not {action!r}")
         metainfo = await update_metainfo(self._session, self._options, declared.name)
         checker = Checker(metainfo, action, allow_none=declared.allow_none)
         faults = list[list[str]]()
@@ -251,14 +253,7 @@ class UpdateConnectors:
             >>> asyncio.run(main())
             {'applied': 1000, 'rejected': 0, 'unknown': 0, 'not_sent': 0}
         """
-        return Load(
-            self._session,
-            self._options,
-            _declared(connector),
-            action,
-            LoadOptions(**options),
-            service=self._base_url,
-        )
+        return self._load(connector, action, LoadOptions(**options))
 
     def outcomes(
         self,
@@ -277,7 +272,7 @@ class UpdateConnectors:
             options: See `load`.
 
         Returns:
-            A stream of Outcome. Its `report` is complete after the end.
+            A stream of Outcome. Its `report` is complete after the end; what `check` finds out is corrected there only.
 
         Raises:
             UsageError: If an option makes no sense.
@@ -295,19 +290,22 @@ class UpdateConnectors:
             >>> asyncio.run(main())
             [(0, 'applied'), (1, 'not_sent')]
         """
-        outcomes = Outcomes(self._session, elements)
-        outcomes.attach(
-            Load(
-                self._session,
-                self._options,
-                _declared(connector),
-                action,
-                LoadOptions(**options),
-                service=self._base_url,
-                listener=outcomes.hear,
-            )
+        settings = LoadOptions(**options)
+        return Outcomes(
+            self._session, elements, lambda listener: self._load(connector, action, settings, listener=listener)
         )
-        return outcomes
+
+    def _load(
+        self,
+        connector: UpdateConnector | str,
+        action: Action,
+        settings: LoadOptions,
+        *,
+        listener: Callable[[Outcome], None] | None = None,
+    ) -> Load:
+        declared = _declared(connector)
+        service = self._base_url
+        return Load(self._session, self._options, declared, action, settings, service=service, listener=listener)
 
     async def _write(self, method: Any, connector: UpdateConnector | str, item: object, sub: str | None) -> WriteResult:
         declared = _declared(connector)

@@ -17,6 +17,12 @@ from tests import canary
 from tests.virtual_time import VirtualTimeLoop
 
 
+def pytest_collection_finish() -> None:
+    """Spare the collection of garbage after each test all that was imported before the first."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "asyncio", {"debug": True, "loop_factory": VirtualTimeLoop}

@@ -210,12 +210,13 @@ class _AiohttpResponse:
         self.headers: Mapping[str, str] = response.headers
         # When aiohttp finds a malformed chunk in a body, it closes the connection and leaves the reader waiting.
         protocol = response.connection.protocol if response.connection is not None else None
-        if protocol is not None and protocol.closed is not None:
-            protocol.closed.add_done_callback(self._connection_closed)
+        self._closed = protocol.closed if protocol is not None else None
+        if self._closed is not None:
+            self._closed.remove_done_callback(_look_at)  # once for each connection, however many answers it brings
+            self._closed.add_done_callback(_look_at)
+            self._closed.add_done_callback(self._connection_closed)
 
-    def _connection_closed(self, closed: asyncio.Future[None]) -> None:
-        if not closed.cancelled():
-            closed.exception()  # looked at, or asyncio reports that nobody did
+    def _connection_closed(self, _: asyncio.Future[None]) -> None:
         content = self._response.content
         if not content.is_eof() and content.exception() is None:
             content.set_exception(aiohttp.ClientPayloadError())
@@ -228,7 +229,15 @@ class _AiohttpResponse:
         raise AnswerLostError(f"{self._connector}: the connection broke within the answer", connector=self._connector)
 
     def close(self) -> None:
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._connection_closed)  # or the connection keeps all its answers
         self._response.close()
+
+
+def _look_at(closed: asyncio.Future[None]) -> None:
+    """Look at how a connection ended, or asyncio reports that nobody did."""
+    if not closed.cancelled():
+        closed.exception()
 
 
 class _LostError(Exception):

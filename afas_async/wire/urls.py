@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from enum import Enum
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -167,6 +168,8 @@ def delete_request(connector: str, *elements: tuple[str, Mapping[str, Any]]) -> 
 
 
 def _key_text(value: object, place: str) -> str:
+    if isinstance(value, Enum):
+        value = value.value
     text = value.isoformat() if type(value) is date else str(value)
     if not isinstance(value, (str, int, Decimal, date)) or isinstance(value, (bool, datetime)):
         raise InvalidElementError(f"{place}: the key in a URL cannot be a {type(value).__name__}")

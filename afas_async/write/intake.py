@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from enum import Enum
 from typing import Final
 
 from afas_async.connectors import UpdateConnector
-from afas_async.elements import Action, element_of
+from afas_async.elements import Action, Element, element_of
 from afas_async.errors import InvalidElementError
 from afas_async.metainfo import UpdateMetainfo
 from afas_async.policy.checking import Checker
+from afas_async.policy.fitting import is_empty
 from afas_async.policy.lanes import Piece
 from afas_async.wire.payloads import BODY_LIMIT, body_of, decode_element, encode_element, tagged
 from afas_async.wire.urls import Request, delete_request, write_request
@@ -47,15 +49,14 @@ class Intake:
             element = element_of(item)
             body = encode_element(element, allow_none=self._connector.allow_none)
             if self._action == "delete":
-                delete_request(name, (self._connector.element_name, element.key))
+                self._check_delete(element)
         except InvalidElementError as error:
             raise InvalidElementError(f"{name}: element {index}: {error}") from None
         if len(body) > BODY_LIMIT - _WRAPPING:
             raise InvalidElementError(f"{name}: element {index} has {len(body)} bytes, and a request 75 MB at most")
         if self._checker is not None and (faults := self._checker.faults(element)):
             raise InvalidElementError(f"{name}: element {index}: {'; '.join(faults)}")
-        key = {field: value for field, value in element.fields.items() if field in self._keys} | dict(element.key)
-        return Piece(index, body, tuple(sorted((field, str(value)) for field, value in key.items())) or None)
+        return Piece(index, body, self._lane(element))
 
     def request(self, pieces: Sequence[Piece]) -> Request:
         """Return the request for some elements; for a delete there is one."""
@@ -67,6 +68,31 @@ class Intake:
             bodies = [tagged(body, self._action) for body in bodies]
         return write_request("POST" if self._action == "insert" else "PUT", name, body_of(root, bodies))
 
+    def _check_delete(self, element: Element) -> None:
+        """Refuse what looks like a wish to delete or change a part of the record: the call deletes all of it."""
+        if element.fields or element.objects or element.action not in (None, "delete"):
+            raise InvalidElementError(
+                "a delete takes nothing but the key of the record, all of which it deletes: for lines of objects use an"
+                ' update with Element(..., action="delete")'
+            )
+        delete_request(self._connector.name, (self._connector.element_name, element.key))
+
+    def _lane(self, element: Element) -> Hashable:
+        """What an element has in common with those that must not overtake it: its key, as the service compares it.
+
+        An element with a part of its key among its fields is a new one, which the service numbers.
+        """
+        named = {field: value for field, value in element.fields.items() if field in self._keys} | dict(element.key)
+        key = {field: _folded(value) for field, value in named.items() if not is_empty(value)}
+        if not key or not (element.key or self._keys <= key.keys()):
+            return None
+        return tuple(sorted(key.items()))
+
     def is_whole(self, pieces: Sequence[Piece]) -> bool:
         """Whether a refusal of these elements is one of all of them."""
         return self._transaction or len(pieces) == 1
+
+
+def _folded(value: object) -> str:
+    # A value too many in a lane costs a wait, and one too few the order: letter case and blanks do not count.
+    return str(value.value if isinstance(value, Enum) else value).casefold().strip()

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import anyio
 
-from afas_async.errors import AfasError, JournalError, OutcomeUnknownError, UsageError
+from afas_async.errors import (
+    AfasError,
+    AuthenticationError,
+    JournalError,
+    OutcomeUnknownError,
+    PermissionDeniedError,
+    UsageError,
+)
 from afas_async.outcomes import LISTED, LoadReport, Outcome
 from afas_async.policy.lanes import Piece
 from afas_async.write.lookups import Finder
@@ -16,6 +23,8 @@ from afas_async.write.sending import Verdict
 
 if TYPE_CHECKING:
     from afas_async.write.journal import Journal  # with SQLite, only when there is one
+
+NO_ACCESS: Final = (AuthenticationError, PermissionDeniedError)
 
 
 class Ledger:
@@ -124,7 +133,9 @@ class Ledger:
             for piece in pieces:
                 self._keep(piece, anyio.current_time() - verdict.seconds)
         if self.journal is not None:
-            self.journal.end(call, outcomes)
+            # With another credential they can be sent: a rejection in the journal would be for ever.
+            refused = isinstance(verdict.error, NO_ACCESS)
+            self.journal.end(call, [Outcome(piece.index, "not_sent") for piece in pieces] if refused else outcomes)
 
     async def look_up(self) -> None:
         """Look up the elements whose outcome is unknown, and correct what is found out."""
@@ -146,7 +157,7 @@ class Ledger:
             self.journal = None
 
     def _keep(self, piece: Piece, sent: float) -> None:
-        if len(self._unknown) < LISTED:
+        if self._finder is not None and len(self._unknown) < LISTED:
             self._unknown[piece.index] = piece, sent
 
     def _take_as_control(self, piece: Piece) -> None:

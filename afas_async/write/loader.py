@@ -14,15 +14,13 @@ import anyio
 import msgspec
 
 from afas_async.connectors import UpdateConnector
-from afas_async.elements import Action
+from afas_async.elements import ACTIONS, Action
 from afas_async.errors import (
     AfasError,
-    AuthenticationError,
     ClientClosedError,
     InvalidElementError,
     JournalError,
     PayloadTooLargeError,
-    PermissionDeniedError,
     UsageError,
 )
 from afas_async.http.engine import Options
@@ -33,7 +31,7 @@ from afas_async.outcomes import LoadReport, Outcome
 from afas_async.policy.batching import Batching
 from afas_async.policy.lanes import Lanes, Piece
 from afas_async.write.intake import Intake
-from afas_async.write.ledger import Ledger
+from afas_async.write.ledger import NO_ACCESS, Ledger
 from afas_async.write.lookups import Finder
 from afas_async.write.sending import Verdict, Write
 from afas_async.write.settings import LoadOptions, LoadProgress
@@ -41,7 +39,6 @@ from afas_async.write.settings import LoadOptions, LoadProgress
 MEMORY: Final = 16 << 20  # bytes of elements that wait
 _STEP: Final = 256  # elements that may be added before the event loop has a turn
 _MOST_UNKNOWN: Final = 10  # calls in a row: a service that swallows everything must not be given all there is
-_NO_ACCESS: Final = (AuthenticationError, PermissionDeniedError)
 
 log: logging.Logger = logging.getLogger("afas_async")
 
@@ -75,6 +72,8 @@ class Load:
         self._session = session
         self._options = options
         self._connector = connector
+        if action not in ACTIONS:
+            raise UsageError(f"{connector.name}: action must be one of {', '.join(ACTIONS)}, not {action!r}")
         self._action: Action = action
         self._settings = settings
         self._identity = {"service": service, "connector": connector.name, "action": action}
@@ -89,6 +88,7 @@ class Load:
         self._jobs: dict[Job, _Batch] = {}
         self._intake: Intake | None = None
         self._is_last = False  # no more elements will come
+        self._is_resolving = False
         finder = None if settings.check is None else Finder(session, options, settings.check, action)
         self._ledger = Ledger(connector.name, finder=finder, listener=listener)
         self.report: LoadReport = self._ledger.report
@@ -97,6 +97,7 @@ class Load:
         self._started: float | None = None
         self._ended: float | None = None
         self._stopped: AfasError | None = None
+        self._failure: BaseException | None = None  # no outcome of a call, but a fault here
         self._pump_is_due = False
         self._news = asyncio.Event()
 
@@ -192,18 +193,22 @@ class Load:
             raise UsageError(f"{self._connector.name}: to have outcomes looked up, give load(..., check=Lookup(...))")
         if self._ended is None:
             raise UsageError(f"{self._connector.name}: leave the load before you resolve its unknown outcomes")
-        if self._settings.journal is not None:
-            self._ledger.open(self._settings.journal, self._identity)
+        if self._is_resolving:
+            raise UsageError(f"{self._connector.name}: the unknown outcomes are being resolved already")
+        self._is_resolving = True
         try:
+            if self._settings.journal is not None:
+                self._ledger.open(self._settings.journal, self._identity)
             await self._ledger.look_up()
         finally:
+            self._is_resolving = False
             self._ledger.close()
         return self.report
 
     async def _look_up_once(self) -> None:
         try:
             await self._ledger.look_up()
-        except AfasError as failure:  # no reason to lose the report: what is unknown stays so, and `resolve` tells why
+        except Exception as failure:  # noqa: BLE001 - no reason to lose the report, and `resolve` tells why
             log.warning("%s: unknown outcomes could not be looked up: %s", self._connector.name, failure)
 
     # --- elements that come in ---
@@ -286,13 +291,17 @@ class Load:
         )
         try:
             verdict = await write.send()
-        except asyncio.CancelledError:
-            self._settle(batch, write.verdict(ClientClosedError("the load was stopped while it was under way")))
+        except BaseException as error:  # whatever it is, the service goes on with what it was sent
+            reason = f"the load was stopped by {type(error).__name__} while it was under way"
+            self._settle(batch, write.verdict(ClientClosedError(reason)))
             raise
         self._settle(batch, verdict)
 
     def _job_ended(self, job: Job) -> None:
         self._give_up(self._jobs.pop(job))
+        if not job.cancelled() and (failure := job.exception()) is not None:
+            self._failure = self._failure or failure
+            self.stop(ClientClosedError(f"{self._connector.name}: the load was stopped by {type(failure).__name__}"))
         self._pump_soon()
         self._news.set()
 
@@ -320,7 +329,7 @@ class Load:
         if verdict.error is not None and (
             # No later call would fare better; nor must the service be hammered with a credential that it refuses.
             verdict.status == "not_sent"
-            or isinstance(verdict.error, _NO_ACCESS)
+            or isinstance(verdict.error, NO_ACCESS)
             or self._unknown_in_a_row >= _MOST_UNKNOWN
             or self._settings.on_reject == "stop"
         ):
@@ -333,7 +342,7 @@ class Load:
         if isinstance(verdict.error, PayloadTooLargeError):
             self._most_bytes = min(self._most_bytes, sum(len(piece.body) for piece in batch.pieces) // 2)
             return True
-        return self._settings.on_reject == "split" and not isinstance(verdict.error, _NO_ACCESS)
+        return self._settings.on_reject == "split" and not isinstance(verdict.error, NO_ACCESS)
 
     def _split(self, batch: _Batch) -> bool:
         if self._ledger.journal is not None:
@@ -363,6 +372,8 @@ class Load:
         self._pump_soon()
         while self._jobs or self._halves or self._lanes.waiting:
             await self._wait()
+        if self._failure is not None:
+            raise self._failure
 
     async def _wait(self) -> None:
         self._news.clear()

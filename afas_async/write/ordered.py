@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
 
@@ -26,43 +26,33 @@ class Outcomes:
     of what is in flight; cancelled, it does not.
     """
 
-    def __init__(self, session: Session, source: Iterable[Any] | AsyncIterable[Any]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        source: Iterable[Any] | AsyncIterable[Any],
+        load: Callable[[Callable[[Outcome], None]], Load],
+    ) -> None:
         self._session = session
         self._source = source
-        self._load: Load | None = None
+        self._load = load(self._hear)
         self._job: Job | None = None
         self._settled: dict[int, Outcome] = {}
         self._next = 0
-        self._given = 0
         self._failure: BaseException | None = None
         self._taking = anyio.CancelScope()  # around what waits for the source, which may never give another element
         self._left = False
         self._reading = False
         self._news = asyncio.Event()
 
-    def attach(self, load: Load) -> None:
-        """Give it the load, whose listener is `hear`."""
-        self._load = load
-
-    def hear(self, outcome: Outcome) -> None:
-        """Take an outcome."""
-        self._settled[outcome.index] = outcome
-        self._news.set()
-
     @property
     def report(self) -> LoadReport:
         """What became of the elements so far; complete after the end."""
-        return self._attached.report
+        return self._load.report
 
     @property
     def progress(self) -> LoadProgress:
         """How far the load is."""
-        return self._attached.progress
-
-    @property
-    def _attached(self) -> Load:
-        assert self._load is not None  # noqa: S101 - attached where it is made
-        return self._load
+        return self._load.progress
 
     async def __aenter__(self) -> Self:
         self._start()
@@ -109,12 +99,16 @@ class Outcomes:
         self._left = True
         if self._job is not None:
             self._taking.cancel()
-            self._attached.stop(ClientClosedError("the outcomes were left before their end"))
+            self._load.stop(ClientClosedError("the outcomes were left before their end"))
             try:
                 await asyncio.wait([self._job])
             except asyncio.CancelledError:
                 await stop(self._job)
                 raise
+
+    def _hear(self, outcome: Outcome) -> None:
+        self._settled[outcome.index] = outcome
+        self._news.set()
 
     def _end(self) -> NoReturn:
         failure, self._failure = self._failure, None
@@ -132,7 +126,7 @@ class Outcomes:
 
     async def _feed(self) -> None:
         try:
-            async with self._attached as load:
+            async with self._load as load:
                 if not self._left:
                     with self._taking:
                         await self._take(load)
@@ -149,7 +143,6 @@ class Outcomes:
 
     async def _give(self, load: Load, item: object) -> None:
         await load.add(item)
-        self._given += 1
-        while self._given - self._next >= _MOST_AHEAD:
+        while self.report.total - self._next >= _MOST_AHEAD:
             self._news.clear()
             await self._news.wait()

@@ -130,11 +130,11 @@ class Write(Call):
         return read_result(text, content_type=content_type, complete=complete, elements=self._elements)
 
     def _unknown(self, seconds: float, reason: str, *, answered: bool) -> Verdict:
-        sent_at = self._sent_at or datetime.now(UTC)
+        assert self._sent_at is not None  # noqa: S101 - what was not sent is not unknown
         error = OutcomeUnknownError(
             connector=self.connector,
-            sent_at=sent_at,
-            quiet_until=sent_at + timedelta(seconds=WRITE_SECONDS),
+            sent_at=self._sent_at,
+            quiet_until=self._sent_at + timedelta(seconds=WRITE_SECONDS),
             stage="answered" if answered else "sent",
             reason=reason,
         )

@@ -10,8 +10,8 @@ from benchmarks.measures.latency import LARGEST_PAGE, LATENCY, WINDOW, ideal
 from benchmarks.measures.throughput import OURS
 from benchmarks.stage import bare_server, read, simulator
 
-# The least round number with which a row costs the opponent more than five times as much in the long read.
-DEEP = Latency(LATENCY.base, LATENCY.per_row, per_skip=0.000_000_8)
+# About the least with which a row costs the opponent more than five times as much in the long read.
+DEEP = Latency(LATENCY.base, LATENCY.per_row, per_skip=0.000_000_9)
 OPPONENT = "requests_json"
 OVERLAP_ROUNDS = 9
 

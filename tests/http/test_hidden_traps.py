@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -256,3 +257,17 @@ async def test_columns_of_a_page_whose_end_was_lost() -> None:
         assert await afas.rows(CONNECTOR).to_list() == wide
         assert [first_row(received.query) for received in server.requests].count(0) == 1
         assert max(int(received.query["take"]) for received in server.requests) * 402 < 150_000
+
+
+async def test_a_connection_forgets_its_answers(afas: AfasClient) -> None:
+    """A connection that is used for days keeps none of the answers that came over it."""
+
+    def kept() -> int:
+        gc.collect()
+        return sum(type(found).__name__ == "_AiohttpResponse" for found in gc.get_objects())
+
+    await afas.page("Profit_Article", take=3_000)
+    before = kept()
+    for _ in range(20):
+        await afas.page("Profit_Article", take=3_000)
+    assert kept() <= before

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from afas_async.metainfo import Code, UpdateField
 from afas_async.policy.fitting import is_empty, is_true, judge_of
 from afas_async.simulator.samples import Field, FieldType
-from afas_async.simulator.updates import _stored
+from afas_async.simulator.stored_values import stored
 
 TEXT = UpdateField(id="Ds", data_type="string", length=5)
 WHOLE = UpdateField(id="SbId", data_type="int", length=9)
@@ -146,7 +146,7 @@ def test_whatever_is_stored_fits(value: str | int, kind: FieldType, length: int,
     """Nothing is refused that the simulator's tables can hold."""
     decimals = min(decimals, length) if kind == "decimal" else 0
     try:
-        _stored(Field("A", kind, length, decimals, "A"), value)
+        stored(Field("A", kind, length, decimals, "A"), value)
     except ValueError:
         return
     field = UpdateField(id="A", data_type=kind, length=length, decimals=decimals)
