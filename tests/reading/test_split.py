@@ -61,7 +61,7 @@ async def test_ten_thousand_texts_beside_the_key(connector: GetConnector[Any], s
 def _overlapping() -> Condition:
     """Return a condition each of whose parts is met by most rows, and which is met by those with a number below 250."""
     condition = F.Id < 1
-    for number in range(60):
+    for number in range(35):
         condition |= (F.Id < 250 - number) & (F.Group != 9) & (F.Price >= 0)
     return condition | F.Id.in_(range(1, 150))
 

@@ -40,7 +40,7 @@ async def test_any_row(name: str, connector: GetConnector[Any], serve: Serve) ->
     options = QUERIES[name]
     whole = numbers(await afas.rows(connector, **options).to_list())
     chance = random.Random(name)  # noqa: S311
-    for _ in range(4):
+    for _ in range(2):
         found: list[int] = []
         token: str | None = None
         ended = False

@@ -31,7 +31,7 @@ from tests.http.table import End, Fault, chunk, client, end, framed, head
 from tests.http.write_table import HTML, RESULT, profit, replies, says
 from tests.raw_server import Connection, RawServer, Received
 
-WRITES = int(os.environ.get("AFAS_FAULT_WRITES", "1000"))
+WRITES = int(os.environ.get("AFAS_FAULT_WRITES", "500"))
 CONTROLS = 300
 WORKERS = 8
 QUIET = 2_000.0  # seconds after which nothing is under way any more
