@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
-from afas_async.errors import InvalidElementError
+from afas_async.errors import InvalidElementError, UsageError
 
 Action: TypeAlias = Literal["insert", "update", "delete"]
 
@@ -66,6 +66,12 @@ def element_of(item: object) -> Element:
             fields[name] = value
     action = key.pop("Action", None)
     return Element(fields, key, objects, action)
+
+
+def check_action(action: str, connector: str) -> None:
+    """Raise UsageError unless a word is what can be done with the elements of a connector."""
+    if action not in ACTIONS:
+        raise UsageError(f"{connector}: action must be one of {', '.join(ACTIONS)}, not {action!r}")
 
 
 def _members(item: object) -> list[tuple[str, Any]]:

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, TypedDict, Unpack
 
 from afas_async.connectors import UpdateConnector
-from afas_async.elements import ACTIONS, Action, Item, element_of
-from afas_async.errors import BusinessError, InvalidElementError, UsageError
+from afas_async.elements import Action, Item, check_action, element_of
+from afas_async.errors import BusinessError, InvalidElementError
 from afas_async.http.engine import Options
 from afas_async.http.session import Session
 from afas_async.metadata import explain, update_metainfo
@@ -182,8 +182,7 @@ class UpdateConnectors:
             [0, 1]
         """
         declared = _declared(connector)
-        if action not in ACTIONS:
-            raise UsageError(f"{declared.name}: action must be one of {', '.join(ACTIONS)}, not {action!r}")
+        check_action(action, declared.name)
         metainfo = await update_metainfo(self._session, self._options, declared.name)
         checker = Checker(metainfo, action, allow_none=declared.allow_none)
         faults = list[list[str]]()

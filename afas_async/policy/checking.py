@@ -19,12 +19,11 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final, Literal, cast
 
-from afas_async.elements import Action, Element, element_of
+from afas_async.elements import ACTIONS, Action, Element, element_of
 from afas_async.errors import InvalidElementError
 from afas_async.metainfo import UpdateField, UpdateMetainfo, UpdateObject
 from afas_async.policy.fitting import Judge, is_empty, is_true, judge_of
 
-_ACTIONS: Final = ("insert", "update", "delete")
 _ALWAYS_NEW: Final = {"MatchPer": "7", "MatchOga": "6"}  # AFAS, OpenAPI specification: their values
 _ACTION_AMONG_FIELDS: Final = ("@Action", "@action")
 _ACTION_AMONG_KEYS: Final = ("Action", "action")
@@ -94,8 +93,8 @@ class _Part:
         own = element.action or _action_as_sent(element)
         if own is not None:
             action = own.lower()
-            if action not in _ACTIONS:
-                found.append(f"{place}@Action: there is no such action: give {_either(_ACTIONS)}")
+            if action not in ACTIONS:
+                found.append(f"{place}@Action: there is no such action: give {_either(ACTIONS)}")
         if element.key:
             found.extend(self._faults_of_key(element.key, place, action))
         new = action == "insert" and self._is_new(element, certain=outermost or own is not None)

@@ -14,7 +14,7 @@ import anyio
 import msgspec
 
 from afas_async.connectors import UpdateConnector
-from afas_async.elements import ACTIONS, Action
+from afas_async.elements import Action, check_action
 from afas_async.errors import (
     AfasError,
     ClientClosedError,
@@ -72,8 +72,7 @@ class Load:
         self._session = session
         self._options = options
         self._connector = connector
-        if action not in ACTIONS:
-            raise UsageError(f"{connector.name}: action must be one of {', '.join(ACTIONS)}, not {action!r}")
+        check_action(action, connector.name)
         self._action: Action = action
         self._settings = settings
         self._identity = {"service": service, "connector": connector.name, "action": action}
