@@ -11,8 +11,8 @@ from afas_async.errors import UsageError
 from afas_async.filters import Condition
 from afas_async.http.engine import Options
 from afas_async.http.session import Session
-from afas_async.policy.paging import Span
 from afas_async.policy.sizing import EVERYTHING
+from afas_async.policy.spans import Span
 from afas_async.read.plans import restrict
 from afas_async.read.reading import Reading
 from afas_async.read.source import source_of

@@ -6,7 +6,8 @@ of rows to skip means something else in each of them. What holds nevertheless is
 condition and keeps its key during the whole read is handed out exactly once:
 
 * *Anchors.* A span counts its rows from the last row handed out when it was asked for (`key >= anchor`), never from the
-  start of the connector. So it skips only what is in flight before it, however long the read is.
+  start of the connector. So it skips only what is in flight before it, however long the read is; and nothing if the
+  key at which that ends can be foretold (`forecast.py`).
 * *Seams.* A span asks for one row more, the one before it. An answer is a contiguous run of rows of one moment; so if
   the last row handed out is among them, the rows behind that row are the next ones. Otherwise they are not used.
 * *Repair.* If it is not, rows have vanished before the span, or appeared: the rows behind the last one handed out are
@@ -27,59 +28,17 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-
-import msgspec
+from itertools import islice
 
 from afas_async.errors import KeyOrderError, NonUniqueKeyError
+from afas_async.policy.forecast import Forecast
 from afas_async.policy.order import Key, Relation, looks_equal
 from afas_async.policy.sizing import EVERYTHING, Sizing
+from afas_async.policy.spans import Bound, Span, Step
 
 # Gaps are short as a rule, and a repair that is longer than its gap keeps the reader waiting.
 REPAIR_TAKE = 1_000
 CONTRADICTIONS = 3
-
-
-class Bound(msgspec.Struct, frozen=True):
-    """A condition on the key: rows from a key on (it included), after it, or with it."""
-
-    relation: Relation
-    key: Key
-
-
-class Span(msgspec.Struct, frozen=True):
-    """Rows `skip` up to `skip + take` of those that meet the bound; both -1 for all of them in one answer.
-
-    Args:
-        skip: Rows to leave out.
-        take: Rows to answer at most.
-        bound: Where the counting starts; None for the start of the read.
-        overlap: Whether the first of the rows should be the last of those before the span.
-    """
-
-    skip: int
-    take: int
-    bound: Bound | None = None
-    overlap: bool = False
-
-
-class Step(msgspec.Struct, frozen=True):
-    """What to do after rows were fed.
-
-    Args:
-        start: The first of these rows to hand out.
-        stop: The row behind the last of them to hand out.
-        again: Feed these rows again, when the span that is asked for in front of them is over.
-        over: The first span is over: take it off the list; what is still to come of it is of no use.
-        wanted: How many of the spans behind it are still wanted, None for all; those after them are to be dropped.
-        front: Ask for this span, and put it at the head of the list.
-    """
-
-    start: int = 0
-    stop: int = 0
-    again: bool = False
-    over: bool = False
-    wanted: int | None = None
-    front: Span | None = None
 
 
 class _Role(Enum):
@@ -97,6 +56,7 @@ class _Asked:
         end: How many rows of the read will have been handed out behind it, by what was known when it was asked for.
         role: Why it was asked for.
         until: The row at which a repair has done its work.
+        foretold: Whether its beginning was foretold.
         seen: How many rows of its answer have been fed.
         handed: How many of them have been handed out.
         joined: Whether its place among the rows is found.
@@ -108,6 +68,7 @@ class _Asked:
     end: int
     role: _Role = _Role.PAGE
     until: Key | None = None
+    foretold: bool = False
     seen: int = 0
     handed: int = 0
     joined: bool = False
@@ -166,6 +127,7 @@ class Paging:
         self._most = 0  # rows in one answer
         self._gone: Key | None = None  # a key that a probe has not found
         self._contradictions = 0
+        self._forecast = Forecast()
         self._asked: deque[_Asked] = deque()
 
     # --- asking ---
@@ -183,17 +145,17 @@ class Paging:
         if self._asked and (self._sizing.everything or (self._keyed and self._most == 1)):
             return None
         if self._sizing.everything:
-            span, size = Span(-1, EVERYTHING, self._start), 0
+            asked = _Asked(Span(-1, EVERYTHING, self._start), self.rows)
         else:
             size = self._sizing.next_size(self._asked[-1].span.take if self._asked else None)
-            span = self._span(ahead, size)
-            if self._skip_limit is not None and span.skip >= self._skip_limit:
+            asked = self._foretold(size) or _Asked(self._span(ahead, size), self.rows + ahead + size)
+            if self._skip_limit is not None and asked.span.skip >= self._skip_limit:
                 return None
-            behind = sum(asked.span.take for asked in self._asked) - self._asked[0].span.take if self._asked else 0
-            if self._asked and not self._sizing.fits(behind + span.take):
+            behind = sum(other.span.take for other in islice(self._asked, 1, None))
+            if self._asked and not self._sizing.fits(behind + asked.span.take):
                 return None
-        self._asked.append(_Asked(span, self.rows + ahead + size))
-        return span
+        self._asked.append(asked)
+        return asked.span
 
     def _span(self, ahead: int, size: int) -> Span:
         """Return the span of `size` rows behind the `ahead` rows in flight."""
@@ -204,6 +166,15 @@ class Paging:
         if self._most == 1:  # a server that caps at one row would answer with the overlap only, for ever
             return Span(0, size + 1, self._bound("after"))
         return Span(ahead, size + 1, self._bound("from"), overlap=True)
+
+    def _foretold(self, size: int) -> _Asked | None:
+        """Return a span behind those in flight that skips nothing, if the key at which it begins can be foretold."""
+        behind = self._forecast.behind(self._asked[-1].span) if self._asked else None
+        if behind is None or self._forecast.passed(behind[:1], self.last):
+            return None
+        begin, common = behind
+        span = Span(0, size + 1, Bound("from", begin), overlap=True)
+        return _Asked(span, self._asked[-1].end + max(1, size + 1 - common), foretold=True)
 
     def _bound(self, relation: Relation) -> Bound | None:
         return None if self.last is None else Bound(relation, self.last)
@@ -281,6 +252,8 @@ class Paging:
             if place is None:
                 return self._displaced(head, keys, done=done)
             start, head.joined = place, True
+        elif not head.handed:
+            start = self._forecast.passed(keys, self.last)
         stop = len(keys)
         met = head.until is not None and head.until in keys[start:]
         if met:
@@ -301,16 +274,24 @@ class Paging:
         """Return the first of the rows to hand out, or None if that cannot be told by these rows."""
         if not head.span.overlap:
             return 0
-        if keys and head.seen == len(keys) and keys[0] == self.last:
-            return 1
+        if keys and head.seen == len(keys):
+            if keys[0] == self.last:
+                return 1
+            self._check_begin(head.span, keys[:1], page)
         if self._is_anchored(head):
             if self._gone == self.last:
                 return 0
             if self.last in keys:
-                raise self._disagreement(keys[0], page)
-        elif self.last in keys:
+                raise self._disagreement(self.last, keys[0], page)
+            return None
+        if self.last in keys:
             return keys.index(self.last) + 1
-        return None
+        # Numbers have one order: an answer that begins before the last row handed out has all that are behind it.
+        return self._forecast.passed(keys, self.last) or None
+
+    def _check_begin(self, span: Span, first: Sequence[Key], page: int) -> None:
+        if span.bound is not None and first[0] != span.bound.key and self._forecast.passed(first, span.bound.key):
+            raise self._disagreement(span.bound.key, first[0], page)
 
     def _is_anchored(self, head: _Asked) -> bool:
         """Whether a span begins at the last row handed out, so that nothing can lie between."""
@@ -325,6 +306,7 @@ class Paging:
             return Step(over=True, front=head.span)
         if not head.repaired:
             head.repaired = True
+            self._forecast = self._forecast.failed() if head.foretold else self._forecast
             take = min(self._sizing.size(), REPAIR_TAKE) + 1
             until = keys[0] if keys else None
             return self._ask_in_front(head, keys, Span(0, take, self._bound("from"), overlap=True), _Role.REPAIR, until)
@@ -346,7 +328,7 @@ class Paging:
             self._contradictions += 1
             self._asked[0].contradicted = True
             if self._contradictions == CONTRADICTIONS:  # once or twice, it may have been deleted and made again
-                raise self._disagreement(keys[0], page)
+                raise self._disagreement(self.last, keys[0], page)
         else:
             self._gone = self.last
         return Step(over=True)
@@ -354,6 +336,7 @@ class Paging:
     def _finish(self, size: int, columns: int, seconds: float) -> int | None:
         """Leave the first span behind, and return how many of the others are still wanted."""
         head = self._asked.popleft()
+        self._forecast = self._forecast.reached(self.rows, self.last)
         if head.seen:
             self._most = max(self._most, head.seen)
             self._sizing.measure(head.seen, size=size, columns=columns)
@@ -367,6 +350,10 @@ class Paging:
             return None
         if head.seen < head.span.take:
             self._sizing.short(head.seen)
+            self._abandon(0)
+            return 0
+        if head.foretold and head.handed < head.seen // 2:  # keys have made a jump, also those of the spans behind it
+            self._forecast = self._forecast.failed()
             self._abandon(0)
             return 0
         self._sizing.full(head.seen, seconds)
@@ -383,18 +370,18 @@ class Paging:
         self._width = 1
         self._full = 0
 
-    def _disagreement(self, first: Key, page: int) -> KeyOrderError | NonUniqueKeyError:
-        if self.last is not None and first != self.last and looks_equal(first, self.last):
+    def _disagreement(self, anchor: Key | None, first: Key, page: int) -> KeyOrderError | NonUniqueKeyError:
+        if anchor is not None and first != anchor and looks_equal(first, anchor):
             return NonUniqueKeyError(
-                f"{self._connector}: page {page}: {first!r} and {self.last!r} are one key for the service, which"
-                " ignores the case of letters: declare a key that is unique",
+                f"{self._connector}: page {page}: {first!r} and {anchor!r} are one key for the service, which ignores"
+                " the case of letters: declare a key that is unique",
                 connector=self._connector,
                 page=page,
             )
         return KeyOrderError(
-            f"{self._connector}: page {page}: rows from key {self.last!r} on were asked for, and that row is there, but"
-            " the answer does not begin with it: the service filters by this key in another order than it sorts, or the"
-            " value that it shows is not the one that it compares; declare another key",
+            f"{self._connector}: page {page}: rows from key {anchor!r} on were asked for, and the answer does not begin"
+            " there: the service filters by this key in another order than it sorts, or the value that it shows is not"
+            " the one that it compares; declare another key",
             connector=self._connector,
             page=page,
         )

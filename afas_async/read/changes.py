@@ -18,7 +18,7 @@ from afas_async.connectors import GetConnector, RowT
 from afas_async.errors import AnswerError, UsageError
 from afas_async.filters import Operator, Test
 from afas_async.policy.order import Key, Order, combine
-from afas_async.policy.paging import Span
+from afas_async.policy.spans import Span
 from afas_async.read.position import fingerprint
 from afas_async.read.reader import Feed
 from afas_async.read.reading import Reading

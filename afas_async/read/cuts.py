@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from afas_async.policy.order import Key, Order, Value, values_of
-from afas_async.policy.paging import Bound, Span
+from afas_async.policy.spans import Bound, Span
 from afas_async.read.position import KeyRange
 from afas_async.read.rowkeys import KeyReader
 from afas_async.read.source import SKIP_LIMIT, Source

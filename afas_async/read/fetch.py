@@ -13,8 +13,8 @@ from afas_async.errors import AnswerError, AnswerLostError, TransportError
 from afas_async.http.fetch import Fetch
 from afas_async.http.host import Job
 from afas_async.policy.order import Key
-from afas_async.policy.paging import Span
 from afas_async.policy.sizing import EVERYTHING
+from afas_async.policy.spans import Span
 from afas_async.read.source import Source
 from afas_async.wire.rows import PageParser
 from afas_async.wire.urls import Request

@@ -13,8 +13,9 @@ from afas_async.filters import Group
 from afas_async.http.fetch import MEMORY
 from afas_async.metadata import get_metainfo
 from afas_async.policy.order import Key
-from afas_async.policy.paging import Paging, Span
+from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import EVERYTHING, Sizing
+from afas_async.policy.spans import Span
 from afas_async.policy.splitting import Parts, split
 from afas_async.read.cuts import key_ranges
 from afas_async.read.fetch import paced

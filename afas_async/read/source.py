@@ -24,7 +24,7 @@ from afas_async.http.engine import Options
 from afas_async.http.session import Session
 from afas_async.metadata import explain, field_ids
 from afas_async.policy.order import Order, combine
-from afas_async.policy.paging import Bound, Span
+from afas_async.policy.spans import Bound, Span
 from afas_async.read.position import KeyRange
 from afas_async.wire.urls import EVERY_ROW, Request, rows_query_length, rows_request, sort_field
 

@@ -16,7 +16,8 @@ from afas_async.connectors import RowT
 from afas_async.errors import BusinessError, PagingError
 from afas_async.http.host import Job, stop
 from afas_async.policy.order import Key
-from afas_async.policy.paging import Paging, Span, Step
+from afas_async.policy.paging import Paging
+from afas_async.policy.spans import Span, Step
 from afas_async.read.fetch import Pace, PageFetch
 from afas_async.read.position import Position
 from afas_async.read.rowkeys import KeyReader

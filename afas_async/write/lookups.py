@@ -15,8 +15,8 @@ from afas_async.errors import OutcomeUnknownError, UsageError
 from afas_async.filters import Condition
 from afas_async.http.engine import Options
 from afas_async.http.session import Session
-from afas_async.policy.paging import Span
 from afas_async.policy.retrying import WRITE_SECONDS
+from afas_async.policy.spans import Span
 from afas_async.read.source import Source, source_of
 from afas_async.read.window import read_page
 from afas_async.wire.payloads import decode_element

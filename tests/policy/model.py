@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from afas_async.policy.order import Key
-from afas_async.policy.paging import Paging, Span
+from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import EVERYTHING
+from afas_async.policy.spans import Span
 
 COLUMNS = 2
 ROW_BYTES = 40
@@ -33,6 +35,14 @@ class Table:
     def rank(self, key: Key) -> int:
         return self._rank[key]
 
+    def _place(self, key: Key) -> float:
+        """Return the rank of a key, or between which ranks a number would stand that is none of the keys."""
+        if key in self._rank:
+            return self._rank[key]
+        numbers = cast("Sequence[int]", self.universe)
+        sign = 1 if numbers[0] <= numbers[-1] else -1
+        return bisect_left(numbers, sign * cast("int", key), key=sign.__mul__) - 0.5
+
     @property
     def keys(self) -> list[Key]:
         return [self.universe[rank] for rank in self._ranks]
@@ -53,9 +63,9 @@ class Table:
         """Return what the service answers to a span at this moment."""
         low, high = 0, len(self._ranks)
         if span.bound is not None:
-            rank = self.rank(span.bound.key)
-            low = bisect_left(self._ranks, rank + (span.bound.relation == "after"))
-            high = bisect_left(self._ranks, rank + 1) if span.bound.relation == "at" else high
+            place = self._place(span.bound.key)
+            low = (bisect_right if span.bound.relation == "after" else bisect_left)(self._ranks, place)
+            high = bisect_right(self._ranks, place) if span.bound.relation == "at" else high
         if span.take != EVERYTHING:
             low += span.skip
             high = min(high, low + min(span.take, self.cap or span.take))

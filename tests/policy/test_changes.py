@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import pytest
 
+from afas_async.policy.forecast import Forecast
 from afas_async.policy.order import Key
 from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import EVERYTHING, Sizing
+from afas_async.policy.spans import Span
 from tests.policy.model import Read, Table
 
 RUNS = int(os.environ.get("AFAS_MODEL_RUNS", "300"))
@@ -25,6 +28,15 @@ LETTERS = "aAàbBcCijIJyÿzZ09 -_'"
 
 def numbers(random: Random, count: int) -> list[Key]:
     return list[Key](sorted(random.sample(range(10 * count + 10), count)))
+
+
+def even(random: Random, count: int) -> list[Key]:
+    """Numbers that lie evenly, nearly evenly, or evenly up to a jump: where pages begin can be foretold."""
+    step, jump = random.randint(1, 20), random.choice([0, 0, 0, random.randint(1, 50 * count)])
+    stray = random.choice([0, 0, step - 1])
+    count = max(count, random.choice([count, 600, 1_200]))
+    keys = [step * number + random.randint(0, stray) + jump * (2 * number > count) for number in range(count)]
+    return list[Key](keys if random.random() < 0.5 else [-key for key in keys])
 
 
 def texts(random: Random, count: int) -> list[Key]:
@@ -40,7 +52,26 @@ def pairs(random: Random, count: int) -> list[Key]:
     return [(str(name), -number) for name in names for number in range(7)]
 
 
-UNIVERSES: list[Callable[[Random, int], list[Key]]] = [numbers, texts, pairs]
+UNIVERSES: list[Callable[[Random, int], list[Key]]] = [numbers, even, even, texts, pairs]
+
+
+class Guess(Forecast):
+    """Guesses where pages begin: at any keys, for which there need not be rows."""
+
+    def behind(self, span: Span) -> tuple[int, int] | None:
+        if not (self.steps and span.bound is not None and isinstance(span.bound.key, int)):
+            return None
+        random = Random(repr(span))  # noqa: S311 - the same guess each time
+        ahead = int(random.randint(-2 * span.take, 6 * span.take) * self.steps[-1])
+        return span.bound.key + ahead, random.randint(1, 9)
+
+
+class Guesses(Paging):
+    """Begins pages at guessed keys."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._forecast = Guess()
 
 
 @dataclass
@@ -66,6 +97,7 @@ class Scene:
         self.activity = random.choice([0, 0.1, 0.5, 0.9])
         self.trouble = random.choice([0, 0, 0.05, 0.3])
         self.events = random.choice([3, 20, 100])  # then there is peace
+        self.guesses = random.random() < 0.3
         self.stable = set(self.table.keys)
         self.made_again = Counter[Key]()
         self.handed: list[Key] = []
@@ -75,7 +107,8 @@ class Scene:
 
     def _start(self, after: Key | None) -> Read:
         self.sizing = Sizing(window=self.window, take=self.take, byte_budget=1 << 24, overlap=1)
-        return Read(Paging(self.sizing, window=self.window, keyed=True, eager=self.eager, after=after))
+        kind = Guesses if self.guesses else Paging
+        return Read(kind(self.sizing, window=self.window, keyed=True, eager=self.eager, after=after))
 
     # --- what happens to the table ---
 
@@ -189,7 +222,7 @@ def test_every_stable_row_once_and_in_order(part: int) -> None:
 
 def check_peace(scene: Scene, seed: int) -> None:
     """Once nothing changes and breaks any more, a read asks for little more than the rest of the rows."""
-    if scene.peace is None:
+    if scene.peace is None or scene.guesses:
         return
     asked, rows = scene.peace
     take = scene.take or 100

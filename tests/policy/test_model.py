@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
+from afas_async.policy.forecast import Forecast
 from afas_async.policy.order import Key
 from afas_async.policy.paging import Paging
+from afas_async.policy.spans import Span
 from tests.policy.walk import KEYS, LETTERS, SLOTS, Reads, Walk
 
 LONG = "AFAS_MODEL_RUNS" in os.environ
@@ -77,6 +79,40 @@ def test_further_walks(how: dict[str, Any]) -> None:
     assert all_reads(Walk(**how)).wrong == 0
 
 
+class Guess(Forecast):
+    """Guesses where pages begin, and is right at times."""
+
+    ahead: int = 1
+
+    def behind(self, span: Span) -> tuple[int, int] | None:
+        if span.bound is None:
+            return None
+        assert isinstance(span.bound.key, int)
+        return min(span.bound.key + self.ahead, KEYS[-1]), 1
+
+
+class Guesses(Paging):
+    """Begins pages at guessed keys."""
+
+    ahead = 1
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._forecast = Guess(steps=(1.0,), ahead=self.ahead)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("troubles", [0, 1])
+@pytest.mark.parametrize("ahead", [1, 2, 3])
+def test_a_wrong_forecast_costs_no_row(ahead: int, troubles: int) -> None:
+    """Wherever a page begins, no stable row is lost or doubled."""
+    kind = type("Kind", (Guesses,), {"ahead": ahead})
+    sets = SETS if LONG else [{1, 2, 4}, {1, 2, 3, 4, 5}]
+    reads = all_reads(Walk(kind, batch=1, troubles=troubles, eager=not troubles), sets)
+    assert reads.wrong == 0
+    assert reads.total > len(sets) * SEQUENCES
+
+
 # --- the same walk finds what other pagers do wrong ---
 
 
@@ -117,6 +153,20 @@ class TakesPagesUnseen(Paging):
     def _place(self, head: Any, keys: Sequence[Key], page: int) -> int | None:
         del page
         return min(len(keys), int(head.span.overlap and head.seen == len(keys)))
+
+
+class UsesEveryForecast(Guesses):
+    """Hands out a page that begins at a guessed key, whether it joins or not."""
+
+    ahead = 3
+
+    def _place(self, head: Any, keys: Sequence[Key], page: int) -> int | None:
+        return super()._place(head, keys, page) or 0
+
+
+def test_a_forecast_is_not_to_be_trusted() -> None:
+    """It loses rows."""
+    assert all_reads(Walk(UsesEveryForecast), [{1, 2, 3, 4, 5}]).lost > 0
 
 
 def test_the_overlap_matters() -> None:

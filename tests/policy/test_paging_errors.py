@@ -9,8 +9,9 @@ import pytest
 
 from afas_async.errors import KeyOrderError, NonUniqueKeyError
 from afas_async.policy.order import Key
-from afas_async.policy.paging import CONTRADICTIONS, Bound, Paging, Span
+from afas_async.policy.paging import CONTRADICTIONS, Paging
 from afas_async.policy.sizing import Sizing
+from afas_async.policy.spans import Bound, Span
 from tests.policy.model import Read, Table
 
 

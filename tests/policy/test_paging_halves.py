@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from afas_async.policy.paging import Bound, Span
 from afas_async.policy.sizing import EVERYTHING
+from afas_async.policy.spans import Bound, Span
 from tests.policy.model import Read, Table
 from tests.policy.test_paging import check, run, start
 

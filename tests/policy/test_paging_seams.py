@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from afas_async.policy.paging import Bound, Span
+from afas_async.policy.spans import Bound, Span
 from tests.policy.model import Read, Table
 from tests.policy.test_paging import start
 

@@ -9,8 +9,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from afas_async.policy.order import Key
-from afas_async.policy.paging import Paging, Span
+from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import Sizing
+from afas_async.policy.spans import Span
 from tests.policy.model import COLUMNS, Table
 
 KEYS = range(1, 6)
