@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, overload
+from functools import lru_cache
+from typing import Any, Final, Generic, TypeVar, cast, overload
 
 import msgspec
 from msgspec import inspect
@@ -160,8 +162,13 @@ def row_fields(row_type: type[Any]) -> dict[str, inspect.Type] | None:
     return {field.encode_name: field.type for field in described.fields}
 
 
-def key_types(row_type: type[Any]) -> dict[str, type[str | int] | None] | None:
+def key_types(row_type: type[Any]) -> Mapping[str, type[str | int] | None] | None:
     """Return for each field of a Struct row type `str` or `int` if a read can be sorted by it; None if no Struct."""
+    return _key_types(cast("Any", row_type)) if isinstance(row_type, type) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+
+
+@lru_cache(maxsize=256)
+def _key_types(row_type: Any) -> Mapping[str, type[str | int] | None] | None:
     members = row_fields(row_type)
     return None if members is None else {name: _key_type(described) for name, described in members.items()}
 

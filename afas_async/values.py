@@ -21,6 +21,7 @@ Value: TypeAlias = str | int | float | Decimal | date | Enum
 # Control characters, and halves of surrogate pairs, which UTF-8 cannot carry.
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MOST_DIGITS: Final = 400  # a float has up to 309 before the dot and 324 zeros and more behind it
+_PLAIN: Final = 10**18
 _AMSTERDAM: Final = "Europe/Amsterdam"
 
 
@@ -41,6 +42,8 @@ def value_text(value: object, field: str) -> str:
         >>> value_text(Decimal("1.50"), "Price"), value_text(True, "Blocked"), value_text(date(2024, 2, 29), "Date")
         ('1.50', 'true', '2024-02-29T00:00:00')
     """
+    if type(value) is int and -_PLAIN < value < _PLAIN:
+        return str(value)  # every request of a read has one
     match value:
         case Enum():
             return value_text(value.value, field)

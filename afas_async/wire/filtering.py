@@ -60,9 +60,9 @@ def filter_pairs(groups: Sequence[Group]) -> list[tuple[str, str]]:
         return []
     if len(groups) == 1 and all(map(_is_simple, groups[0])):
         return [
-            ("filterfieldids", ",".join(field_id(test.field) for test in groups[0])),
-            ("filtervalues", ",".join(test.text for test in groups[0])),
-            ("operatortypes", ",".join(str(int(test.operator)) for test in groups[0])),
+            ("filterfieldids", ",".join([field_id(test.field) for test in groups[0]])),
+            ("filtervalues", ",".join([test.text for test in groups[0]])),
+            ("operatortypes", ",".join([str(int(test.operator)) for test in groups[0]])),
         ]
     filters = [
         _Filter(
@@ -74,6 +74,6 @@ def filter_pairs(groups: Sequence[Group]) -> list[tuple[str, str]]:
 
 
 def _is_simple(test: Test) -> bool:
-    if test.operator in {Operator.EMPTY, Operator.NOT_EMPTY}:
+    if test.operator is Operator.EMPTY or test.operator is Operator.NOT_EMPTY:
         return test.text == NO_VALUE  # in the simple form it is AFAS's own example
     return bool(test.text) and not _MISTAKABLE.search(test.text)

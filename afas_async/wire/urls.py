@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -28,6 +29,7 @@ QUERY_LIMIT = 2_048
 TOKEN_PATH: Final = "oauth/token"  # noqa: S105 - no token, but where to get one
 EVERY_ROW: Final[tuple[Group, ...]] = ((),)
 _UNSAFE_KEY: Final = re.compile(r"[/\\%?#&:*<>+,\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII)
 _UNRESERVED: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 
@@ -91,9 +93,12 @@ def rows_request(
     if not ((skip >= 0 and take >= 1) or (skip == -1 and take == -1)):
         raise UsageError(f"{connector}: skip must be 0 or more and take 1 or more, not skip={skip} and take={take}")
     pairs = _row_pairs(skip, take, order_by, where)
-    return Request(
-        "GET", f"connectors/{quote(connector_name(connector), safe='')}", query_string(connector, pairs), connector
-    )
+    return Request("GET", _connector_path(connector), query_string(connector, pairs), connector)
+
+
+@lru_cache(maxsize=1_024)
+def _connector_path(connector: str) -> str:
+    return f"connectors/{quote(connector_name(connector), safe='')}"
 
 
 def rows_query_length(*, skip: int, take: int, order_by: Sequence[str] = (), where: Sequence[Group] = EVERY_ROW) -> int:
@@ -190,8 +195,18 @@ def sort_field(field: str) -> str:
 def _row_pairs(skip: int, take: int, order_by: Sequence[str], where: Sequence[Group]) -> list[tuple[str, str]]:
     pairs = [("skip", str(skip)), ("take", str(take))]
     if order_by:
-        pairs.append(("orderbyfieldids", ",".join(sort_field(field) for field in order_by)))
+        pairs.append(("orderbyfieldids", _order_text(tuple(order_by))))
     return pairs + filter_pairs(where)
+
+
+@lru_cache(maxsize=1_024)
+def _order_text(order_by: tuple[str, ...]) -> str:
+    return ",".join(map(sort_field, order_by))
+
+
+def _quoted(value: str, name: str) -> str:
+    # Most values of most requests need no escape, and to find that out takes a tenth of the time.
+    return value if _PLAIN.fullmatch(value) else quote(value, safe=_safe(name))
 
 
 def _safe(name: str) -> str:
@@ -205,7 +220,7 @@ def _quoted_length(value: str, safe: str) -> int:
 
 def query_string(connector: str, pairs: Sequence[tuple[str, str]]) -> str:
     """Return names and values as a query string; raise QueryTooLongError if the service would answer it with 404."""
-    query = "&".join(f"{name}={quote(value, safe=_safe(name))}" for name, value in pairs)
+    query = "&".join([f"{name}={_quoted(value, name)}" for name, value in pairs])
     if len(query) > QUERY_LIMIT:
         raise QueryTooLongError(
             f"{connector}: the query string has {len(query)} characters, and the service accepts {QUERY_LIMIT}:"
