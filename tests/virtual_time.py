@@ -38,6 +38,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
 
+    def get_debug(self) -> bool:
+        """Say that debug mode is off, while its checks are on, which ask the loop itself.
+
+        Callbacks, futures and aiohttp's connections would note where they were made, in two thirds of all tests' time.
+        """
+        return False
+
     def time(self) -> float:
         return super().time() + self._jumping.skipped
 

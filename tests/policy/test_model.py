@@ -107,7 +107,7 @@ class Guesses(Paging):
 def test_a_wrong_forecast_costs_no_row(ahead: int, troubles: int) -> None:
     """Wherever a page begins, no stable row is lost or doubled."""
     kind = type("Kind", (Guesses,), {"ahead": ahead})
-    sets = SETS if LONG else [{1, 2, 4}, {1, 2, 3, 4, 5}]
+    sets = SETS if LONG else [{1, 2, 3, 5}]
     reads = all_reads(Walk(kind, batch=1, troubles=troubles, eager=not troubles), sets)
     assert reads.wrong == 0
     assert reads.total > len(sets) * SEQUENCES
