@@ -170,7 +170,7 @@ class Paging:
     def _foretold(self, size: int) -> _Asked | None:
         """Return a span behind those in flight that skips nothing, if the key at which it begins can be foretold."""
         behind = self._forecast.behind(self._asked[-1].span) if self._asked else None
-        if behind is None or self._forecast.passed(behind[:1], self.last):
+        if behind is None:
             return None
         begin, common = behind
         span = Span(0, size + 1, Bound("from", begin), overlap=True)

@@ -129,17 +129,20 @@ class Texts(Table):
         return rows[span.skip : span.skip + span.take]
 
 
-def test_an_answer_that_begins_before_its_key() -> None:
-    """The service filters by another order than it sorts, which is said at once."""
+@pytest.mark.parametrize(("steps", "begin"), [((1.0, 1.0), 1_199), ((1.0, 1.02), 1_197)])
+def test_an_answer_that_begins_before_its_key(steps: tuple[float, ...], begin: int) -> None:
+    """The service filters by another order than it sorts, which is said at once: rows might be missing."""
     keys = list[Key](range(1_000, 9_000))
-    table = Texts(range(10_000), [*range(100), *keys])
-    paging = Paging(Sizing(window=2, take=TAKE, byte_budget=1 << 24, overlap=1), window=2, keyed=True, after=999)
-    paging._forecast = Forecast(0, 999, (1.0, 1.0), marks=2)  # pyright: ignore[reportPrivateUsage] - as if after many rows
+    table = Texts(range(10_000), [*range(1, 100), *keys])
+    paging = Paging(Sizing(window=3, take=TAKE, byte_budget=1 << 24, overlap=1), window=3, keyed=True, after=999)
+    paging._forecast = Forecast(0, 999, steps, marks=2)  # pyright: ignore[reportPrivateUsage] - as if after many rows
     read = Read(paging)
-    read.ask()
-    read.flights[0].rows = keys[:TAKE]
-    read.feed()
-    read.ask()
-    read.flights[0].rows = table.answer(read.flights[0].span)
-    with pytest.raises(KeyOrderError, match="rows from key 1099 on"):
+    for rows in (keys[:TAKE], keys[TAKE - 1 : 2 * TAKE]):
+        read.ask()
+        read.flights[0].rows = rows
+        read.feed()
+    page = read.flights[0]
+    assert page.span == Span(0, TAKE + 1, Bound("from", begin), overlap=True)
+    page.rows = table.answer(page.span)
+    with pytest.raises(KeyOrderError, match=f"rows from key {begin} on"):
         read.feed()

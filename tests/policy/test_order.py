@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -158,13 +159,46 @@ def test_equal_neighbours(fields: tuple[str, ...], keys: list[Key]) -> None:
 
 @pytest.mark.parametrize(
     ("fields", "keys"),
-    [(("A",), [2, 1]), (("A",), [1, 10, 2]), (("-A",), [1, 2]), (("A", "B"), [(1, 2), (1, 1)])],
+    [
+        (("A",), [2, 1]),
+        (("A",), [1, 10, 2]),
+        (("-A",), [1, 2]),
+        (("A", "B"), [(1, 2), (1, 1)]),
+        (("A",), [1, "b", 2]),
+    ],
 )
 def test_numbers_out_of_order(fields: tuple[str, ...], keys: list[Key]) -> None:
     """They prove that the service sorts by something else."""
     with pytest.raises(KeyOrderError, match="not sorted by") as caught:
         check(fields, *keys)
     assert (caught.value.connector, caught.value.page) == ("Profit_Article", 3)
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "keys", "proved"),
+    [
+        ("A", None, [1], True),
+        ("A", None, [1, 2, 9], True),
+        ("A", 1, [2, 9], True),
+        ("-A", 10, [9, 2], True),
+        ("A", None, ["b", "a"], True),  # the collation is the service's
+        ("A", "c", ["b", "a"], True),
+        ("A", 2, [2, 9], False),
+        ("A", None, [1, 3, 3], False),
+        ("-A", None, [1, 2], False),
+        ("A", None, [1, "b", 2], False),
+        ("A", "a", [1, 2], False),
+        ("A", None, [1, None, 2], False),
+        ("A", None, [True, True], False),
+        ("A", None, [None, 1], False),
+        ("A", "a", ["a", "b"], False),
+        ("A", None, ["a", "b", "a"], False),
+        ("A", None, ["", "a"], False),
+    ],
+)
+def test_proof(field: str, before: Any, keys: list[Any], *, proved: bool) -> None:
+    """Keys of one kind, each behind the one before it, are proved; of all others the checks say what is wrong."""
+    assert Order((field,)).proves(keys, before) is proved
 
 
 @pytest.mark.parametrize(

@@ -209,3 +209,11 @@ def test_rows_lack_the_key() -> None:
         for key in ("Id", ("Id", "Line")):
             with pytest.raises(UnknownFieldError, match="'Id'"):
                 run(read(row_type, key))
+
+
+async def test_a_key_whose_attribute_is_a_keyword(serve: Serve) -> None:
+    """A row type that was made from data may have such a name."""
+    row_type = msgspec.defstruct("Row", [("class", int)], rename={"class": "Id"})
+    _, afas = await serve(connectors={"T": table(range(50))})
+    rows = await afas.rows(GetConnector("T", row_type, key="Id"), take=7).to_list()
+    assert [getattr(row, "class") for row in rows] == [*range(50)]
