@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from typing import Any
-
-import msgspec
 
 from afas_async import AfasClient, GetConnector
 from benchmarks.rows import WideRow
 from benchmarks.task import Tally, Task
 
 WIDE = GetConnector("Profit_Wide", WideRow, key="Id")
-UNDECODED = GetConnector("Profit_Wide", msgspec.Raw, key="Id")
 
 
 async def read(task: Task, tally: Tally) -> None:
-    """Stream the rows: in batches, with the variant "rows" row by row, or with the variant "raw" undecoded."""
+    """Stream the rows: in batches, or with the variant "rows" row by row."""
     warnings.filterwarnings("ignore", message=".*take=-1")
     async with AfasClient(base_url=task.base_url, auth=task.token, max_concurrency=task.window) as afas:
-        connector: GetConnector[Any] = UNDECODED if task.variant == "raw" else WIDE
-        stream = afas.rows(connector, take=task.take, verify=task.verify)
+        stream = afas.rows(WIDE, take=task.take, verify=task.verify)
         if task.variant == "rows":
             count = 0
             async for _ in stream:
