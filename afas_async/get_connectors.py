@@ -73,7 +73,9 @@ class GetConnectors:
         when its page was asked for. To this end every page is asked for by key (from the last row handed out on), has
         one row in common with the page before it, and is repaired where that row is not found; and the read ends only
         on proof, an answer without a new row, never because an answer was short. The cost per row does not depend on
-        how many rows lie before it.
+        how many rows lie before it: a page skips at most those in flight. Where keys are whole numbers that lie about
+        evenly it skips nothing, but begins at the key at which the page before it should end, with a few more rows in
+        common; a forecast that was wrong costs requests, and no row.
 
         *Limits.* It rests on the key: unique, never empty, never changed, texts or whole numbers, and filtered by the
         service in the order in which it sorts. Equal or empty keys are noticed (NonUniqueKeyError), of `msgspec.Raw`

@@ -9,7 +9,8 @@ condition and keeps its key during the whole read is handed out exactly once:
   start of the connector. So it skips only what is in flight before it, however long the read is; and nothing if the
   key at which that ends can be foretold (`forecast.py`).
 * *Seams.* A span asks for one row more, the one before it. An answer is a contiguous run of rows of one moment; so if
-  the last row handed out is among them, the rows behind that row are the next ones. Otherwise they are not used.
+  the last row handed out is among them, the rows behind that row are the next ones. Otherwise they are not used. Of
+  whole numbers the order is known: there it is enough that the answer begins before the last row handed out.
 * *Repair.* If it is not, rows have vanished before the span, or appeared: the rows behind the last one handed out are
   asked for by its key, until the first row of the span is met, or else the span is searched for the row where the
   repair has ended. If neither helps, what is in flight is dropped.

@@ -201,6 +201,8 @@ class PageFetch(Fetch, Generic[RowT]):
 
     def _all_read(self) -> bool:
         """Whether the answer is read to its end, which can then be checked before its last rows are handed out."""
+        if self._job is not None and self._job.done():
+            self._job_ended(self._job)  # the event loop would tell a moment later, when the rows have been handed out
         if self._job is None and not self._failure:
             self._ahead = self._read()
             return not self._ahead
