@@ -118,7 +118,7 @@ def test_the_cost_of_a_row_in_a_long_read(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_price_of_verifying(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half the time more is an excess of a half, and too much."""
-    stand_in(monkeypatch, {"verify=True": 3.0, "verify=False": 2.0})
+    stand_in(monkeypatch, {"joining pages": 3.0, "neither": 2.0})
     found = depth.overlap(Scale()).figures
     assert [(figure.number, figure.value, figure.met) for figure in found] == [("P12", 0.5, False)] * 6
 
