@@ -73,7 +73,8 @@ class Source(Generic[RowT]):
         """Return the request for a span."""
         where = self.where
         if span.bound is not None:
-            where = combine(where, self._beyond(span.bound))
+            beyond = self._beyond(span.bound)
+            where = beyond if where == EVERY_ROW else combine(where, beyond)
         return rows_request(
             self.connector.name, skip=span.skip, take=span.take, order_by=self.order.fields, where=where
         )

@@ -204,11 +204,6 @@ def _order_text(order_by: tuple[str, ...]) -> str:
     return ",".join(map(sort_field, order_by))
 
 
-def _quoted(value: str, name: str) -> str:
-    # Most values of most requests need no escape, and to find that out takes a tenth of the time.
-    return value if _PLAIN.fullmatch(value) else quote(value, safe=_safe(name))
-
-
 def _safe(name: str) -> str:
     return ":@," if name == JSON_FORM else ":@"
 
@@ -220,7 +215,10 @@ def _quoted_length(value: str, safe: str) -> int:
 
 def query_string(connector: str, pairs: Sequence[tuple[str, str]]) -> str:
     """Return names and values as a query string; raise QueryTooLongError if the service would answer it with 404."""
-    query = "&".join([f"{name}={_quoted(value, name)}" for name, value in pairs])
+    # Most values need no escape, and to find that out takes a tenth of the time of escaping.
+    query = "&".join([
+        f"{name}={value if _PLAIN.fullmatch(value) else quote(value, safe=_safe(name))}" for name, value in pairs
+    ])
     if len(query) > QUERY_LIMIT:
         raise QueryTooLongError(
             f"{connector}: the query string has {len(query)} characters, and the service accepts {QUERY_LIMIT}:"
