@@ -50,7 +50,7 @@ class KeyReader(Generic[RowT]):
         if self._raw:
             keys = _RawKeys(rows, self._read_one)
             # In order, rows with one key stand together: so the ends tell of pieces that have no other.
-            shown = [keys[0], keys[-1]] if before is None and len(rows) > 1 else [keys[-1]]
+            shown = [keys[0], keys[-1]] if len(rows) > 1 else [keys[0]]
         else:
             keys = shown = self._read_all(rows)
         if len(self._fields) == 1 and self._order.proves(shown, before):

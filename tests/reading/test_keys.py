@@ -19,6 +19,8 @@ from afas_async import (
     UnknownFieldError,
     UsageError,
 )
+from afas_async.policy.order import Order
+from afas_async.read.rowkeys import KeyReader
 from tests.reading.conftest import Serve
 from tests.reading.memory_loop import run
 from tests.reading.sampled import client_of
@@ -217,3 +219,12 @@ async def test_a_key_whose_attribute_is_a_keyword(serve: Serve) -> None:
     _, afas = await serve(connectors={"T": table(range(50))})
     rows = await afas.rows(GetConnector("T", row_type, key="Id"), take=7).to_list()
     assert [getattr(row, "class") for row in rows] == [*range(50)]
+
+
+def test_equal_undecoded_keys_where_pieces_meet() -> None:
+    """The first row of a piece is compared with the last one of the piece before it."""
+    reader = KeyReader(GetConnector("T", msgspec.Raw, key="Id"), Order(("Id",)))
+    rows = [msgspec.Raw(b'{"Id": %d}' % number) for number in (5, 6, 7)]
+    assert [*reader.read(rows, 4, 0)] == [5, 6, 7]
+    with pytest.raises(NonUniqueKeyError):
+        reader.read(rows, 5, 0)
