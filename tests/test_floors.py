@@ -123,3 +123,20 @@ def test_no_generator_yields_within_a_scope(room: str, path: Path) -> None:
 
 def _is_context_manager(function: ast.AsyncFunctionDef) -> bool:
     return any("contextmanager" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
+CALLBACKS = {"add_done_callback", "call_soon", "call_soon_threadsafe", "call_later", "call_at"}
+
+
+def test_no_callback_uses_anyio() -> None:
+    """Callbacks run in no task, where anyio raises if `sniffio` is installed: they read the event loop's own clock."""
+    for room, path in MODULES:
+        tree = ast.parse(path.read_text())
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+        given = [call.args[0] for call in calls if getattr(call.func, "attr", "") in CALLBACKS]
+        names = {getattr(callback, "attr", getattr(callback, "id", None)) for callback in given}
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in names]
+        for callback in [*given, *functions]:
+            assert "anyio" not in ast.unparse(callback), f"{room}: {path.name}:{callback.lineno}"
+        # Nor can a function that a callback calls read anyio's clock.
+        assert "anyio.current_time" not in path.read_text(), f"{room}: {path.name}"

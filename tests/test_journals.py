@@ -44,7 +44,7 @@ def make(path: Path, *, age: float = 0, reason: str = "no answer came") -> datet
     async def load() -> None:
         journal = Journal(path, LOAD)
         with pytest.MonkeyPatch.context() as clock:
-            clock.setattr(journals.anyio, "current_time", lambda: asyncio.get_running_loop().time() - age)
+            clock.setattr(journals, "loop_time", lambda: asyncio.get_running_loop().time() - age)
             journal.begin(0, [Piece(number, b'{"Fields":{"Ds":"%b"}}' % SECRET.encode()) for number in range(1_500)])
         journal.end(0, [Outcome(number, "applied") for number in range(2, 1_500)])
         journal.end(0, [Outcome(0, "rejected", error=no), Outcome(1, "unknown", error=lost)])

@@ -24,6 +24,7 @@ from afas_async.errors import (
     ConfigurationError,
     RequestTimeoutError,
 )
+from afas_async.http.clock import loop_time
 from afas_async.http.host import Job
 
 REFUSED_SECONDS: Final = 60.0  # how long what was refused is not tried again
@@ -127,7 +128,7 @@ class Renewed:
             AfasError: If there is none, or none but the refused one.
         """
         credential = self._credential
-        if credential is None or anyio.current_time() >= self._stale_at:
+        if credential is None or loop_time() >= self._stale_at:
             credential = await self._fetched()
         refusal = self._refusals.of(connector, credential)
         if refusal is not None and (self._source.free or not refusal.final):
@@ -157,7 +158,7 @@ class Renewed:
         raise failure
 
     async def _fetch(self) -> Credential | AfasError:
-        started = anyio.current_time()
+        started = loop_time()
         with anyio.move_on_after(FETCH_SECONDS):
             grant = await self._source.fetch()
             if isinstance(grant, AfasError):
@@ -216,14 +217,14 @@ class _Refusals:
         self._found: dict[str, _Refusal] = {}
 
     def note(self, connector: str, credential: Credential, failure: AuthenticationError, *, final: bool) -> None:
-        now = anyio.current_time()
+        now = loop_time()
         self._found = {name: refusal for name, refusal in self._found.items() if refusal.until > now}
         # A copy, as the error itself gets a traceback, with all that its frames hold.
         self._found[connector] = _Refusal(credential, copy.copy(failure), now + REFUSED_SECONDS, final)
 
     def of(self, connector: str, credential: Credential) -> _Refusal | None:
         refusal = self._found.get(connector)
-        if refusal is None or refusal.until <= anyio.current_time():
+        if refusal is None or refusal.until <= loop_time():
             return None
         same = hmac.compare_digest(refusal.credential.header(), credential.header())
         return refusal if same else None

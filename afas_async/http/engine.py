@@ -28,6 +28,7 @@ from afas_async.errors import (
     RequestTimeoutError,
 )
 from afas_async.http.auth import Signer, Unsigned
+from afas_async.http.clock import loop_time
 from afas_async.http.limiter import Limiter
 from afas_async.http.statistics import Statistics
 from afas_async.http.transport import Response, Transport
@@ -257,7 +258,7 @@ class Engine:
                 call.credential = await self._signer.ready(call.connector)
             if scope.cancelled_caught:
                 raise _timeout(call.connector, None, options)
-            call.seconds_left = max(0.0, scope.deadline - anyio.current_time())
+            call.seconds_left = max(0.0, scope.deadline - loop_time())
             return await self._send_once(call, options)
         finally:
             self._limiter.give_back(call)
@@ -270,7 +271,7 @@ class Engine:
             failure: AfasError | None = None
             call.ready()
             statistics.requests += 1
-            attempt = _Attempt(call.request(), anyio.current_time())
+            attempt = _Attempt(call.request(), loop_time())
             with anyio.move_on_after(call.seconds_left) as scope:
                 failure = await self._exchange(call, attempt, options, scope)
             if scope.cancelled_caught:
@@ -279,7 +280,7 @@ class Engine:
                 call.seconds_left = attempt.seconds_left
             else:
                 # The deadline has moved along with every pause, so it tells what is left.
-                call.seconds_left = max(0.0, scope.deadline - anyio.current_time())
+                call.seconds_left = max(0.0, scope.deadline - loop_time())
         finally:
             statistics.in_flight -= 1
         if failure is None:
@@ -290,7 +291,7 @@ class Engine:
                 call.connector,
                 attempt.request.redacted(),
                 len(call.failures) + 1,
-                anyio.current_time() - attempt.started,
+                loop_time() - attempt.started,
                 attempt.bytes,
                 failure,
             )
@@ -308,8 +309,8 @@ class Engine:
             call.connected()
             if attempt.request.writes:
                 # Hanging up would only make the outcome unknown, so from here on the service's own limit counts.
-                attempt.seconds_left = max(0.0, scope.deadline - anyio.current_time())
-                scope.deadline = anyio.current_time() + WRITE_SECONDS
+                attempt.seconds_left = max(0.0, scope.deadline - loop_time())
+                scope.deadline = loop_time() + WRITE_SECONDS
 
         try:
             headers = self._headers(attempt.request, options)

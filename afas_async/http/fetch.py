@@ -6,9 +6,8 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Mapping
 
-import anyio
-
 from afas_async.errors import AfasError, ClientClosedError
+from afas_async.http.clock import loop_time
 from afas_async.http.engine import Call, Options
 from afas_async.http.host import Job
 from afas_async.http.session import Session
@@ -83,7 +82,7 @@ class Fetch(Call):
         self.jobs.discard(job)
         if job is not self._job:
             return
-        self.seconds = anyio.current_time() - self._started
+        self.seconds = loop_time() - self._started
         if job.cancelled():
             self._failure = ClientClosedError(f"{self.connector}: closed while the request was under way")
         else:
@@ -106,7 +105,7 @@ class Fetch(Call):
         """Return the request for the next attempt, and forget what has arrived of the last."""
         self._forget()
         self._sent = True
-        self._started = anyio.current_time()
+        self._started = loop_time()
         return self._next_request()
 
     @abstractmethod

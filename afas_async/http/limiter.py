@@ -6,6 +6,7 @@ from typing import Protocol
 
 import anyio
 
+from afas_async.http.clock import loop_time
 from afas_async.http.statistics import Statistics
 
 CLEAN_ANSWERS_TO_GROW = 20
@@ -49,14 +50,14 @@ class Limiter:
         try:
             self._slots.acquire_on_behalf_of_nowait(call)
         except anyio.WouldBlock:
-            started = anyio.current_time()
+            started = loop_time()
             self._waiting += 1
             self._relieve()
             try:
                 await self._slots.acquire_on_behalf_of(call)
             finally:
                 self._waiting -= 1
-                self._statistics.seconds_waited += anyio.current_time() - started
+                self._statistics.seconds_waited += loop_time() - started
 
     def give_back(self, call: Holder) -> None:
         """End what `take` began."""
@@ -65,14 +66,14 @@ class Limiter:
 
     async def pause(self, call: Holder, scope: anyio.CancelScope) -> None:
         """Hold an answer that outgrows its reader's memory; the time-out of its scope stands still meanwhile."""
-        left, scope.deadline = scope.deadline - anyio.current_time(), float("inf")
+        left, scope.deadline = scope.deadline - loop_time(), float("inf")
         self._paused.add(call)
         self._relieve()
         try:
             await call.room()
         finally:
             self._paused.discard(call)
-            scope.deadline = anyio.current_time() + left
+            scope.deadline = loop_time() + left
 
     def calm(self) -> None:
         """Halve the slots: the service is short of something."""

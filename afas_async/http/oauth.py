@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-import anyio
 import msgspec
 
 from afas_async.credentials import BEARER, BearerToken, ClientCredentials
 from afas_async.errors import AfasError, AnswerError, AuthenticationError
 from afas_async.http.auth import REFUSED_SECONDS, Grant
+from afas_async.http.clock import loop_time
 from afas_async.http.engine import Call, Engine, Options
 from afas_async.policy.retrying import Retry, retry_read
 from afas_async.wire.bodies import BodyReader, body_reader
@@ -43,14 +43,14 @@ class TokenEndpoint:
 
     async def fetch(self) -> Grant | AfasError:
         """Return a token, or the failure; credentials that were refused are not sent again for a minute."""
-        if self._refusal is not None and anyio.current_time() < self._refused_until:
+        if self._refusal is not None and loop_time() < self._refused_until:
             return self._refusal
         call = _TokenCall(self._credentials, self._options)
         failure: AfasError | None = None
         while True:
             failure = await self._engine.send(call, self._options, failure)
             if isinstance(failure, AuthenticationError):
-                self._refusal, self._refused_until = failure, anyio.current_time() + REFUSED_SECONDS
+                self._refusal, self._refused_until = failure, loop_time() + REFUSED_SECONDS
             if failure is not None:
                 return failure
             grant = call.grant()

@@ -31,10 +31,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-import anyio
 import msgspec
 
 from afas_async.errors import JournalError, OutcomeUnknownError
+from afas_async.http.clock import loop_time
 from afas_async.outcomes import Outcome
 from afas_async.policy.lanes import Piece
 from afas_async.policy.retrying import WRITE_SECONDS
@@ -199,7 +199,7 @@ class Journal:
                 reason="the load ended while it was being sent",
             )
         )
-        sent = anyio.current_time()
+        sent = loop_time()
         with self._writing("cannot be written, so nothing is sent"):
             changed = self._database.executemany(
                 """INSERT INTO elements VALUES (?, 'in flight', ?, ?, ?, ?, NULL, ?)

@@ -6,8 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
-import anyio
-
 from afas_async.errors import (
     AfasError,
     AuthenticationError,
@@ -16,6 +14,7 @@ from afas_async.errors import (
     PermissionDeniedError,
     UsageError,
 )
+from afas_async.http.clock import loop_time
 from afas_async.outcomes import LISTED, LoadReport, Outcome
 from afas_async.policy.lanes import Piece
 from afas_async.write.lookups import Finder
@@ -131,7 +130,7 @@ class Ledger:
             self._take_as_control(pieces[-1])
         elif verdict.status == "unknown":
             for piece in pieces:
-                self._keep(piece, anyio.current_time() - verdict.seconds)
+                self._keep(piece, loop_time() - verdict.seconds)
         if self.journal is not None:
             # With another credential they can be sent: a rejection in the journal would be for ever.
             refused = isinstance(verdict.error, NO_ACCESS)

@@ -10,7 +10,6 @@ from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 
-import anyio
 import msgspec
 
 from afas_async.connectors import UpdateConnector
@@ -23,6 +22,7 @@ from afas_async.errors import (
     PayloadTooLargeError,
     UsageError,
 )
+from afas_async.http.clock import loop_time
 from afas_async.http.engine import Options
 from afas_async.http.host import Job, stop
 from afas_async.http.session import Session
@@ -111,7 +111,7 @@ class Load:
         if self._started is not None:
             raise UsageError(f"{self._connector.name}: a load is entered once: make a new one")
         self._session.check()
-        self._started = anyio.current_time()
+        self._started = loop_time()
         metainfo = None
         if self._settings.validate:
             metainfo = await update_metainfo(self._session, self._options, self._connector.name)
@@ -148,7 +148,7 @@ class Load:
         """How far the load is."""
         seconds = 0.0
         if self._started is not None:
-            seconds = (self._ended or anyio.current_time()) - self._started
+            seconds = (self._ended or loop_time()) - self._started
         return LoadProgress(
             sum(self.report.counts.values()),
             self._lanes.waiting + sum(map(len, self._halves)),
@@ -254,7 +254,7 @@ class Load:
         while (
             intake is not None and self._stopped is None and len(self._jobs) < self._slots and (pieces := self._next())
         ):
-            batch = _Batch(self._calls, pieces, anyio.current_time())
+            batch = _Batch(self._calls, pieces, loop_time())
             self._calls += 1
             try:
                 job = self._session.start(self._deliver(intake, batch))
@@ -271,7 +271,7 @@ class Load:
         if not self._is_last:
             most = self._batching.next()
         else:
-            now = anyio.current_time()
+            now = loop_time()
             ends = [batch.started + self._batching.expect(len(batch.pieces)) for batch in self._jobs.values()]
             idle = [0.0] * (self._slots - len(ends) - 1)  # beside the one that this call gets
             most = self._batching.last(self._lanes.waiting, [*(max(0.0, end - now) for end in ends), *idle])
@@ -387,5 +387,5 @@ class Load:
         finally:
             for job in filter(Job.done, self._jobs):  # just now, so that nobody has been told yet
                 self._give_up(self._jobs[job])
-            self._ended = anyio.current_time()
+            self._ended = loop_time()
             self._ledger.close()

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, Literal, TypeAlias
 
-import anyio
-
 from afas_async.connectors import GetConnector, RowT
 from afas_async.elements import Action, Element
 from afas_async.errors import OutcomeUnknownError, UsageError
 from afas_async.filters import Condition
+from afas_async.http.clock import loop_time
 from afas_async.http.engine import Options
 from afas_async.http.session import Session
 from afas_async.policy.retrying import WRITE_SECONDS
@@ -121,6 +120,6 @@ def is_quiet(error: OutcomeUnknownError, sent: float) -> bool:
         sent: When it was sent, in seconds by the clock of event loops. That counts from when the machine was started: a
             later moment than now is of an earlier start, and tells nothing.
     """
-    if sent <= anyio.current_time() < sent + WRITE_SECONDS:
+    if sent <= loop_time() < sent + WRITE_SECONDS:
         return False
     return datetime.now(UTC) >= error.quiet_until

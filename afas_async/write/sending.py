@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import anyio
 import msgspec
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ClientClosedError, OutcomeUnknownError
+from afas_async.http.clock import loop_time
 from afas_async.http.engine import Call, Options
 from afas_async.http.host import Job, stop
 from afas_async.http.session import Session
@@ -100,7 +100,7 @@ class Write(Call):
         Args:
             failure: What came in place of a complete answer.
         """
-        seconds = anyio.current_time() - self._started if self._sent_at else 0.0
+        seconds = loop_time() - self._started if self._sent_at else 0.0
         if self._content_type is not None:
             # The service said that it succeeded: whatever came after that takes nothing back.
             return self._after_success(seconds, failure)
@@ -170,7 +170,7 @@ class Write(Call):
     def connected(self) -> None:
         """Know that it may be sent from now on."""
         self._sent_at = datetime.now(UTC)
-        self._started = anyio.current_time()
+        self._started = loop_time()
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Know that the service has applied it."""
