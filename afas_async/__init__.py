@@ -2,11 +2,9 @@
 
 from afas_async import models as models
 from afas_async import otp as otp
-from afas_async.client import AfasClient
-from afas_async.connectors import GetConnector, UpdateConnector
-from afas_async.credentials import AppToken, BearerToken, ClientCredentials
-from afas_async.elements import Element
-from afas_async.environment import Environment
+from afas_async.calls.file import File
+from afas_async.calls.raw import RawAnswer
+from afas_async.client.client import AfasClient
 from afas_async.errors import (
     AfasError,
     AnswerError,
@@ -40,11 +38,15 @@ from afas_async.errors import (
     UnknownFieldError,
     UsageError,
 )
-from afas_async.files import File
-from afas_async.filters import Condition, F
-from afas_async.http.engine import Event
-from afas_async.http.statistics import Statistics
-from afas_async.metainfo import (
+from afas_async.http.statistics import Event, Statistics
+from afas_async.read.changes import Changes
+from afas_async.read.stream import Page, Pages, Progress, Rows
+from afas_async.vocabulary.connectors import GetConnector, UpdateConnector
+from afas_async.vocabulary.credentials import AppToken, BearerToken, ClientCredentials
+from afas_async.vocabulary.elements import Element
+from afas_async.vocabulary.environment import Environment
+from afas_async.vocabulary.filters import Condition, F
+from afas_async.vocabulary.metainfo import (
     Code,
     GetMetainfo,
     ListedConnector,
@@ -55,10 +57,7 @@ from afas_async.metainfo import (
     UpdateMetainfo,
     UpdateObject,
 )
-from afas_async.outcomes import LoadError, LoadReport, Outcome, WriteResult
-from afas_async.raw import RawAnswer
-from afas_async.read.changes import Changes
-from afas_async.read.stream import Page, Pages, Progress, Rows
+from afas_async.vocabulary.outcomes import LoadError, LoadReport, Outcome, WriteResult
 from afas_async.write.loader import Load
 from afas_async.write.lookups import Lookup
 from afas_async.write.ordered import Outcomes

@@ -2,6 +2,6 @@
 
 import sys
 
-from afas_async.cli import run
+from afas_async.commands.cli import run
 
 sys.exit(run(sys.argv[1:]))

@@ -12,14 +12,14 @@ from typing import Final, TypedDict, Unpack
 
 import msgspec
 
-from afas_async.credentials import AppToken
-from afas_async.environment import Environment, base_url_of, checked_integration_id, checked_proxy
+from afas_async.calls.raw import RawAnswer, call
 from afas_async.errors import AnswerError, AuthenticationError, ConfigurationError
-from afas_async.http.engine import Options
+from afas_async.http.options import Options
 from afas_async.http.session import Session
 from afas_async.http.transport import AiohttpTransport
-from afas_async.raw import RawAnswer, call
-from afas_async.wire.urls import Request
+from afas_async.vocabulary.credentials import AppToken
+from afas_async.vocabulary.environment import Environment, base_url_of, checked_integration_id, checked_proxy
+from afas_async.wire.requests import Request
 
 _REQUEST: Final = "otprequest"
 _VALIDATION: Final = "otpvalidation"

@@ -16,7 +16,7 @@ import zlib
 from functools import lru_cache
 from typing import NamedTuple
 
-from afas_async.simulator.store import Store
+from afas_async.simulator.storage.store import Store
 
 _CONNECTOR = "Profit_Wide"
 _BLOCK_ROWS = 2_000

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from afas_async import cli
+from afas_async.commands import cli
 from afas_async.simulator import Simulator
-from afas_async.simulator.store import Store
+from afas_async.simulator.storage.store import Store
 from tests import canary
 
 

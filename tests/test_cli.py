@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from afas_async import cli
+from afas_async.commands import cli
 from afas_async.simulator import process
 from tests import canary
 from tests.commands import environment, refused, run

@@ -9,8 +9,8 @@ import re
 import pytest
 
 from afas_async.simulator.process import SimulatorProcess
-from afas_async.simulator.samples import SAMPLES, Sample
-from afas_async.simulator.store import Checksum
+from afas_async.simulator.samples.connectors import SAMPLES, Sample
+from afas_async.simulator.storage.store import Checksum
 from tests.commands import environment, refused, run
 
 COMPLETE = "check        complete and in order: number and checksum equal the database's"

@@ -1,142 +1,131 @@
-"""The architecture, checked: who may import whom, and where aiohttp may be used."""
+"""The architecture, checked: who may import whom, and where I/O and aiohttp may be used."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 import afas_async
 
 PACKAGE = Path(afas_async.__file__).parent
 
-# Rooms from the ground up. A room imports from rooms before it, and from itself.
+# Floors from the ground up. A room imports from the floors below, from rooms to its left, and from itself.
 FLOORS = (
-    (
-        "errors",
-        "names",
-        "values",
-        "filters",
-        "environment",
-        "credentials",
-        "metainfo",
-        "connectors",
-        "shapes",
-        "models",
-        "elements",
-        "outcomes",
-        "wire",
-        "policy",
-    ),
+    ("errors",),
+    ("vocabulary", "wire", "policy", "models"),
     ("http",),
-    ("downloads", "metadata", "read", "write", "files", "raw"),
-    (
-        "get_connectors",
-        "copies",
-        "update_connectors",
-        "catalogue",
-        "data_connectors",
-        "client",
-        "otp",
-        "simulator",
-        "terminal",
-        "keys",
-        "demo",
-        "inspection",
-        "modelling",
-        "journals",
-        "cli",
-        "__init__",
-        "__main__",
-    ),
+    ("calls",),
+    ("read", "write"),
+    ("client", "otp", "__init__"),
+    ("commands", "__main__"),
 )
 ROOMS = [room for floor in FLOORS for room in floor]
-GROUND = FLOORS[0]
-PUBLIC = "__init__"  # what `from afas_async import AfasClient` imports from
+PURE = {"errors", "vocabulary", "wire", "policy", "models"}
+# The simulator is another program, which shares the words with the client and nothing else.
+BESIDE = {"simulator": {"errors", "vocabulary", "simulator"}}
+IO = {"asyncio", "anyio", "aiohttp", "socket", "time", "random", "os", "pathlib", "threading"}
+CALLBACKS = {"add_done_callback", "call_soon", "call_soon_threadsafe", "call_later", "call_at"}
+
+MODULES = {
+    path.relative_to(PACKAGE).as_posix(): (path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path.read_text())
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+TREES = {name: ast.parse(text) for name, (_, text) in MODULES.items()}
 
 
-MODULES = [(path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path) for path in sorted(PACKAGE.rglob("*.py"))]
-
-
-def _imports(path: Path) -> set[str]:
-    """The modules that a file imports anywhere in it, by their full names."""
-    found = set[str]()
-    for node in ast.walk(ast.parse(path.read_text())):
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """The names that a module imports anywhere in it, in full."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            assert node.module is not None
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            assert node.level == 0, "relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _rooms_imported(path: Path) -> set[str]:
-    rooms = set[str]()
-    for name in _imports(path):
-        parts = name.split(".")
-        if parts[0] == "afas_async":
-            rooms.add(parts[1] if len(parts) > 1 and parts[1] in ROOMS else PUBLIC)
-    return rooms
+def _rooms(tree: ast.Module) -> set[str]:
+    """The rooms of the package that a module imports from; `__init__` is what `from afas_async import F` reads."""
+    parts = [name.split(".") for name in _imports(tree) if name.split(".")[0] == "afas_async"]
+    return {names[1] if names[1:] and names[1] in {*ROOMS, *BESIDE} else "__init__" for names in parts}
 
 
-@pytest.mark.parametrize(("room", "path"), MODULES, ids=lambda value: str(getattr(value, "name", value)))
-def test_a_room_imports_only_from_below(room: str, path: Path) -> None:
+def test_a_room_imports_only_from_below() -> None:
     """A module imports from the floors below, from an earlier room of its own floor, or from its own room."""
-    allowed = ROOMS[: ROOMS.index(room) + 1]
-    assert _rooms_imported(path) - set(allowed) == set()
+    climbs = {}
+    for name, (room, _) in MODULES.items():
+        allowed = BESIDE.get(room) or {*ROOMS[: ROOMS.index(room) + 1], *(BESIDE if room == "commands" else ())}
+        climbs[name] = _rooms(TREES[name]) - allowed
+    assert {name: rooms for name, rooms in climbs.items() if rooms} == {}
 
 
 def test_every_module_has_a_room() -> None:
     """No file stands outside the plan."""
-    assert {room for room, _ in MODULES} - set(ROOMS) == set()
+    assert {room for room, _ in MODULES.values()} == {*ROOMS, *BESIDE}
 
 
-@pytest.mark.parametrize(("room", "path"), MODULES, ids=lambda value: str(getattr(value, "name", value)))
-def test_aiohttp_is_used_only_at_the_edges(room: str, path: Path) -> None:
+def test_no_modules_import_each_other() -> None:
+    """Within a room, too, imports make no circle."""
+    names = {"afas_async." + name.removesuffix(".py").replace("/", "."): name for name in MODULES}
+    names |= {name.removesuffix(".__init__"): file for name, file in names.items() if name.endswith(".__init__")}
+    needs: dict[str, set[str]] = {
+        file: {names[part] for name in _imports(tree) for part in (name, name.rpartition(".")[0]) if part in names}
+        - {file, "__init__.py"}
+        for file, tree in TREES.items()
+    }
+    while ready := {file for file, needed in needs.items() if not needed}:
+        needs = {file: needed - ready for file, needed in needs.items() if file not in ready}
+    assert needs == {}
+
+
+def test_aiohttp_is_used_only_at_the_edges() -> None:
     """The HTTP library is known to one module of the client, and to the simulator."""
-    uses = any(name.split(".")[0] in {"aiohttp", "yarl"} for name in _imports(path))
-    assert not uses or room == "simulator" or (room, path.name) == ("http", "transport.py")
+    users = {name for name, tree in TREES.items() if {"aiohttp", "yarl"} & {n.split(".")[0] for n in _imports(tree)}}
+    assert {name for name in users if not name.startswith("simulator/")} == {"http/transport.py"}
 
 
-@pytest.mark.parametrize(("room", "path"), MODULES, ids=lambda value: str(getattr(value, "name", value)))
-def test_the_ground_does_no_io(room: str, path: Path) -> None:
-    """Words, wire and policy are pure: no event loop, no sockets, no files, no clock."""
-    if room in GROUND:
-        outside = {name.split(".")[0] for name in _imports(path)}
-        assert (
-            outside & {"asyncio", "anyio", "aiohttp", "socket", "time", "random", "os", "pathlib", "threading"} == set()
-        )
+def test_the_ground_does_no_io() -> None:
+    """Words, wire, policy and models are pure: no event loop, no sockets, no files, no clock."""
+    for name, (room, _) in MODULES.items():
+        if room in PURE:
+            assert {imported.split(".")[0] for imported in _imports(TREES[name])} & IO == set(), name
 
 
-@pytest.mark.parametrize(("room", "path"), MODULES, ids=lambda value: str(getattr(value, "name", value)))
-def test_no_generator_yields_within_a_scope(room: str, path: Path) -> None:
+def test_no_two_classes_share_a_name() -> None:
+    """One thing has one name on every floor, and two things never share one; the simulator is another program."""
+    for inside in (True, False):
+        found: dict[str, set[str]] = {}
+        for name, tree in TREES.items():
+            if name.startswith("simulator/") == inside:
+                for node in tree.body:
+                    if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                        found.setdefault(node.name, set()).add(name)
+        assert {name: files for name, files in found.items() if len(files) > 1} == {}
+
+
+def test_no_generator_yields_within_a_scope() -> None:
     """No async generator of the library is suspended while it holds a task group, time-out or any other context."""
-    for function in ast.walk(ast.parse(path.read_text())):
-        if isinstance(function, ast.AsyncFunctionDef) and not _is_context_manager(function):
-            for block in ast.walk(function):
-                if isinstance(block, (ast.AsyncWith, ast.With)):
-                    yields = [node for node in ast.walk(block) if isinstance(node, (ast.Yield, ast.YieldFrom))]
-                    assert yields == [], f"{room}: {path.name}:{block.lineno}"
+    for name, tree in TREES.items():
+        for function in ast.walk(tree):
+            if isinstance(function, ast.AsyncFunctionDef) and not _is_context_manager(function):
+                for block in ast.walk(function):
+                    if isinstance(block, (ast.AsyncWith, ast.With)):
+                        yields = [node for node in ast.walk(block) if isinstance(node, (ast.Yield, ast.YieldFrom))]
+                        assert yields == [], f"{name}:{block.lineno}"
 
 
 def _is_context_manager(function: ast.AsyncFunctionDef) -> bool:
     return any("contextmanager" in ast.unparse(decorator) for decorator in function.decorator_list)
 
 
-CALLBACKS = {"add_done_callback", "call_soon", "call_soon_threadsafe", "call_later", "call_at"}
-
-
 def test_no_callback_uses_anyio() -> None:
     """Callbacks run in no task, where anyio raises if `sniffio` is installed: they read the event loop's own clock."""
-    for room, path in MODULES:
-        tree = ast.parse(path.read_text())
+    for name, tree in TREES.items():
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
         given = [call.args[0] for call in calls if getattr(call.func, "attr", "") in CALLBACKS]
         names = {getattr(callback, "attr", getattr(callback, "id", None)) for callback in given}
         functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in names]
         for callback in [*given, *functions]:
-            assert "anyio" not in ast.unparse(callback), f"{room}: {path.name}:{callback.lineno}"
+            assert "anyio" not in ast.unparse(callback), f"{name}:{callback.lineno}"
         # Nor can a function that a callback calls read anyio's clock.
-        assert "anyio.current_time" not in path.read_text(), f"{room}: {path.name}"
+        assert "anyio.current_time" not in MODULES[name][1], name

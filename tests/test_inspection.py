@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from afas_async import AfasClient
-from afas_async.keys import KeyCheck, candidates, declaration, type_fault
-from afas_async.metainfo import MetainfoField
-from afas_async.simulator.store import Store
+from afas_async.commands.key_check import KeyCheck, candidates, declaration, type_fault
+from afas_async.simulator.storage.store import Store
+from afas_async.vocabulary.metainfo import MetainfoField
 from tests.commands import environment, refused, run
 
 ARTICLE = "Profit_Article"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from afas_async import BusinessError, OutcomeUnknownError
-from afas_async.outcomes import Outcome
 from afas_async.policy.lanes import Piece
+from afas_async.vocabulary.outcomes import Outcome
 from afas_async.write import journal as journals
 from afas_async.write.journal import Journal
 from tests.commands import Ended, refused, run

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from afas_async.terminal import ProgressLine, fitting, peak_memory
+from afas_async.commands.terminal import ProgressLine, fitting, peak_memory
 
 
 def test_on_a_terminal_the_line_is_rewritten(

@@ -16,16 +16,10 @@ from typing import Any, Final, Protocol
 import anyio
 import msgspec
 
-from afas_async.credentials import Credential, as_credential
-from afas_async.errors import (
-    AfasError,
-    AuthenticationError,
-    ClientClosedError,
-    ConfigurationError,
-    RequestTimeoutError,
-)
+from afas_async.errors import AfasError, AuthenticationError, ClientClosedError, ConfigurationError, RequestTimeoutError
 from afas_async.http.clock import loop_time
 from afas_async.http.host import Job
+from afas_async.vocabulary.credentials import Credential, as_credential
 
 REFUSED_SECONDS: Final = 60.0  # how long what was refused is not tried again
 FETCH_SECONDS: Final = 60.0
@@ -91,7 +85,7 @@ class Grant(msgspec.Struct, frozen=True):
     seconds: float = float("inf")
 
 
-class Source(Protocol):
+class CredentialSource(Protocol):
     """Where credentials come from.
 
     Attributes:
@@ -113,7 +107,7 @@ class Renewed:
         start: Starts a job of the session.
     """
 
-    def __init__(self, source: Source, start: Callable[[Coroutine[Any, Any, Any]], Job]) -> None:
+    def __init__(self, source: CredentialSource, start: Callable[[Coroutine[Any, Any, Any]], Job]) -> None:
         self._source = source
         self._start = start
         self._job: Job | None = None

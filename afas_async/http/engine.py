@@ -9,150 +9,35 @@ from __future__ import annotations
 
 import logging
 import random
-import re
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal
 
 import anyio
 import msgspec
 
-from afas_async.credentials import Credential
 from afas_async.errors import (
     AfasError,
     AnswerError,
     ApiError,
     AuthenticationError,
-    ConfigurationError,
     RequestTimeoutError,
 )
 from afas_async.http.auth import Signer, Unsigned
+from afas_async.http.call import Call
 from afas_async.http.clock import loop_time
 from afas_async.http.limiter import Limiter
-from afas_async.http.statistics import Statistics
+from afas_async.http.options import Options
+from afas_async.http.statistics import Event, Statistics
 from afas_async.http.transport import Response, Transport
 from afas_async.policy.retrying import WRITE_SECONDS, Retry
-from afas_async.wire.answers import error_for, token_error_for
-from afas_async.wire.bodies import body_reader
-from afas_async.wire.urls import Request
+from afas_async.wire.decompression import body_reader
+from afas_async.wire.error_answers import error_for, token_error_for
+from afas_async.wire.requests import Request
 
 ERROR_BODY_LIMIT = 1 << 16
 ERROR_BODY_SECONDS = 5.0
-_LANGUAGE = re.compile(r"[A-Za-z]{2}-[A-Za-z]{2}", re.ASCII)
 
 log: logging.Logger = logging.getLogger("afas_async")
-
-
-class Event(msgspec.Struct, frozen=True):
-    """Something that happened to a request, for logs and metrics. It never holds a header or a parameter's value.
-
-    An attempt that is cancelled has no event. Rows are decoded later: what is wrong with them is no event but an error
-    of the stream, or a "retrying".
-
-    Args:
-        kind: "answered" (received to its end, with a success status), "failed" (this attempt), or "retrying".
-        connector: The connector or path.
-        request: Method, path and parameter names, such as `GET connectors/Profit_Article?skip=...&take=...`; empty for
-            "retrying".
-        attempt: Number of the attempt, from 1.
-        seconds: Duration of the attempt; for "retrying" the seconds until the next.
-        bytes: Bytes of the body as they came over the connection.
-        error: The failure, if any.
-    """
-
-    kind: Literal["answered", "failed", "retrying"]
-    connector: str
-    request: str
-    attempt: int
-    seconds: float
-    bytes: int = 0
-    error: AfasError | None = None
-
-
-class Options(msgspec.Struct, frozen=True):
-    """What `with_options` can change.
-
-    Raises:
-        ConfigurationError: If one of them makes no sense.
-    """
-
-    timeout: float
-    max_retries: int
-    language: str
-    on_event: Callable[[Event], None] | None
-
-    def __post_init__(self) -> None:
-        if not self.timeout > 0:
-            raise ConfigurationError(f"timeout must be more than 0 seconds, not {self.timeout}")
-        if self.max_retries < 0:
-            raise ConfigurationError(f"max_retries must be 0 or more, not {self.max_retries}")
-        if not _LANGUAGE.fullmatch(self.language):
-            raise ConfigurationError(f"language must look like nl-nl, not {self.language!r}")
-
-
-class Call(ABC):
-    """What the engine sends, and where the answer goes. Kept by the caller across attempts.
-
-    Args:
-        connector: The connector or path, for errors.
-        seconds_left: The time-out of all attempts together.
-
-    Attributes:
-        failures: What became of its attempts.
-        credential: What the last of them was signed with.
-    """
-
-    def __init__(self, connector: str, seconds_left: float) -> None:
-        self.connector: str = connector
-        self.failures: list[AfasError] = []
-        self.seconds_left: float = seconds_left
-        self.credential: Credential | None = None
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether another attempt is wanted, and can go on where the last one stopped."""
-        return True
-
-    @abstractmethod
-    def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
-        """Return how to send it again after the last of its failures, or None."""
-
-    def ready(self) -> None:  # noqa: B027 - most calls have nothing to do
-        """Do what must be done before each attempt; raise AfasError to give up. The slot is taken, nothing is sent."""
-
-    @abstractmethod
-    def request(self) -> Request:
-        """Return the request for the next attempt, which starts the answer anew."""
-
-    def connected(self) -> None:  # noqa: B027
-        """Take note that from now on the server may have the request."""
-
-    def waiting(self) -> None:  # noqa: B027
-        """Take note that another attempt follows after a wait."""
-
-    @abstractmethod
-    def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take the head of a success; raise AnswerError if its body cannot be read."""
-
-    @abstractmethod
-    def receive(self, data: bytes) -> None:
-        """Take the next bytes of the body, as they came."""
-
-    @property
-    def full(self) -> bool:
-        """Whether the answer must pause until its reader has caught up."""
-        return False
-
-    async def room(self) -> None:  # noqa: B027
-        """Wait until the answer may go on."""
-
-    def hurry(self) -> None:  # noqa: B027
-        """Never be full again."""
-
-    def halve(self) -> bool:
-        """Ask for half from now on; return False if it cannot be halved."""
-        return False
 
 
 class _Attempt(msgspec.Struct):

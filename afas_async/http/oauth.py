@@ -7,14 +7,16 @@ from typing import Annotated, Final
 
 import msgspec
 
-from afas_async.credentials import BEARER, BearerToken, ClientCredentials
 from afas_async.errors import AfasError, AnswerError, AuthenticationError
 from afas_async.http.auth import REFUSED_SECONDS, Grant
+from afas_async.http.call import Call
 from afas_async.http.clock import loop_time
-from afas_async.http.engine import Call, Engine, Options
+from afas_async.http.engine import Engine
+from afas_async.http.options import Options
 from afas_async.policy.retrying import Retry, retry_read
-from afas_async.wire.bodies import BodyReader, body_reader
-from afas_async.wire.urls import TOKEN_PATH, Request, token_request
+from afas_async.vocabulary.credentials import BEARER, BearerToken, ClientCredentials
+from afas_async.wire.decompression import BodyReader, body_reader
+from afas_async.wire.requests import TOKEN_PATH, Request, token_request
 
 TOKEN_SECONDS: Final = 30.0  # for a token, with all retries
 ANSWER_LIMIT: Final = 1 << 16

@@ -8,14 +8,15 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
-from afas_async.credentials import AppToken, BearerToken, CheckedAuth, ClientCredentials
 from afas_async.errors import ClientClosedError, UsageError
 from afas_async.http.auth import Asked, Constant, Renewed, Signer
-from afas_async.http.engine import Engine, Options
+from afas_async.http.engine import Engine
 from afas_async.http.host import Host, Job
 from afas_async.http.oauth import TOKEN_SECONDS, TokenEndpoint
+from afas_async.http.options import Options
 from afas_async.http.statistics import Statistics
 from afas_async.http.transport import Transport
+from afas_async.vocabulary.credentials import AppToken, BearerToken, CheckedAuth, ClientCredentials
 
 _OPTIONS: Final = Options(timeout=TOKEN_SECONDS, max_retries=3, language="nl-nl", on_event=None)
 

@@ -1,8 +1,12 @@
-"""What a client has done."""
+"""What a client has done, and what happens to its requests."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
+
+from afas_async.errors import AfasError
 
 
 class Statistics(msgspec.Struct):
@@ -25,3 +29,29 @@ class Statistics(msgspec.Struct):
     seconds_waited: float = 0.0
     in_flight: int = 0
     peak_in_flight: int = 0
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something that happened to a request, for logs and metrics. It never holds a header or a parameter's value.
+
+    An attempt that is cancelled has no event. Rows are decoded later: what is wrong with them is no event but an error
+    of the stream, or a "retrying".
+
+    Args:
+        kind: "answered" (received to its end, with a success status), "failed" (this attempt), or "retrying".
+        connector: The connector or path.
+        request: Method, path and parameter names, such as `GET connectors/Profit_Article?skip=...&take=...`; empty for
+            "retrying".
+        attempt: Number of the attempt, from 1.
+        seconds: Duration of the attempt; for "retrying" the seconds until the next.
+        bytes: Bytes of the body as they came over the connection.
+        error: The failure, if any.
+    """
+
+    kind: Literal["answered", "failed", "retrying"]
+    connector: str
+    request: str
+    attempt: int
+    seconds: float
+    bytes: int = 0
+    error: AfasError | None = None

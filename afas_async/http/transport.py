@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from afas_async.credentials import Credential
-from afas_async.environment import is_loopback
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ConfigurationError, ConnectError
-from afas_async.wire.urls import Request
+from afas_async.vocabulary.credentials import Credential
+from afas_async.vocabulary.environment import is_loopback
+from afas_async.wire.requests import Request
 
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0

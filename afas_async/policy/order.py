@@ -14,8 +14,8 @@ from typing import Any, Literal, cast
 import msgspec
 
 from afas_async.errors import KeyOrderError, NonUniqueKeyError
-from afas_async.filters import NO_VALUE, Group, Operator, Test
-from afas_async.values import value_text
+from afas_async.vocabulary.filters import NO_VALUE, Group, Operator, Test
+from afas_async.vocabulary.values import value_text
 
 Value = str | int
 Key = Value | tuple[Value, ...]

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from afas_async.errors import QueryTooLongError
-from afas_async.filters import Group, Operator
+from afas_async.vocabulary.filters import Group, Operator
 
 Groups: TypeAlias = tuple[Group, ...]
 

@@ -14,9 +14,7 @@ from typing import Any, Generic
 
 import msgspec
 
-from afas_async.connectors import GetConnector, RowT
 from afas_async.errors import AnswerError, UsageError
-from afas_async.filters import Operator, Test
 from afas_async.policy.order import Key, Order, combine
 from afas_async.policy.spans import Span
 from afas_async.read.position import fingerprint
@@ -26,7 +24,9 @@ from afas_async.read.rowkeys import KeyReader
 from afas_async.read.source import Source
 from afas_async.read.stream import Rows
 from afas_async.read.window import read_page
-from afas_async.values import amsterdam, value_text
+from afas_async.vocabulary.connectors import GetConnector, RowT
+from afas_async.vocabulary.filters import Operator, Test
+from afas_async.vocabulary.values import amsterdam, value_text
 
 # The longest transaction, a minute for clocks and rounding, and the hour that October repeats.
 SLACK = timedelta(seconds=900 + 60 + 3_600)

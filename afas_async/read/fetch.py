@@ -8,16 +8,16 @@ from typing import Generic, TypeVar, cast
 
 from anyio.lowlevel import checkpoint
 
-from afas_async.connectors import RowT
+from afas_async.calls.fetch import Fetch
 from afas_async.errors import AnswerError, AnswerLostError, TransportError
-from afas_async.http.fetch import Fetch
 from afas_async.http.host import Job
 from afas_async.policy.order import Key
 from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Span
 from afas_async.read.source import Source
-from afas_async.wire.rows import PageParser
-from afas_async.wire.urls import Request
+from afas_async.vocabulary.connectors import RowT
+from afas_async.wire.requests import Request
+from afas_async.wire.row_answers import PageParser
 
 HOLD_SECONDS = 0.0005
 

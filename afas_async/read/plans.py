@@ -13,7 +13,8 @@ from afas_async.policy.order import Value
 from afas_async.read.cuts import key_ranges
 from afas_async.read.position import KeyRange
 from afas_async.read.source import Source, query_length, refuse_without_key
-from afas_async.wire.urls import EVERY_ROW, QUERY_LIMIT
+from afas_async.wire.requests import QUERY_LIMIT
+from afas_async.wire.row_requests import EVERY_ROW
 
 
 class _PlannedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,9 +7,9 @@ import hashlib
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.filters import Group, Operator, Test
 from afas_async.policy.order import Key, Value, values_of
-from afas_async.values import value_text
+from afas_async.vocabulary.filters import Group, Operator, Test
+from afas_async.vocabulary.values import value_text
 
 _VERSION = 1
 

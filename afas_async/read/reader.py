@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol
 
-from afas_async.connectors import RowT
 from afas_async.errors import ClientClosedError, UsageError
 from afas_async.http.host import Job, stop
 from afas_async.read.fetch import Pace
 from afas_async.read.position import Position
 from afas_async.read.source import Source, explain_refusal
+from afas_async.vocabulary.connectors import RowT
 
 
 class Feed(Protocol[RowT]):

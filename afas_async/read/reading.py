@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic
 
-from afas_async.connectors import RowT, key_types
+from afas_async.calls.fetch import MEMORY
+from afas_async.calls.metainfo import get_metainfo
 from afas_async.errors import QueryTooLongError, UsageError
-from afas_async.filters import Group
-from afas_async.http.fetch import MEMORY
-from afas_async.metadata import get_metainfo
 from afas_async.policy.order import Key
 from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import EVERYTHING, Sizing
@@ -24,7 +22,9 @@ from afas_async.read.reader import Feed, Reader
 from afas_async.read.source import SKIP_LIMIT, Source, query_length, refuse_without_key
 from afas_async.read.union import Turn, Union
 from afas_async.read.window import Window, read_page
-from afas_async.wire.urls import QUERY_LIMIT
+from afas_async.vocabulary.connectors import RowT, key_types
+from afas_async.vocabulary.filters import Group
+from afas_async.wire.requests import QUERY_LIMIT
 
 START = Position()
 

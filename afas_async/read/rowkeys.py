@@ -9,9 +9,9 @@ from typing import Any, Generic, cast, overload
 
 import msgspec
 
-from afas_async.connectors import GetConnector, RowT
 from afas_async.errors import NonUniqueKeyError, UnknownFieldError, UsageError
 from afas_async.policy.order import Key, Order
+from afas_async.vocabulary.connectors import GetConnector, RowT
 
 
 class KeyReader(Generic[RowT]):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from afas_async.connectors import GetConnector, RowT, key_types
+from afas_async.calls.metainfo import explain, field_ids
 from afas_async.errors import (
     AnswerError,
     ApiError,
@@ -19,14 +19,15 @@ from afas_async.errors import (
     UnknownFieldError,
     UsageError,
 )
-from afas_async.filters import Condition, Group, Operator
-from afas_async.http.engine import Options
+from afas_async.http.options import Options
 from afas_async.http.session import Session
-from afas_async.metadata import explain, field_ids
 from afas_async.policy.order import Order, combine
 from afas_async.policy.spans import Bound, Span
 from afas_async.read.position import KeyRange
-from afas_async.wire.urls import EVERY_ROW, Request, rows_query_length, rows_request, sort_field
+from afas_async.vocabulary.connectors import GetConnector, RowT, key_types
+from afas_async.vocabulary.filters import Condition, Group, Operator
+from afas_async.wire.requests import Request
+from afas_async.wire.row_requests import EVERY_ROW, rows_query_length, rows_request, sort_field
 
 # AFAS (GET connector; Troubleshooting): beyond it a request is too slow to be of use.
 SKIP_LIMIT = 100_000

@@ -16,9 +16,9 @@ from typing import Generic, Self
 
 import msgspec
 
-from afas_async.connectors import RowT
 from afas_async.read.reader import Feed, Reader
 from afas_async.read.reading import Reading
+from afas_async.vocabulary.connectors import RowT
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -12,12 +12,12 @@ from typing import Any, Generic, cast
 
 import msgspec
 
-from afas_async.connectors import RowT
 from afas_async.errors import UsageError
 from afas_async.http.host import Job
 from afas_async.policy.order import Key
 from afas_async.read.position import Position
 from afas_async.read.window import Window
+from afas_async.vocabulary.connectors import RowT
 
 # With fewer rows ready for its turn, a part fetches more.
 READY = 100

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Generic
 
-from afas_async.connectors import RowT
 from afas_async.errors import BusinessError, PagingError
 from afas_async.http.host import Job, stop
 from afas_async.policy.order import Key
@@ -22,6 +21,7 @@ from afas_async.read.fetch import Pace, PageFetch
 from afas_async.read.position import Position
 from afas_async.read.rowkeys import KeyReader
 from afas_async.read.source import Source, explain_refusal
+from afas_async.vocabulary.connectors import RowT
 
 
 class Window(Generic[RowT]):

@@ -10,7 +10,7 @@ from afas_async.simulator.latency import Latency
 from afas_async.simulator.process import SimulatorError, spawn
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.server import Simulator, serve
-from afas_async.simulator.store import Checksum
+from afas_async.simulator.storage.store import Checksum
 from afas_async.simulator.traffic import RequestRecord
 
 __all__ = [

@@ -15,7 +15,7 @@ from aiohttp import hdrs
 
 from afas_async.simulator.messages import UNEXPECTED, Message, preferred
 from afas_async.simulator.rules import Rules
-from afas_async.simulator.store import Page
+from afas_async.simulator.storage.store import Page
 
 JSON: Final = "application/json"
 XML: Final = "application/xml; charset=utf-8"

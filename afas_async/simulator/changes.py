@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from afas_async.simulator.store import DuplicateKeyError, Store
+from afas_async.simulator.storage.store import DuplicateKeyError, Store
 
 Row = Mapping[str, str | int | float | bool | None]
 

@@ -18,7 +18,7 @@ from aiohttp import hdrs, web
 from afas_async.simulator.answer import Answer, RefusalError
 from afas_async.simulator.faults import Cut, Faults
 from afas_async.simulator.latency import Latency
-from afas_async.simulator.store import Page
+from afas_async.simulator.storage.store import Page
 from afas_async.simulator.traffic import RequestRecord, Traffic
 
 _HEADERS: Final = {

@@ -24,7 +24,7 @@ from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import NO_LATENCY, Latency
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.service import API_ROOT, CONTROL_ROOT
-from afas_async.simulator.store import Checksum
+from afas_async.simulator.storage.store import Checksum
 from afas_async.simulator.traffic import Counters
 
 _START_SECONDS: Final = 30

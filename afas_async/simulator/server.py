@@ -15,20 +15,20 @@ from typing import Final, Self
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from afas_async.environment import is_loopback
 from afas_async.simulator.changes import Changes
 from afas_async.simulator.delivery import Delivery
 from afas_async.simulator.faults import Faults
-from afas_async.simulator.files import Files
+from afas_async.simulator.files.files import Files
 from afas_async.simulator.latency import NO_LATENCY, Latency
 from afas_async.simulator.oauth import OAuth
 from afas_async.simulator.otp import Otp
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.service import API_ROOT, Service
-from afas_async.simulator.sources import Source
-from afas_async.simulator.store import Store
-from afas_async.simulator.tables import read_table
+from afas_async.simulator.storage.sources import Source
+from afas_async.simulator.storage.store import Store
+from afas_async.simulator.storage.tables import read_table
 from afas_async.simulator.traffic import Counters, RequestRecord, Traffic
+from afas_async.vocabulary.environment import is_loopback
 
 # Beyond aiohttp's 8 KiB, so that a query that is too long reaches the service and its 404.
 _LONGEST_LINE: Final = 64 * 1024

@@ -28,24 +28,24 @@ from afas_async.simulator.answer import (
     unexpected_error,
 )
 from afas_async.simulator.changes import Changes
-from afas_async.simulator.conditions import FILTER_PARAMETERS
 from afas_async.simulator.delivery import Delivery
-from afas_async.simulator.descriptions import describe, describe_update
 from afas_async.simulator.faults import Fault
-from afas_async.simulator.file_routes import BINARY_HEADER, FileRoutes
-from afas_async.simulator.files import Files
+from afas_async.simulator.files.files import Files
+from afas_async.simulator.files.routes import BINARY_HEADER, FileRoutes
 from afas_async.simulator.latency import Latency
 from afas_async.simulator.messages import LOCKED, OUT_OF_MEMORY, OUT_OF_TIME, field_not_found, not_supported
+from afas_async.simulator.metainfo import describe, describe_update
 from afas_async.simulator.oauth import OAuth
 from afas_async.simulator.otp import Otp
-from afas_async.simulator.question import read_question
+from afas_async.simulator.read.conditions import FILTER_PARAMETERS
+from afas_async.simulator.read.question import read_question
 from afas_async.simulator.rules import Rules
-from afas_async.simulator.samples import Connector
-from afas_async.simulator.store import Store, UnknownFieldError
+from afas_async.simulator.samples.connectors import Connector
+from afas_async.simulator.samples.update_connectors import UpdateConnector
+from afas_async.simulator.storage.store import Store, UnknownFieldError
 from afas_async.simulator.traffic import TOKEN_PARAMETER, RequestRecord, Traffic
-from afas_async.simulator.update_samples import UpdateConnector
-from afas_async.simulator.updates import Updates, Work
-from afas_async.simulator.works import Works
+from afas_async.simulator.write.pending import Works
+from afas_async.simulator.write.updates import Updates, Work
 
 API_ROOT: Final = "profitrestservices"
 CONTROL_ROOT: Final = "simulator"

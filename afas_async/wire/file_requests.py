@@ -7,9 +7,10 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from afas_async.errors import InvalidNameError
-from afas_async.filters import Group
-from afas_async.wire.filtering import filter_pairs
-from afas_async.wire.urls import EVERY_ROW, Request, query_string
+from afas_async.vocabulary.filters import Group
+from afas_async.wire.filter_parameters import filter_pairs
+from afas_async.wire.requests import Request, query_string
+from afas_async.wire.row_requests import EVERY_ROW
 
 ImageFormat = Literal["original", "thumbnail", "medium"]
 

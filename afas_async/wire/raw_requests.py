@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.wire.urls import Request, query_string
+from afas_async.wire.requests import Request, query_string
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Parameter = str | int | bool | Decimal

@@ -19,10 +19,10 @@ from typing import Any, Generic, cast
 import msgspec
 from msgspec import inspect
 
-from afas_async.connectors import RowT
 from afas_async.errors import AnswerError, AnswerLostError, PagingError, RowError
-from afas_async.wire.answers import clean
-from afas_async.wire.structure import CLOSE_ARRAY, COMMA, Structure
+from afas_async.vocabulary.connectors import RowT
+from afas_async.wire.error_answers import clean
+from afas_async.wire.json_structure import CLOSE_ARRAY, COMMA, Structure
 
 # A slice of this size stays in the processor's cache while it is decoded.
 SLICE = 1 << 16
@@ -48,7 +48,7 @@ def _decoder(row_type: Any) -> msgspec.json.Decoder[Any]:
     if row_type is dict:
         # A float would lose cents above 2 ** 53; a Struct says itself what it wants.
         return msgspec.json.Decoder(list[dict[str, Any]], float_hook=Decimal)
-    return msgspec.json.Decoder(list[row_type])
+    return msgspec.json.Decoder(list[row_type])  # pyright: ignore[reportInvalidTypeForm] - known at run time only
 
 
 @lru_cache(maxsize=256)

@@ -6,15 +6,16 @@ from collections.abc import Hashable, Sequence
 from enum import Enum
 from typing import Final
 
-from afas_async.connectors import UpdateConnector
-from afas_async.elements import Action, Element, element_of
 from afas_async.errors import InvalidElementError
-from afas_async.metainfo import UpdateMetainfo
-from afas_async.policy.checking import Checker
-from afas_async.policy.fitting import is_empty
+from afas_async.policy.element_check import Checker
 from afas_async.policy.lanes import Piece
-from afas_async.wire.payloads import BODY_LIMIT, body_of, decode_element, encode_element, tagged
-from afas_async.wire.urls import Request, delete_request, write_request
+from afas_async.policy.value_check import is_empty
+from afas_async.vocabulary.connectors import UpdateConnector
+from afas_async.vocabulary.elements import Action, Element, element_of
+from afas_async.vocabulary.metainfo import UpdateMetainfo
+from afas_async.wire.element_bodies import BODY_LIMIT, body_of, decode_element, encode_element, tagged
+from afas_async.wire.requests import Request
+from afas_async.wire.write_requests import delete_request, write_request
 
 _WRAPPING: Final = 1_000  # bytes that a body has around an element
 

@@ -35,9 +35,9 @@ import msgspec
 
 from afas_async.errors import JournalError, OutcomeUnknownError
 from afas_async.http.clock import loop_time
-from afas_async.outcomes import Outcome
 from afas_async.policy.lanes import Piece
 from afas_async.policy.retrying import WRITE_SECONDS
+from afas_async.vocabulary.outcomes import Outcome
 from afas_async.write.entries import Entry, State, entry_of, error_text
 
 VERSION: Final = 1

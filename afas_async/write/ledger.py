@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
+from afas_async.calls.write import Verdict
 from afas_async.errors import (
     AfasError,
     AuthenticationError,
@@ -15,10 +16,9 @@ from afas_async.errors import (
     UsageError,
 )
 from afas_async.http.clock import loop_time
-from afas_async.outcomes import LISTED, LoadReport, Outcome
 from afas_async.policy.lanes import Piece
+from afas_async.vocabulary.outcomes import LISTED, LoadReport, Outcome
 from afas_async.write.lookups import Finder
-from afas_async.write.sending import Verdict
 
 if TYPE_CHECKING:
     from afas_async.write.journal import Journal  # with SQLite, only when there is one

@@ -12,8 +12,8 @@ from typing import Final, Self
 
 import msgspec
 
-from afas_async.connectors import UpdateConnector
-from afas_async.elements import Action, check_action
+from afas_async.calls.metainfo import update_metainfo
+from afas_async.calls.write import Verdict, Write
 from afas_async.errors import (
     AfasError,
     ClientClosedError,
@@ -23,17 +23,17 @@ from afas_async.errors import (
     UsageError,
 )
 from afas_async.http.clock import loop_time
-from afas_async.http.engine import Options
 from afas_async.http.host import Job, stop
+from afas_async.http.options import Options
 from afas_async.http.session import Session
-from afas_async.metadata import update_metainfo
-from afas_async.outcomes import LoadReport, Outcome
 from afas_async.policy.batching import Batching
 from afas_async.policy.lanes import Lanes, Piece
+from afas_async.vocabulary.connectors import UpdateConnector
+from afas_async.vocabulary.elements import Action, check_action
+from afas_async.vocabulary.outcomes import LoadReport, Outcome
 from afas_async.write.intake import Intake
 from afas_async.write.ledger import NO_ACCESS, Ledger
 from afas_async.write.lookups import Finder
-from afas_async.write.sending import Verdict, Write
 from afas_async.write.settings import LoadOptions, LoadProgress
 
 MEMORY: Final = 16 << 20  # bytes of elements that wait

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, Literal, TypeAlias
 
-from afas_async.connectors import GetConnector, RowT
-from afas_async.elements import Action, Element
 from afas_async.errors import OutcomeUnknownError, UsageError
-from afas_async.filters import Condition
 from afas_async.http.clock import loop_time
-from afas_async.http.engine import Options
+from afas_async.http.options import Options
 from afas_async.http.session import Session
 from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.policy.spans import Span
 from afas_async.read.source import Source, source_of
 from afas_async.read.window import read_page
-from afas_async.wire.payloads import decode_element
+from afas_async.vocabulary.connectors import GetConnector, RowT
+from afas_async.vocabulary.elements import Action, Element
+from afas_async.vocabulary.filters import Condition
+from afas_async.wire.element_bodies import decode_element
 
 _ENOUGH: Final = 2  # rows: one is it, two are one too many
 

@@ -12,7 +12,7 @@ import anyio
 from afas_async.errors import ClientClosedError, UsageError
 from afas_async.http.host import Job, stop
 from afas_async.http.session import Session
-from afas_async.outcomes import LoadReport, Outcome
+from afas_async.vocabulary.outcomes import LoadReport, Outcome
 from afas_async.write.loader import Load
 from afas_async.write.settings import LoadProgress
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.wire.payloads import BODY_LIMIT
+from afas_async.wire.element_bodies import BODY_LIMIT
 from afas_async.write.lookups import Lookup
 
 OnReject: TypeAlias = Literal["continue", "stop", "split"]

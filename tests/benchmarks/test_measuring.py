@@ -15,7 +15,7 @@ import pytest
 
 from afas_async import AfasClient
 from afas_async.simulator import Latency
-from afas_async.simulator.store import Store
+from afas_async.simulator.storage.store import Store
 from benchmarks import __main__ as command
 from benchmarks import contestants, figures, stage
 from benchmarks.contestants import afas_async_stream

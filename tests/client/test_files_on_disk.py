@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from afas_async import AfasClient, ClientClosedError, File, RequestTimeoutError, files
-from afas_async.http import fetch
+from afas_async import AfasClient, ClientClosedError, File, RequestTimeoutError
+from afas_async.calls import fetch
+from afas_async.calls import file as files
 from afas_async.simulator import Simulator
 from tests.client.test_files import both_modes, names_in
 from tests.http.table import chunk, client, framed, head

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from afas_async import AfasClient, AnswerError, BusinessError, GetMetainfo, InvalidNameError, MetainfoField
-from afas_async.metadata import update_metainfo
-from afas_async.metainfo import Code, UpdateField, UpdateMetainfo, UpdateObject
+from afas_async.calls.metainfo import update_metainfo
 from afas_async.simulator import Simulator
+from afas_async.vocabulary.metainfo import Code, UpdateField, UpdateMetainfo, UpdateObject
 from tests import canary
 from tests.raw_server import Connection, RawServer, Received
 

@@ -28,8 +28,8 @@ from afas_async import (
     TokenInfo,
     UpdateField,
 )
-from afas_async.metainfo import Code
 from afas_async.simulator import Fault, Latency, Rules, Simulator
+from afas_async.vocabulary.metainfo import Code
 from tests import canary
 from tests.raw_server import Connection, RawServer, Received
 

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 
 from afas_async import AfasError, AnswerLostError
-from afas_async.http.engine import Call, Event, Options
+from afas_async.http.call import Call
+from afas_async.http.options import Options
+from afas_async.http.statistics import Event
 from afas_async.policy.retrying import Retry, retry_read
-from afas_async.wire.urls import Request
+from afas_async.wire.requests import Request
 
 REQUEST = Request("GET", "connectors/X", "skip=31415&take=9265&orderbyfieldids=Id", "X")
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from afas_async import ApiError, ConnectError, ServerError
-from afas_async.http.engine import Engine, Event
+from afas_async.http.engine import Engine
+from afas_async.http.statistics import Event
 from tests.canary import leaks
 from tests.http.fake_transport import FakeCall, FakeTransport, after, in_turn, options
 from tests.http.table import CONNECTOR, ROWS, TAKE, Table, client, framed, page_of, replies, says

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from afas_async import ConnectError
-from afas_async.http.engine import Event
+from afas_async.http.statistics import Event
 from tests.http.table import CONNECTOR, ROWS, Table, client, read
 
 

@@ -15,7 +15,7 @@ from afas_async import (
     OutcomeUnknownError,
     RequestTimeoutError,
 )
-from afas_async.http.engine import Event
+from afas_async.http.statistics import Event
 from afas_async.simulator import Fault, Latency, Simulator
 from tests import canary
 from tests.http.granting import ARTICLES, client, grants, mark, others, refusal

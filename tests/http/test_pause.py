@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from afas_async import AfasClient
-from afas_async.http.fetch import MEMORY
+from afas_async.calls.fetch import MEMORY
 from tests.http.table import CONNECTOR, client, page_of
 from tests.raw_server import Connection, RawServer, Received
 

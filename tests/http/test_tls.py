@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from afas_async import AfasClient, AfasError, ConfigurationError, ConnectError
-from afas_async.http.engine import Event
+from afas_async.http.statistics import Event
 from tests.canary import TOKEN
 from tests.http.conftest import Certificates
 from tests.http.table import CONNECTOR, ROWS, Table, client, end, head, page_of, read, says

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from afas_async import AfasError, ConnectError, RequestTimeoutError, TransportError
-from afas_async.http.engine import Event
+from afas_async.http.statistics import Event
 from tests.http.conftest import Certificates
 from tests.http.table import End, client, end, head
 from tests.http.test_faults_dns_and_connect import FOR_NOW, UNKNOWN, Names

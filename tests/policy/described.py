@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from afas_async.metainfo import Code, UpdateField, UpdateMetainfo, UpdateObject
+from afas_async.vocabulary.metainfo import Code, UpdateField, UpdateMetainfo, UpdateObject
 
 CUSTOM = "U2DE284248374B083C966F9B4EEEE9E21"
 

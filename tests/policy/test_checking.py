@@ -8,9 +8,9 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from afas_async.elements import Action, Element, Item, element_of
-from afas_async.metainfo import UpdateMetainfo, UpdateObject
-from afas_async.policy.checking import Checker
+from afas_async.policy.element_check import Checker
+from afas_async.vocabulary.elements import Action, Element, Item, element_of
+from afas_async.vocabulary.metainfo import UpdateMetainfo, UpdateObject
 from tests.policy.described import (
     BARE,
     CUSTOM,

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afas_async.metainfo import Code, UpdateField
-from afas_async.policy.fitting import is_empty, is_true, judge_of
-from afas_async.simulator.samples import Field, FieldType
-from afas_async.simulator.stored_values import stored
+from afas_async.policy.value_check import is_empty, is_true, judge_of
+from afas_async.simulator.samples.connectors import Field, FieldType
+from afas_async.simulator.write.values import stored
+from afas_async.vocabulary.metainfo import Code, UpdateField
 
 TEXT = UpdateField(id="Ds", data_type="string", length=5)
 WHOLE = UpdateField(id="SbId", data_type="int", length=9)

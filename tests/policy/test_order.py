@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from afas_async.errors import InvalidFilterError, KeyOrderError, NonUniqueKeyError
-from afas_async.filters import Group, Operator, Test
 from afas_async.policy.order import Key, Order, Relation, combine, looks_equal
+from afas_async.vocabulary.filters import Group, Operator, Test
 
 SIGNS = {
     Operator.EQUAL: "=",

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from afas_async.policy.sizing import (
-    CELL_LIMIT,
-    EVERYTHING,
-    FIRST_TAKE,
-    PAGE_BYTES,
-    PAGE_SECONDS,
-    PAGES_TO_GROW,
-    Sizing,
-)
+from afas_async.policy.sizing import CELL_LIMIT, EVERYTHING, FIRST_TAKE, PAGE_BYTES, PAGE_SECONDS, PAGES_TO_GROW, Sizing
 
 
 def sizing(*, window: int = 1, take: int | None = None, byte_budget: int = 1 << 40, overlap: int = 1) -> Sizing:

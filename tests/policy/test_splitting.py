@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async import Condition, F, QueryTooLongError
-from afas_async.filters import Group, Operator, Test
 from afas_async.policy.splitting import Parts, split
-from afas_async.wire.urls import QUERY_LIMIT, rows_query_length
+from afas_async.vocabulary.filters import Group, Operator, Test
+from afas_async.wire.requests import QUERY_LIMIT
+from afas_async.wire.row_requests import rows_query_length
 
 Groups = tuple[Group, ...]
 

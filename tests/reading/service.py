@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from afas_async import AnswerLostError
-from afas_async.wire.urls import QUERY_LIMIT, Request
+from afas_async.wire.requests import QUERY_LIMIT, Request
 from tests.reading.universe import Record, Universe
 
 _SIGNS: Mapping[str, Callable[[int, int], bool]] = {"1": eq, "2": ge, "3": le, "4": gt, "5": lt, "7": ne}

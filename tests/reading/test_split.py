@@ -9,7 +9,7 @@ import pytest
 
 from afas_async import Condition, F, GetConnector, QueryTooLongError
 from afas_async.simulator import Rules, Simulator
-from afas_async.wire.urls import QUERY_LIMIT
+from afas_async.wire.requests import QUERY_LIMIT
 from tests.reading.conftest import Serve
 from tests.reading.tables import ARTICLES, BY_BOTH, BY_CODE, BY_NUMBER, WIDE, WIDE_RAW, longest_query, numbers, table
 

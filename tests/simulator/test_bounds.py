@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afas_async.simulator import Rules, Simulator
-from afas_async.simulator.bounds import Condition, implied_bounds
-from afas_async.simulator.conditions import read_filter
-from afas_async.simulator.store import Store, Where
+from afas_async.simulator.read.bounds import Condition, implied_bounds
+from afas_async.simulator.read.conditions import read_filter
+from afas_async.simulator.storage.store import Store, Where
 from tests.simulator.conftest import Client
 
 LINES = "Profit_JournalLines"

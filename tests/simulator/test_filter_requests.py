@@ -16,7 +16,8 @@ from afas_async import Condition, F
 from afas_async.policy.splitting import split
 from afas_async.read.fetch import paced
 from afas_async.simulator import Simulator
-from afas_async.wire.urls import QUERY_LIMIT, rows_query_length, rows_request
+from afas_async.wire.requests import QUERY_LIMIT
+from afas_async.wire.row_requests import rows_query_length, rows_request
 
 Row = dict[str, Any]
 CONNECTOR = "Profit_Wide"

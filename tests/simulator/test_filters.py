@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from afas_async.simulator import Latency, Rules, Simulator
 from afas_async.simulator.answer import RefusalError
-from afas_async.simulator.conditions import read_filter
-from afas_async.simulator.samples import SAMPLES
-from afas_async.simulator.store import Store
+from afas_async.simulator.read.conditions import read_filter
+from afas_async.simulator.samples.connectors import SAMPLES
+from afas_async.simulator.storage.store import Store
 from tests.simulator.conftest import Client
 
 ARTICLE = "/connectors/Profit_Article"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from afas_async.simulator.samples import AWKWARD_TEXTS, SAMPLES
-from afas_async.simulator.store import Store
+from afas_async.simulator.samples.connectors import AWKWARD_TEXTS, SAMPLES
+from afas_async.simulator.storage.store import Store
 
 NAMES = [sample.connector.name for sample in SAMPLES]
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from afas_async.simulator import Rules, Simulator
-from afas_async.simulator.store import Store
-from afas_async.simulator.updates import Updates
+from afas_async.simulator.storage.store import Store
+from afas_async.simulator.write.updates import Updates
 from tests.simulator.writing import ARTICLE, elements, send
 
 SUBJECT = "connectors/KnSubject"

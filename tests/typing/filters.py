@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import assert_type
 
 from afas_async import Condition, F
-from afas_async.filters import Field, Group
+from afas_async.vocabulary.filters import Field, Group
 
 
 class Colour(StrEnum):

@@ -12,7 +12,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from afas_async.errors import AfasError
-from afas_async.wire.rows import PageParser
+from afas_async.wire.row_answers import PageParser
 
 SKIP, TAKE = 0, 1000
 

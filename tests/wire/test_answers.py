@@ -8,7 +8,7 @@ import json
 import pytest
 
 from afas_async import errors
-from afas_async.wire.answers import MESSAGE_LIMIT, clean, error_for
+from afas_async.wire.error_answers import MESSAGE_LIMIT, clean, error_for
 
 PROFIT = {
     "externalMessage": "The entered value for 'Employee' does not exist.",

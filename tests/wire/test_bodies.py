@@ -10,7 +10,7 @@ import zlib
 import pytest
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError
-from afas_async.wire.bodies import BodyReader, body_reader, is_framed
+from afas_async.wire.decompression import BodyReader, body_reader, is_framed
 from tests.wire.pages import bytewise
 
 TEXT = b'{"skip":0,"take":100,"rows":[{"Id":1},{"Id":2}]}'

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afas_async.errors import InvalidFilterError, InvalidNameError, QueryTooLongError
-from afas_async.filters import F
+from afas_async.vocabulary.filters import F
 from afas_async.wire.file_requests import file_request, image_request, report_request, subject_request
 
 ID = "0123456789ABCDEFabcdef0123456789"

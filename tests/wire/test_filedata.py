@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, BusinessError
-from afas_async.wire.filedata import REST_LIMIT, About, FileDecoder
+from afas_async.wire.file_answers import REST_LIMIT, About, FileDecoder
 from tests.wire.pages import bytewise
 
 NOISE = random.Random(1).randbytes(1_000)  # noqa: S311 - all 64 signs of base64

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async import Condition, F, InvalidFilterError, InvalidNameError, QueryTooLongError
-from afas_async.filters import Group, Operator, Test
-from afas_async.wire.filtering import filter_pairs
-from afas_async.wire.urls import QUERY_LIMIT, rows_query_length, rows_request
+from afas_async.vocabulary.filters import Group, Operator, Test
+from afas_async.wire.filter_parameters import filter_pairs
+from afas_async.wire.requests import QUERY_LIMIT
+from afas_async.wire.row_requests import rows_query_length, rows_request
 
 # AFAS (GET connector: JSON filter), with the operator that its text describes.
 OFFICIAL_JSON = (

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async import Element, InvalidElementError, InvalidNameError
-from afas_async.wire.payloads import BODY_LIMIT, body_of, decode_element, encode_element, tagged
-from afas_async.wire.urls import delete_request, write_request
+from afas_async.wire.element_bodies import BODY_LIMIT, body_of, decode_element, encode_element, tagged
+from afas_async.wire.write_requests import delete_request, write_request
 
 
 class Kind(enum.Enum):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async import WriteResult
-from afas_async.wire.results import read_result
+from afas_async.wire.write_answers import read_result
 
 Keys = tuple[dict[str, str], ...]
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from afas_async.errors import AnswerError
-from afas_async.wire.rows import ENVELOPE_LIMIT, PageParser
+from afas_async.wire.row_answers import ENVELOPE_LIMIT, PageParser
 from afas_async.wire.slices import ROW_LIMIT, SLICE, RowSlices
 from tests.wire.pages import ROW_TYPES, bytewise, outcome, page_of, parser
 

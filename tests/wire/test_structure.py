@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from afas_async.wire.structure import Structure
+from afas_async.wire.json_structure import Structure
 from tests.wire.pages import bytewise
 
 

@@ -5,14 +5,9 @@ from __future__ import annotations
 import pytest
 
 from afas_async.errors import InvalidNameError, QueryTooLongError, UsageError
-from afas_async.wire.urls import (
-    QUERY_LIMIT,
-    Request,
-    metainfo_request,
-    rows_request,
-    sort_field,
-    update_metainfo_request,
-)
+from afas_async.wire.metainfo_requests import metainfo_request, update_metainfo_request
+from afas_async.wire.requests import QUERY_LIMIT, Request
+from afas_async.wire.row_requests import rows_request, sort_field
 
 
 @pytest.mark.parametrize(

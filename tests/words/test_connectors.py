@@ -13,8 +13,8 @@ import msgspec
 import pytest
 
 from afas_async import GetConnector
-from afas_async.connectors import row_fields
 from afas_async.errors import InvalidNameError, UnknownFieldError, UsageError
+from afas_async.vocabulary.connectors import row_fields
 
 
 class Article(msgspec.Struct, frozen=True):

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from afas_async.elements import Element, element_of
 from afas_async.errors import InvalidElementError, UsageError
+from afas_async.vocabulary.elements import Element, element_of
 
 
 class Address(msgspec.Struct):

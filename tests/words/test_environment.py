@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from afas_async import Environment
-from afas_async.environment import checked_base_url, is_loopback
 from afas_async.errors import ConfigurationError
+from afas_async.vocabulary.environment import checked_base_url, is_loopback
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 import pytest
 
 import afas_async
-from afas_async import errors, outcomes
+from afas_async import errors
 from afas_async.errors import AfasError, ApiError
+from afas_async.vocabulary import outcomes
 
 
 def walk(kind: type[AfasError], depth: int = 0) -> Iterator[tuple[int, type[AfasError]]]:

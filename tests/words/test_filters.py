@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async import Condition, F, InvalidFilterError, InvalidNameError
-from afas_async.filters import MOST_TESTS, Group, Operator, Test
+from afas_async.vocabulary.filters import MOST_TESTS, Group, Operator, Test
 
 A, B, C, D = (F[name].contains("x") for name in "ABCD")
 OPERATORS = [

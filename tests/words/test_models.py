@@ -32,10 +32,10 @@ from afas_async import (
     UsageError,
     models,
 )
-from afas_async.metainfo import Code
-from afas_async.models import Codes, NumericCodes
-from afas_async.wire.filtering import filter_pairs
-from afas_async.wire.payloads import encode_element
+from afas_async.models.generate import Codes, NumericCodes
+from afas_async.vocabulary.metainfo import Code
+from afas_async.wire.element_bodies import encode_element
+from afas_async.wire.filter_parameters import filter_pairs
 
 Meta: TypeAlias = GetMetainfo | UpdateMetainfo
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from afas_async.errors import InvalidNameError
-from afas_async.names import connector_name, field_id
+from afas_async.vocabulary.names import connector_name, field_id
 
 ALL_ASCII = [chr(code) for code in range(128)]
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async import InvalidFilterError
-from afas_async.values import value_text
+from afas_async.vocabulary.values import value_text
 
 
 class Colour(StrEnum):

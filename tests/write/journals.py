@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from afas_async import BusinessError, OutcomeUnknownError
-from afas_async.outcomes import Outcome, Status
 from afas_async.policy.lanes import Piece
+from afas_async.vocabulary.outcomes import Outcome, Status
 from afas_async.write.journal import Journal
 
 LOAD = {"service": "https://12345.rest.afas.online/profitrestservices", "connector": "KnSubject", "action": "insert"}

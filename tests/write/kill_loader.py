@@ -19,15 +19,16 @@ from unittest.mock import patch
 import msgspec
 
 from afas_async import AfasClient, F, GetConnector, RequestTimeoutError
-from afas_async.elements import Element
+from afas_async.calls import write as sending
+from afas_async.calls.write import Verdict, Write
 from afas_async.http import engine
-from afas_async.outcomes import Outcome
 from afas_async.policy.lanes import Piece
-from afas_async.write import lookups, sending
+from afas_async.vocabulary.elements import Element
+from afas_async.vocabulary.outcomes import Outcome
+from afas_async.write import lookups
 from afas_async.write.journal import Journal
 from afas_async.write.ledger import Ledger
 from afas_async.write.lookups import Lookup
-from afas_async.write.sending import Verdict, Write
 from tests import canary
 
 BY_REFERENCE: Lookup[dict[str, Any]] = Lookup(

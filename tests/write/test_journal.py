@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from afas_async import JournalError, OutcomeUnknownError
-from afas_async.outcomes import Outcome, Status
+from afas_async.vocabulary.outcomes import Outcome, Status
 from afas_async.write.journal import Journal
 from tests.write.journals import LOAD, begun, lost, outcomes, pieces, refused, states
 

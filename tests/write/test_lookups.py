@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from afas_async import AfasClient, F, GetConnector, PermissionDeniedError, UsageError
-from afas_async.elements import Element
-from afas_async.filters import Condition
 from afas_async.simulator import Fault, Simulator
+from afas_async.vocabulary.elements import Element
+from afas_async.vocabulary.filters import Condition
 from afas_async.write import lookups
 from afas_async.write.loader import Load
 from afas_async.write.lookups import Lookup

@@ -20,8 +20,8 @@ from afas_async import (
     OutcomeUnknownError,
     UsageError,
 )
+from afas_async.calls.write import Write
 from afas_async.simulator import Fault, Latency, Rules, Simulator
-from afas_async.write.sending import Write
 from tests.write.service import SUBJECT, element, elements, faulty, serving, written
 
 

@@ -24,8 +24,8 @@ from afas_async import (
     UnavailableError,
 )
 from afas_async.errors import AnswerLostError
-from afas_async.outcomes import WriteResult
 from afas_async.policy.retrying import Retry, retry_write
+from afas_async.vocabulary.outcomes import WriteResult
 from tests import canary
 from tests.http.table import End, Fault, chunk, client, end, framed, head
 from tests.http.write_table import HTML, RESULT, profit, replies, says

@@ -18,8 +18,8 @@ from afas_async import (
     Outcome,
     UsageError,
 )
-from afas_async.outcomes import LISTED
 from afas_async.simulator import Fault, Latency, Simulator
+from afas_async.vocabulary.outcomes import LISTED
 from tests.write.service import SUBJECT, agree, element, elements, serving
 
 

@@ -17,8 +17,8 @@ import msgspec
 import pytest
 
 from afas_async import AfasClient, JournalError, OutcomeUnknownError
-from afas_async.outcomes import LoadReport, Outcome, Status
 from afas_async.simulator import Fault, Simulator
+from afas_async.vocabulary.outcomes import LoadReport, Outcome, Status
 from afas_async.write.loader import Load
 from tests import canary
 from tests.raw_server import Connection, RawServer, Received

@@ -1,0 +1,1 @@
+"""One call and its answer: rows as bytes, a document, a file, a write, metainfo."""

@@ -1,0 +1,160 @@
+"""One answer on its way: a job of the session fills it with bytes, and its reader takes them out, or a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Mapping
+
+from afas_async.errors import AfasError, ClientClosedError
+from afas_async.http.call import Call
+from afas_async.http.clock import loop_time
+from afas_async.http.host import Job
+from afas_async.http.options import Options
+from afas_async.http.session import Session
+from afas_async.policy.retrying import Retry, retry_read
+from afas_async.wire.decompression import BodyReader, body_reader
+from afas_async.wire.requests import Request
+
+# Received bytes that wait for their reader: of all answers together as far as can be predicted, of one for certain.
+MEMORY = 16 << 20
+PIECE = 1 << 16
+
+
+class Fetch(Call):
+    """The engine's view of an answer, and the bytes as they arrive.
+
+    Args:
+        session: Sends it.
+        options: Time-out, retries, language, events.
+        connector: The connector or path, for errors.
+
+    Attributes:
+        size: Bytes of the body so far, as they came over the connection, those of broken answers included.
+        seconds: How long the last attempt took, once it has ended.
+        jobs: What is under way.
+        news: Set when there may be more to read. A reader of several answers gives them one event in common.
+    """
+
+    def __init__(self, session: Session, options: Options, connector: str) -> None:
+        super().__init__(connector, options.timeout)
+        self.size: int = 0
+        self.seconds: float = 0.0
+        self.news: asyncio.Event = asyncio.Event()
+        self._session = session
+        self._options = options
+        self._hurried = False
+        self._sent = False
+        self._unwanted = False
+        self._body: BodyReader | None = None
+        self.jobs: set[Job] = set()
+        self._job: Job | None = None
+        self._failure: BaseException | None = None
+        self._started = 0.0
+        self._room = asyncio.Event()
+
+    def start(self, failure: AfasError | None = None) -> None:
+        """Start the job that sends the request; with a failure, the one that sends it again because of it."""
+        self.cancel()
+        self._forget()
+        self._failure = None
+        self._job = self._session.start(self._session.engine.send(self, self._options, failure))
+        self.jobs.add(self._job)
+        self._job.add_done_callback(self._job_ended)
+
+    def cancel(self) -> None:
+        """Cancel what is under way, without waiting for its end."""
+        for job in self.jobs:
+            job.cancel()
+
+    def drop(self) -> None:
+        """Want the answer no more, without waiting for its end.
+
+        A request that was sent goes on: the service works on it whether anyone listens or not, so it keeps its slot
+        until it is answered. What arrives is thrown away, and nothing is sent again.
+        """
+        self._unwanted = True
+        self._forget()
+        self._room.set()
+        if not self._sent:
+            self.cancel()
+
+    def _job_ended(self, job: Job) -> None:
+        self.jobs.discard(job)
+        if job is not self._job:
+            return
+        self.seconds = loop_time() - self._started
+        if job.cancelled():
+            self._failure = ClientClosedError(f"{self.connector}: closed while the request was under way")
+        else:
+            self._failure = job.exception() or job.result()
+        self._job = None
+        self.news.set()
+
+    # --- the engine's side: see http.engine.Call ---
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether another attempt is wanted, and can go on where the last one stopped."""
+        return not self._unwanted
+
+    def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
+        """Decide by the rules for reads."""
+        return retry_read(self.failures, max_retries=max_retries, jitter=jitter)
+
+    def request(self) -> Request:
+        """Return the request for the next attempt, and forget what has arrived of the last."""
+        self._forget()
+        self._sent = True
+        self._started = loop_time()
+        return self._next_request()
+
+    @abstractmethod
+    def _next_request(self) -> Request: ...
+
+    def _forget(self) -> None:
+        self._body = None
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - all are alike for a read
+        """Take the head of a success."""
+        self._body = body_reader(headers.get("Content-Encoding", ""), connector=self.connector)
+
+    def receive(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        if self._unwanted or self._body is None:
+            return
+        self._body.feed(data)
+        self.size += len(data)
+        self.news.set()
+
+    @property
+    def full(self) -> bool:
+        """Whether the answer must pause until its reader has caught up."""
+        return self._body is not None and self._body.pending >= MEMORY and not self._hurried
+
+    async def room(self) -> None:
+        """Wait until the reader has caught up."""
+        while self.full:
+            self._room.clear()
+            await self._room.wait()
+
+    def hurry(self) -> None:
+        """Never be full again."""
+        self._hurried = True
+        self._room.set()
+
+    # --- the reader's side ---
+
+    def _read(self) -> bytes:
+        """Return the next bytes of the body that are there, 64 KiB at most."""
+        if self._body is None:
+            return b""
+        piece = self._body.read(PIECE)
+        if piece and self._body.pending <= MEMORY // 2:
+            self._room.set()
+        return piece
+
+    async def _wait(self) -> None:
+        self._session.check()
+        self.news.clear()
+        await self.news.wait()

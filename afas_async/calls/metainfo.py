@@ -1,0 +1,224 @@
+"""Asking the service about its connectors: once for each language, unless it is asked again explicitly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
+
+import anyio
+import msgspec
+
+from afas_async.calls.document import Document
+from afas_async.errors import AfasError, AnswerError, ApiError, BadRequestError, BusinessError, NotFoundError
+from afas_async.http.options import Options
+from afas_async.http.session import Session
+from afas_async.vocabulary.connectors import GetConnector, row_fields
+from afas_async.vocabulary.metainfo import GetMetainfo, ListedConnector, Metainfo, UpdateMetainfo
+from afas_async.wire.metainfo_requests import list_request, metainfo_request, update_metainfo_request
+from afas_async.wire.requests import Request
+
+MetainfoT = TypeVar("MetainfoT", Metainfo, GetMetainfo, UpdateMetainfo)
+
+_Ask: TypeAlias = Callable[..., Awaitable[GetMetainfo | UpdateMetainfo]]
+
+DOCUMENT_LIMIT = 16 << 20
+
+# AFAS writes the name of this attribute in one way for GetConnectors and in the other for UpdateConnectors, and its
+# clients have met both. As text within a string it would have other quotes.
+_DECIMALS_FIELD: Final[Mapping[Any, tuple[bytes, bytes]]] = {
+    GetMetainfo: (b'"decimalFieldId"', b'"decimalsFieldId"'),
+    UpdateMetainfo: (b'"decimalsFieldId"', b'"decimalFieldId"'),
+}
+# How the service may answer for a connector that it does not know or that the token may not use. After 401 and 403
+# nothing more is sent with the same credential.
+_UNKNOWN: Final = (BusinessError, NotFoundError, BadRequestError)
+
+
+async def field_ids(session: Session, options: Options, connector: GetConnector[Any]) -> list[str]:
+    """Return the field ids of a connector: those of its row type, or all that the service knows.
+
+    Raises:
+        AfasError: If the service has to be asked and does not tell.
+    """
+    if (declared := row_fields(connector.row_type)) is not None:
+        return list(declared)
+    return [field.id for field in (await get_metainfo(session, options, connector.name)).fields]
+
+
+async def metainfo(session: Session, options: Options, *, refresh: bool = False) -> Metainfo:
+    """Return what the token may use.
+
+    Raises:
+        AfasError: If the service does not tell.
+    """
+    return await _told(session, options, list_request(), Metainfo, refresh=refresh)
+
+
+async def get_metainfo(session: Session, options: Options, connector: str, *, refresh: bool = False) -> GetMetainfo:
+    """Return what the service tells about a GetConnector.
+
+    Raises:
+        AfasError: If the service does not tell.
+    """
+    try:
+        return await _told(session, options, metainfo_request(connector), GetMetainfo, refresh=refresh)
+    except _UNKNOWN as error:
+        failure: ApiError = error
+    failure.hint = await _hint(session, options, connector, "GetConnector")
+    raise failure
+
+
+async def update_metainfo(
+    session: Session, options: Options, connector: str, *, refresh: bool = False
+) -> UpdateMetainfo:
+    """Return what the service tells about an UpdateConnector.
+
+    Raises:
+        AfasError: If the service does not tell.
+    """
+    try:
+        return await _told(session, options, update_metainfo_request(connector), UpdateMetainfo, refresh=refresh)
+    except _UNKNOWN as error:
+        failure: ApiError = error
+    failure.hint = await _hint(session, options, connector, "UpdateConnector")
+    raise failure
+
+
+async def all_metainfo(
+    session: Session, options: Options, names: Iterable[str] | None, *, refresh: bool = False
+) -> list[GetMetainfo | UpdateMetainfo]:
+    """Return what the service tells about the named connectors, or about all that the token may use.
+
+    No more are asked for at a time than the client may have requests in flight.
+
+    Raises:
+        AfasError: If the service does not tell.
+    """
+    wanted = _wanted(await metainfo(session, options, refresh=refresh), names)
+    found = dict[int, GetMetainfo | UpdateMetainfo]()
+    failures = list[AfasError]()
+    ahead = enumerate(wanted)
+
+    async def work() -> None:
+        for index, (ask, name) in ahead:
+            try:
+                found[index] = await ask(session, options, name, refresh=refresh)
+            except AfasError as error:
+                failures.append(error)
+                group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(session.max_concurrency):
+            group.start_soon(work)
+    if failures:
+        raise failures[0]
+    return [found[index] for index in range(len(wanted))]
+
+
+def _wanted(listed: Metainfo, names: Iterable[str] | None) -> list[tuple[_Ask, str]]:
+    """The connectors to ask about, each with the function that does; a name may be that of one of each kind."""
+    known: list[tuple[_Ask, str]] = [(get_metainfo, each.id) for each in listed.get_connectors]
+    known += [(update_metainfo, each.id) for each in listed.update_connectors]
+    if names is None:
+        return known
+    wanted = list[tuple[_Ask, str]]()
+    for name in names:
+        # What is not in the list is asked for all the same: the service refuses it in its own words.
+        same = [(ask, other) for ask, other in known if other.casefold() == name.casefold()]
+        wanted += same or [(get_metainfo, name)]
+    return wanted
+
+
+async def explain(
+    session: Session,
+    options: Options,
+    error: BaseException,
+    connector: str,
+    *,
+    kind: Literal["GetConnector", "UpdateConnector"],
+    fields: Iterable[str] = (),
+) -> None:
+    """Have a refusal of a read or write say what could be meant, if it is one of an unknown connector or field.
+
+    It is told by the words that the messages have in each language: what kind of connector it is, or the field. Only
+    then the service is asked, once.
+
+    Args:
+        session: Sends the request.
+        options: Time-out, language, events.
+        error: What a read or write ended with.
+        connector: The connector.
+        kind: Which kind of connector it was called as.
+        fields: The fields that the request named.
+    """
+    if not isinstance(error, BusinessError) or error.hint:
+        return
+    if kind in error.message:
+        error.hint = await _hint(session, options, connector, kind)
+    elif named := sorted(field for field in fields if re.search(rf"\b{field}\b", error.message)):
+        error.hint = await _field_hint(session, options, connector, named[0])
+
+
+async def _field_hint(session: Session, options: Options, connector: str, field: str) -> str:
+    try:
+        once = msgspec.structs.replace(options, max_retries=0)
+        known = (await _told(session, once, metainfo_request(connector), GetMetainfo, refresh=False)).fields
+    except AfasError:
+        return ""
+    if field in {other.id for other in known}:
+        return ""  # something else is wrong
+    ids = {name.casefold(): other.id for other in known for name in (other.label, other.id)}
+    return _did_you_mean(field, ids) or f"it has no field {field}"
+
+
+def _did_you_mean(name: str, known: Mapping[str, str]) -> str:
+    """Say which names are near, out of those that are known by how they are compared."""
+    near = dict.fromkeys(known[match] for match in get_close_matches(name.casefold(), known))
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+async def _hint(session: Session, options: Options, connector: str, kind: str) -> str:
+    """Say what a connector could be that is unknown, if the service tells which ones there are."""
+    try:
+        listed = await metainfo(session, msgspec.structs.replace(options, max_retries=0))
+    except AfasError:
+        return ""
+    own, others, other = listed.get_connectors, listed.update_connectors, "an UpdateConnector"
+    if kind == "UpdateConnector":
+        own, others, other = others, own, "a GetConnector"
+    known, elsewhere, name = _by_name(own), _by_name(others), connector.casefold()
+    if name in known:
+        return ""  # something else is wrong
+    if name in elsewhere:
+        return f"{elsewhere[name]} is {other}"
+    bare = {other.removeprefix("profit_"): own for other, own in known.items()}  # or all would be near by that
+    near = _did_you_mean(name.removeprefix("profit_"), bare)
+    return near or f"it is none of the {len(known)} {kind}s of this token"
+
+
+def _by_name(connectors: Iterable[ListedConnector]) -> dict[str, str]:
+    return {connector.id.casefold(): connector.id for connector in connectors}
+
+
+async def _told(
+    session: Session, options: Options, request: Request, kind: type[MetainfoT], *, refresh: bool
+) -> MetainfoT:
+    """What the service tells, or has told before to the same client in the same language."""
+    session.check()
+    place = (request.path, options.language.lower())
+    if place in session.known and not refresh:
+        return cast("MetainfoT", session.known[place])
+    fetch = Document(session, options, request, limit=DOCUMENT_LIMIT)
+    await fetch.run()
+    document = bytes(fetch.data)
+    if spellings := _DECIMALS_FIELD.get(kind):
+        document = document.replace(*spellings)
+    try:
+        session.known[place] = told = msgspec.json.decode(document, type=kind)
+    except msgspec.DecodeError:
+        text = f"{request.connector}: its metainfo is not as documented"
+    else:
+        return told
+    raise AnswerError(text, connector=request.connector)

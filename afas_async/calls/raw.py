@@ -1,0 +1,99 @@
+"""Calls to paths that this library knows nothing about, by the same rules as all others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from afas_async.calls.document import Document
+from afas_async.calls.write import Write, settle
+from afas_async.errors import AnswerError
+from afas_async.http.options import Options
+from afas_async.http.session import Session
+from afas_async.vocabulary.outcomes import WriteResult
+from afas_async.wire.error_answers import clean, refusal_in
+from afas_async.wire.requests import Request
+
+ANSWER_LIMIT: Final = 256 << 20  # bytes
+
+
+class RawAnswer(msgspec.Struct, frozen=True):
+    """What the service answered to a raw call, with a success.
+
+    Args:
+        path: The path that was called.
+        status: The HTTP status: 200, 201 or, for a write, 204.
+        headers: The headers of the answer, by their names in lower case.
+        data: The body, unpacked.
+        result_lost: Whether the body of a write that succeeded is missing or cut off.
+    """
+
+    path: str
+    status: int
+    headers: dict[str, str]
+    data: bytes
+    result_lost: bool = False
+
+    def json(self, kind: Any = Any) -> Any:
+        """Return the body as JSON, decimals as `Decimal`.
+
+        Args:
+            kind: A type that msgspec decodes, such as a `msgspec.Struct`, in place of dicts and lists.
+
+        Raises:
+            AnswerError: If it is no JSON, or does not fit the type.
+        """
+        try:
+            return msgspec.json.Decoder(kind, float_hook=Decimal).decode(self.data.removeprefix(b"\xef\xbb\xbf"))
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            reason = f"{self.path}: the answer is no JSON, or does not fit the type"
+        raise AnswerError(reason, connector=self.path)
+
+    def __repr__(self) -> str:  # the body may be long, personal, or secret
+        return f"RawAnswer(path={self.path!r}, status={self.status}, {len(self.data)} bytes)"
+
+
+async def call(session: Session, options: Options, request: Request) -> RawAnswer:
+    """Send a raw call, and return the answer.
+
+    Raises:
+        OutcomeUnknownError: If it is a write that may have been applied or not.
+        AfasError: If there is no answer, or it is no success.
+    """
+    if request.writes:
+        write = _RawWrite(session, options, request)
+        result = await settle(session, write)
+        return RawAnswer(request.connector, write.status, write.headers, result.raw, result.result_lost)
+    document = Document(session, options, request, limit=ANSWER_LIMIT)
+    await document.run()
+    return RawAnswer(request.connector, document.status, _plain(document.headers), bytes(document.data))
+
+
+class _RawWrite(Write):
+    """A raw call that may change something, on its way."""
+
+    def __init__(self, session: Session, options: Options, request: Request) -> None:
+        # A refused list of elements may be applied in part, unless it says that it is one transaction.
+        whole = b'"Element":[' not in request.body or b'"@Action"' in request.body
+        super().__init__(session, options, request, whole=whole)
+        self.status: int = 0
+        self.headers: dict[str, str] = {}
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        super().begin(status, headers)
+        self.status, self.headers = status, _plain(headers)
+
+    def _judged(self, text: bytes, *, content_type: str, complete: bool) -> WriteResult | str:
+        found = super()._judged(text, content_type=content_type, complete=complete)
+        # A page of HTML with a success is a proxy's. Whatever else comes may be what this path answers with.
+        foreign = "html" in content_type.lower() or refusal_in(text, connector=self.connector) is not None
+        if isinstance(found, WriteResult) or foreign:
+            return found
+        return WriteResult(raw=text, result_lost=not (complete and self._framed))
+
+
+def _plain(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): clean(value) for name, value in headers.items()}

@@ -1,0 +1,1 @@
+"""What a user calls: the client, and what it offers for each kind of connector."""

@@ -1,0 +1,224 @@
+"""The session manager: one client per environment and token, with everything that can be asked of it."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, NoReturn, Self, cast
+
+import msgspec
+
+from afas_async.client.copies import Copies
+from afas_async.client.data_connectors import DataConnectors
+from afas_async.client.metainfo import Catalogue
+from afas_async.client.update_connectors import UpdateConnectors
+from afas_async.errors import ConfigurationError, UsageError
+from afas_async.http.oauth import TOKEN_SECONDS
+from afas_async.http.options import Options
+from afas_async.http.session import Session
+from afas_async.http.statistics import Event, Statistics
+from afas_async.http.transport import AiohttpTransport
+from afas_async.vocabulary.credentials import AppToken, Auth, ClientCredentials, checked_auth
+from afas_async.vocabulary.environment import (
+    Environment,
+    EnvironmentType,
+    base_url_of,
+    checked_integration_id,
+    checked_proxy,
+)
+
+
+class AfasClient(Copies, UpdateConnectors, DataConnectors, Catalogue):
+    """The client for one AFAS environment and one token.
+
+    Making it does no I/O and needs no event loop. It is opened once and closed once, with `async with` or with `open`
+    and `aclose` from any task of one event loop; any number of tasks may use it meanwhile.
+
+    Args:
+        environment: The participant number such as "12345" (production), or an `Environment`.
+        auth: The app connector's token, as text or as `AppToken`; its `ClientCredentials` (OAuth); or an async function
+            without arguments that returns a token as text, `AppToken` or `BearerToken`, for vaults and rotation. The
+            function is awaited for the first request, and again when a token that it gave was refused (401): then the
+            request is sent once more if the token is another one. It has 60 seconds; what it raises becomes the cause
+            of a ConfigurationError.
+        base_url: In place of `environment`: an explicit base URL, such as a simulator's.
+        max_concurrency: Requests in flight at a time, 1 to 8, shared by all views. AFAS advises 5 at most (GET
+            connector).
+        timeout: Seconds for a request with all its retries; in a stream for each page. The wait for a free slot is not
+            counted, nor is the time that a stream waits for its reader.
+        max_retries: How often a request is sent again after a transport fault or a sign of overload.
+        proxy: URL of an HTTP proxy. None is taken from the environment.
+        ssl_context: In place of the default context, which verifies the server and demands TLS 1.2.
+        integration_id: The id that AFAS partners send, such as "12345_678900" (AFAS, Integration id).
+        language: Language of the service's messages: "en-us", "nl-nl", "nl-be", "fr-fr" or "de-de".
+        on_event: Called with an `Event` after each attempt and before each retry, in the event loop: it must not block.
+
+    Raises:
+        ConfigurationError: If an argument is malformed. Nothing is sent.
+
+    Example:
+        >>> from afas_async.simulator import Simulator  # or AfasClient("12345", auth="<token>...</token>")
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         async for article in afas.rows("Profit_Article", key="ItemCode"):
+        ...             return article["ItemCode"]
+        >>> asyncio.run(main())
+        '000001'
+    """
+
+    def __init__(
+        self,
+        environment: str | Environment | None = None,
+        *,
+        auth: Auth,
+        base_url: str | None = None,
+        max_concurrency: int = 5,
+        timeout: float = 300.0,
+        max_retries: int = 3,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        integration_id: str | None = None,
+        language: str = "nl-nl",
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        self._base_url = base_url or repr(environment)  # before anything can fail: reports of errors print `self`
+        try:
+            checked = checked_auth(auth)
+        finally:
+            del auth  # nor may they show the token, not even a malformed one, among the locals of this frame
+        self._base_url = base_url_of(environment, base_url)
+        if not 1 <= max_concurrency <= 8:
+            raise ConfigurationError(f"max_concurrency must be 1 to 8, not {max_concurrency}")
+        self._options = Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
+        self._session = Session(
+            AiohttpTransport(
+                self._base_url, proxy=None if proxy is None else checked_proxy(proxy), ssl_context=ssl_context
+            ),
+            max_concurrency=max_concurrency,
+            integration_id=checked_integration_id(integration_id),
+            auth=checked,
+            options=msgspec.structs.replace(self._options, timeout=TOKEN_SECONDS),
+        )
+        self._is_view = False
+
+    @classmethod
+    def from_env(cls, variables: Mapping[str, str] | None = None, **options: Any) -> AfasClient:
+        """Make a client from environment variables.
+
+        AFAS_TOKEN holds the token, or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET the client credentials. AFAS_ENVIRONMENT
+        holds the participant number, and AFAS_ENVIRONMENT_TYPE "production" (the default), "test", "accept" or
+        "course"; or AFAS_BASE_URL in their place.
+
+        Args:
+            variables: In place of `os.environ`.
+            options: Further arguments of the constructor.
+
+        Raises:
+            ConfigurationError: If a variable is missing or malformed.
+        """
+        found = os.environ if variables is None else variables
+        number, kind = found.get("AFAS_ENVIRONMENT"), found.get("AFAS_ENVIRONMENT_TYPE") or "production"
+        base_url = found.get("AFAS_BASE_URL") or None
+        try:
+            auth = _auth_in(found)
+        finally:
+            del variables, found  # no error may show the token among the locals of this frame
+        if auth is None or not (number or base_url):
+            raise ConfigurationError(
+                "set AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL"
+                " (in place of AFAS_TOKEN: AFAS_CLIENT_ID and AFAS_CLIENT_SECRET)"
+            )
+        environment = None if base_url or not number else Environment(number, cast("EnvironmentType", kind))
+        return cls(environment, base_url=base_url, auth=auth, **options)
+
+    # --- life ---
+
+    async def open(self) -> None:
+        """Open the client. If this fails or is cancelled, the client is closed.
+
+        Raises:
+            UsageError: If it was opened before, or this is a view.
+        """
+        self._refuse_view()
+        await self._session.open()
+
+    async def aclose(self) -> None:
+        """Close the client: stop what is under way and close the connections.
+
+        Streams that are being read raise `ClientClosedError`. May be called again, and from any task of the event loop;
+        a cancellation of the caller is delivered after that. The wait is shielded, and ends after 5 seconds.
+
+        Raises:
+            UsageError: If this is a view, another event loop, or a forked process.
+        """
+        self._refuse_view()
+        await self._session.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        language: str | None = None,
+        on_event: Callable[[Event], None] | None = None,
+    ) -> AfasClient:
+        """Return a view of this client with other options, and the same connections, limiter and life.
+
+        Args:
+            timeout: See the class; None keeps this client's value, as for the others.
+            max_retries: See the class.
+            language: See the class.
+            on_event: See the class.
+        """
+        view = object.__new__(AfasClient)
+        view._base_url = self._base_url
+        view._session = self._session
+        view._options = Options(
+            timeout=self._options.timeout if timeout is None else timeout,
+            max_retries=self._options.max_retries if max_retries is None else max_retries,
+            language=self._options.language if language is None else language,
+            on_event=self._options.on_event if on_event is None else on_event,
+        )
+        view._is_view = True
+        return view
+
+    def statistics(self) -> Statistics:
+        """Return what the client and its views have done so far: a copy."""
+        return msgspec.structs.replace(self._session.engine.statistics)
+
+    def __repr__(self) -> str:
+        return f"AfasClient(base_url={self._base_url!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an AfasClient is not pickled or copied: make a new one in each process")
+
+    def _refuse_view(self) -> None:
+        if self._is_view:
+            raise UsageError("a view made by with_options shares the life of its client: open and close that one")
+
+
+def _auth_in(variables: Mapping[str, str]) -> AppToken | ClientCredentials | None:
+    names = ("AFAS_TOKEN", "AFAS_CLIENT_ID", "AFAS_CLIENT_SECRET")
+    try:
+        match [bool(variables.get(name)) for name in names]:
+            case [True, False, False]:
+                return AppToken(variables["AFAS_TOKEN"])
+            case [False, True, True]:
+                return ClientCredentials(variables["AFAS_CLIENT_ID"], variables["AFAS_CLIENT_SECRET"])
+            case [False, False, False]:
+                return None
+            case _:
+                raise ConfigurationError("set either AFAS_TOKEN, or both AFAS_CLIENT_ID and AFAS_CLIENT_SECRET")
+    finally:
+        del variables  # nor may the locals of this frame show them

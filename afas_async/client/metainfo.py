@@ -1,0 +1,132 @@
+"""What a client can ask about connectors: which ones there are, and what each is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from afas_async.calls.metainfo import all_metainfo, get_metainfo, metainfo, update_metainfo
+from afas_async.http.options import Options
+from afas_async.http.session import Session
+from afas_async.vocabulary.metainfo import GetMetainfo, Metainfo, UpdateMetainfo
+
+
+class Catalogue:
+    """The part of a client that asks for metainfo, and keeps it for its views, reads and loads."""
+
+    _session: Session
+    _options: Options
+
+    async def metainfo(self, *, refresh: bool = False) -> Metainfo:
+        """Return what the token may use: its connectors, and the environment it belongs to.
+
+        All metainfo is kept as long as the client lives, for each language. It is shared with the client's views, reads
+        and loads: do not change it. A change of a definition takes AFAS up to 30 minutes, and then a `refresh`.
+
+        Args:
+            refresh: Whether to ask the service even if it has told before, as a test of the connection does.
+
+        Returns:
+            The connectors of each kind, and facts about the token. Members that are not known here are left out.
+
+        Raises:
+            AuthenticationError: If the token is refused.
+            AnswerError: If the answer is no such list.
+            AfasError: If no answer can be had. A cancelled call leaves nothing behind.
+
+        Source:
+            AFAS, REST API for developers: metainfo.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         told = await afas.metainfo()
+            ...         return told.info.envid, told.get_connectors[0]
+            >>> asyncio.run(main())
+            ('T12345AA', ListedConnector(id='Profit_Article', description='Articles (Profit)'))
+        """
+        return await metainfo(self._session, self._options, refresh=refresh)
+
+    async def get_metainfo(self, connector: str, *, refresh: bool = False) -> GetMetainfo:
+        """Return the description of a GetConnector: its fields with their types and labels.
+
+        Args:
+            connector: The connector's name.
+            refresh: Whether to ask the service even if it has told before.
+
+        Returns:
+            The description. What the service does not tell is empty or 0, and what is not known here is left out.
+
+        Raises:
+            InvalidNameError: If the name may not enter a URL. Nothing was sent.
+            ApiError: If there is no such connector, or the token's app connector does not include it. Its `hint` has
+                the names that are similar, for which the list of connectors is asked for, once.
+            AnswerError: If the answer is no list of fields with their ids.
+            AfasError: If no answer can be had. A cancelled call leaves nothing behind.
+
+        Source:
+            AFAS, REST API for developers: metainfo.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         article = await afas.get_metainfo("Profit_Article")
+            ...         return [(field.id, field.data_type, field.label) for field in article.fields[:2]]
+            >>> asyncio.run(main())
+            [('ItemCode', 'string', 'Item code'), ('Description', 'string', 'Description')]
+        """
+        return await get_metainfo(self._session, self._options, connector, refresh=refresh)
+
+    async def update_metainfo(self, connector: str, *, refresh: bool = False) -> UpdateMetainfo:
+        """Return the description of an UpdateConnector: its fields and objects.
+
+        Args:
+            connector: The connector's name.
+            refresh: Whether to ask the service even if it has told before.
+
+        Returns:
+            The description, as for `get_metainfo`.
+
+        Raises:
+            InvalidNameError: If the name may not enter a URL. Nothing was sent.
+            ApiError: See `get_metainfo`.
+            AnswerError: If the answer is no such description.
+            AfasError: If no answer can be had. A cancelled call leaves nothing behind.
+
+        Source:
+            AFAS, REST API for developers: metainfo.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         return UpdateConnector.described(await afas.update_metainfo("KnEmployee")).element_name
+            >>> asyncio.run(main())
+            'AfasEmployee'
+        """
+        return await update_metainfo(self._session, self._options, connector, refresh=refresh)
+
+    async def all_metainfo(
+        self, names: Iterable[str] | None = None, *, refresh: bool = False
+    ) -> list[GetMetainfo | UpdateMetainfo]:
+        """Return the descriptions of many connectors, asked for at the same time as far as the client may.
+
+        Args:
+            names: The connectors, of either kind; None for all that the token may use.
+            refresh: Whether to ask the service even if it has told before.
+
+        Returns:
+            The descriptions in the order of `names`, or in that of `metainfo()`: GetConnectors first.
+
+        Raises:
+            AfasError: If one of them cannot be had; see `get_metainfo`. A cancelled call leaves nothing behind.
+
+        Source:
+            AFAS, REST API for developers: metainfo.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         return [type(told).__name__ for told in await afas.all_metainfo(["Profit_Article", "KnPerson"])]
+            >>> asyncio.run(main())
+            ['GetMetainfo', 'UpdateMetainfo']
+        """
+        return await all_metainfo(self._session, self._options, names, refresh=refresh)

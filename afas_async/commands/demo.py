@@ -1,0 +1,258 @@
+"""The main job, end to end, for people who want to see it: `python -m afas_async demo`."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from time import perf_counter
+from typing import Any
+
+import msgspec
+
+from afas_async.client.client import AfasClient
+from afas_async.commands.terminal import PROGRAM, ProgressLine, fitting, peak_memory
+from afas_async.errors import NonUniqueKeyError, UsageError
+from afas_async.http.statistics import Statistics
+from afas_async.read.stream import Progress
+from afas_async.simulator import Latency, spawn
+from afas_async.simulator.samples.connectors import SAMPLES
+from afas_async.vocabulary.connectors import GetConnector
+
+ROWS = 300_000
+# A service that answers after 50 ms, and needs 20 ms for each thousand rows.
+LATENCY = Latency(base=0.05, per_row=0.00002)
+WINDOW = 5
+LOOP_TAKE = 1_000  # what a loop written by hand usually asks for
+SHOWN = 3
+
+
+class WideRow(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
+    """A row of the simulator's wide connector. Dates stay text: their `Z` is false, they are Amsterdam wall time."""
+
+    id: int
+    code: str
+    name: str
+    description: str
+    category: str
+    region: str
+    status: str
+    quantity: int
+    reserved: int
+    score: int | None
+    price: Decimal
+    cost: Decimal
+    discount: Decimal | None
+    weight: Decimal
+    active: bool
+    blocked: bool
+    created_on: str
+    modified_on: str
+    delivery_date: str | None
+    remark: str | None
+
+    def __str__(self) -> str:
+        return f"{self.id:>3}  {self.code}  {self.name:<28} {self.price:>10}  {self.modified_on}"
+
+
+WIDE = GetConnector("Profit_Wide", WideRow, key="Id")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One read of a connector, measured.
+
+    Attributes:
+        rows: Rows read.
+        complete: Whether it came to the end, and was not stopped.
+        crc32: The CRC-32 over the rows as JSON again, a line feed behind each; 0 if there is nothing to compare with.
+        crc32_sum: The sum of the CRC-32 of each of them; likewise.
+        first_row_after: Seconds to the first row.
+        head: The first rows.
+        progress: What the stream tells of itself.
+        statistics: What the client tells of itself.
+    """
+
+    rows: int
+    complete: bool
+    crc32: int
+    crc32_sum: int
+    first_row_after: float
+    head: list[Any]
+    progress: Progress
+    statistics: Statistics
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows read per second."""
+        return self.rows / self.progress.seconds if self.progress.seconds else 0.0
+
+
+async def demo_simulator(
+    connector: GetConnector[Any], *, rows: int, latency: Latency, window: int, compare: bool
+) -> bool:
+    """Read a connector from a simulator in another process, and compare the result with its database.
+
+    Args:
+        connector: One of the simulator's connectors.
+        rows: The size of the simulator's large connectors.
+        latency: How long its answers take.
+        window: Pages on their way at a time, 1 to 8.
+        compare: Whether to read it again as a plain loop would.
+
+    Returns:
+        Whether what was read is what the database holds.
+
+    Raises:
+        AfasError: If the rows cannot be read.
+        SimulatorError: If the simulator does not come up, or fails.
+    """
+    memory_before = peak_memory()
+    sample = next((sample.connector for sample in SAMPLES if sample.connector.name == connector.name), None)
+    if sample is None:
+        names = ", ".join(sample.connector.name for sample in SAMPLES)
+        raise UsageError(
+            f"the simulator has no connector {connector.name!r}, but {names}; without --simulator your own environment"
+            " is read"
+        )
+    print(f"Starting a simulator in another process, with {rows:,} rows in its large connectors ...", flush=True)
+    async with spawn(rows=rows, latency=latency) as simulator:
+        truth = await simulator.checksum(connector.name)
+
+        def client(concurrency: int) -> AfasClient:
+            return AfasClient(base_url=simulator.base_url, auth=simulator.token, max_concurrency=concurrency)
+
+        try:
+            reads = await _read(client, connector, window=window, compare=compare, total=truth.rows)
+        except NonUniqueKeyError:
+            command = f"demo --simulator --connector {connector.name} --key {','.join(sample.key)} --rows {rows}"
+            print(f"\nThis is no key. By the connector's own key:\n\n  {PROGRAM} {command}")
+            raise
+    complete = all((read.rows, read.crc32_sum) == (truth.rows, truth.crc32_sum) for read in reads)
+    in_order = all(read.crc32 == truth.crc32 for read in reads)
+    right = complete and (in_order or connector.key != sample.key)
+    if not right:
+        check = "NOT what the database holds"
+    elif in_order:
+        check = "complete and in order: number and checksum equal the database's"
+    else:
+        check = f"complete, in another order than that of {', '.join(sample.key)}: each row is there once"
+    _print_rows(reads[0])
+    _print_facts(reads[0], memory=peak_memory() - memory_before)
+    print(f"  check        {check}\n               ({truth.rows:,} rows, checksum {truth.crc32:08x})")
+    _print_comparison(reads)
+    return right
+
+
+async def demo_environment(
+    client: Callable[[int], AfasClient],
+    connector: GetConnector[Any],
+    *,
+    limit: int | None,
+    window: int,
+    compare: bool,
+    show: bool,
+) -> None:
+    """Read a connector of a real environment, and say what was measured and what nobody could check.
+
+    Args:
+        client: Makes a client that has so many requests in flight at most.
+        connector: The connector.
+        limit: Rows to stop after, None for all.
+        window: Pages on their way at a time, 1 to 8.
+        compare: Whether to read it again as a plain loop would.
+        show: Whether to print the first rows: they may be personal data.
+
+    Raises:
+        AfasError: If the rows cannot be read.
+    """
+    memory_before = peak_memory()
+    print(f"Through {client(window)}:", flush=True)
+    reads = await _read(client, connector, window=window, compare=compare, limit=limit)
+    if show:
+        _print_rows(reads[0])
+    else:
+        print("\nThe first rows may be personal data: --show prints them.")
+    _print_facts(reads[0], memory=peak_memory() - memory_before)
+    if reads[0].complete:
+        print("  check        the end is proved, by an answer without a new row; the values cannot be compared:")
+    else:
+        print("  check        stopped as asked, so neither the end nor the values could be checked:")
+    print("               the service tells neither the number of its rows nor a checksum")
+    _print_comparison(reads)
+
+
+async def _read(
+    client: Callable[[int], AfasClient],
+    connector: GetConnector[Any],
+    *,
+    window: int,
+    compare: bool,
+    total: int | None = None,
+    limit: int | None = None,
+) -> list[Read]:
+    """Read a connector, and once more as a plain loop would where that is asked for, each with a client of its own."""
+    form = "as dicts" if connector.row_type is dict else "typed"
+    print(f"Reading {connector.name} in the order of its key, {form}, pages fetched concurrently:", flush=True)
+    async with client(window) as afas:
+        reads = [await _read_once(afas, connector, total=total, limit=limit)]
+    if compare:
+        print(f"And as a plain loop would, {LOOP_TAKE:,} rows at a time, one page after the other:", flush=True)
+        async with client(1) as afas:
+            reads.append(await _read_once(afas, connector, total=total, limit=limit, take=LOOP_TAKE))
+    return reads
+
+
+async def _read_once(
+    afas: AfasClient, connector: GetConnector[Any], *, total: int | None, limit: int | None, take: int | None = None
+) -> Read:
+    rows, crc32, crc32_sum, head = 0, 0, 0, list[Any]()
+    started, first_row_after = perf_counter(), 0.0
+    # The rows as JSON again: equal to the database's texts only if no value has changed on its way.
+    encoder = msgspec.json.Encoder(decimal_format="number")
+    with ProgressLine(total) as line:
+        async with afas.rows(connector, take=take) as stream:
+            async for batch in stream.batches():
+                if not rows:
+                    first_row_after = perf_counter() - started
+                wanted = batch if limit is None else batch[: limit - rows]
+                head += wanted[: SHOWN - len(head)]
+                rows += len(wanted)
+                if total is not None:  # then there is a database to compare with
+                    lines = encoder.encode_lines(wanted)
+                    crc32 = zlib.crc32(lines, crc32)
+                    crc32_sum += sum(map(zlib.crc32, lines.splitlines()))
+                line.show(rows, stream.progress.pages, stream.progress.seconds)
+                if rows == limit:
+                    break
+        line.finish(rows, stream.progress.pages, stream.progress.seconds)
+    return Read(rows, rows != limit, crc32, crc32_sum, first_row_after, head, stream.progress, afas.statistics())
+
+
+def _print_rows(read: Read) -> None:
+    print("\nFirst rows:")
+    for row in read.head:
+        print(fitting(f"  {row}"))
+
+
+def _print_facts(read: Read, *, memory: float) -> None:
+    progress, statistics = read.progress, read.statistics
+    print(f"""
+  rows         {read.rows:,} in {progress.seconds:.2f} s: {read.rows_per_second:,.0f} rows/s
+  pages        {progress.pages} pages in {statistics.requests} requests, at most {statistics.peak_in_flight} in flight
+  first row    after {read.first_row_after * 1000:.0f} ms
+  memory       {memory:.0f} MB more at its peak than after the import""")
+
+
+def _print_comparison(reads: list[Read]) -> None:
+    """Print two reads side by side; nothing for one."""
+    for fast, slow in pairwise(reads):
+        print(f"""
+                 afas_async   plain loop
+  seconds      {fast.progress.seconds:>12,.2f} {slow.progress.seconds:>12,.2f}
+  rows/s       {fast.rows_per_second:>12,.0f} {slow.rows_per_second:>12,.0f}
+  requests     {fast.statistics.requests:>12,} {slow.statistics.requests:>12,}
+  first row    {fast.first_row_after * 1000:>9,.0f} ms {slow.first_row_after * 1000:>9,.0f} ms
+  ratio        {fast.rows_per_second / max(slow.rows_per_second, 1e-9):>12,.1f} times as fast""")

@@ -1,0 +1,35 @@
+"""What `with_options` can change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from afas_async.errors import ConfigurationError
+from afas_async.http.statistics import Event
+
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2}-[A-Za-z]{2}", re.ASCII)
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What `with_options` can change.
+
+    Raises:
+        ConfigurationError: If one of them makes no sense.
+    """
+
+    timeout: float
+    max_retries: int
+    language: str
+    on_event: Callable[[Event], None] | None
+
+    def __post_init__(self) -> None:
+        if not self.timeout > 0:
+            raise ConfigurationError(f"timeout must be more than 0 seconds, not {self.timeout}")
+        if self.max_retries < 0:
+            raise ConfigurationError(f"max_retries must be 0 or more, not {self.max_retries}")
+        if not _LANGUAGE.fullmatch(self.language):
+            raise ConfigurationError(f"language must look like nl-nl, not {self.language!r}")

@@ -1,0 +1,238 @@
+"""Elements against metainfo, before anything is sent: every fault of each, in words.
+
+The service does not tell which element of a call it refuses, so that a fault that is found here saves a whole batch.
+It is never found on a guess: what the service might accept passes. Above all, that decides who must have the mandatory
+fields (AFAS, UpdateConnector and its fields: they are demanded of what is inserted, and only the key of an update):
+
+* An element that is inserted must. An object in it must if it is certainly new: it says `insert` itself, or the element
+  around it is certainly new, and it has no value of a key, by which the service could find an existing record.
+* Fields of the key are left to the service, which numbers records, and knows the key of the element around a line.
+* A record that is matched (`MatchPer` and its like) is certainly new only by "always new". Of a KnUser, not the method
+  but `MtCd` says what to do.
+* A postal address is ignored where `PadAdr` is true (AFAS's notes on KnOrganisation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, Final, Literal, cast
+
+from afas_async.errors import InvalidElementError
+from afas_async.policy.value_check import Judge, is_empty, is_true, judge_of
+from afas_async.vocabulary.elements import ACTIONS, Action, Element, element_of
+from afas_async.vocabulary.metainfo import UpdateField, UpdateMetainfo, UpdateObject
+
+_ALWAYS_NEW: Final = {"MatchPer": "7", "MatchOga": "6"}  # AFAS, OpenAPI specification: their values
+_ACTION_AMONG_FIELDS: Final = ("@Action", "@action")
+_ACTION_AMONG_KEYS: Final = ("Action", "action")
+_PARTS_OF_A_BODY: Final = frozenset({"Element", "Fields", "Objects"})
+
+
+class Checker:
+    """What a connector's metainfo demands of elements.
+
+    Args:
+        metainfo: What the service tells about the connector.
+        action: What the call does with elements that do not say it themselves.
+        allow_none: Whether None may be sent, as the connector says.
+
+    Example:
+        >>> fields = [UpdateField(id="Ds", label="Subject", data_type="string", length=5, mandatory=True)]
+        >>> checker = Checker(UpdateMetainfo(id="KnSubject", fields=fields), "insert")
+        >>> for fault in checker.faults(Element({"ds": "Offer"})):
+        ...     print(fault)
+        ds: there is no such field: its name is Ds (Subject)
+        Ds (Subject): is mandatory for a new record: give it
+    """
+
+    def __init__(self, metainfo: UpdateMetainfo, action: Action, *, allow_none: bool = False) -> None:
+        self._part = _Part(metainfo.fields, metainfo.objects, allow_none=allow_none)
+        self._action = action
+
+    def faults(self, element: Element) -> list[str]:
+        """Return all faults of an element; none if it has none.
+
+        Each tells the place, such as `Objects.KnBasicAddressAdr[0].ZpCd`, what is wrong and what to do, but no value,
+        which may be personal data. A value that cannot be written as JSON is found by encoding it, not here.
+        """
+        return self._part.faults(element, "", self._action, outermost=True)
+
+
+class _Part:
+    """An element or an object in it as metainfo describes it, prepared for looking up."""
+
+    def __init__(
+        self, fields: Sequence[UpdateField], objects: Sequence[UpdateObject] | None, *, allow_none: bool
+    ) -> None:
+        self.fields: dict[str, UpdateField] = {field.id: field for field in fields}
+        self.objects: dict[str, _Part] = {
+            inner.name: _Part(inner.fields, inner.objects, allow_none=allow_none) for inner in objects or ()
+        }
+        self._allow_none = allow_none
+        self._judges: dict[str, Judge] = {field.id: judge_of(field, allow_none=allow_none) for field in fields}
+        self._keys = [field.id for field in fields if field.primary_key]
+        self._mandatory = [field.id for field in fields if field.mandatory and not field.primary_key]
+        self._matching = [name for name in self.fields if name.startswith("Match") or name == "MtCd"]
+        # All elements may have the same unknown name, and to look for those that are near takes a millisecond.
+        self._advice: Callable[[Literal["field", "object"], str], str] = lru_cache(maxsize=256)(self._look_around)
+
+    def faults(self, element: Element, place: str, action: str, *, outermost: bool) -> list[str]:
+        """Return the faults of an element that is described by this part, and of the objects in it.
+
+        Args:
+            element: The element.
+            place: What stands before the names of its fields.
+            action: What becomes of it if it does not say so itself.
+            outermost: Whether it is in no other one.
+        """
+        if not self.fields and not self.objects:
+            return []  # metainfo tells nothing about it
+        found = self._faults_of_values(element.fields, place)
+        own = element.action or _action_as_sent(element)
+        if own is not None:
+            action = own.lower()
+            if action not in ACTIONS:
+                found.append(f"{place}@Action: there is no such action: give {_either(ACTIONS)}")
+        if element.key:
+            found.extend(self._faults_of_key(element.key, place, action))
+        new = action == "insert" and self._is_new(element, certain=outermost or own is not None)
+        if new:
+            found.extend(self._missing(element, place))
+        elif outermost and action in {"update", "delete"} and not self._can_be_found(element):
+            found.append(f"{place}key: nothing tells which record to {action}: give {self._all_keys()}")
+        for name, items in element.objects.items():
+            ignored = name == "KnBasicAddressPad" and is_true(element.fields.get("PadAdr"))
+            inherited = "insert" if new and not ignored else "update"
+            found.extend(self._faults_of_object(name, items, f"{place}Objects.{name}", inherited))
+        return found
+
+    def _faults_of_values(self, fields: Mapping[str, Any], place: str) -> list[str]:
+        found: list[str] = []
+        judges = self._judges
+        for name, value in fields.items():
+            judge = judges.get(name)
+            if judge is None:
+                if name not in _ACTION_AMONG_FIELDS:
+                    found.append(f"{place}{name}: {self._advice('field', str(name))}")
+            elif (fault := judge(value)) is not None:
+                found.append(f"{place}{self._shown(name)}: {fault}")
+        return found
+
+    def _faults_of_key(self, key: Mapping[str, Any], place: str, action: str) -> Iterator[str]:
+        for name, value in key.items():
+            if name in self.fields:
+                if (fault := self._judges[name](value)) is not None:
+                    yield f"{place}@{self._shown(name)}: {fault}"
+                # The key of a delete stands in its URL, where AFAS's own example has a field that is no key.
+                if self._keys and name not in self._keys and not self._matching and action != "delete":
+                    yield f"{place}@{self._shown(name)}: is not in the key, {self._all_keys()}: give it as a field"
+            elif name not in _ACTION_AMONG_KEYS:
+                yield f"{place}@{name}: {self._advice('field', str(name))}"
+
+    def _faults_of_object(self, name: str, items: Any, place: str, action: str) -> Iterator[str]:
+        part = self.objects.get(name)
+        if part is None:
+            yield f"{place}: {self._advice('object', str(name))}"
+            return
+        lines = cast("Sequence[object]", items) if isinstance(items, (list, tuple)) else (items,)
+        for index, item in enumerate(lines):
+            there = f"{place}[{index}]"
+            try:
+                line = element_of(item)
+            except InvalidElementError as error:
+                yield f"{there}: {error}"
+            else:
+                yield from part.faults(line, f"{there}.", action, outermost=False)
+
+    def _missing(self, element: Element, place: str) -> Iterator[str]:
+        for name in self._mandatory:
+            value = element.fields.get(name)
+            if not is_empty(value) or name in element.key:
+                continue
+            if value is not None or name not in element.fields or self._allow_none:  # else found as a None
+                yield f"{place}{self._shown(name)}: is mandatory for a new record: give it"
+
+    def _is_new(self, element: Element, *, certain: bool) -> bool:
+        fields = element.fields
+        if any(str(fields.get(name)) != _ALWAYS_NEW.get(name) for name in self._matching):
+            return False
+        return certain or not self._has_key(element)
+
+    def _can_be_found(self, element: Element) -> bool:
+        return not self._keys or bool(self._matching) or self._has_key(element)
+
+    def _has_key(self, element: Element) -> bool:
+        if any(not is_empty(value) and name not in _ACTION_AMONG_KEYS for name, value in element.key.items()):
+            return True
+        return any(not is_empty(element.fields.get(name)) for name in self._keys)
+
+    def _all_keys(self) -> str:
+        return " and ".join(map(self._shown, self._keys))
+
+    def _shown(self, name: str) -> str:
+        label = self.fields[name].label
+        return f"{name} ({label})" if label else name
+
+    def _look_around(self, kind: Literal["field", "object"], name: str) -> str:
+        """Say that there is no such field or object, and what there is instead."""
+        instead = self._instead_of_field(name) if kind == "field" else self._instead_of_object(name)
+        return f"there is no such {kind}: {instead}"
+
+    def _instead_of_field(self, name: str) -> str:
+        if name.lstrip("@") != name and name.lstrip("@") in self.fields:
+            return f"an Element has {name.lstrip('@')} without the @, in `key` or among the fields"
+        if name in self.objects:
+            return "it is an object: give it an element, or a list of elements"
+        folded = name.casefold()
+        for names in (
+            [field.id for field in self.fields.values() if field.id.casefold() == folded],
+            [field.id for field in self.fields.values() if field.label.casefold() == folded],
+        ):
+            if names:
+                return f"its name is {_either(map(self._shown, names))}"
+        if places := list(_places(self, name, lambda part: part.fields)):
+            return f"it is a field of {_either(places)}"
+        labels = {field.label: field.id for field in self.fields.values()}
+        near = _near(name, self.fields) or [labels[label] for label in _near(name, labels)]
+        return f"perhaps {_either(map(self._shown, near))}" if near else "metainfo lists all that there are"
+
+    def _instead_of_object(self, name: str) -> str:
+        if name in _PARTS_OF_A_BODY:
+            return "the library writes the body: give fields by their names, and objects by theirs"
+        if name in self.fields:
+            return "it is a field: give it a value"
+        if places := list(_places(self, name, lambda part: part.objects)):
+            return f"it is one of {_either(places)}"
+        if near := _near(name, self.objects):
+            return f"perhaps {_either(near)}"
+        return f"there are {', '.join(self.objects)}" if self.objects else "there are none"
+
+
+def _action_as_sent(element: Element) -> str | None:
+    """The action of an element that has it where AFAS's examples have it: beside the fields, or among them."""
+    for values, names in ((element.key, _ACTION_AMONG_KEYS), (element.fields, _ACTION_AMONG_FIELDS)):
+        for name in names:
+            if name in values:
+                return str(values[name])
+    return None
+
+
+def _places(
+    part: _Part, name: str, members: Callable[[_Part], Mapping[str, object]], path: str = "Objects."
+) -> Iterator[str]:
+    """Yield the objects in a part that have a member of this name."""
+    for inner, described in part.objects.items():
+        if name in members(described):
+            yield f"{path}{inner}"
+        yield from _places(described, name, members, f"{path}{inner}.Objects.")
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    folded = {other.casefold(): other for other in known}
+    return [folded[near] for near in get_close_matches(name.casefold(), folded)]
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(list(names)[:3])

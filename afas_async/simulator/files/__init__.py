@@ -1,0 +1,1 @@
+"""The files, images and reports of a simulated service."""

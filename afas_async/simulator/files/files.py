@@ -1,0 +1,147 @@
+"""The files of the service: attachments of dossier items, images, and reports over a GetConnector."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from afas_async.simulator.files.drawing import pdf, png
+
+_ITEMS: Final = 200  # dossier items have files in this range
+_BLOCK: Final = 1 << 14
+# Names that a path, a URL or the service's own coding of names can spoil.
+_NAMES: Final = (
+    ("a_b (1).pdf", "application/pdf"),
+    ("Offerte 100% & meer, deel 1; versie_2.txt", "text/plain"),
+    ("Caf\N{LATIN SMALL LETTER E WITH ACUTE} \N{EURO SIGN} 5_28.txt", "text/plain"),
+    ("leeg.txt", "text/plain"),
+    ("=+~'!@#$^()[]{}.bin", "application/octet-stream"),
+    ("gegevens.json", "application/json"),
+    ("foto.png", "image/png"),
+    ("groot.bin", "application/octet-stream"),
+)
+
+
+class Attachment(msgspec.Struct, frozen=True):
+    """A file that is attached to a dossier item.
+
+    Attributes:
+        id: 32 hex digits.
+        subject_id: The dossier item.
+        name: Its name.
+        mimetype: Its type.
+        data: Its bytes.
+    """
+
+    id: str
+    subject_id: int
+    name: str
+    mimetype: str
+    data: bytes
+
+
+class Image(msgspec.Struct, frozen=True):
+    """An image in three sizes, as PNG.
+
+    Attributes:
+        id: 32 hex digits.
+        sizes: The bytes of the original, of the thumbnail (at most 64 x 64) and of the medium size (at most 1,000 x
+            1,000).
+    """
+
+    id: str
+    sizes: tuple[bytes, bytes, bytes]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """A report: a page that tells how many rows of a GetConnector meet the condition, with the first of them.
+
+    Attributes:
+        id: A GUID.
+        connector: The GetConnector whose fields its filter has.
+    """
+
+    id: str
+    connector: str
+
+
+class Files:
+    """The files of a simulator; each seed has its own.
+
+    Args:
+        seed: What they come from.
+
+    Attributes:
+        attached: The attachments. `add` adds to them.
+        images: The images.
+        reports: The reports.
+    """
+
+    def __init__(self, seed: int) -> None:
+        draw = random.Random(f"files {seed}")  # noqa: S311 (no secret)
+        self.attached: list[Attachment] = [
+            Attachment(_id(draw), draw.randrange(_ITEMS) + 1, name, mimetype, _CONTENTS[name](draw))
+            for name, mimetype in _NAMES
+        ]
+        self.images: list[Image] = [Image(_id(draw), _sizes(draw, *shape)) for shape in ((1600, 1200), (300, 900))]
+        self.reports: list[Report] = [
+            Report(_guid(draw), connector) for connector in ("Profit_Article", "Profit_Debtor")
+        ]
+
+    def add(self, name: str, data: bytes, *, mimetype: str = "application/octet-stream", subject_id: int = 1) -> str:
+        """Attach a file to a dossier item, and return its id."""
+        number = f"{len(self.attached):032X}"
+        self.attached.append(Attachment(number, subject_id, name, mimetype, data))
+        return number
+
+    def attachment(self, file_id: str, *, name: str | None = None, subject_id: str | None = None) -> Attachment | None:
+        """Find a file by its id, together with its name or its dossier item."""
+        for each in self.attached:
+            if each.id.lower() == file_id.lower() and name in {None, each.name}:
+                return each if subject_id in {None, str(each.subject_id)} else None
+        return None
+
+    def image(self, image_id: str) -> Image | None:
+        """Find an image by its id."""
+        return next((each for each in self.images if each.id.lower() == image_id.lower()), None)
+
+    def report(self, guid: str) -> Report | None:
+        """Find a report by its id."""
+        return next((each for each in self.reports if each.id.lower() == guid.lower()), None)
+
+
+_CONTENTS: Final[dict[str, Callable[[random.Random], bytes]]] = {
+    "a_b (1).pdf": lambda _: pdf(["Invoice (1) of a_b"]),
+    "Offerte 100% & meer, deel 1; versie_2.txt": lambda _: b"Offerte\r\n" * 40,
+    "Caf\N{LATIN SMALL LETTER E WITH ACUTE} \N{EURO SIGN} 5_28.txt": lambda _: "caf\u00e9 \u20ac\n".encode(),
+    "leeg.txt": lambda _: b"",
+    "=+~'!@#$^()[]{}.bin": lambda _: bytes(range(256)) * 3,
+    "gegevens.json": lambda _: b'{"filename":"x","filedata":"eA=="}',
+    "foto.png": lambda draw: png(120, 80, _colour(draw)),
+    "groot.bin": lambda draw: b"".join(draw.randbytes(_BLOCK) for _ in range(20)),
+}
+
+
+def _sizes(draw: random.Random, width: int, height: int) -> tuple[bytes, bytes, bytes]:
+    colour = _colour(draw)
+    original, thumbnail, medium = (
+        png(max(width * most // max(width, height, most), 1), max(height * most // max(width, height, most), 1), colour)
+        for most in (1 << 16, 64, 1000)
+    )
+    return original, thumbnail, medium
+
+
+def _colour(draw: random.Random) -> tuple[int, int, int]:
+    return draw.randrange(256), draw.randrange(256), draw.randrange(256)
+
+
+def _id(draw: random.Random) -> str:
+    return f"{draw.getrandbits(128):032X}"
+
+
+def _guid(draw: random.Random) -> str:
+    digits = _id(draw)
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -1,0 +1,1 @@
+"""What a simulated service answers to a request for rows."""

@@ -1,0 +1,1 @@
+"""The connectors that a simulated service has by itself."""

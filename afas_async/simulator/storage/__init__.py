@@ -1,0 +1,1 @@
+"""Where a simulated service keeps its rows."""

@@ -1,0 +1,55 @@
+"""The SQL of a connector's table: its columns, and the JSON text of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from afas_async.simulator.samples.connectors import Field, FieldType
+
+_COLUMN_TYPES: Final[dict[FieldType, str]] = {
+    "string": "TEXT COLLATE NOCASE",
+    "int": "INTEGER",
+    "decimal": "REAL",
+    "boolean": "INTEGER",
+    "date": "TEXT",
+}
+_MOST_MEMBERS: Final = 50  # of one json_object: a function of SQLite has at most 127 arguments
+
+
+def create_table(name: str, fields: Sequence[Field]) -> str:
+    """Return the SQL that creates a connector's table.
+
+    An exact decimal is kept twice: as the number to sort and compare by, and behind all fields with its digits as they
+    were given.
+    """
+    columns = [f'"{field.id}" {_COLUMN_TYPES[field.type]}' for field in fields]
+    columns += [f'"{field.id}.digits" TEXT' for field in fields if field.exact]
+    members = [f"'{field.id}', {_value_json(field)}" for field in fields]
+    columns += [f"json TEXT GENERATED ALWAYS AS ({_object_json(members)}) STORED"]
+    return f'CREATE TABLE "{name}" ({", ".join(columns)})'
+
+
+def digits(column: str) -> str:
+    """Return the SQL for the text of an exact decimal: its digits as given, unless an `execute` has changed it."""
+    given = f'"{column}.digits"'
+    return f'CASE "{column}" WHEN CAST({given} AS REAL) THEN {given} ELSE CAST("{column}" AS TEXT) END'
+
+
+def _value_json(field: Field) -> str:
+    column = f'"{field.id}"'
+    if field.exact:
+        return f"json({digits(field.id)})"
+    if field.type == "boolean":
+        return f"json(CASE {column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END)"
+    return column
+
+
+def _object_json(members: list[str]) -> str:
+    parts = [
+        f"json_object({', '.join(members[start : start + _MOST_MEMBERS])})"
+        for start in range(0, len(members), _MOST_MEMBERS)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return "'{' || " + " || ',' || ".join(f"substr({part}, 2, length({part}) - 2)" for part in parts) + " || '}'"

@@ -1,0 +1,361 @@
+"""The rows behind the connectors: a SQLite table for each; that of a sample is filled when somebody first uses it.
+
+Every table carries the JSON text of each row in a generated column, so that a page is a concatenation of texts and
+SQLite itself keeps them in step with whatever an `execute` changes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from afas_async.simulator.samples.connectors import SAMPLES, Connector, Sample
+from afas_async.simulator.samples.update_connectors import UPDATES, UpdateConnector
+from afas_async.simulator.storage.schema import create_table
+from afas_async.simulator.storage.tables import Table
+
+Value = str | int | float | None
+
+_PRIME: Final = 2_147_483_647  # of the two Lehmer generators; products with it stay within SQLite's 64 bits
+_ALL: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a connector.
+
+    Attributes:
+        rows: The number of rows.
+        json: The rows as JSON objects in UTF-8 with commas between them, without the brackets of an array.
+    """
+
+    rows: int
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What a complete reading of a connector must add up to.
+
+    Attributes:
+        rows: The number of rows.
+        crc32: The CRC-32 over the JSON texts of the rows in the order of the key, or as they were given where
+            there is none, a line feed behind each.
+        crc32_sum: The sum of the CRC-32 of each of these texts, which is the same in any order.
+    """
+
+    rows: int
+    crc32: int
+    crc32_sum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition on the rows of a connector.
+
+    Attributes:
+        sql: An SQL expression with a `?` for each value, made of the connector's own column names.
+        values: What takes the places of the question marks.
+    """
+
+    sql: str
+    values: tuple[Value, ...]
+
+
+class UnknownFieldError(LookupError):
+    """A sort names a field that the connector does not have.
+
+    Attributes:
+        field: The name as asked.
+    """
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+class DuplicateKeyError(ValueError):
+    """There is a row with this key."""
+
+
+class Store:
+    """The tables of all connectors, in memory.
+
+    Use it from one thread, and close it.
+
+    Args:
+        rows: The size of the large samples.
+        seed: What the samples' rows come from.
+        tables: Further connectors, which come first, each in place of a sample of its name.
+
+    Raises:
+        ValueError: Two tables have one name.
+
+    Attributes:
+        connectors: The connectors by name.
+        updates: The UpdateConnectors whose tables are all samples, by name.
+    """
+
+    def __init__(self, rows: int, seed: int, tables: Sequence[Table] = ()) -> None:
+        own = {table.connector.name.lower() for table in tables}
+        if len(own) < len(tables):
+            raise ValueError("two connectors have the same name, if case does not count")
+        samples = [sample for sample in SAMPLES if sample.connector.name.lower() not in own]
+        made: tuple[Table | Sample, ...] = (*tables, *samples)
+        self.connectors: dict[str, Connector] = {each.connector.name: each.connector for each in made}
+        kept = {sample.connector.name for sample in samples}
+        self.updates: dict[str, UpdateConnector] = {
+            each.name: each for each in UPDATES if kept.issuperset(each.root.tables())
+        }
+        self._rows = rows
+        self._seed = seed
+        self._numbers: dict[tuple[Value, ...], int] = {}
+        self._unfilled: dict[str, Sample] = {sample.connector.name: sample for sample in samples}
+        self._turn = 0
+        self._database = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            for table in tables:
+                self._load(table)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Forget all rows; may be called more than once."""
+        self._database.close()
+
+    def count(self, name: str, where: Where | None = None, at_most: int = _ALL) -> int:
+        """Count the rows of a connector, or those that meet a condition, of these no more than `at_most`."""
+        self._fill(name)
+        if where is None:
+            cursor = self._database.execute(f'SELECT count(*) FROM "{name}"')
+        else:
+            cursor = self._database.execute(
+                f'SELECT count(*) FROM (SELECT 1 FROM "{name}" WHERE {where.sql} LIMIT ?)', (*where.values, at_most)
+            )
+        rows: int = cursor.fetchone()[0]
+        return rows
+
+    def page(
+        self, name: str, skip: int, take: int, order: Sequence[tuple[str, bool]] = (), where: Where | None = None
+    ) -> Page:
+        """Read one page.
+
+        Args:
+            name: The connector.
+            skip: How many rows to pass over.
+            take: How many rows to read at most; -1 reads all.
+            order: The fields to sort by, each with whether it descends. Rows that it leaves equal come in an order
+                that changes from one call to the next, as at the real service
+                (docs.afas.help, "GetConnector": sorting is mandatory with skip and take).
+            where: The condition that the rows must meet.
+
+        Raises:
+            UnknownFieldError: `order` names a field that the connector does not have.
+        """
+        blocks = list(self.blocks(name, skip, take, order, where, size=max(take, 1000)))
+        return Page(sum(block.rows for block in blocks), b",".join(block.json for block in blocks))
+
+    def blocks(
+        self,
+        name: str,
+        skip: int,
+        take: int,
+        order: Sequence[tuple[str, bool]],
+        where: Where | None = None,
+        *,
+        size: int,
+    ) -> Iterator[Page]:
+        """Read what `page` reads in blocks of at most `size` rows; no block is empty.
+
+        A row that changes between two blocks may be seen or missed.
+        """
+        self._fill(name)
+        self._turn += 1
+        connector = self.connectors[name]
+        if order or where:
+            ranges = [(take, skip)]
+            terms = self._sorting(connector, order)
+        else:
+            ranges = self._rotation(name, skip, take)
+            terms = _columns(connector.key)
+        condition, values = (f"WHERE {where.sql}", where.values) if where else ("", ())
+        # The rowids come out of a narrow index, so that passing over many rows does not touch their texts. A subquery
+        # with LIMIT keeps its order, and CROSS JOIN keeps it on the outside. The alias has a space, because ORDER BY
+        # takes a field of the same name for it.
+        return self._read(
+            f"""SELECT CAST("{name}".json AS BLOB)
+                FROM (SELECT rowid AS "a row" FROM "{name}" {condition} ORDER BY {terms} LIMIT ? OFFSET ?) AS page
+                CROSS JOIN "{name}" ON page."a row" = "{name}".rowid""",
+            [(*values, *bounds) for bounds in ranges],
+            size,
+        )
+
+    def checksum(self, name: str) -> Checksum:
+        """Add up a whole connector straight from its table: the truth that readers are compared with."""
+        self._fill(name)
+        cursor = self._database.execute(
+            f'SELECT CAST(json AS BLOB) FROM "{name}" ORDER BY {_columns(self.connectors[name].key)}'
+        )
+        rows = crc32 = crc32_sum = 0
+        for (text,) in cursor:
+            rows += 1
+            crc32 = zlib.crc32(text + b"\n", crc32)
+            crc32_sum += zlib.crc32(text)
+        return Checksum(rows, crc32, crc32_sum)
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one SQL statement and return its rows.
+
+        Each connector is a table of its name and each field a column: text for a string and for a date
+        (`2012-11-22T09:49:49Z`), 0 or 1 for a boolean. The rows of the connectors that the statement names are made
+        first where they are not there yet.
+        """
+        for name in self.connectors:
+            if name.lower() in sql.lower():
+                self._fill(name)
+        return self._database.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def transaction(self, *names: str) -> Generator[None, None, None]:
+        """Write to the tables of connectors in the block; an exception undoes all of it."""
+        for name in names:
+            self._fill(name)  # not within: undoing it would leave a connector without a table
+        self._database.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def next_number(self, name: str, column: str, within: Mapping[str, Value]) -> int:
+        """Return the number for a new row, which no row with the same values in the columns `within` has had."""
+        self._fill(name)
+        highest: int = self._database.execute(
+            f'SELECT coalesce(max("{column}"), 0) FROM "{name}" WHERE {_where(within).sql}', tuple(within.values())
+        ).fetchone()[0]
+        place = (name, *within.values())
+        self._numbers[place] = max(highest, self._numbers.get(place, 0)) + 1
+        return self._numbers[place]
+
+    def has(self, name: str, values: Mapping[str, Value]) -> bool:
+        """Tell whether a connector has a row with these values by column."""
+        return self.count(name, _where(values), 1) > 0
+
+    def insert(self, name: str, values: Mapping[str, Value]) -> None:
+        """Add a row with values by column.
+
+        Raises:
+            DuplicateKeyError: There is a row with its key.
+        """
+        self._fill(name)
+        columns = ", ".join(f'"{column}"' for column in values)
+        try:
+            self._database.execute(
+                f'INSERT INTO "{name}" ({columns}) VALUES ({", ".join("?" * len(values))})', tuple(values.values())
+            )
+        except sqlite3.IntegrityError:
+            raise DuplicateKeyError(name) from None
+
+    def update(self, name: str, key: Mapping[str, Value], values: Mapping[str, Value]) -> bool:
+        """Change values of the row with a key, both by column; return whether there is one.
+
+        Raises:
+            DuplicateKeyError: There is another row with the key that it gets.
+        """
+        if not values:
+            return self.has(name, key)
+        self._fill(name)
+        where = _where(key)
+        changes = ", ".join(f'"{column}" = ?' for column in values)
+        try:
+            cursor = self._database.execute(
+                f'UPDATE "{name}" SET {changes} WHERE {where.sql}', (*values.values(), *where.values)
+            )
+        except sqlite3.IntegrityError:
+            raise DuplicateKeyError(name) from None
+        return cursor.rowcount > 0
+
+    def delete(self, name: str, key: Mapping[str, Value]) -> bool:
+        """Remove the row with a key by column; return whether there was one."""
+        self._fill(name)
+        where = _where(key)
+        return self._database.execute(f'DELETE FROM "{name}" WHERE {where.sql}', where.values).rowcount > 0
+
+    def _fill(self, name: str) -> None:
+        sample = self._unfilled.pop(name, None)
+        if sample is None:
+            return
+        fields = sample.connector.fields
+        self._database.execute(create_table(name, fields))
+        if rows := sample.rows(self._rows):
+            self._database.execute(
+                f"""WITH RECURSIVE draw(n, g, h) AS (
+                        SELECT 0, ?1, ?2 UNION ALL
+                        SELECT n + 1, g * 69621 % {_PRIME}, h * 48271 % {_PRIME} FROM draw LIMIT ?3)
+                    INSERT INTO "{name}" SELECT {", ".join(sample.values[field.id] for field in fields)} FROM draw""",
+                (_first_draw(self._seed), _first_draw(~self._seed), rows),
+            )
+        self._database.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({_columns(sample.connector.key)})')
+
+    def _load(self, table: Table) -> None:
+        name, fields = table.connector.name, table.connector.fields
+        exact = [place for place, field in enumerate(fields, 1) if field.exact]
+        places = ", ".join(f"?{place}" for place in (*range(1, len(fields) + 1), *exact))
+        self._database.execute(create_table(name, fields))
+        self._database.execute("BEGIN")
+        self._database.executemany(f'INSERT INTO "{name}" VALUES ({places})', table.rows)
+        self._database.execute("COMMIT")
+
+    def _read(self, sql: str, readings: list[tuple[Value, ...]], size: int) -> Iterator[Page]:
+        for values in readings:
+            cursor = self._database.execute(sql, values)
+            while texts := cursor.fetchmany(size):
+                yield Page(len(texts), b",".join([text for (text,) in texts]))
+
+    def _sorting(self, connector: Connector, order: Sequence[tuple[str, bool]]) -> str:
+        known = {field.id for field in connector.fields}
+        for field, _ in order:
+            if field not in known:
+                raise UnknownFieldError(field)
+        terms = [f'"{field}" DESC' if descending else f'"{field}"' for field, descending in order]
+        if not connector.key or not {field for field, _ in order}.issuperset(connector.key):
+            if order and not connector.key:
+                # Nothing else keeps each page of a large table from sorting all of it.
+                index = f"{connector.name} by" + "".join(terms).replace('"', " ")
+                self._database.execute(
+                    f'CREATE INDEX IF NOT EXISTS "{index}" ON "{connector.name}" ({", ".join(terms)})'
+                )
+            terms.append(f"rowid * {self._turn * 1_234_567_891 % _PRIME} % {_PRIME}")
+        return ", ".join(terms)
+
+    def _rotation(self, name: str, skip: int, take: int) -> list[tuple[int, int]]:
+        """The limits and offsets of the rows in key order when this turn's order starts somewhere else in the table.
+
+        A valid order that costs no sorting, and moves by more than a third of the table each turn.
+        """
+        count = self.count(name)
+        wanted = count - skip if take == _ALL else min(take, count - skip)
+        if wanted <= 0:
+            return []
+        start = (skip + self._turn * (1 + (count - 1) * 382 // 1000)) % count
+        ahead = min(wanted, count - start)
+        return [(ahead, start), (wanted - ahead, 0)]
+
+
+def _where(key: Mapping[str, Value]) -> Where:
+    return Where(" AND ".join(f'"{column}" IS ?' for column in key) or "TRUE", tuple(key.values()))
+
+
+def _first_draw(seed: int) -> int:
+    return 1 + (seed * 1_618_033_988 + 271_828_182) % (_PRIME - 1)
+
+
+def _columns(names: tuple[str, ...]) -> str:
+    """The terms that put rows in the order of their key, or of their arrival where they have none."""
+    return ", ".join(f'"{name}"' for name in names) or "rowid"

@@ -1,0 +1,1 @@
+"""What a simulated service does with the elements that it is sent."""

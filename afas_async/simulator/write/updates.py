@@ -1,0 +1,279 @@
+"""Writes: what the elements of a request change in the tables, and what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Literal
+
+from afas_async.errors import InvalidFilterError
+from afas_async.simulator.answer import Answer, empty_answer, functional_error, json_answer, unexpected_error
+from afas_async.simulator.messages import (
+    already_exists,
+    does_not_exist,
+    element_not_found,
+    field_not_found,
+    not_valid,
+    required,
+)
+from afas_async.simulator.rules import Rules
+from afas_async.simulator.samples.update_connectors import UpdateConnector, UpdateField, UpdateObject
+from afas_async.simulator.storage.store import DuplicateKeyError, Store, Value
+from afas_async.simulator.write.elements import Action, Element, read_elements
+from afas_async.simulator.write.values import stored
+from afas_async.vocabulary.values import amsterdam
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A write that has been understood, and is still to be carried out.
+
+    Attributes:
+        elements: How many elements it has, without those in their objects.
+        carry_out: Does it all at once, and returns the answer; raises a RefusalError where it is refused.
+    """
+
+    elements: int
+    carry_out: Callable[[], Answer]
+
+
+def now() -> datetime:
+    """Return the wall time in Amsterdam, or that of this computer if it has no time zone database."""
+    try:
+        return amsterdam(datetime.now(UTC), "ModifiedOn")
+    except InvalidFilterError:
+        return datetime.now()  # noqa: DTZ005 (wall time is what is asked for)
+
+
+class Updates:
+    """Writes to the tables.
+
+    Args:
+        store: The tables.
+        rules: What an answer looks like, and what becomes of a list in which an element is refused.
+
+    Attributes:
+        clock: Returns the moment for the rows that show when they were written last; without a time zone it is wall
+            time in Amsterdam.
+    """
+
+    def __init__(self, store: Store, rules: Rules) -> None:
+        self.clock: Callable[[], datetime] = now
+        self._store = store
+        self._rules = rules
+
+    def write(self, connector: UpdateConnector, method: Literal["POST", "PUT"], body: bytes, sub: str = "") -> Work:
+        """Read a request that inserts (POST) or updates (PUT) elements.
+
+        Args:
+            connector: The connector.
+            method: The HTTP method.
+            body: The body.
+            sub: The name of an object, for a request that updates its elements in any case, and inserts or updates
+                these objects within them.
+
+        Raises:
+            RefusalError: The body is no JSON or has another shape, or an element is not the connector's. All else is
+                only found out when the work is carried out.
+        """
+        action: Action = "insert" if method == "POST" else "update"
+        elements = read_elements(connector.root, body)
+        if not sub:
+            return Work(len(elements), lambda: self._written(connector, elements, action, None))
+        _object(connector.root, sub)
+        return Work(len(elements), lambda: self._written(connector, elements, "update", action))
+
+    def delete(self, connector: UpdateConnector, path: Sequence[str]) -> Work:
+        """Read a request that deletes a record, or one within it.
+
+        Args:
+            connector: The connector.
+            path: The name of the element, the fields of the key with commas between them, each with or without an
+                `@`, and their values with commas between them, for which there is no escape. For one within it the
+                same of that behind it.
+
+        Raises:
+            RefusalError: An element or a key is not the connector's.
+        """
+        kind = connector.root
+        if path[0].lower() != kind.name.lower():
+            raise functional_error(element_not_found(path[0]))
+        key = _address(kind, path[1], path[2])
+        if len(path) > 3:
+            kind = _object(kind, path[3])
+            key |= _address(kind, path[4], path[5])
+        return Work(1, lambda: self._deleted(kind, key))
+
+    def _written(
+        self, connector: UpdateConnector, elements: Sequence[Element], action: Action, inner_action: Action | None
+    ) -> Answer:
+        # One transaction as soon as there is an action (docs.afas.help, "UpdateConnector").
+        whole = not self._rules.partial_lists or any(element.acts for element in elements)
+        keys: list[dict[str, str]] = []
+        for group in [elements] if whole else [[element] for element in elements]:
+            with self._store.transaction(*connector.root.tables()):
+                for element in group:
+                    key = self._carry_out(element, element.action or action, {}, inner_action)
+                    keys.append({field.id: str(key[field.column.id]) for field in connector.root.key})
+        return self._result(connector, keys)
+
+    def _deleted(self, kind: UpdateObject, key: Mapping[str, Value]) -> Answer:
+        with self._store.transaction(*kind.tables()):
+            self._delete(kind, key)
+        return empty_answer()
+
+    def _carry_out(
+        self, element: Element, action: Action, above: Mapping[str, Value], inner_action: Action | None = None
+    ) -> dict[str, Value]:
+        """Carry out an element and those within it.
+
+        Args:
+            element: The element.
+            action: What to do with it.
+            above: The key of the element around it.
+            inner_action: What to do with those within it that do not say so themselves; by default what is usual.
+
+        Returns:
+            Its key.
+        """
+        kind = element.kind
+        values = {**above, **_values(element.given)}
+        match action:
+            case "insert":
+                key = self._insert(kind, values, above)
+            case "update":
+                key = self._update(kind, values, above)
+            case "delete":
+                key = _key(kind, values, above)
+                self._delete(kind, key)
+                return key
+        for inner in element.within:
+            self._carry_out(inner, inner.action or inner_action or self._usual(inner, action, key), key)
+        return key
+
+    def _usual(self, inner: Element, outer: Action, above: Mapping[str, Value]) -> Action:
+        """What to do with an element within another: without a key it is new (docs.afas.help, "UpdateConnector").
+
+        Of what there can be one only, the one that is there is updated.
+        """
+        if outer == "insert":
+            return "insert"
+        if inner.kind.key:
+            given = {field.id for field, value in inner.given if value not in (None, "")}
+            return "update" if given.issuperset(field.id for field in inner.kind.key) else "insert"
+        return "update" if self._store.has(inner.kind.table, above) else "insert"
+
+    def _insert(self, kind: UpdateObject, values: dict[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
+        if kind.numbered != "never":
+            *others, last = kind.key
+            if kind.numbered == "always" or values.get(last.column.id) is None:
+                rest = {**above, **_present(others, values)}
+                values[last.column.id] = self._store.next_number(kind.table, last.column.id, rest)
+        key = _key(kind, values, above)
+        _present((field for field in kind.fields.values() if field.mandatory), values)
+        self._check(kind, values)
+        if not kind.key:
+            self._store.delete(kind.table, above)  # a new address takes the place of the old one
+        try:
+            self._store.insert(kind.table, values | self._stamp(kind))
+        except DuplicateKeyError:
+            raise functional_error(already_exists(_label(kind))) from None
+        return key
+
+    def _update(self, kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
+        key = _key(kind, values, above)
+        others = {column: value for column, value in values.items() if column not in key}
+        self._check(kind, others)
+        if not self._store.update(kind.table, key, others | self._stamp(kind)):
+            raise functional_error(does_not_exist(_label(kind)))
+        return key
+
+    def _delete(self, kind: UpdateObject, key: Mapping[str, Value]) -> None:
+        if not self._store.delete(kind.table, key):
+            raise functional_error(does_not_exist(_label(kind)))
+        for inner in kind.objects.values():
+            self._store.delete(inner.table, key)
+
+    def _check(self, kind: UpdateObject, values: Mapping[str, Value]) -> None:
+        """Refuse codes that there are not, and references to what there is not."""
+        for field in kind.fields.values():
+            value = values.get(field.column.id)
+            if value is None:
+                continue
+            if field.codes and str(value) not in field.codes:
+                raise functional_error(not_valid(field.column.label))
+            if field.refers and not self._store.has(field.refers[0], {field.refers[1]: value}):
+                raise functional_error(does_not_exist(field.column.label))
+
+    def _stamp(self, kind: UpdateObject) -> dict[str, Value]:
+        if not kind.stamped:
+            return {}
+        moment = amsterdam(self.clock(), "ModifiedOn")
+        return {"ModifiedOn": f"{moment.isoformat(timespec='seconds')}Z"}
+
+    def _result(self, connector: UpdateConnector, keys: list[dict[str, str]]) -> Answer:
+        """Tell the keys: numbers as text too (AFAS's OpenAPI specification)."""
+        rules = self._rules
+        form = rules.results or ("wrapped" if connector.returns_key else "empty")
+        status = HTTPStatus(rules.written)
+        if form == "empty":
+            return empty_answer(status)
+        collapsed = form == "first" or (len(keys) == 1 and rules.list_of_one == "object")
+        content: dict[str, Any] = {connector.root.name: keys[0] if collapsed else keys}
+        return json_answer(content if form == "bare" else {"results": content}, status)
+
+
+def _object(kind: UpdateObject, name: str) -> UpdateObject:
+    for inner in kind.objects.values():
+        if inner.name.lower() == name.lower():
+            return inner
+    raise functional_error(element_not_found(name))
+
+
+def _address(kind: UpdateObject, names: str, values: str) -> dict[str, Value]:
+    """Read the key in a path."""
+    known = {field.id: field for field in kind.key}
+    fields = [name.removeprefix("@") for name in names.split(",")]
+    texts = values.split(",")
+    if len(fields) != len(texts):
+        raise unexpected_error()
+    for name in fields:
+        if name not in known:
+            raise functional_error(field_not_found(name))
+    return _present(kind.key, _values(zip((known[name] for name in fields), texts, strict=True)))
+
+
+def _values(given: Iterable[tuple[UpdateField, Any]]) -> dict[str, Value]:
+    """The values by column."""
+    values: dict[str, Value] = {}
+    for field, raw in given:
+        column = field.column
+        try:
+            value = stored(column, raw)
+        except ValueError:
+            raise functional_error(not_valid(column.label)) from None
+        if values.setdefault(column.id, value) != value:
+            raise unexpected_error()  # two keys are none
+    return values
+
+
+def _present(fields: Iterable[UpdateField], values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values of fields by column, each of which must have one."""
+    present: dict[str, Value] = {}
+    for field in fields:
+        value = values.get(field.column.id)
+        if value is None:
+            raise functional_error(required(field.column.label))
+        present[field.column.id] = value
+    return present
+
+
+def _key(kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
+    return {**above, **_present(kind.key, values)}
+
+
+def _label(kind: UpdateObject) -> str:
+    """What a person reads for the key, or for an element that has none of its own."""
+    return ", ".join(field.column.label for field in kind.key) or kind.name

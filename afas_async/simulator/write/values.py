@@ -1,0 +1,80 @@
+"""The values of a write: as clients write them, and as the tables keep them.
+
+A value is taken as text or in JSON's own types, and kept as its column shows it. What the column could not show is
+refused, never cut or rounded. A moment may have the `Z` of a row, which is no more true here.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from afas_async.simulator.samples.connectors import Field
+from afas_async.simulator.storage.store import Value
+
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_BOOLEANS: Final = {"true": 1, "1": 1, "false": 0, "0": 0}
+_MOMENT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)Z?)?")
+_DAY_LENGTH: Final = 10
+
+
+def stored(column: Field, value: Any) -> Value:
+    """Convert a value to what the store keeps; null and the empty text clear.
+
+    Raises:
+        ValueError: It does not fit the column.
+    """
+    match value:
+        case None | "":
+            return None
+        case bool():
+            text = str(value).lower()
+        case str() | int():
+            text = str(value)
+        case _:
+            raise ValueError(column.id)
+    match column.type:
+        case "string":
+            return _string(column, text)
+        case "boolean":
+            return _boolean(text.strip().lower())
+        case "date":
+            return _moment(column, text.strip())
+        case "int":
+            return int(_number(column, text.strip()))
+        case "decimal":
+            return float(_number(column, text.strip()))
+
+
+def _string(column: Field, text: str) -> str:
+    # SQLite compares keys only up to a null character.
+    if len(text) > column.length or "\0" in text:
+        raise ValueError(text)
+    return text
+
+
+def _boolean(text: str) -> int:
+    if text not in _BOOLEANS:
+        raise ValueError(text)
+    return _BOOLEANS[text]
+
+
+def _number(column: Field, text: str) -> Decimal:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(text)
+    number = Decimal(text)
+    if number.adjusted() >= column.length - column.decimals or round(number, column.decimals) != number:
+        raise ValueError(text)
+    return number
+
+
+def _moment(column: Field, text: str) -> str:
+    found = _MOMENT.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    moment = datetime.fromisoformat(f"{found[1]}T{found[2] or '00:00'}")
+    if column.length == _DAY_LENGTH:
+        moment = moment.replace(hour=0, minute=0, second=0)
+    return f"{moment.isoformat()}Z"

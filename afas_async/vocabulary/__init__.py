@@ -1,0 +1,1 @@
+"""The words of the service: connectors, elements, filters, credentials, environments, metainfo, outcomes."""

@@ -1,0 +1,185 @@
+"""What a user declares about a connector: its name, and the type and key of its rows or how it is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, Generic, TypeVar, cast, overload
+
+import msgspec
+from msgspec import inspect
+
+from afas_async.errors import UnknownFieldError, UsageError
+from afas_async.vocabulary.metainfo import UpdateMetainfo
+from afas_async.vocabulary.names import connector_name, field_id
+
+RowT = TypeVar("RowT")
+
+
+# AFAS's OpenAPI specification (examples): the element in the body has another name than the connector in the URL.
+_ROOTS: Final = {
+    "FiEntries": "FiEntryPar",
+    "HrIllnessProgressInSite": "HrAbsIllnessProgress",
+    "HrOnboarding": "AfasPerson",
+    "KnEmpCompetenceScores": "KnEmployeeCompetence",
+    "KnEmployee": "AfasEmployee",
+    "KnOrgUnit": "KnOrgunit",
+    "KnSubjectReaction": "KnReaction",
+    "KnSubjectWorkflowReaction": "KnWorkflow",
+    "PtItemSet": "PtItemset",
+}
+
+
+@dataclass(frozen=True, init=False)
+class GetConnector(Generic[RowT]):
+    """A GetConnector: its name, the type of its rows, and the key that makes a row unique.
+
+    Args:
+        name: The connector's name as it stands in the app connector, such as "Profit_Article".
+        row_type: A `msgspec.Struct` class (the fast form; fields it does not name are skipped), `dict` (every
+            field; decimals as `Decimal`), or `msgspec.Raw` (the undecoded bytes of each row, for pass-through).
+        key: The field, or the fields in order, by whose value a row is unique. It must never be empty and never change,
+            and be `str` or `int`: a float, decimal or moment does not survive being sent back in a filter. A read of
+            several pages is sorted by it. AFAS advises integer, indexed fields (AFAS, GET connector: sorting).
+
+    Raises:
+        InvalidNameError: If the name or a key field may not enter a URL.
+        UnknownFieldError: If the row type has no such key field.
+        UsageError: If the row type is none of the three, or a key field is neither `str` nor `int`.
+
+    Example:
+        >>> class Article(msgspec.Struct, frozen=True):
+        ...     item_code: str = msgspec.field(name="ItemCode")
+        >>> GetConnector("Profit_Article", Article, key="ItemCode").key
+        ('ItemCode',)
+    """
+
+    name: str
+    row_type: type[RowT]
+    key: tuple[str, ...]
+
+    @overload
+    def __init__(
+        self: GetConnector[dict[str, Any]],
+        name: str,
+        row_type: type[dict[str, Any]] = ...,
+        *,
+        key: str | tuple[str, ...] = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(self, name: str, row_type: type[RowT], *, key: str | tuple[str, ...] = ...) -> None: ...
+
+    def __init__(self, name: str, row_type: type[Any] = dict, *, key: str | tuple[str, ...] = ()) -> None:
+        fields = (key,) if isinstance(key, str) else tuple(key)
+        # Set before anything is checked: reports of errors print `self`.
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "row_type", row_type)
+        object.__setattr__(self, "key", fields)
+        connector_name(name)
+        for field in fields:
+            field_id(field)
+        if len(set(fields)) < len(fields):
+            raise UsageError(f"{name}: a field stands twice in the key {fields}")
+        self._check_row_type()
+
+    def _check_row_type(self) -> None:
+        if self.row_type is dict or self.row_type is msgspec.Raw:
+            return
+        members = key_types(self.row_type)
+        if members is None:
+            raise UsageError(
+                f"{self.name}: rows cannot be {self.row_type!r}: use a msgspec.Struct class"
+                " (neither array_like nor tagged), dict or msgspec.Raw"
+            )
+        for field in self.key:
+            if field not in members:
+                raise UnknownFieldError(
+                    f"{self.name}: the key field {field!r} is not a field of {self.row_type.__name__},"
+                    f" which has {', '.join(members)} (the names that the service uses count)"
+                )
+            if members[field] is None:
+                raise UsageError(
+                    f"{self.name}: the key field {field!r} must be str or int: other types do not survive"
+                    " the round trip through a filter"
+                )
+
+
+@dataclass(frozen=True)
+class UpdateConnector:
+    """An UpdateConnector: its name, and how its calls differ from those of others.
+
+    Args:
+        name: The connector's name as it stands in the app connector, such as "KnSubject".
+        root: The name of its element in a body, where that differs from `name`. None for the name that AFAS documents;
+            a load that checks its elements takes it from metainfo then, and `described` makes a connector with it.
+        single: Whether it takes one element in a call, as KnContact does.
+        allow_none: Whether None is sent, as JSON's null. What the service does with it is documented nowhere; an empty
+            str clears a field (AFAS, UpdateConnector).
+
+    Raises:
+        InvalidNameError: If a name may not enter a URL.
+
+    Example:
+        >>> UpdateConnector("FiEntries").element_name
+        'FiEntryPar'
+    """
+
+    name: str
+    root: str | None = None
+    single: bool = False
+    allow_none: bool = False
+
+    def __post_init__(self) -> None:
+        connector_name(self.name)
+        if self.root is not None:
+            connector_name(self.root)
+
+    @classmethod
+    def described(cls, metainfo: UpdateMetainfo, *, single: bool = False) -> UpdateConnector:
+        """Return a connector with the name and the root that the service tells.
+
+        Args:
+            metainfo: What `update_metainfo` returned.
+            single: See the class.
+        """
+        return cls(metainfo.id, root=metainfo.name or None, single=single)
+
+    @property
+    def element_name(self) -> str:
+        """The name of its element in a body."""
+        return self.root or _ROOTS.get(self.name, self.name)
+
+
+def row_fields(row_type: type[Any]) -> dict[str, inspect.Type] | None:
+    """Return the fields of a Struct row type by the service's names, or None if it is no Struct of plain objects."""
+    if not (isinstance(row_type, type) and issubclass(row_type, msgspec.Struct)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return None
+    described = inspect.type_info(row_type)
+    if not isinstance(described, inspect.StructType) or described.array_like or described.tag is not None:
+        return None
+    return {field.encode_name: field.type for field in described.fields}
+
+
+def key_types(row_type: type[Any]) -> Mapping[str, type[str | int] | None] | None:
+    """Return for each field of a Struct row type `str` or `int` if a read can be sorted by it; None if no Struct."""
+    return _key_types(cast("Any", row_type)) if isinstance(row_type, type) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+
+
+@lru_cache(maxsize=256)
+def _key_types(row_type: Any) -> Mapping[str, type[str | int] | None] | None:
+    members = row_fields(row_type)
+    return None if members is None else {name: _key_type(described) for name, described in members.items()}
+
+
+def _key_type(described: inspect.Type) -> type[str | int] | None:
+    # An optional field is accepted: generated models make every field optional, and a null key shows in the data.
+    kinds = described.types if isinstance(described, inspect.UnionType) else (described,)
+    match [kind for kind in kinds if not isinstance(kind, inspect.NoneType)]:
+        case [inspect.StrType()]:
+            return str
+        case [inspect.IntType()]:
+            return int
+        case _:
+            return None

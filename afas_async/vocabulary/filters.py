@@ -1,0 +1,317 @@
+"""Conditions on rows: `F.Blocked.is_(False) & F.Description.contains("bolt")`.
+
+A condition is a small tree of tests. What the service takes is its disjunctive normal form: groups of tests that hold
+together, of which a row must meet one (AFAS, GET connector: filters).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from enum import IntEnum
+from itertools import chain, product
+from keyword import iskeyword
+from typing import Final, NoReturn, TypeAlias
+
+import msgspec
+
+from afas_async.errors import InvalidFilterError
+from afas_async.vocabulary.names import field_id
+from afas_async.vocabulary.values import Value, value_text
+
+MOST_TESTS: Final = 100_000  # that `&` may make by multiplying alternatives
+# The service ignores what stands in the place of a value; in AFAS's example it is this (AFAS, GET connector).
+NO_VALUE: Final = '""'
+
+
+class Operator(IntEnum):
+    """The operators of a filter, with the service's codes."""
+
+    EQUAL = 1
+    AT_LEAST = 2
+    AT_MOST = 3
+    GREATER = 4
+    LESS = 5
+    CONTAINS = 6
+    NOT_EQUAL = 7
+    EMPTY = 8
+    NOT_EMPTY = 9
+    STARTS_WITH = 10
+    NOT_CONTAINS = 11
+    NOT_STARTS_WITH = 12
+    ENDS_WITH = 13
+    NOT_ENDS_WITH = 14
+    QUICK = 15
+
+
+_PAIRS: Final = ((1, 7), (2, 5), (3, 4), (6, 11), (8, 9), (10, 12), (13, 14))
+_COMPLEMENTS: Final = {
+    Operator(one): Operator(other) for pair in _PAIRS for one, other in (pair, pair[::-1])
+}  # all but QUICK
+_SIGNS: Final = {1: "==", 2: ">=", 3: "<=", 4: ">", 5: "<", 7: "!="}
+_METHODS: Final = {
+    6: "contains",
+    8: "is_empty",
+    9: "is_not_empty",
+    10: "startswith",
+    11: "not_contains",
+    12: "not_startswith",
+    13: "endswith",
+    14: "not_endswith",
+    15: "quick",
+}
+
+
+class Test(msgspec.Struct, frozen=True):
+    """One field, one operator, one value.
+
+    Args:
+        field: The id of the field.
+        operator: The operator.
+        text: The value as it is sent; `""`, two quotation marks, for EMPTY and NOT_EMPTY, which ignore it.
+    """
+
+    __test__ = False  # pytest takes the name for one of its own
+
+    field: str
+    operator: Operator
+    text: str
+
+    def complement(self) -> Test:
+        """Return the test that a filled field meets if it does not meet this one."""
+        operator = _COMPLEMENTS.get(self.operator)
+        if operator is None:
+            raise InvalidFilterError(f"{self.field}: quick() cannot be negated: the service has no such operator")
+        return Test(self.field, operator, self.text)
+
+    def __repr__(self) -> str:
+        plain = self.field.isidentifier() and not iskeyword(self.field) and not _is_dunder(self.field)
+        name = f"F.{self.field}" if plain else f"F[{self.field!r}]"
+        if self.operator in _SIGNS:
+            return f"({name} {_SIGNS[self.operator]} {self.text!r})"
+        value = "" if self.operator in {Operator.EMPTY, Operator.NOT_EMPTY} else repr(self.text)
+        return f"{name}.{_METHODS[self.operator]}({value})"
+
+
+Group: TypeAlias = tuple[Test, ...]
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """What a row must meet; made with `F`, combined with `&` (and), `|` (or) and `~` (not).
+
+    `and`, `or`, `not`, `if` and chained comparisons (`1 < F.Price < 5`) raise InvalidFilterError, as Python would let
+    them drop one half of the condition without a word. Comparisons need parentheses: `(F.A == 1) & (F.B == 2)`.
+
+    An empty field meets no test but `is_empty()`, as the database has it; also not `!=` and `not_contains`, and so
+    nothing that `~` makes of a test on a value. Ask for it: `(F.Type != "P") | F.Type.is_empty()`.
+
+    Args:
+        parts: The tests and conditions that are combined.
+        every: Whether a row must meet all of them, or any.
+
+    Example:
+        >>> ~(F.Blocked.is_(True) | F.Description.contains("bolt"))
+        ((F.Blocked != 'true') & F.Description.not_contains('bolt'))
+    """
+
+    parts: tuple[Test | Condition, ...]
+    every: bool
+
+    def __and__(self, other: Condition) -> Condition:
+        return _joined((self, other), every=True) if isinstance(other, Condition) else NotImplemented  # pyright: ignore[reportUnnecessaryIsInstance]
+
+    def __or__(self, other: Condition) -> Condition:
+        return _joined((self, other), every=False) if isinstance(other, Condition) else NotImplemented  # pyright: ignore[reportUnnecessaryIsInstance]
+
+    def __invert__(self) -> Condition:
+        parts = tuple(part.complement() if isinstance(part, Test) else ~part for part in self.parts)
+        return Condition(parts, every=not self.every)
+
+    def __bool__(self) -> NoReturn:
+        raise InvalidFilterError(
+            "a condition is neither true nor false: combine conditions with & | ~ instead of and, or, not,"
+            " write a chained comparison as between() or with &, and ask `is None` instead of `if`"
+        )
+
+    def __repr__(self) -> str:
+        if not self.parts:
+            return "(always)" if self.every else "(never)"
+        if len(self.parts) == 1:
+            return repr(self.parts[0])
+        return f"({(' & ' if self.every else ' | ').join(map(repr, self.parts))})"
+
+    def groups(self) -> tuple[Group, ...]:
+        """Return the disjunctive normal form: a row must meet every test of one group.
+
+        No group means that no row can meet the condition; one group without a test, that every row does. Repeated
+        tests and groups are left out.
+
+        Raises:
+            InvalidFilterError: If alternatives multiply to more than 100,000 tests. An `in_()` of any length does not,
+                as long as it is not combined by `&` with other alternatives.
+        """
+        factors = [((part,),) if isinstance(part, Test) else part.groups() for part in self.parts]
+        if self.every:
+            _check_product(factors)
+            groups = dict.fromkeys(tuple(dict.fromkeys(chain(*chosen))) for chosen in product(*factors))
+        else:
+            groups = dict.fromkeys(chain(*factors))
+        return ((),) if () in groups else tuple(groups)
+
+
+def _joined(conditions: Iterable[Condition], *, every: bool) -> Condition:
+    """Combine conditions, without a level of their own for those that are combined in the same way."""
+    return Condition(
+        tuple(
+            chain.from_iterable(
+                condition.parts if condition.every == every or len(condition.parts) == 1 else (condition,)
+                for condition in conditions
+            )
+        ),
+        every=every,
+    )
+
+
+def _check_product(factors: list[tuple[Group, ...]]) -> None:
+    """Refuse, before it is made, a product that outgrows what was written."""
+    count = math.prod(map(len, factors))
+    if sum(len(factor) > 1 for factor in factors) > 1:
+        tests = sum(sum(map(len, factor)) * (count // len(factor)) for factor in factors if factor)
+        if tests > MOST_TESTS:
+            raise InvalidFilterError(
+                f"the alternatives of the condition, combined by &, multiply to more than {MOST_TESTS:,} tests:"
+                " ask for fewer of them, and choose from the rows"
+            )
+
+
+class Field:  # noqa: PLW1641 - whether fields are equal is a condition, so they have no hash
+    """A field of a connector, by the service's id, to compare with values; made with `F`.
+
+    Values are `str`, `int`, `float`, `Decimal`, `bool`, `date`, `datetime` and members of an `Enum` with such a value;
+    a datetime with a time zone is sent as the time in Amsterdam. In a text, `%` is a wildcard to the service, as other
+    clients of it show.
+
+    Raises:
+        InvalidFilterError: If a value is none that the service has. All methods do so before anything is sent.
+    """
+
+    __slots__ = ("_id",)
+
+    def __init__(self, field: str) -> None:
+        self._id = field  # before it is checked: reports of errors print `self`
+        field_id(field)
+
+    def __repr__(self) -> str:
+        return f"F[{self._id!r}]"
+
+    def __bool__(self) -> NoReturn:
+        raise InvalidFilterError(f"{self._id}: a field is no condition: use is_(True), and & | ~ to combine")
+
+    def __eq__(self, value: Value) -> Condition:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+        return self._compare(Operator.EQUAL, value)
+
+    def __ne__(self, value: Value) -> Condition:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
+        return self._compare(Operator.NOT_EQUAL, value)
+
+    def __lt__(self, value: Value) -> Condition:
+        return self._compare(Operator.LESS, value)
+
+    def __le__(self, value: Value) -> Condition:
+        return self._compare(Operator.AT_MOST, value)
+
+    def __gt__(self, value: Value) -> Condition:
+        return self._compare(Operator.GREATER, value)
+
+    def __ge__(self, value: Value) -> Condition:
+        return self._compare(Operator.AT_LEAST, value)
+
+    def is_(self, value: bool) -> Condition:  # noqa: FBT001 - it is the only argument, and what the method asks
+        """Whether a yes-or-no field is `value`."""
+        if not isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidFilterError(f"{self._id}.is_() takes True or False, not a {type(value).__name__}")
+        return self._compare(Operator.EQUAL, value)
+
+    def contains(self, text: str) -> Condition:
+        """Whether the field has the text anywhere in it."""
+        return self._search(Operator.CONTAINS, text)
+
+    def not_contains(self, text: str) -> Condition:
+        """Whether the field is filled and has the text nowhere in it."""
+        return self._search(Operator.NOT_CONTAINS, text)
+
+    def startswith(self, text: str) -> Condition:
+        """Whether the field starts with the text."""
+        return self._search(Operator.STARTS_WITH, text)
+
+    def not_startswith(self, text: str) -> Condition:
+        """Whether the field is filled and does not start with the text."""
+        return self._search(Operator.NOT_STARTS_WITH, text)
+
+    def endswith(self, text: str) -> Condition:
+        """Whether the field ends with the text."""
+        return self._search(Operator.ENDS_WITH, text)
+
+    def not_endswith(self, text: str) -> Condition:
+        """Whether the field is filled and does not end with the text."""
+        return self._search(Operator.NOT_ENDS_WITH, text)
+
+    def quick(self, text: str) -> Condition:
+        """Whether Profit's quick filter finds the text; slower than the others (AFAS, Troubleshooting)."""
+        return self._search(Operator.QUICK, text)
+
+    def is_empty(self) -> Condition:
+        """Whether the field has no value."""
+        return _single(Test(self._id, Operator.EMPTY, NO_VALUE))
+
+    def is_not_empty(self) -> Condition:
+        """Whether the field has a value."""
+        return _single(Test(self._id, Operator.NOT_EMPTY, NO_VALUE))
+
+    def in_(self, values: Iterable[Value]) -> Condition:
+        """Whether the field has one of the values, of which there may be any number: no row meets `in_([])`."""
+        if isinstance(values, str):
+            raise InvalidFilterError(f"{self._id}.in_() takes several values, not a single str: use [...]")
+        tests = (Test(self._id, Operator.EQUAL, value_text(value, self._id)) for value in values)
+        return Condition(tuple(tests), every=False)
+
+    def between(self, lowest: Value, highest: Value) -> Condition:
+        """Whether the field is at least `lowest` and at most `highest`."""
+        return (self >= lowest) & (self <= highest)
+
+    def _compare(self, operator: Operator, value: object) -> Condition:
+        return _single(Test(self._id, operator, value_text(value, self._id)))
+
+    def _search(self, operator: Operator, text: object) -> Condition:
+        if not isinstance(text, str):
+            raise InvalidFilterError(
+                f"{self._id}.{_METHODS[operator]}() takes a str, and this is a {type(text).__name__}"
+            )
+        return self._compare(operator, text)
+
+
+def _single(test: Test) -> Condition:
+    return Condition((test,), every=True)
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+class _Fields:
+    """The fields of any connector: `F.Price`, or `F["class"]` for an id that cannot be written so."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Field:
+        if _is_dunder(name):  # what copy, pickle and inspect ask every object for
+            raise AttributeError(name)
+        return Field(name)
+
+    def __getitem__(self, field: str) -> Field:
+        return Field(field)
+
+    def __repr__(self) -> str:
+        return "F"
+
+
+F: Final = _Fields()

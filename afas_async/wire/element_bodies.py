@@ -1,0 +1,172 @@
+"""Elements to bodies: JSON in UTF-8 as UpdateConnectors take it (AFAS, UpdateConnector).
+
+Each element is encoded once, on its own, so that a batch is cut by bytes before anything is sent, and a journal keeps
+exactly what is sent. `Fields` stands first, where `@Action` is put in once it is known that an element shares its call.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final, cast
+
+import msgspec
+
+from afas_async.errors import InvalidElementError, InvalidFilterError
+from afas_async.vocabulary.elements import ACTIONS, Action, Element, element_of
+from afas_async.vocabulary.values import amsterdam
+
+BODY_LIMIT: Final = 75_000_000  # bytes with attachments; more is answered with 413 (AFAS's notes on KnSubject)
+_DEPTH: Final = 6  # AFAS, UpdateConnector: objects in objects
+_DIGITS: Final = 400  # a float has up to 309 before the dot; written out, 1E+999999999 would fill the memory
+_PLAIN: Final = frozenset({str, int, bool})
+_START: Final = b'{"Fields":{'
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
+
+
+def encode_element(item: object, *, allow_none: bool = False) -> bytes:
+    """Return an element as it stands in a body.
+
+    Raises:
+        InvalidElementError: If it is no element, or has a value that cannot be sent; the text tells where.
+    """
+    try:
+        return _ENCODER.encode(_Plain(allow_none=allow_none).element(element_of(item), "", _DEPTH))
+    except (UnicodeEncodeError, OverflowError) as error:
+        reason = "a number has more than 64 bits" if isinstance(error, OverflowError) else "a text has half a character"
+    raise InvalidElementError(f"the element cannot be written as JSON: {reason}")
+
+
+def body_of(root: str, elements: Sequence[bytes]) -> bytes:
+    """Return the body for encoded elements: one stands by itself, several in a list.
+
+    Example:
+        >>> body_of("KnSubject", [encode_element({"StId": 1, "Ds": "Offerte"})])
+        b'{"KnSubject":{"Element":{"Fields":{"StId":1,"Ds":"Offerte"}}}}'
+    """
+    content = elements[0] if len(elements) == 1 else b"[" + b",".join(elements) + b"]"
+    return b'{"%b":{"Element":%b}}' % (root.encode(), content)
+
+
+def tagged(element: bytes, action: Action) -> bytes:
+    """Return an encoded element with `@Action` in its fields, unless it has one of its own.
+
+    With it the service checks the complete body and processes it as one transaction (AFAS, UpdateConnector).
+    """
+    rest = element[len(_START) :]
+    if rest.startswith(b'"@Action":'):
+        return element
+    return b'%b"@Action":"%b"%b%b' % (_START, action.encode(), b"" if rest.startswith(b"}") else b",", rest)
+
+
+def decode_element(element: bytes) -> Element:
+    """Return an encoded element as an Element, with the values that JSON has."""
+    return _decoded(_DECODER.decode(element))
+
+
+def _decoded(content: dict[str, Any]) -> Element:
+    fields = cast("dict[str, Any]", content.pop("Fields"))
+    objects = {
+        name: [_decoded(part) for part in inner["Element"]]
+        if isinstance(inner["Element"], list)
+        else _decoded(inner["Element"])
+        for named in content.pop("Objects", ())
+        for name, inner in named.items()
+    }
+    key = {name.removeprefix("@"): value for name, value in content.items()}
+    return Element(fields, key, objects, fields.pop("@Action", None))
+
+
+class _Plain:
+    """Elements as what JSON has: dicts, lists and plain values."""
+
+    def __init__(self, *, allow_none: bool) -> None:
+        self._allow_none = allow_none
+
+    def element(self, element: Element, place: str, depth: int) -> dict[str, Any]:
+        if depth < 0:
+            raise InvalidElementError(f"{place}: objects are nested more than {_DEPTH} deep, which the service refuses")
+        fields = self._values(element.fields, place)
+        action = fields.pop("@Action", element.action)
+        if action not in (None, *ACTIONS):
+            raise InvalidElementError(f"{place}@Action: {action!r} is none: it must be insert, update or delete")
+        if action is not None:
+            fields = {"@Action": action, **fields}  # at the place where `tagged` looks for it
+        found: dict[str, Any] = {"Fields": fields}
+        for name, value in self._values(element.key, f"{place}@").items():
+            found[f"@{name}"] = value
+        objects = [
+            {name: {"Element": self._object(inner, f"{place}{name}.", depth - 1)}}
+            for name, inner in element.objects.items()
+            if not (isinstance(inner, (list, tuple)) and not inner)
+        ]
+        if objects:
+            found["Objects"] = objects
+        return found
+
+    def _object(self, inner: object, place: str, depth: int) -> Any:
+        if isinstance(inner, (list, tuple)):
+            return [self.element(element_of(part), place, depth) for part in cast("Sequence[object]", inner)]
+        return self.element(element_of(inner), place, depth)
+
+    def _values(self, values: Mapping[str, Any], place: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            if type(value) in _PLAIN:
+                found[name] = value
+            elif value is not msgspec.UNSET:
+                found[name] = self._value(value, f"{place}{name}")
+        return found
+
+    def _value(self, value: object, place: str) -> object:
+        match value:
+            case Enum():
+                return self._value(value.value, place)
+            case str():
+                return str.__str__(value)  # msgspec takes no subclass, which is what some libraries' texts are
+            case int():
+                return int(value)
+            case Decimal() | float():
+                return _number(value, place)
+            case datetime():
+                return _moment(value, place)
+            case date():
+                return value.isoformat()
+            case bytes() | bytearray():
+                return base64.b64encode(value).decode()
+            case None if self._allow_none:
+                return None
+            case None:
+                raise InvalidElementError(
+                    f'{place}: None is ambiguous: leave the field out to keep it as it is, give "" to clear it, or make'
+                    " the connector with allow_none=True to send a null, whose effect AFAS does not document"
+                )
+            case _:
+                raise InvalidElementError(
+                    f"{place}: a field cannot be a {type(value).__name__}: use str, int, float, Decimal, bool, date,"
+                    " datetime or bytes"
+                )
+
+
+def _number(number: Decimal | float, place: str) -> msgspec.Raw:
+    """A number with all of its digits and without an exponent."""
+    exact = number if isinstance(number, Decimal) else Decimal(float.__repr__(number))
+    if not exact.is_finite() or abs(exact.adjusted()) > _DIGITS:
+        raise InvalidElementError(f"{place}: {number} is no number that a field can be")
+    return msgspec.Raw(format(exact, "f").encode())
+
+
+def _moment(moment: datetime, place: str) -> str:
+    if moment.microsecond:
+        raise InvalidElementError(
+            f"{place}: a body has whole seconds, and this datetime has a fraction: use value.replace(microsecond=0)"
+        )
+    try:
+        return amsterdam(moment, place).isoformat(timespec="seconds")
+    except InvalidFilterError as error:
+        reason = str(error)
+    raise InvalidElementError(reason)

@@ -1,0 +1,79 @@
+"""Conditions as a request writes them: the simple form where nothing can be mistaken in it, the JSON form otherwise.
+
+The simple form is three lists, in which `,` means "and" and `;` means "or" (AFAS, GET connector). Nobody documents
+which of the two binds tighter, and clients disagree, so it is used for a single group only. Nor has it an escape for
+them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from afas_async.errors import InvalidFilterError
+from afas_async.vocabulary.filters import NO_VALUE, Group, Operator, Test
+from afas_async.vocabulary.names import field_id
+
+JSON_FORM: Final = "filterjson"
+# What could end a value, escape something, or be taken for AFAS's own `""` and `[is leeg]`, which stand for no value;
+# and blanks at an end, which may be stripped.
+_MISTAKABLE: Final = re.compile(r"[,;\\\"'\[\]]|^\s|\s$")
+
+
+class _Field(msgspec.Struct, frozen=True):
+    field: str = msgspec.field(name="@FieldId")
+    operator: str = msgspec.field(name="@OperatorType")
+    text: str = msgspec.field(name="#text")
+
+
+class _Filter(msgspec.Struct, frozen=True):
+    name: str = msgspec.field(name="@FilterId")
+    fields: list[_Field] = msgspec.field(name="Field")
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def filter_pairs(groups: Sequence[Group]) -> list[tuple[str, str]]:
+    """Return the parameters of a request for the rows that meet a condition, not escaped yet.
+
+    Args:
+        groups: The groups of tests of which a row must meet one, as `Condition.groups()` returns them.
+
+    Returns:
+        Names and values; none if every row meets the condition.
+
+    Raises:
+        InvalidFilterError: If there is no group: no row can meet that, and there is no way to say so.
+        InvalidNameError: If the id of a field may not enter a URL.
+
+    Example:
+        >>> filter_pairs([(Test("Price", Operator.AT_LEAST, "5"), Test("Blocked", Operator.EQUAL, "false"))])
+        [('filterfieldids', 'Price,Blocked'), ('filtervalues', '5,false'), ('operatortypes', '2,1')]
+    """
+    if not groups:
+        raise InvalidFilterError("no row can meet this condition: there is nothing to ask for")
+    if not all(groups):
+        return []
+    if len(groups) == 1 and all(map(_is_simple, groups[0])):
+        return [
+            ("filterfieldids", ",".join([field_id(test.field) for test in groups[0]])),
+            ("filtervalues", ",".join([test.text for test in groups[0]])),
+            ("operatortypes", ",".join([str(int(test.operator)) for test in groups[0]])),
+        ]
+    filters = [
+        _Filter(
+            f"Filter {number}", [_Field(field_id(test.field), str(int(test.operator)), test.text) for test in group]
+        )
+        for number, group in enumerate(groups, 1)
+    ]
+    return [(JSON_FORM, _ENCODER.encode({"Filters": {"Filter": filters}}).decode())]
+
+
+def _is_simple(test: Test) -> bool:
+    if test.operator is Operator.EMPTY or test.operator is Operator.NOT_EMPTY:
+        return test.text == NO_VALUE  # in the simple form it is AFAS's own example
+    return bool(test.text) and not _MISTAKABLE.search(test.text)

@@ -1,0 +1,72 @@
+"""Requests that insert, update or delete elements."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+from afas_async.errors import InvalidElementError
+from afas_async.vocabulary.names import connector_name, field_id
+from afas_async.wire.requests import Request
+
+_UNSAFE_KEY: Final = re.compile(r"[/\\%?#&:*<>+,\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def write_request(
+    method: Literal["POST", "PUT"], connector: str, body: bytes = b"", *, sub: str | None = None
+) -> Request:
+    """Return the request that inserts (POST) or updates (PUT) the elements in a body (AFAS, UpdateConnector).
+
+    Args:
+        method: The HTTP method.
+        connector: The connector's name.
+        body: The elements.
+        sub: The object to insert or update within an element that is there. AFAS knows one such level.
+
+    Raises:
+        InvalidNameError: If a name may not enter a URL.
+    """
+    names = (connector,) if sub is None else (connector, sub)
+    path = "/".join(quote(connector_name(name), safe="") for name in names)
+    return Request(method, f"connectors/{path}", "", connector, body)
+
+
+def delete_request(connector: str, *elements: tuple[str, Mapping[str, Any]]) -> Request:
+    """Return the request that deletes an element, or the line of an object in it.
+
+    Args:
+        connector: The connector's name.
+        elements: The element's name and key, and for a line also the object's; values are text, numbers or days.
+
+    Raises:
+        InvalidNameError: If a name may not enter a URL.
+        InvalidElementError: If a key is missing, or a value may not enter a URL: there is no escape for `,` (AFAS), and
+            web servers refuse or reinterpret others.
+    """
+    parts = [quote(connector_name(connector), safe="")]
+    for name, key in elements:
+        if not key:
+            raise InvalidElementError(f"{connector}: nothing is deleted without the key of {name}")
+        fields = ",".join(f"@{field_id(field)}" for field in key)
+        values = ",".join(_key_text(value, f"{connector}: {field}") for field, value in key.items())
+        parts += [quote(connector_name(name), safe=""), fields, values]
+    return Request("DELETE", "connectors/" + "/".join(parts), "", connector)
+
+
+def _key_text(value: object, place: str) -> str:
+    if isinstance(value, Enum):
+        value = value.value
+    text = value.isoformat() if type(value) is date else str(value)
+    if not isinstance(value, (str, int, Decimal, date)) or isinstance(value, (bool, datetime)):
+        raise InvalidElementError(f"{place}: the key in a URL cannot be a {type(value).__name__}")
+    if not text or text in {".", ".."} or _UNSAFE_KEY.search(text):
+        raise InvalidElementError(
+            f"{place}: {text!r} cannot stand in a URL, where `/ \\ % ? # & : * < > + ,` and control characters have"
+            ' another meaning: delete it by an update with Element(..., action="delete")'
+        )
+    return quote(text, safe="")
