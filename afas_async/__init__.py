@@ -43,7 +43,7 @@ from afas_async.read.changes import Changes
 from afas_async.read.stream import Page, Pages, Progress, Rows
 from afas_async.vocabulary.connectors import GetConnector, UpdateConnector
 from afas_async.vocabulary.credentials import AppToken, BearerToken, ClientCredentials
-from afas_async.vocabulary.elements import Element
+from afas_async.vocabulary.elements import Element, ElementFault
 from afas_async.vocabulary.environment import Environment
 from afas_async.vocabulary.filters import Condition, F
 from afas_async.vocabulary.metainfo import (
@@ -84,6 +84,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectError",
     "Element",
+    "ElementFault",
     "Environment",
     "Event",
     "F",

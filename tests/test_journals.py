@@ -70,7 +70,7 @@ def test_a_load_with_an_unknown_outcome(path: Path, capsys: pytest.CaptureFixtur
     assert f"  element 1, sent {sent_at:{MOMENT}}\n    why     no answer came\n" in ended.out
     assert f"    to do   wait until {sent_at + timedelta(seconds=960):{MOMENT}}, as the service" in ended.out
     assert f"python -m afas_async journal '{path}' --applied 1 " in ended.out
-    assert "check=Lookup(...)" in ended.out
+    assert "lookup=Lookup(...)" in ended.out
 
 
 def test_after_the_quiet_period(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

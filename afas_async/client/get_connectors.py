@@ -27,7 +27,6 @@ class ReadOptions(TypedDict, total=False):
     order_by: str | Sequence[str]
     take: int | None
     window: int | None
-    ranges: int
     after: str | None
     part: Mapping[str, Any] | None
     verify: bool
@@ -56,7 +55,6 @@ class GetConnectors:
         order_by: str | Sequence[str] = (),
         take: int | None = None,
         window: int | None = None,
-        ranges: int = 1,
         after: str | None = None,
         part: Mapping[str, Any] | None = None,
         verify: bool = True,
@@ -108,10 +106,7 @@ class GetConnectors:
                 pauses, it holds one of the client's slots, and the server may cut it after 15 minutes.
             window: Pages on their way at a time, at most the client's `max_concurrency`, which is the default; a repair
                 comes on top.
-            ranges: Read so many key ranges side by side: the rows of each are in order, all together are not. They are
-                cut with a few requests for single rows. 1 reads everything in order. A condition that has to be split
-                is read in its parts instead.
-            after: A token of the same query, from `rows.token`: begin behind the row where that read stood.
+            after: A cursor of the same query, from `rows.cursor`: begin after the row where that read stood.
             part: A part of a plan: only the rows in its key range.
             verify: False gives the guarantee up: pages are asked for by their number only, without rows in common, so
                 that rows which appear or vanish meanwhile can lose or double others. Without a key it is the only way:
@@ -154,7 +149,6 @@ class GetConnectors:
                 order_by=order_by,
                 take=take,
                 window=window,
-                ranges=ranges,
                 after=after,
                 part=part,
                 verify=verify,
@@ -179,7 +173,7 @@ class GetConnectors:
         """Return the rows of a GetConnector as whole server pages: the form for loading a database.
 
         As `rows`, with the same guarantee, but each `Page` is handed out only when its answer was complete: its rows
-        are in memory together. `pages.token` is the point to go on from behind the last page handed out.
+        are in memory together. `pages.cursor` is the point to go on from after the last page.
 
         Args:
             connector: As for `rows`.
@@ -217,7 +211,6 @@ class GetConnectors:
         order_by: str | Sequence[str] = (),
         take: int | None = None,
         window: int | None = None,
-        ranges: int = 1,
         after: str | None = None,
         part: Mapping[str, Any] | None = None,
         verify: bool = True,
@@ -232,12 +225,7 @@ class GetConnectors:
         )
         if part is not None:
             source = restrict(source, part)
-        if ranges != 1 and (ranges < 1 or order_by or take == EVERYTHING or not source.keyed):
-            raise UsageError(
-                f"{source.connector.name}: ranges, which are read side by side, must be 1 or more, and need a key,"
-                " verify=True, and neither order_by nor take=-1"
-            )
-        reading = Reading(source, take, window or most, ranges, verify, whole_pages)
+        reading = Reading(source, take, window or most, verify, whole_pages)
         return reading if after is None else reading.at(after)
 
     @overload

@@ -13,7 +13,7 @@ from afas_async.http.options import Options
 from afas_async.http.session import Session
 from afas_async.policy.element_check import Checker
 from afas_async.vocabulary.connectors import UpdateConnector
-from afas_async.vocabulary.elements import Action, Item, check_action, element_of
+from afas_async.vocabulary.elements import Action, ElementFault, Item, check_action, element_of
 from afas_async.vocabulary.outcomes import Outcome, WriteResult
 from afas_async.wire.element_bodies import body_of, encode_element
 from afas_async.wire.requests import Request
@@ -34,7 +34,7 @@ class LoadArguments(TypedDict, total=False):
     on_reject: OnReject
     transaction: bool
     validate: bool
-    check: Lookup[Any] | None
+    lookup: Lookup[Any] | None
     journal: str | os.PathLike[str] | None
 
 
@@ -155,22 +155,23 @@ class UpdateConnectors:
             elements.append((sub, sub_key))
         return await self._send(delete_request(declared.name, *elements))
 
-    async def check(
+    async def validate(
         self, connector: UpdateConnector | str, elements: Iterable[Item], *, action: Action = "insert"
-    ) -> list[list[str]]:
-        """Check records against what the service tells about its connector, with one request at most and no write.
+    ) -> list[ElementFault]:
+        """Check records against the metainfo of their connector, with at most one request and no write.
 
         Args:
             connector: The connector, or its name.
             elements: The records.
-            action: What is to be done with them: only an insert needs the mandatory fields.
+            action: What you want to do with them: only an insert needs the mandatory fields.
 
         Returns:
-            For each record what is wrong with it, in words; an empty list if nothing is. What the service checks beyond
-            its metainfo, such as whether a relation exists, only the service can tell.
+            One `ElementFault` for everything that is wrong, in the order of the records: `index` is the number of the
+            record. An empty list if nothing is. Only the service knows what lies beyond its metainfo, such as whether a
+            relation exists.
 
         Raises:
-            AfasError: If the description of the connector cannot be had.
+            AfasError: If the metainfo of the connector cannot be read.
 
         Source:
             AFAS, REST API for developers: metainfo.
@@ -178,22 +179,25 @@ class UpdateConnectors:
         Example:
             >>> async def main():
             ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         return await afas.check("KnSubject", [{"StId": 1}, {"StId": "one"}])
-            >>> [len(faults) for faults in asyncio.run(main())]
-            [0, 1]
+            ...         for fault in await afas.validate("KnSubject", [{"StId": 1}, {"StId": "one"}]):
+            ...             print(fault.index, fault.field, fault.message)
+            >>> asyncio.run(main())
+            1 StId is no number
         """
         declared = _declared(connector)
         check_action(action, declared.name)
         metainfo = await update_metainfo(self._session, self._options, declared.name)
         checker = Checker(metainfo, action, allow_none=declared.allow_none)
-        faults = list[list[str]]()
-        for item in elements:
+        found = list[ElementFault]()
+        for index, item in enumerate(elements):
             try:
-                encode_element(item, allow_none=declared.allow_none)
-                faults.append(checker.faults(element_of(item)))
+                faults = checker.faults(element_of(item), index)
+                if not faults:
+                    encode_element(item, allow_none=declared.allow_none)
             except InvalidElementError as error:
-                faults.append([str(error)])
-        return faults
+                faults = [ElementFault(index, "", str(error))]
+            found += faults
+        return found
 
     def load(
         self, connector: UpdateConnector | str, *, action: Action = "insert", **options: Unpack[LoadArguments]
@@ -214,7 +218,7 @@ class UpdateConnectors:
 
         *Journal.* With `journal`, each call is noted on disk before it is sent. After a crash, even `kill -9`, repeat
         the load with the same records in the same order: those that were never in flight are sent, and those that were
-        are "unknown", unless `check` finds them. `python -m afas_async journal
+        are "unknown", unless `lookup` finds them. `python -m afas_async journal
         PATH` shows it. Delete it in the end: it keeps the records that are unknown.
 
         Args:
@@ -229,8 +233,8 @@ class UpdateConnectors:
                 applied. "split": halve a refused call until its faulty records are alone, and send the others.
             transaction: Whether a call of several records is tagged with `@Action`, with which the service treats it as
                 one transaction. Without, records of a refused call of several are "unknown".
-            validate: Whether records are checked before they are sent; see `check`. It takes one request at most.
-            check: How to look up a record whose outcome is unknown, once at the end and by `resolve`.
+            validate: Whether records are checked before they are sent; see `validate`. It takes one request at most.
+            lookup: How to look up a record whose outcome is unknown, once at the end and by `resolve`.
             journal: Path of the journal, on a local disk.
 
         Returns:
@@ -272,7 +276,7 @@ class UpdateConnectors:
             options: See `load`.
 
         Returns:
-            A stream of Outcome. Its `report` is complete after the end; what `check` finds out is corrected there only.
+            A stream of Outcome. Its `report` is complete after the end; only there it has what `lookup` has found.
 
         Raises:
             UsageError: If an option makes no sense.

@@ -81,7 +81,7 @@ def _print_unknown(journal: Journal, unknown: Sequence[Entry], *, show: bool) ->
 def _print_advice(unknown: Sequence[Entry], path: str, *, show: bool) -> None:
     number = unknown[0].number
     print(f"""
-It is {datetime.now(UTC):{_MOMENT}}. To find out, run the load again with the same elements and check=Lookup(...). Or
+It is {datetime.now(UTC):{_MOMENT}}. To find out, run the load again with the same elements and lookup=Lookup(...). Or
 look in Profit, and note what you have found:
 
   {PROGRAM} journal {path} --applied {number}   it is there

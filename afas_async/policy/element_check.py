@@ -1,4 +1,4 @@
-"""Elements against metainfo, before anything is sent: every fault of each, in words.
+"""Elements against metainfo, before anything is sent: every fault of each.
 
 The service does not tell which element of a call it refuses, so that a fault that is found here saves a whole batch.
 It is never found on a guess: what the service might accept passes. Above all, that decides who must have the mandatory
@@ -17,16 +17,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from afas_async.errors import InvalidElementError
 from afas_async.policy.value_check import Judge, is_empty, is_true, judge_of
-from afas_async.vocabulary.elements import ACTIONS, Action, Element, element_of
+from afas_async.vocabulary.elements import ACTIONS, Action, Element, ElementFault, element_of
 from afas_async.vocabulary.metainfo import UpdateField, UpdateMetainfo, UpdateObject
 
 _ALWAYS_NEW: Final = {"MatchPer": "7", "MatchOga": "6"}  # AFAS, OpenAPI specification: their values
 _ACTION_AMONG_FIELDS: Final = ("@Action", "@action")
 _ACTION_AMONG_KEYS: Final = ("Action", "action")
+_Kind: TypeAlias = Literal["field", "object"]
 _PARTS_OF_A_BODY: Final = frozenset({"Element", "Fields", "Objects"})
 
 
@@ -51,13 +52,26 @@ class Checker:
         self._part = _Part(metainfo.fields, metainfo.objects, allow_none=allow_none)
         self._action = action
 
-    def faults(self, element: Element) -> list[str]:
-        """Return all faults of an element; none if it has none.
+    def faults(self, element: Element, index: int = 0) -> list[ElementFault]:
+        """Return all faults of an element; an empty list if it has none.
 
-        Each tells the place, such as `Objects.KnBasicAddressAdr[0].ZpCd`, what is wrong and what to do, but no value,
-        which may be personal data. A value that cannot be written as JSON is found by encoding it, not here.
+        A value that cannot be written as JSON is found by encoding it, not here.
+
+        Args:
+            element: The element.
+            index: Its number, for the faults.
         """
-        return self._part.faults(element, "", self._action, outermost=True)
+        found = self._part.faults(element, "", self._action, outermost=True)
+        return [ElementFault(index, *fault) for fault in found]
+
+
+class _Fault(NamedTuple):
+    """An `ElementFault` whose element has no number yet."""
+
+    field: str
+    message: str
+    suggestion: str = ""
+    label: str = ""
 
 
 class _Part:
@@ -76,9 +90,9 @@ class _Part:
         self._mandatory = [field.id for field in fields if field.mandatory and not field.primary_key]
         self._matching = [name for name in self.fields if name.startswith("Match") or name == "MtCd"]
         # All elements may have the same unknown name, and to look for those that are near takes a millisecond.
-        self._advice: Callable[[Literal["field", "object"], str], str] = lru_cache(maxsize=256)(self._look_around)
+        self._advice: Callable[[_Kind, str], tuple[str, str]] = lru_cache(maxsize=256)(self._look_around)
 
-    def faults(self, element: Element, place: str, action: str, *, outermost: bool) -> list[str]:
+    def faults(self, element: Element, place: str, action: str, *, outermost: bool) -> list[_Fault]:
         """Return the faults of an element that is described by this part, and of the objects in it.
 
         Args:
@@ -94,47 +108,52 @@ class _Part:
         if own is not None:
             action = own.lower()
             if action not in ACTIONS:
-                found.append(f"{place}@Action: there is no such action: give {_either(ACTIONS)}")
+                found.append(_Fault(f"{place}@Action", "there is no such action", f"give {_either(ACTIONS)}"))
         if element.key:
             found.extend(self._faults_of_key(element.key, place, action))
         new = action == "insert" and self._is_new(element, certain=outermost or own is not None)
         if new:
             found.extend(self._missing(element, place))
         elif outermost and action in {"update", "delete"} and not self._can_be_found(element):
-            found.append(f"{place}key: nothing tells which record to {action}: give {self._all_keys()}")
+            message = f"nothing says which record to {action}"
+            found.append(_Fault(f"{place}key", message, f"give {self._all_keys()}"))
         for name, items in element.objects.items():
             ignored = name == "KnBasicAddressPad" and is_true(element.fields.get("PadAdr"))
             inherited = "insert" if new and not ignored else "update"
             found.extend(self._faults_of_object(name, items, f"{place}Objects.{name}", inherited))
         return found
 
-    def _faults_of_values(self, fields: Mapping[str, Any], place: str) -> list[str]:
-        found: list[str] = []
+    def _faults_of_values(self, fields: Mapping[str, Any], place: str) -> list[_Fault]:
+        found: list[_Fault] = []
         judges = self._judges
         for name, value in fields.items():
             judge = judges.get(name)
             if judge is None:
                 if name not in _ACTION_AMONG_FIELDS:
-                    found.append(f"{place}{name}: {self._advice('field', str(name))}")
-            elif (fault := judge(value)) is not None:
-                found.append(f"{place}{self._shown(name)}: {fault}")
+                    found.append(_Fault(f"{place}{name}", *self._advice("field", str(name))))
+            elif (misfit := judge(value)) is not None:
+                found.append(self._misfit(place, name, misfit))
         return found
 
-    def _faults_of_key(self, key: Mapping[str, Any], place: str, action: str) -> Iterator[str]:
+    def _faults_of_key(self, key: Mapping[str, Any], place: str, action: str) -> Iterator[_Fault]:
         for name, value in key.items():
             if name in self.fields:
-                if (fault := self._judges[name](value)) is not None:
-                    yield f"{place}@{self._shown(name)}: {fault}"
+                if (misfit := self._judges[name](value)) is not None:
+                    yield self._misfit(f"{place}@", name, misfit)
                 # The key of a delete stands in its URL, where AFAS's own example has a field that is no key.
                 if self._keys and name not in self._keys and not self._matching and action != "delete":
-                    yield f"{place}@{self._shown(name)}: is not in the key, {self._all_keys()}: give it as a field"
+                    yield self._misfit(f"{place}@", name, f"is not in the key, {self._all_keys()}: give it as a field")
             elif name not in _ACTION_AMONG_KEYS:
-                yield f"{place}@{name}: {self._advice('field', str(name))}"
+                yield _Fault(f"{place}@{name}", *self._advice("field", str(name)))
 
-    def _faults_of_object(self, name: str, items: Any, place: str, action: str) -> Iterator[str]:
+    def _misfit(self, place: str, name: str, text: str) -> _Fault:
+        message, _, suggestion = text.partition(": ")
+        return _Fault(f"{place}{name}", message, suggestion, self.fields[name].label)
+
+    def _faults_of_object(self, name: str, items: Any, place: str, action: str) -> Iterator[_Fault]:
         part = self.objects.get(name)
         if part is None:
-            yield f"{place}: {self._advice('object', str(name))}"
+            yield _Fault(place, *self._advice("object", str(name)))
             return
         lines = cast("Sequence[object]", items) if isinstance(items, (list, tuple)) else (items,)
         for index, item in enumerate(lines):
@@ -142,17 +161,17 @@ class _Part:
             try:
                 line = element_of(item)
             except InvalidElementError as error:
-                yield f"{there}: {error}"
+                yield _Fault(there, *str(error).split(": ", 1))
             else:
                 yield from part.faults(line, f"{there}.", action, outermost=False)
 
-    def _missing(self, element: Element, place: str) -> Iterator[str]:
+    def _missing(self, element: Element, place: str) -> Iterator[_Fault]:
         for name in self._mandatory:
             value = element.fields.get(name)
             if not is_empty(value) or name in element.key:
                 continue
             if value is not None or name not in element.fields or self._allow_none:  # else found as a None
-                yield f"{place}{self._shown(name)}: is mandatory for a new record: give it"
+                yield self._misfit(place, name, "is mandatory for a new record: give it")
 
     def _is_new(self, element: Element, *, certain: bool) -> bool:
         fields = element.fields
@@ -175,10 +194,10 @@ class _Part:
         label = self.fields[name].label
         return f"{name} ({label})" if label else name
 
-    def _look_around(self, kind: Literal["field", "object"], name: str) -> str:
+    def _look_around(self, kind: _Kind, name: str) -> tuple[str, str]:
         """Say that there is no such field or object, and what there is instead."""
         instead = self._instead_of_field(name) if kind == "field" else self._instead_of_object(name)
-        return f"there is no such {kind}: {instead}"
+        return f"there is no such {kind}", instead
 
     def _instead_of_field(self, name: str) -> str:
         if name.lstrip("@") != name and name.lstrip("@") in self.fields:

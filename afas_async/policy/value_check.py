@@ -19,7 +19,8 @@ import msgspec
 
 from afas_async.vocabulary.metainfo import Code, UpdateField
 
-# Tells what is wrong with a value and what to do, without the value, which may be personal data; None if it fits.
+# Returns what is wrong with a value and what to do, as "message: suggestion", without the value, which may be personal
+# data; None if it fits.
 Judge: TypeAlias = Callable[[Any], str | None]
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")

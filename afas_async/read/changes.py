@@ -22,7 +22,7 @@ from afas_async.read.reader import Feed
 from afas_async.read.reading import Reading
 from afas_async.read.rowkeys import KeyReader
 from afas_async.read.source import Source
-from afas_async.read.stream import Rows
+from afas_async.read.stream import Rows, RowStream
 from afas_async.read.window import read_page
 from afas_async.vocabulary.connectors import GetConnector, RowT
 from afas_async.vocabulary.filters import Operator, Test
@@ -39,8 +39,11 @@ class _Watermark(msgspec.Struct, frozen=True):
     until: datetime | None
 
 
-class Changes(Rows[RowT], Generic[RowT]):
+class Changes(RowStream[RowT], Generic[RowT]):
     """The rows of a connector that were modified, as an asynchronous iterator. Made by `AfasClient.changes`.
+
+    It has no `cursor`: a run that was broken off is repeated from its `since`, as one that goes on much later would be
+    complete only up to its beginning.
 
     Example:
         >>> async def main():
@@ -84,18 +87,6 @@ class Changes(Rows[RowT], Generic[RowT]):
                 " then the run is complete"
             )
         return msgspec.json.encode(_Watermark(_VERSION, self._query, self._until)).decode()
-
-    @property
-    def token(self) -> str:
-        """There is none: a run that was broken off is repeated from its `since`.
-
-        Raises:
-            UsageError: Always. A run that goes on much later would be complete only up to its beginning.
-        """
-        raise UsageError(
-            f"{self._everything.connector.name}: changes have no point to go on from: repeat the run from the same"
-            " since="
-        )
 
     async def _open(self) -> Feed[RowT]:
         # Before any row is read: what is written from now on belongs to the next run.

@@ -39,32 +39,28 @@ class Position(msgspec.Struct, frozen=True):
     """Where a read stands.
 
     Args:
-        cursors: The key of the last row handed out, None at the start; for each range, if there are some.
-        ranges: The key ranges that the read was cut into, if it was.
+        after: The key of the last row handed out, None at the start.
         parts: How the condition was split; empty if it was not.
         over: How many of them have been read to their end; None if they are read together, or there is only one.
     """
 
-    cursors: tuple[Key | None, ...] = ()
-    ranges: tuple[KeyRange, ...] | None = None
+    after: Key | None = None
     parts: str = ""
     over: int | None = None
 
     def belongs_to(self, start: Position, fields: int) -> bool:
         """Whether it can be reached in a read that begins at `start`, by keys with so many fields."""
         return (
-            len(self.cursors) == len(start.cursors)
-            and (self.ranges, self.parts) == (start.ranges, start.parts)
+            self.parts == start.parts
             and (self.over is None if start.over is None else self.over is not None and self.over >= 0)
-            and all(len(values_of(key)) == fields for key in self.cursors if key is not None)
+            and (self.after is None or len(values_of(self.after)) == fields)
         )
 
 
-class _Token(msgspec.Struct, frozen=True):
+class _Cursor(msgspec.Struct, frozen=True):
     version: int
     query: str
-    cursors: tuple[Value | tuple[Value, ...] | None, ...]
-    ranges: tuple[KeyRange, ...] | None
+    after: Value | tuple[Value, ...] | None
     parts: str
     over: int | None
 
@@ -74,27 +70,27 @@ def fingerprint(*query: object) -> str:
     return hashlib.sha256(msgspec.json.encode(query)).hexdigest()[:16]
 
 
-def to_token(position: Position, query: str) -> str:
+def to_cursor(position: Position, query: str) -> str:
     """Return a position as text."""
-    token = _Token(_VERSION, query, position.cursors, position.ranges, position.parts, position.over)
-    return msgspec.json.encode(token).decode()
+    cursor = _Cursor(_VERSION, query, position.after, position.parts, position.over)
+    return msgspec.json.encode(cursor).decode()
 
 
-def from_token(token: str, query: str, connector: str) -> Position:
+def from_cursor(cursor: str, query: str, connector: str) -> Position:
     """Return the position that a text holds.
 
     Raises:
         UsageError: If it is no such text, or one of another query.
     """
     try:
-        found = msgspec.json.decode(token, type=_Token)
+        found = msgspec.json.decode(cursor, type=_Cursor)
     except (msgspec.DecodeError, TypeError, UnicodeError):
-        raise UsageError(f"{connector}: after= takes what `rows.token` returned, not {type(token).__name__}") from None
+        raise UsageError(f"{connector}: after= takes a cursor, the text that `rows.cursor` returned") from None
     if found.version != _VERSION:
-        raise UsageError(f"{connector}: the token in after= is of version {found.version}, not {_VERSION}")
+        raise UsageError(f"{connector}: the cursor in after= is of version {found.version}, not {_VERSION}")
     if found.query != query:
         raise UsageError(
-            f"{connector}: the token in after= is of another query: connector, key, order, condition, part and whether"
-            " ranges are read must be the same"
+            f"{connector}: the cursor in after= is of another query: connector, key, order, condition and part must be"
+            " the same"
         )
-    return Position(found.cursors, found.ranges, found.parts, found.over)
+    return Position(found.after, found.parts, found.over)

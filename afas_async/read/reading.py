@@ -15,9 +15,8 @@ from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import EVERYTHING, Sizing
 from afas_async.policy.spans import Span
 from afas_async.policy.splitting import Parts, split
-from afas_async.read.cuts import key_ranges
 from afas_async.read.fetch import paced
-from afas_async.read.position import Position, fingerprint, from_token, to_token
+from afas_async.read.position import Position, fingerprint, from_cursor, to_cursor
 from afas_async.read.reader import Feed, Reader
 from afas_async.read.source import SKIP_LIMIT, Source, query_length, refuse_without_key
 from afas_async.read.union import Turn, Union
@@ -37,7 +36,6 @@ class Reading(Generic[RowT]):
         source: What is read.
         take: Rows per page; EVERYTHING for all in one answer; None to grow.
         window: Pages in flight at a time.
-        ranges: Key ranges to read side by side, 1 for one read in order.
         verify: Whether to refuse to read without a key.
         whole_pages: Whether each page is handed out only when it is complete.
         position: Where to begin.
@@ -46,12 +44,11 @@ class Reading(Generic[RowT]):
     source: Source[RowT]
     take: int | None
     window: int
-    ranges: int
     verify: bool
     whole_pages: bool
     position: Position = START
 
-    def token(self, position: Position) -> str:
+    def cursor(self, position: Position) -> str:
         """Return a position in this read as text.
 
         Raises:
@@ -59,21 +56,19 @@ class Reading(Generic[RowT]):
         """
         if not self.source.keyed:
             raise UsageError(f"{self.source.connector.name}: a read without a key has no point to go on from")
-        return to_token(position, self._query)
+        return to_cursor(position, self._query)
 
-    def at(self, token: str) -> Reading[RowT]:
-        """Return this read, beginning where a token ended."""
+    def at(self, cursor: str) -> Reading[RowT]:
+        """Return this read, beginning at a cursor."""
         name = self.source.connector.name
         if not self.source.keyed:
             raise UsageError(f"{name}: after= needs a key, and verify=True")
-        return replace(self, position=from_token(token, self._query, name))
+        return replace(self, position=from_cursor(cursor, self._query, name))
 
     @cached_property
     def _query(self) -> str:
         source = self.source
-        return fingerprint(
-            source.connector.name, source.connector.key, source.order.fields, source.where, self.ranges > 1
-        )
+        return fingerprint(source.connector.name, source.connector.key, source.order.fields, source.where)
 
     async def first(self) -> RowT | None:
         """Return the first row, or None, with one request for one row."""
@@ -103,10 +98,8 @@ class Reading(Generic[RowT]):
         parts = await self._parts()
         if len(parts.groups) != 1:
             return await self._parts_in_turn(parts)
-        if self.ranges > 1:
-            return await self._ranges_side_by_side()
-        begin = self._begin(Position((None,)))
-        return self._window(self.source, *begin.cursors, window=self.window)
+        begin = self._begin(START)
+        return self._window(self.source, begin.after, window=self.window)
 
     def _begin(self, start: Position) -> Position:
         """Return where to begin in a read that has its start there."""
@@ -114,8 +107,8 @@ class Reading(Generic[RowT]):
             return start
         if not self.position.belongs_to(start, len(self.source.order.fields)):
             raise UsageError(
-                f"{self.source.connector.name}: the token in after= stands in another read of this query: as rows or as"
-                " pages, with the same row type, and in the same number of ranges or parts"
+                f"{self.source.connector.name}: the cursor in after= stands in another read of this query: read it as"
+                " rows or as pages, and with the same row type, as that one was"
             )
         return self.position
 
@@ -124,7 +117,7 @@ class Reading(Generic[RowT]):
             split(
                 self.source.where,
                 connector=self.source.connector.name,
-                length=lambda groups: query_length(self.source, groups, ranged=self.ranges > 1),
+                length=lambda groups: query_length(self.source, groups),
                 limit=QUERY_LIMIT,
             )
         )
@@ -152,16 +145,6 @@ class Reading(Generic[RowT]):
         )
         return Window(source, paging, early=in_order and not self.whole_pages)
 
-    async def _ranges_side_by_side(self) -> Union[RowT]:
-        ranges = self.position.ranges or await key_ranges(self.source, self.ranges)
-        begin = self._begin(Position((None,) * len(ranges), ranges))
-        at_once = min(self.window, len(ranges))
-        windows = [
-            self._window(self.source.within(each), after, window=self.window // at_once, at_once=at_once)
-            for each, after in zip(ranges, begin.cursors, strict=True)
-        ]
-        return Union(windows, turn=Turn.ANY, at_once=at_once, start=begin)
-
     async def _parts_in_turn(self, parts: Parts) -> Union[RowT]:
         source, first = self.source, self.source.order.fields[:1]
         if not (parts.disjoint or source.keyed):
@@ -179,7 +162,7 @@ class Reading(Generic[RowT]):
         elif groups and not self.whole_pages and await _whole_numbers(source):
             turn = Turn.LEAST
         sizes = fingerprint(*map(len, groups))
-        begin = self._begin(Position((None,), parts=sizes, over=0 if turn is Turn.FIRST else None))
+        begin = self._begin(Position(parts=sizes, over=0 if turn is Turn.FIRST else None))
         return Union(
             self._windows(parts, groups, begin),
             turn=turn,
@@ -193,7 +176,7 @@ class Reading(Generic[RowT]):
         """Make the windows of the parts as they are wanted: there may be thousands."""
         # Of rows with one of so many keys there are no more than that.
         by_key = self.source.keyed and (parts.field,) == self.source.connector.key
-        after = begin.cursors[0]
+        after = begin.after
         # Of each of the parts that are read together a page waits, and the one that follows it.
         at_once = 2 * len(groups) if begin.over is None else self.window
         for group in groups[begin.over :]:

@@ -133,16 +133,12 @@ def _check_sortable(connector: GetConnector[Any], order: Sequence[str]) -> None:
             )
 
 
-def query_length(source: Source[Any], groups: Sequence[Group], *, ranged: bool = False) -> int:
+def query_length(source: Source[Any], groups: Sequence[Group]) -> int:
     """Return the length of the longest query string that a read of these groups can need."""
     if source.keyed:
         fields = [field.removeprefix("-") for field in source.order.fields]
         longest = tuple(_longest_value(source, groups, field) for field in fields)
         groups = combine(groups, source.order.groups("from", longest if len(fields) > 1 else longest[0]))
-    if ranged:
-        field = source.connector.key[0]
-        bound = _longest_value(source, (), field)
-        groups = combine(groups, (KeyRange(bound, bound).group(field),))
     return rows_query_length(skip=LARGEST, take=LARGEST, order_by=source.order.fields, where=groups)
 
 

@@ -77,22 +77,12 @@ class _Stream(Generic[RowT]):
         pages, size = (feed.pages, feed.bytes) if feed is not None else (0, 0)
         return Progress(self._rows - self._waiting(), pages, size, seconds)
 
-    @property
-    def token(self) -> str:
-        """The point to go on from, behind the last row or page handed out: text to store, for `after`.
-
-        A read of the same query that is given this token goes on with the next row, also in another process. Store it
-        once the rows up to here are safe; what was handed out after the last stored token is handed out again then. It
-        holds keys of rows, no credential. After the end it stands for what is added behind the last row later on.
-
-        Raises:
-            UsageError: If there is no such point: the stream is read without a key, or a condition had to be split into
-                parts that overlap, and the key has texts.
-        """
+    def _cursor(self) -> str:
+        """Return the point to go on from, after the last row or page returned."""
         feed = self._reader.feed
         if feed is None:
-            return self._reading.token(self._reading.position)
-        return self._reading.token(feed.position(self._last_rows - self._waiting()))
+            return self._reading.cursor(self._reading.position)
+        return self._reading.cursor(feed.position(self._last_rows - self._waiting()))
 
     def _waiting(self) -> int:
         """Return how many of the rows pulled have not been handed out."""
@@ -136,20 +126,10 @@ class _Stream(Generic[RowT]):
             self._reader.abandon()
 
 
-class Rows(_Stream[RowT]):
-    """The rows of a connector, as an asynchronous iterator. Made by `AfasClient.rows`.
+class RowStream(_Stream[RowT]):
+    """Rows as an asynchronous iterator: `Rows`, and `Changes`.
 
     `async for`, `anext`, `batches()` and `to_list()` go on where the last one stopped; one task at a time.
-
-    Example:
-        >>> async def main():
-        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-        ...         rows = afas.rows("Profit_Article", key="ItemCode")
-        ...         first = await anext(rows)
-        ...         rest = sum([len(batch) async for batch in rows.batches()])
-        ...         return first["ItemCode"], rest, rows.progress.rows
-        >>> asyncio.run(main())
-        ('000001', 499, 500)
     """
 
     def __init__(self, reading: Reading[RowT]) -> None:
@@ -209,12 +189,43 @@ class Rows(_Stream[RowT]):
         """Return the first row of the read, or None if it has none, with one request for one row.
 
         The position of the stream does not matter and does not change. A condition that has to be split may take a
-        request for each of its parts, and a read that begins at a token a few.
+        request for each of its parts, and a read that begins at a cursor a few.
         """
         return await self._reading.first()
 
     def _waiting(self) -> int:
         return length_hint(self._batch)
+
+
+class Rows(RowStream[RowT]):
+    """The rows of a connector, as an asynchronous iterator. Made by `AfasClient.rows`.
+
+    `async for`, `anext`, `batches()` and `to_list()` go on where the last one stopped; one task at a time.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         rows = afas.rows("Profit_Article", key="ItemCode")
+        ...         first = await anext(rows)
+        ...         rest = sum([len(batch) async for batch in rows.batches()])
+        ...         return first["ItemCode"], rest, rows.progress.rows
+        >>> asyncio.run(main())
+        ('000001', 499, 500)
+    """
+
+    @property
+    def cursor(self) -> str:
+        """The point to go on from, after the last row returned: text to store, for `after=`.
+
+        A read of the same query with `after=rows.cursor` goes on with the next row, also in another process. Store it
+        once the rows up to here are safe: a read that goes on returns the rows after it once more. It holds keys of
+        rows, no credential. After the end it stands for what is added after the last row later on.
+
+        Raises:
+            UsageError: If there is no such point: the stream is read without a key, or a condition had to be split into
+                parts that overlap, and the key has texts.
+        """
+        return self._cursor()
 
 
 class Pages(_Stream[RowT]):
@@ -243,3 +254,12 @@ class Pages(_Stream[RowT]):
             raise StopAsyncIteration
         self._pages += 1
         return Page(rows, number, skip)
+
+    @property
+    def cursor(self) -> str:
+        """The point to go on from, after the last page returned: text to store, for `after=`; see `Rows.cursor`.
+
+        Raises:
+            UsageError: If there is no such point; see `Rows.cursor`.
+        """
+        return self._cursor()

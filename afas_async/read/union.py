@@ -1,4 +1,4 @@
-"""Several windows read as one: key ranges side by side, or the parts of a condition too long for one request."""
+"""Several windows read as one: the parts of a condition too long for one request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ MERGED = 1_000
 class Turn(Enum):
     """Whose rows come next."""
 
-    ANY = auto()  # of whichever part has some: for key ranges
     FIRST = auto()  # of one part after the other
     LEAST = auto()  # those with the least key, which must be whole numbers
 
@@ -123,15 +122,9 @@ class Union(Generic[RowT]):
         if not handed_out:
             return self._before
         key = self._keys[handed_out - 1]
-        match self._turn:
-            case Turn.ANY:
-                cursors = list(self._before.cursors)
-                cursors[self._number] = key
-                return msgspec.structs.replace(self._before, cursors=tuple(cursors))
-            case Turn.FIRST:
-                return msgspec.structs.replace(self._before, cursors=(key,), over=self._number)
-            case Turn.LEAST:  # none of the parts has a row left before this one
-                return msgspec.structs.replace(self._before, cursors=(key,))
+        if self._turn is Turn.FIRST:
+            return msgspec.structs.replace(self._before, after=key, over=self._number)
+        return msgspec.structs.replace(self._before, after=key)  # no part has a row left before this one
 
     def poll(self) -> list[RowT] | None:
         """Return the next rows, an empty list if there may be more at once, or None if there are none before `news`.
@@ -193,9 +186,8 @@ class Union(Generic[RowT]):
         return bool(over)
 
     def _next(self) -> list[RowT] | None:
-        """Return the rows of a part, but those that were handed out before, or None if no part has any."""
-        ready = self._left[:1] if self._turn is Turn.FIRST else self._left
-        part = next((part for part in ready if part.rows), None)
+        """Return the rows of the first part, but those that were handed out before, or None if it has none yet."""
+        part = next((part for part in self._left[:1] if part.rows), None)
         if part is None:
             return None
         rows, keys = part.cut(len(part.rows))
@@ -215,7 +207,7 @@ class Union(Generic[RowT]):
         heapq.heapify(heap)
         merged: list[RowT] = []
         keys: list[Key] = []
-        last = self._keys[-1] if self._keys else self._before.cursors[0]
+        last = self._keys[-1] if self._keys else self._before.after
         behind = None if last is None else rank(last)
         taken: dict[int, int] = {}
         while heap and len(merged) < MERGED:

@@ -68,7 +68,7 @@ class Window(Generic[RowT]):
 
     def position(self, handed_out: int) -> Position:
         """Return where the read stands if so many of the rows returned last have been handed out."""
-        return Position((self._keys[handed_out - 1] if handed_out else self._before,))
+        return Position(self._keys[handed_out - 1] if handed_out else self._before)
 
     def poll(self) -> list[RowT] | None:
         """Return the next rows, an empty list if there may be more at once, or None if there are none before `news`.

@@ -44,6 +44,33 @@ class Element(msgspec.Struct, frozen=True):
 Item: TypeAlias = Element | Mapping[str, Any] | msgspec.Struct
 
 
+class ElementFault(msgspec.Struct, frozen=True):
+    """Something that is wrong with an element, found before it is sent. It never holds a value.
+
+    Args:
+        index: Number of the element, from 0, in the order in which the elements were given.
+        field: Where in the element, such as `StId`, `@SbId` or `Objects.KnBasicAddressAdr[0].ZpCd`; empty for the
+            element as a whole.
+        message: What is wrong.
+        suggestion: What to do; empty if the message says it.
+        label: The label of the field in Profit, if it is known.
+
+    Example:
+        >>> print(ElementFault(0, "Ds", "is mandatory for a new record", "give it", "Subject"))
+        Ds (Subject): is mandatory for a new record: give it
+    """
+
+    index: int
+    field: str
+    message: str
+    suggestion: str = ""
+    label: str = ""
+
+    def __str__(self) -> str:
+        shown = f"{self.field} ({self.label})" if self.label else self.field
+        return ": ".join(part for part in (shown, self.message, self.suggestion) if part)
+
+
 def element_of(item: object) -> Element:
     """Return what a user gave as an Element; the elements in its objects stay as they were given.
 

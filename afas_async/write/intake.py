@@ -56,7 +56,7 @@ class Intake:
         if len(body) > BODY_LIMIT - _WRAPPING:
             raise InvalidElementError(f"{name}: element {index} has {len(body)} bytes, and a request 75 MB at most")
         if self._checker is not None and (faults := self._checker.faults(element)):
-            raise InvalidElementError(f"{name}: element {index}: {'; '.join(faults)}")
+            raise InvalidElementError(f"{name}: element {index}: {'; '.join(map(str, faults))}")
         return Piece(index, body, self._lane(element))
 
     def request(self, pieces: Sequence[Piece]) -> Request:

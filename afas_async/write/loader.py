@@ -88,7 +88,7 @@ class Load:
         self._intake: Intake | None = None
         self._is_last = False  # no more elements will come
         self._is_resolving = False
-        finder = None if settings.check is None else Finder(session, options, settings.check, action)
+        finder = None if settings.lookup is None else Finder(session, options, settings.lookup, action)
         self._ledger = Ledger(connector.name, finder=finder, listener=listener)
         self.report: LoadReport = self._ledger.report
         self._unknown_in_a_row = 0
@@ -185,11 +185,11 @@ class Load:
             The report, in which that is corrected.
 
         Raises:
-            UsageError: If the load has no `check`, or is not left yet.
+            UsageError: If the load has no `lookup`, or is not left yet.
             AfasError: If a lookup fails. What was found out before stays. A cancelled call leaves nothing behind.
         """
-        if self._settings.check is None:
-            raise UsageError(f"{self._connector.name}: to have outcomes looked up, give load(..., check=Lookup(...))")
+        if self._settings.lookup is None:
+            raise UsageError(f"{self._connector.name}: to have outcomes looked up, give load(..., lookup=Lookup(...))")
         if self._ended is None:
             raise UsageError(f"{self._connector.name}: leave the load before you resolve its unknown outcomes")
         if self._is_resolving:

@@ -28,7 +28,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     on_reject: OnReject = "continue"
     transaction: bool = True
     validate: bool = True
-    check: Lookup[Any] | None = None
+    lookup: Lookup[Any] | None = None
     journal: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:

@@ -29,7 +29,6 @@ async def changes(afas: AfasClient, _: Simulator) -> None:
 
 CALLS: dict[str, Call] = {
     "rows": lambda afas, _: afas.rows(ARTICLES).to_list(),
-    "rows in ranges": lambda afas, _: afas.rows(ARTICLES, ranges=3).to_list(),
     "page": lambda afas, _: afas.page(ARTICLES, take=1),
     "pages": lambda afas, _: anext(afas.pages(ARTICLES)),
     "plan": lambda afas, _: afas.plan(ARTICLES, parts=3),

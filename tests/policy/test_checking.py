@@ -29,7 +29,7 @@ HOME = {"PbAd": "0", "Ad": "Dorpsweg", "HmNr": "105", "ZpCd": "3833 LC", "CoId":
 
 
 def faults(metainfo: UpdateMetainfo, action: Action, item: object, *, allow_none: bool = False) -> list[str]:
-    return Checker(metainfo, action, allow_none=allow_none).faults(element_of(item))
+    return [str(fault) for fault in Checker(metainfo, action, allow_none=allow_none).faults(element_of(item))]
 
 
 # --- what passes ---
@@ -232,7 +232,7 @@ def test_names_of_keys() -> None:
 @pytest.mark.parametrize("item", [{"Ds": "x"}, {"@VbCo": ""}, {"AxId": msgspec.UNSET}, Element(action=None), {}])
 def test_a_record_that_cannot_be_found(action: Action, item: object) -> None:
     """An update or a delete needs a key, where metainfo tells one."""
-    assert faults(DIMENSION, action, item) == [f"key: nothing tells which record to {action}: give AxId and VbCo"]
+    assert faults(DIMENSION, action, item) == [f"key: nothing says which record to {action}: give AxId and VbCo"]
     assert faults(DIMENSION, "insert", {"Ds": "x"}) == []
 
 
@@ -259,7 +259,7 @@ def test_an_action_of_its_own() -> None:
     for fields in ({"@Action": "update"}, {"@action": "update"}):
         assert faults(SUBJECT, "insert", Element({"SbId": 7, **fields})) == []
     (unfound,) = faults(SUBJECT, "insert", {"@action": "delete"})
-    assert unfound.startswith("key: nothing tells which record to delete")
+    assert unfound.startswith("key: nothing says which record to delete")
     for odd in (Element({"SbId": 7}, action="upsert"), {"@SbId": 7, "@action": "upsert"}):  # type: ignore[arg-type]
         assert faults(SUBJECT, "update", odd) == ["@Action: there is no such action: give insert or update or delete"]
 

@@ -155,7 +155,7 @@ async def test_the_watermark_comes_with_the_end() -> None:
             with pytest.raises(UsageError, match="watermark"):
                 _ = changes.watermark
             with pytest.raises(UsageError, match="repeat the run"):
-                _ = changes.token
+                _ = changes.cursor
         with pytest.raises(UsageError, match="watermark"):
             _ = changes.watermark
 
@@ -186,7 +186,7 @@ async def test_watermarks_of_other_changes() -> None:
             (ARTICLES, "CreatedOn", None, mark),
             (ARTICLES, MODIFIED, F.Stock > 1, mark),
             (ARTICLES, MODIFIED, None, "2026-03-04"),
-            (ARTICLES, MODIFIED, None, afas.rows(ARTICLES).token),
+            (ARTICLES, MODIFIED, None, afas.rows(ARTICLES).cursor),
             (ARTICLES, MODIFIED, None, mark.replace("1", "2", 1)),
         ):
             with pytest.raises(UsageError, match="since="):

@@ -191,12 +191,12 @@ async def test_closing_the_stream_while_another_task_reads(reader: AfasClient, s
             await anext(rows)
 
 
-async def test_closing_the_stream_while_its_ranges_are_cut(reader: AfasClient, slow: Simulator) -> None:
-    """A reader that still looks for places to cut at is stopped like one that reads: nothing more is sent."""
+async def test_closing_the_stream_while_it_opens(reader: AfasClient, slow: Simulator) -> None:
+    """A reader whose rows are not asked for yet is stopped like one that reads: nothing more is sent."""
     async with census(reader, slow, usable=TYPED_ARTICLES):
-        rows = reader.rows(TYPED_ARTICLES, ranges=4)
+        rows = reader.changes(TYPED_ARTICLES, modified="ModifiedOn")  # which asks for the latest moment first
         reading = asyncio.create_task(rows.to_list())
-        await asyncio.sleep(0.12)
+        await asyncio.sleep(0.02)
         await rows.aclose()
         assert reader.statistics().in_flight == 0
         requests = slow.counters.requests

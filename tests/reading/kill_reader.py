@@ -14,24 +14,24 @@ from afas_async import AfasClient
 from tests import canary
 from tests.reading.tables import WIDE
 
-ROWS_PER_TOKEN = 70
+ROWS_PER_CURSOR = 70
 TAKE = 60
 
 
-async def main(folder: Path, url: str, ranges: int) -> None:
-    stored = folder / "token"
-    token = stored.read_text(encoding="utf-8") if stored.exists() else None
+async def main(folder: Path, url: str) -> None:
+    stored = folder / "cursor"
+    cursor = stored.read_text(encoding="utf-8") if stored.exists() else None
     with (folder / "rows").open("a", encoding="ascii") as rows:
         async with AfasClient(base_url=url, auth=canary.TOKEN) as afas:
-            stream = afas.rows(WIDE, take=TAKE, ranges=ranges, after=token)
+            stream = afas.rows(WIDE, take=TAKE, after=cursor)
             count = 0
             async for row in stream:
                 rows.write(f"{row.number}\n")
                 count += 1
-                if count % ROWS_PER_TOKEN == 0:
-                    rows.write("stored\n")  # before the token: what follows may come again if it is lost
+                if count % ROWS_PER_CURSOR == 0:
+                    rows.write("stored\n")  # before the cursor: what follows may come again if it is lost
                     rows.flush()
-                    (folder / "new").write_text(stream.token, encoding="utf-8")
+                    (folder / "new").write_text(stream.cursor, encoding="utf-8")
                     os.replace(folder / "new", stored)  # noqa: PTH105
     (folder / "done").touch()
 

@@ -125,15 +125,13 @@ def draw(chance: random.Random, *, verify: bool = True) -> Query:
         order, splits, meets = (), "whole", _every
         options["where"] = None
         options["verify"] = False
-    elif not order and chance.random() < 0.3:
-        options["ranges"] = chance.randint(2, 6)
     elif chance.random() < 0.05:
         options["take"] = -1
     if order:
         options["order_by"] = order
     pages = options["take"] != -1 and chance.random() < 0.3
     sorted_by = [*order, *(name for name in rows.key if f"-{name}" not in order)]
-    if options.get("ranges") or (splits != "whole" and not (numeric and row_type is not msgspec.Raw and not pages)):
+    if splits != "whole" and not (numeric and row_type is not msgspec.Raw and not pages):
         sorted_by = []
     overlap = splits == "overlap" and (pages or not numeric)
     return Query(GetConnector("X", row_type, key=rows.key), options, meets, sorted_by, verify and not overlap, pages)
@@ -156,7 +154,7 @@ async def read(chance: random.Random, query: Query, service: Service) -> Outcome
                 ended = await _rows(chance, stream, outcome.keys, key_of, stop)
             if ended:
                 break
-            token = stream.token
+            token = stream.cursor
             outcome.legs += 1
         service.change()
     _judge(outcome, service)

@@ -86,11 +86,11 @@ async def test_one_change(
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
-@pytest.mark.parametrize("options", [{"ranges": 4}, {"window": 1}, {"order_by": "-Group"}, {"order_by": "Group"}])
+@pytest.mark.parametrize("options", [{"window": 1}, {"order_by": "-Group"}, {"order_by": "Group"}])
 async def test_changes_again_and_again(
     options: dict[str, Any], connector: GetConnector[Any], script: Script, serve: Serve
 ) -> None:
-    """Several changes in one read, for key ranges, page after page, and another order."""
+    """Several changes in one read, page after page, and in another order."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     change, gone = script(4)
     again, gone_again = _below(8)
@@ -111,7 +111,7 @@ async def test_capped_pages(rules: Rules, connector: GetConnector[Any], take: in
     found = numbers(await afas.rows(connector, take=take).to_list())
     assert set(range(108, 250)) <= set(found)
     assert found == sorted(set(found))
-    again = numbers([row async for page in afas.pages(connector, take=take, ranges=3) for row in page.rows])
+    again = numbers([row async for page in afas.pages(connector, take=take) for row in page.rows])
     assert sorted(again) == list(range(108, 250))
 
 
@@ -120,7 +120,7 @@ async def test_out_of_memory_is_halved(connector: GetConnector[Any], serve: Serv
     """Pages shrink until the service manages them, for takes that were fixed and takes that were not."""
     simulator, afas = await serve(rows=2_000, rules=Rules(most_cells=1_000))
     truth = simulator.store.count(connector.name, None, -1)
-    choices: list[dict[str, Any]] = [{}, {"take": 1_000}, {"take": 1_000, "ranges": 3}, {"take": 700, "window": 1}]
+    choices: list[dict[str, Any]] = [{}, {"take": 1_000}, {"take": 700, "window": 1}]
     for options in choices:
         keys = [tuple(row[field] for field in connector.key) async for row in afas.rows(connector, **options)]
         assert len(keys) == len(set(keys)) == truth

@@ -25,7 +25,7 @@ async def _read(rows: Rows[Any], seen: list[int], number: int, check: Callable[[
     return seen[number]
 
 
-@pytest.mark.parametrize("options", [{}, {"window": 1}, {"window": 2}, {"ranges": 2}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"window": 1}, {"window": 2}], ids=str)
 async def test_ten_connectors(options: dict[str, Any], serve: Serve) -> None:
     """Never are more requests under way than `max_concurrency`, all complete, and none is far ahead of another."""
     names = [f"T{number}" for number in range(STREAMS)]
@@ -54,13 +54,6 @@ async def _paced(afas: AfasClient, wide: Rows[Any]) -> tuple[int, int]:
     await asyncio.gather(*tasks)
     assert len(tasks[0].result()) == ROWS
     return pages
-
-
-async def test_beside_key_ranges(serve: Serve) -> None:
-    """A stream of eight key ranges does not starve a plain one, nor the other way round."""
-    _, afas = await serve(rows=ROWS, latency=Latency(base=0.05))
-    plain, wide = await _paced(afas, afas.rows(WIDE, take=TAKE, ranges=8))
-    assert min(plain, wide) >= 5
 
 
 @pytest.mark.parametrize("field", ["Id", "Code"])

@@ -25,7 +25,7 @@ async def test_a_token_of_pages_for_rows(start: int, serve: Serve) -> None:
             found += numbers(page.rows)
             if len(found) > start:
                 break
-        token = pages.token
+        token = pages.cursor
     with pytest.raises(UsageError, match="after="):
         await afas.rows(BY_NUMBER, where=where, after=token).to_list()
     async for page in afas.pages(BY_NUMBER, where=where, after=token):
@@ -51,7 +51,7 @@ async def test_a_token_of_another_row_type(first_typed: bool, serve: Serve) -> N
     options: dict[str, Any] = {"where": F.Part.in_(ROWS) & (F.Name != "n" * 119)}
     async with afas.rows(one, **options) as rows:
         found = [_number(await anext(rows)) for _ in range(400)]
-        token = rows.token
+        token = rows.cursor
     with pytest.raises(UsageError, match="after="):
         await afas.rows(other, after=token, **options).to_list()
     found += [_number(row) async for row in afas.rows(one, after=token, **options)]
@@ -60,17 +60,6 @@ async def test_a_token_of_another_row_type(first_typed: bool, serve: Serve) -> N
 
 def _number(found: Any) -> int:
     return found.number if isinstance(found, Line) else found["Id"]
-
-
-async def test_first_of_ranges_behind_a_token(serve: Serve) -> None:
-    """`first()` of key ranges that begin at a token is a row behind it."""
-    _, afas = await serve(connectors={"T": table(ROWS)})
-    async with afas.rows(BY_NUMBER, ranges=4) as rows:
-        seen = {(await anext(rows))["Id"] for _ in range(300)}
-        token = rows.token
-    first = await afas.rows(BY_NUMBER, ranges=4, after=token).first()
-    assert first is not None
-    assert first["Id"] not in seen
 
 
 async def test_a_plan_of_no_rows(serve: Serve) -> None:
@@ -92,7 +81,7 @@ async def test_cursors_of_another_shape(cursors: list[Any], serve: Serve) -> Non
     """A token whose cursors do not fit the read is refused by name."""
     _, afas = await serve(connectors={"T": table(ROWS)})
     rows = afas.rows(BY_NUMBER)
-    token = msgspec.json.encode({**msgspec.json.decode(rows.token), "cursors": cursors}).decode()
+    token = msgspec.json.encode({**msgspec.json.decode(rows.cursor), "cursors": cursors}).decode()
     with pytest.raises(UsageError, match="after="):
         await afas.rows(BY_NUMBER, after=token).to_list()
 

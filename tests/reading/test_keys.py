@@ -81,8 +81,6 @@ async def test_equal_and_empty_keys(values: list[Any], take: int | None, serve: 
         rows.insert(place, rows[place - 1] if doubled else {"Id": values[0]})
         _, afas = await serve(connectors={"T": rows})
         await _both(afas, BY_NUMBER, NonUniqueKeyError, take=take)
-    with pytest.raises(NonUniqueKeyError):
-        await afas.rows(BY_NUMBER, take=take, ranges=3).to_list()
 
 
 async def test_empty_part_of_a_key(serve: Serve) -> None:
@@ -90,7 +88,7 @@ async def test_empty_part_of_a_key(serve: Serve) -> None:
     rows = [{"A": number // 10, "B": None if number == 255 else number % 10} for number in range(COUNT)]
     _, afas = await serve(connectors={"T": rows})
     connector = GetConnector("T", key=("A", "B"))
-    for options in ({}, {"take": 4}, {"order_by": ("-A", "-B"), "take": 4}, {"ranges": 3}):
+    for options in ({}, {"take": 4}, {"order_by": ("-A", "-B"), "take": 4}):
         await _both(afas, connector, NonUniqueKeyError, **options)
 
 

@@ -46,9 +46,9 @@ def url() -> Iterator[str]:
         yield found[0]
 
 
-def _start(folder: Path, url: str, ranges: int) -> subprocess.Popen[bytes]:
+def _start(folder: Path, url: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.reading.kill_reader", str(folder), url, str(ranges)],
+        [sys.executable, "-m", "tests.reading.kill_reader", str(folder), url],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -56,17 +56,16 @@ def _start(folder: Path, url: str, ranges: int) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("ranges", [1, 3])
-def test_killed_at_any_moment(ranges: int, url: str, tmp_path: Path) -> None:
+def test_killed_at_any_moment(url: str, tmp_path: Path) -> None:
     """All rows are there in the end, and only those behind a stored token may be there twice."""
-    chance = random.Random(ranges)  # noqa: S311
+    chance = random.Random(1)  # noqa: S311
     kills = 0
-    for number in range(max(1, ROUNDS // 2)):
+    for number in range(ROUNDS):
         folder = tmp_path / str(number)
         folder.mkdir()
         most = chance.randint(1, 2)
         for attempt in range(most + 1):
-            process = _start(folder, url, ranges)
+            process = _start(folder, url)
             try:
                 if attempt < most:
                     _wait(folder, chance)

@@ -1,4 +1,4 @@
-"""Leaving reads of several ranges or parts, and repairs, leaves nothing running."""
+"""Leaving reads of several parts, and repairs, leaves nothing running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from tests.reading.tables import BY_CODE, BY_NUMBER, code, numbers, row, table
 ROWS = range(100, 1_100)
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "ranges": {"ranges": 5},
     "values": {"where": F.Id.in_(range(1_200))},
     "merged": {"where": F.Code.in_([code(number) for number in range(1_200)])},
 }
@@ -129,12 +128,12 @@ async def test_the_client_closes_meanwhile(name: str, moment: float, serve: Serv
     assert tasks() - before == set()
 
 
-async def test_closed_while_the_ranges_are_cut(serve: Serve) -> None:
-    """`aclose` stops the requests on their way, those for the cuts included."""
+async def test_closed_while_it_opens(serve: Serve) -> None:
+    """`aclose` stops the requests on their way, those included that a read sends before it asks for rows."""
     simulator, afas = await serve(connectors={"T": table(ROWS)}, latency=Latency(base=0.1))
-    rows = afas.rows(BY_CODE, ranges=4)
+    rows = afas.rows(BY_NUMBER, where=F.Group.in_(range(1_000)))  # whose metainfo says what to merge by
     task = asyncio.create_task(rows.to_list())
-    await asyncio.sleep(0.25)
+    await asyncio.sleep(0.05)
     await rows.aclose()
     sent = simulator.counters.requests
     with pytest.raises(UsageError, match="closed"):
@@ -151,14 +150,14 @@ async def test_a_plan_that_is_cancelled(serve: Serve) -> None:
                 await asyncio.wait_for(afas.plan(BY_CODE, parts=5), moment)
 
 
-async def test_an_error_in_one_range_ends_all(serve: Serve) -> None:
+async def test_an_error_in_one_part_ends_all(serve: Serve) -> None:
     """The others are stopped, and the stream stays ended."""
     _, afas = await serve(connectors={"T": [*table(ROWS), row(1_000)]}, latency=Latency(base=0.05))
     async with census(afas):
-        rows = afas.rows(BY_NUMBER, take=20, ranges=5)
+        rows = afas.rows(BY_NUMBER, take=20, where=F.Id.in_(range(1_200)))
         with pytest.raises(Exception, match="two rows have the same Id"):
             await rows.to_list()
         assert_idle(afas)
         with pytest.raises(UsageError, match="ended with an error"):
             await anext(rows)
-        assert numbers(await afas.rows(BY_NUMBER, where=F.Id < 200, ranges=3).to_list())
+        assert numbers(await afas.rows(BY_NUMBER, where=F.Id < 200).to_list())

@@ -81,9 +81,7 @@ async def test_with_a_condition(serve: Serve) -> None:
         sizes = [len(await afas.rows(connector, part=part, where=where).to_list()) for part in parts]
         assert sum(sizes) == 999
         assert max(sizes) < 1.25 * min(sizes)
-        found = [
-            row for part in parts for row in await afas.rows(connector, part=part, where=where, ranges=2).to_list()
-        ]
+        found = [row for part in parts for row in await afas.rows(connector, part=part, where=where).to_list()]
         assert sorted(numbers(found)) == list(range(4_001, 5_000))
 
 
@@ -112,10 +110,6 @@ async def test_misuse(serve: Serve) -> None:
     for wrong in wrongs:
         with pytest.raises(UsageError, match="part= takes"):
             afas.rows(BY_NUMBER, part=wrong)
-    for options in ({"order_by": "Group"}, {"order_by": "Id"}, {"verify": False}, {"ranges": 0}, {"ranges": -1}):
-        given: dict[str, Any] = {"ranges": 2, **options}
-        with pytest.raises(UsageError, match="ranges"):
-            afas.rows(BY_NUMBER, **given)
     with pytest.raises(UsageError, match="parts must be 1"):
         await afas.plan(BY_NUMBER, parts=0)
     assert simulator.counters.requests == before

@@ -97,8 +97,6 @@ async def test_a_condition_that_fits_no_request(serve: Serve) -> None:
             await afas.rows(ARTICLES, where=where).to_list()
         assert caught.value.length > caught.value.limit == QUERY_LIMIT
         with pytest.raises(QueryTooLongError):
-            await afas.rows(ARTICLES, where=where, ranges=3).to_list()
-        with pytest.raises(QueryTooLongError):
             await anext(afas.pages(ARTICLES, where=where))
     assert simulator.counters.requests == 0
 
@@ -112,7 +110,6 @@ async def test_no_row_can_meet_it(serve: Serve) -> None:
         ~(F.Stock.in_([]) | ~F.Stock.in_([])),
     ):
         assert await afas.rows(ARTICLES, where=where).to_list() == []
-        assert await afas.rows(ARTICLES, where=where, ranges=4).to_list() == []
         assert await afas.rows(ARTICLES, where=where).first() is None
         assert [page async for page in afas.pages(ARTICLES, where=where)] == []
         assert (await afas.page(ARTICLES, where=where)).rows == []

@@ -96,7 +96,7 @@ async def main(folder: Path) -> None:
                 max_elements=plan.per_call,
                 on_reject="split" if plan.per_call > 1 else "continue",
                 validate=False,
-                check=BY_REFERENCE if plan.check else None,
+                lookup=BY_REFERENCE if plan.check else None,
             )
             async with load:
                 for number in range(plan.elements):

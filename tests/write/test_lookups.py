@@ -59,11 +59,11 @@ async def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
 
 
 async def loaded(
-    afas: AfasClient, *elements: dict[str, Any], check: Lookup[dict[str, Any]] | None = BY_SUBJECT, **options: Any
+    afas: AfasClient, *elements: dict[str, Any], lookup: Lookup[dict[str, Any]] | None = BY_SUBJECT, **options: Any
 ) -> Load:
     """Load elements one by one, the second with a fault in its way, and leave the load."""
     options = {"max_elements": 1, "in_flight": 1, "validate": False} | options
-    async with afas.load("KnSubject", check=check, **options) as load:
+    async with afas.load("KnSubject", lookup=lookup, **options) as load:
         for element in elements or ({"StId": 1, "Ds": "control"}, {"StId": 1, "Ds": "lost"}):
             await load.add(element)
     return load
@@ -96,7 +96,7 @@ async def test_what_is_found_is_applied(afas: AfasClient, simulator: Simulator) 
 async def test_without_a_check_nothing_is_looked_up(afas: AfasClient, simulator: Simulator) -> None:
     """It stays unknown, and there is nothing to resolve."""
     simulator.faults.add(DONE)
-    load = await loaded(afas, check=None)
+    load = await loaded(afas, lookup=None)
     assert (outcome(load), gets(simulator)) == ("unknown", 0)
     with pytest.raises(UsageError, match="give load"):
         await load.resolve()
@@ -149,7 +149,7 @@ async def test_nothing_is_absent_without_a_control(afas: AfasClient, simulator: 
 async def test_a_lookup_that_finds_nothing(blind: Lookup[Any], afas: AfasClient, simulator: Simulator) -> None:
     """It does not find the control either: the outcome stays unknown."""
     simulator.faults.add(NOT_DONE)
-    load = await loaded(afas, check=blind)
+    load = await loaded(afas, lookup=blind)
     await asyncio.sleep(QUIET)
     await load.resolve()
     assert outcome(load) == "unknown"
@@ -170,7 +170,7 @@ async def test_a_row_that_differs(type_id: int, expected: str, afas: AfasClient,
     """A row that is not what was written tells nothing, before and after the quiet period."""
     simulator.faults.add(NOT_DONE)
     lookup = Lookup(SUBJECTS, by_subject, matches=lambda element, row: row["TypeId"] == element.fields["StId"])
-    load = await loaded(afas, check=lookup)
+    load = await loaded(afas, lookup=lookup)
     await afas.insert("KnSubject", {"StId": type_id, "Ds": "lost"})
     await asyncio.sleep(QUIET)
     await load.resolve()
@@ -189,7 +189,7 @@ async def test_two_looks_that_disagree(afas: AfasClient, simulator: Simulator) -
         return by_subject(element)
 
     simulator.faults.add(NOT_DONE)
-    load = await loaded(afas, check=Lookup(SUBJECTS, where))
+    load = await loaded(afas, lookup=Lookup(SUBJECTS, where))
     await asyncio.sleep(QUIET)
     await load.resolve()
     assert outcome(load) == "unknown"
@@ -232,7 +232,7 @@ async def test_a_clock_that_is_set_between_two_runs(
     """The next run knows as well how long ago an element was sent, unless the machine was started in between."""
     simulator.faults.add(NOT_DONE)
     path = tmp_path / "journal"
-    await loaded(afas, journal=path, check=None)
+    await loaded(afas, journal=path, lookup=None)
     if restarted:
         earlier_start(path)
     wall.set_by = DAY
@@ -254,7 +254,7 @@ def shows(element: Element, row: dict[str, Any]) -> bool:
 async def test_an_update_must_be_compared(afas: AfasClient) -> None:
     """Its row is there in any case."""
     with pytest.raises(UsageError, match=r"give Lookup\(\.\.\., matches=\)"):
-        afas.load("KnSubject", action="update", check=BY_NUMBER)
+        afas.load("KnSubject", action="update", lookup=BY_NUMBER)
 
 
 @pytest.mark.parametrize(("fault", "expected"), [(DONE, "applied"), (NOT_DONE, "unknown")])
@@ -262,7 +262,7 @@ async def test_updates(fault: Fault, expected: str, afas: AfasClient, simulator:
     """An update whose fields show is applied. One whose fields do not may have been, and changed since."""
     simulator.faults.add(Fault(method="PUT", after=1, cut=fault.cut, status=fault.status))
     elements = ({"@SbId": 5, "Ds": "five"}, {"@SbId": 6, "Ds": "six"})
-    load = await loaded(afas, *elements, check=Lookup(SUBJECTS, by_number, shows), action="update")
+    load = await loaded(afas, *elements, lookup=Lookup(SUBJECTS, by_number, shows), action="update")
     assert outcome(load) == expected
     await asyncio.sleep(QUIET)
     await load.resolve()
@@ -273,7 +273,7 @@ async def test_updates(fault: Fault, expected: str, afas: AfasClient, simulator:
 async def test_deletes(fault: Fault, expected: list[str], afas: AfasClient, simulator: Simulator) -> None:
     """A row that is gone is deleted; one that is there may still be, until the quiet period is over."""
     simulator.faults.add(Fault(method="DELETE", after=1, cut=fault.cut, status=fault.status))
-    load = await loaded(afas, {"@SbId": 5}, {"@SbId": 6}, check=BY_NUMBER, action="delete")
+    load = await loaded(afas, {"@SbId": 5}, {"@SbId": 6}, lookup=BY_NUMBER, action="delete")
     found = [outcome(load)]
     await asyncio.sleep(QUIET)
     await load.resolve()
@@ -284,7 +284,7 @@ async def test_a_delete_looked_up_by_who_sees_no_rows(afas: AfasClient, simulato
     """A token that may not see the rows does not see one gone."""
     simulator.faults.add(Fault(method="DELETE", after=1, status=502))
     blind: Lookup[dict[str, Any]] = Lookup(GetConnector("Profit_Empty", key="Id"), lambda _: F.Id == 1)
-    load = await loaded(afas, {"@SbId": 5}, {"@SbId": 6}, check=blind, action="delete")
+    load = await loaded(afas, {"@SbId": 5}, {"@SbId": 6}, lookup=blind, action="delete")
     await asyncio.sleep(QUIET)
     await load.resolve()
     assert outcome(load) == "unknown"
@@ -298,7 +298,7 @@ async def test_an_element_with_an_action_of_its_own(
     lookup = Lookup(SUBJECTS, lambda element: by_number(element) if element.key else by_subject(element))
     simulator.faults.add(NOT_DONE)
     other = {"@SbId": 6, "@Action": action, "Done": True}
-    load = await loaded(afas, {"StId": 1, "Ds": "control"}, other, check=lookup)
+    load = await loaded(afas, {"StId": 1, "Ds": "control"}, other, lookup=lookup)
     assert outcome(load) == "unknown"
     await asyncio.sleep(QUIET)
     await load.resolve()
@@ -333,7 +333,7 @@ async def test_what_was_found_before_a_failure_stays(afas: AfasClient, simulator
 
 async def test_resolve_comes_after_the_load(afas: AfasClient) -> None:
     """As long as elements are sent, nothing is looked up."""
-    async with afas.load("KnSubject", check=BY_SUBJECT) as load:
+    async with afas.load("KnSubject", lookup=BY_SUBJECT) as load:
         with pytest.raises(UsageError, match="leave the load before"):
             await load.resolve()
 
@@ -364,6 +364,6 @@ async def test_the_next_run_looks_up_what_an_earlier_one_left(
 ) -> None:
     """An element that was unknown there is found here."""
     simulator.faults.add(DONE)
-    assert outcome(await loaded(afas, journal=tmp_path / "journal", check=None)) == "unknown"
+    assert outcome(await loaded(afas, journal=tmp_path / "journal", lookup=None)) == "unknown"
     assert outcome(await loaded(afas, journal=tmp_path / "journal")) == "applied"
-    assert outcome(await loaded(afas, journal=tmp_path / "journal", check=None)) == "applied"
+    assert outcome(await loaded(afas, journal=tmp_path / "journal", lookup=None)) == "applied"

@@ -61,7 +61,7 @@ async def test_an_action_that_is_none(simulator: Simulator, afas: AfasClient, ac
     with pytest.raises(UsageError, match="action must be one of"):
         afas.outcomes(SUBJECT, [], action=action)
     with pytest.raises(UsageError, match="action must be one of"):
-        await afas.check(SUBJECT, [], action=action)
+        await afas.validate(SUBJECT, [], action=action)
     assert not simulator.requests
 
 
@@ -136,7 +136,7 @@ async def test_resolving_twice_at_once() -> None:
         simulator.faults.add(
             Fault(method="POST", cut="reset"), Fault(connector="Profit_Subjects", status=404, times=None)
         )
-        async with afas.load(SUBJECT, check=lookup, validate=False) as load:
+        async with afas.load(SUBJECT, lookup=lookup, validate=False) as load:
             for item in elements(4):
                 await load.add(item)
         assert load.report.counts["unknown"] == 4
@@ -152,7 +152,7 @@ async def test_a_lookup_that_raises(caplog: pytest.LogCaptureFixture) -> None:
     lookup = Lookup(GetConnector("Profit_Subjects"), lambda given: F.Subject == given.fields["Missing"])
     async with serving() as (simulator, afas):
         simulator.faults.add(Fault(method="POST", cut="reset"))
-        async with afas.load(SUBJECT, check=lookup, validate=False) as load:
+        async with afas.load(SUBJECT, lookup=lookup, validate=False) as load:
             await load.add(element(0))
         assert load.report.counts["unknown"] == 1
         assert "could not be looked up" in caplog.text

@@ -140,7 +140,7 @@ async def test_misuse(afas: AfasClient) -> None:
         await load.add(element(0))
     async with load:
         await load.add(element(0))
-        with pytest.raises(UsageError, match="check=Lookup"):
+        with pytest.raises(UsageError, match="lookup=Lookup"):
             await load.resolve()
     with pytest.raises(UsageError, match="within `async with"):
         await load.add(element(1))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
@@ -78,11 +80,22 @@ async def test_sub_and_its_key_go_together() -> None:
         assert not simulator.requests
 
 
-async def test_check() -> None:
-    """Faults are told record by record, and nothing is written."""
+async def test_validate() -> None:
+    """Each fault says which record and field it is about, what is wrong and what to do; nothing is written."""
     async with serving() as (simulator, afas):
-        good, unknown, other = await afas.check("KnSubject", [{"StId": "1"}, {"StId": 1, "Dss": "x"}, {"StId": None}])
-        assert good == []
-        assert len(unknown) == len(other) == 1
-        assert "'Ds'" in unknown[0] or "Ds" in unknown[0]
+        late = datetime(2026, 1, 1, microsecond=1)  # noqa: DTZ001 - wall time
+        elements: list[Any] = [
+            {"StId": "1"},
+            {"StId": 1, "Dss": "x"},
+            {"StId": None, "@SbId": "x"},
+            [],
+            {"StId": 1, "Da": late},
+        ]
+        misspelt, number, empty, listed, fraction = await afas.validate("KnSubject", elements)
+        assert (misspelt.index, misspelt.field, misspelt.message) == (1, "Dss", "there is no such field")
+        assert misspelt.suggestion == "perhaps Ds (Subject)"
+        assert (empty.index, empty.field) == (2, "@SbId")
+        assert (number.index, number.field, number.message) == (2, "StId", "None is ambiguous")
+        assert (listed.index, listed.field) == (3, "")
+        assert (fraction.index, "whole seconds" in fraction.message) == (4, True)
         assert simulator.counters.writes == 0
