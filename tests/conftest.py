@@ -13,8 +13,8 @@ import pytest
 
 from afas_async import AfasClient, AfasError
 from afas_async.simulator import Simulator
-from tests import canary
-from tests.virtual_time import VirtualTimeLoop
+from tests.support import canary
+from tests.support.virtual_time import VirtualTimeLoop
 
 
 def pytest_collection_finish() -> None:

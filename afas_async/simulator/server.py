@@ -65,7 +65,7 @@ class Simulator:
         gzip: Whether to compress for clients that accept it.
         token: The whole XML token that clients must use; by default a random one.
         connectors: Connectors of your own, by name, each in place of a sample of its name: the path of a `.csv`,
-            `.ndjson` or `.jsonl` file, or dicts (see `afas_async.simulator.tables`). They have no key.
+            `.ndjson` or `.jsonl` file, or dicts (see `afas_async.simulator.storage.tables`). They have no key.
         rules: How the service behaves where releases differ or its documentation is silent.
         host: A loopback address, or `localhost`.
         port: The port; 0 takes a free one.

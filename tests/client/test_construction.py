@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from afas_async import AfasClient, AppToken, ClientCredentials, ConfigurationError, Environment, UsageError
-from tests import canary
+from tests.support import canary
 
 URL = "http://127.0.0.1:9/profitrestservices"
 

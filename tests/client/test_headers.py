@@ -9,7 +9,7 @@ import pytest
 
 from afas_async import AfasClient, BusinessError, F, GetConnector, Lookup, otp
 from afas_async.simulator import Simulator
-from tests import canary
+from tests.support import canary
 
 ARTICLES = GetConnector("Profit_Article", key="ItemCode")
 SUBJECTS = GetConnector("Profit_Subjects", key="SubjectId")
@@ -18,7 +18,7 @@ Call = Callable[[AfasClient, Simulator], Awaitable[Any]]
 
 async def load(afas: AfasClient, _: Simulator) -> None:
     by_text = Lookup(SUBJECTS, lambda element: F.Subject == element.fields["Ds"])
-    async with afas.load("KnSubject", check=by_text) as load:
+    async with afas.load("KnSubject", lookup=by_text) as load:
         for number in range(20):
             await load.add({"StId": 1, "Ds": f"Load {number}"})
 

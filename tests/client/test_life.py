@@ -11,9 +11,9 @@ import pytest
 
 from afas_async import AfasClient, ApiError, ClientClosedError, Event, GetConnector, RequestTimeoutError, UsageError
 from afas_async.simulator import Latency, Simulator
-from tests import canary
-from tests.read.census import census, quiet, tasks
-from tests.read.paged_server import PagedServer, numbered, paged
+from tests.support import canary
+from tests.support.census import census, quiet, tasks
+from tests.support.paged_server import PagedServer, numbered, paged
 
 ARTICLES = GetConnector("Profit_Article", key="ItemCode")
 

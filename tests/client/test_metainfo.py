@@ -1,27 +1,49 @@
-"""What the service tells about a connector, as a client hands it out."""
+"""Metainfo of many connectors: what the token may use, what is kept, names that are unknown, all at the same time."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any, Literal
 
 import pytest
 
-from afas_async import AfasClient, AnswerError, BusinessError, GetMetainfo, InvalidNameError, MetainfoField
-from afas_async.calls.metainfo import update_metainfo
-from afas_async.simulator import Simulator
-from afas_async.vocabulary.metainfo import Code, UpdateField, UpdateMetainfo, UpdateObject
-from tests import canary
-from tests.raw_server import Connection, RawServer, Received
+from afas_async import (
+    AfasClient,
+    AnswerError,
+    ApiError,
+    AuthenticationError,
+    BusinessError,
+    ClientClosedError,
+    F,
+    GetMetainfo,
+    InvalidNameError,
+    ListedConnector,
+    Metainfo,
+    MetainfoField,
+    NotFoundError,
+    RequestTimeoutError,
+    TokenInfo,
+    UpdateField,
+)
+from afas_async.simulator import Fault, Latency, Rules, Simulator
+from afas_async.vocabulary.metainfo import Code
+from tests.support import canary
+from tests.support.raw_server import Connection, RawServer, Received
+
+LIST = "/profitrestservices/metainfo"
+ARTICLE = f"{LIST}/get/Profit_Article"
 
 
 @asynccontextmanager
-async def told(body: bytes) -> AsyncIterator[AfasClient]:
-    """A client that gets this answer."""
+async def told(*bodies: bytes) -> AsyncGenerator[AfasClient, None]:
+    """A client that gets these answers, one after the other."""
+    ahead = iter(bodies)
 
     async def answer(connection: Connection, _: Received) -> None:
-        await connection.answer(body)
+        await connection.answer(next(ahead))
 
     async with (
         RawServer(answer) as server,
@@ -30,103 +52,311 @@ async def told(body: bytes) -> AsyncIterator[AfasClient]:
         yield afas
 
 
-async def described(afas: AfasClient, connector: str) -> UpdateMetainfo:
-    return await update_metainfo(afas._session, afas._options, connector)
+def paths(simulator: Simulator) -> list[str]:
+    return [request.path for request in simulator.requests]
 
 
-async def test_a_connector_is_described(afas: AfasClient, simulator: Simulator) -> None:
-    """One request brings name, description and fields, in the order of the rows."""
-    article = await afas.get_metainfo("Profit_Article")
-    assert (article.name, article.description) == ("Profit_Article", "Articles (Profit)")
-    assert article.fields[2] == MetainfoField("Price", "decimal", "Sales price", 15, 2)
-    assert [field.id for field in article.fields] == list((await afas.page("Profit_Article", take=1)).rows[0])
-    assert [request.path for request in simulator.requests][:1] == ["/profitrestservices/metainfo/get/Profit_Article"]
+# --- what the token may use ---
 
 
-async def test_what_is_missing_or_unknown_does_no_harm() -> None:
-    """Only the fields and their ids must be there; members that a later release adds are left out."""
-    body = {"new": {}, "fields": [{"id": "A", "values": None, "new": [1]}, {"id": "B", "dataType": "moment"}]}
+async def test_what_the_token_may_use(afas: AfasClient, simulator: Simulator) -> None:
+    """One request brings the connectors of both kinds, and what the token belongs to."""
+    listed = await afas.metainfo()
+    assert listed.info == TokenInfo(envid="T12345AA", app_name="Simulator", group="Simulator", token_expiry="0")
+    assert listed.get_connectors[0] == ListedConnector("Profit_Article", "Articles (Profit)")
+    assert [each.id for each in listed.get_connectors] == list(simulator.store.connectors)
+    assert [each.id for each in listed.update_connectors] == list(simulator.store.updates)
+    assert paths(simulator) == [LIST]
+
+
+async def test_the_sample_of_the_documentation() -> None:
+    """Members that are not known, such as custom connectors, do no harm."""
+    body: dict[str, Any] = {
+        "updateConnectors": [{"id": "KnAddress", "description": "Adres", "new": 1}],
+        "getConnectors": [{"id": "Profit_Functions"}],
+        "customConnectors": [{"id": "My"}],
+        "info": {"envid": "A123456AC", "appName": "OpenAPI Spec Example", "group": "G", "tokenExpiry": "0", "new": {}},
+    }
     async with told(json.dumps(body).encode()) as afas:
-        assert await afas.get_metainfo("Profit_Article") == GetMetainfo(
-            fields=[MetainfoField("A"), MetainfoField("B", "moment")]
+        assert await afas.metainfo() == Metainfo(
+            get_connectors=[ListedConnector("Profit_Functions")],
+            update_connectors=[ListedConnector("KnAddress", "Adres")],
+            info=TokenInfo(envid="A123456AC", app_name="OpenAPI Spec Example", group="G", token_expiry="0"),
         )
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"<html>", b'{"getConnectors":[],"updateConnectors":{}}'])
+async def test_an_answer_that_is_no_list_of_connectors(body: bytes) -> None:
+    """It is an error that names what was asked for, and is not kept."""
+    async with told(body, b'{"getConnectors":[],"updateConnectors":[]}') as afas:
+        with pytest.raises(AnswerError, match="metainfo: its metainfo is not as documented"):
+            await afas.metainfo()
+        assert await afas.metainfo() == Metainfo(get_connectors=[], update_connectors=[])
+
+
+async def test_fields_have_their_codes(afas: AfasClient) -> None:
+    """A field that is linked to a code list has its codes in metainfo of both kinds."""
+    subjects = await afas.get_metainfo("Profit_Subjects")
+    codes = {field.id: field.values for field in subjects.fields if field.values}
+    assert codes == {"Status": [Code("A", "Active"), Code("C", "Closed")]}
+
+
+@pytest.mark.parametrize("spelling", ["decimalsFieldId", "decimalFieldId"])
+async def test_both_spellings_of_the_field_for_decimals(spelling: str) -> None:
+    """AFAS writes one for GetConnectors and the other for UpdateConnectors; a text of that name is left alone."""
+    label = f'the "{spelling}"'
+    get = {"fields": [{"id": "A", "label": label, spelling: "B"}]}
+    update = {"fields": [{"fieldId": "A", "label": label, spelling: "B"}]}
+    async with told(json.dumps(get).encode(), json.dumps(update).encode()) as afas:
+        assert (await afas.get_metainfo("A")).fields == [MetainfoField("A", label=label, decimals_field="B")]
+        assert (await afas.update_metainfo("A")).fields == [UpdateField(id="A", label=label, decimals_field="B")]
+
+
+# --- what is kept ---
+
+
+async def test_metainfo_is_asked_for_once(afas: AfasClient, simulator: Simulator) -> None:
+    """What the service has told is kept, for views too, and asked for again only explicitly."""
+    first = await afas.get_metainfo("Profit_Article")
+    assert await afas.with_options(timeout=5).get_metainfo("Profit_Article") is first
+    assert paths(simulator) == [ARTICLE]
+    assert await afas.get_metainfo("Profit_Article", refresh=True) == first
+    assert await afas.update_metainfo("KnSubject") is await afas.update_metainfo("KnSubject")
+    assert await afas.metainfo() is await afas.with_options(timeout=5).metainfo()
+    assert await afas.metainfo(refresh=True) == await afas.metainfo()
+    assert paths(simulator) == [ARTICLE, ARTICLE, f"{LIST}/update/KnSubject", LIST, LIST]
+
+
+async def test_each_language_is_kept_apart() -> None:
+    """Labels are in the language of the request."""
+    bodies = [json.dumps({"fields": [{"id": "A", "label": label}]}).encode() for label in ("Naam", "Name")]
+    async with told(*bodies) as afas:
+        english = afas.with_options(language="en-us")
+        for _ in range(2):
+            assert (await afas.get_metainfo("A")).fields[0].label == "Naam"
+            assert (await english.get_metainfo("A")).fields[0].label == "Name"
+        assert await afas.with_options(language="EN-US").get_metainfo("A") == await english.get_metainfo("A")
+
+
+async def test_reads_and_loads_use_what_is_kept(afas: AfasClient, simulator: Simulator) -> None:
+    """A load that checks its elements asks once for all loads of a client; so does `check`."""
+    for _ in range(2):
+        assert await afas.validate("KnSubject", [{"StId": 1}]) == []
+        async with afas.load("KnSubject") as load:
+            await load.add({"StId": 1})
+    assert paths(simulator).count(f"{LIST}/update/KnSubject") == 1
+
+
+async def test_a_failure_is_not_kept(afas: AfasClient, simulator: Simulator) -> None:
+    """The next call asks again."""
+    simulator.faults.add(Fault(status=400))
+    with pytest.raises(ApiError):
+        await afas.get_metainfo("Profit_Article")
+    assert (await afas.get_metainfo("Profit_Article")).name == "Profit_Article"
+
+
+async def test_a_refresh_that_fails_leaves_what_was_known(afas: AfasClient, simulator: Simulator) -> None:
+    """An error is raised, and the last answer stays."""
+    first = await afas.get_metainfo("Profit_Article")
+    simulator.faults.add(Fault(status=400))
+    with pytest.raises(ApiError):
+        await afas.get_metainfo("Profit_Article", refresh=True)
+    assert await afas.get_metainfo("Profit_Article") is first
+
+
+async def test_what_is_kept_needs_an_open_client(simulator: Simulator) -> None:
+    """A closed client answers nothing."""
+    async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
+        await afas.metainfo()
+    with pytest.raises(ClientClosedError):
+        await afas.metainfo()
+
+
+# --- names that are unknown ---
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b"<html></html>", b'{"fields":null}', b'{"fields":[{}]}', b'{"fields":[{"id":1}]}']
+    ("name", "hint"),
+    [
+        ("Profit_Articles", "did you mean Profit_Article?"),
+        ("profit_debitor", "did you mean Profit_Debtor?"),
+        ("Article", "did you mean Profit_Article?"),
+        ("KnSubject", "KnSubject is an UpdateConnector"),
+        ("kndimcode", "KnDimCode is an UpdateConnector"),
+        ("zzz", "it is none of the 12 GetConnectors of this token"),
+    ],
 )
-async def test_an_answer_that_is_no_description(body: bytes) -> None:
-    """What is no list of fields with their ids is an error that names the connector."""
-    async with told(body) as afas:
-        with pytest.raises(AnswerError, match="Profit_Article: its metainfo is not as documented") as raised:
-            await afas.get_metainfo("Profit_Article")
-    assert raised.value.connector == "Profit_Article"
+async def test_an_unknown_get_connector(afas: AfasClient, simulator: Simulator, name: str, hint: str) -> None:
+    """The service's refusal says what the name could be, with one more request, and with none the next time."""
+    for _ in range(2):
+        with pytest.raises(BusinessError) as raised:
+            await afas.get_metainfo(name)
+        assert raised.value.hint == hint
+        assert str(raised.value).endswith(raised.value.hint)
+        assert raised.value.message in str(raised.value)
+        assert raised.value.connector == name
+    assert paths(simulator).count(LIST) == 1
 
 
-async def test_an_unknown_connector(afas: AfasClient) -> None:
-    """The service's own refusal reaches the caller."""
+async def test_an_unknown_update_connector(afas: AfasClient) -> None:
+    """The same in the other direction, and for a load, which asks for metainfo too."""
+    with pytest.raises(BusinessError, match=r"did you mean KnSubject\?$"):
+        await afas.update_metainfo("KnSubjects")
+    with pytest.raises(BusinessError, match=r"Profit_Article is a GetConnector$"):
+        async with afas.load("Profit_Article"):
+            pass
+
+
+@pytest.mark.parametrize("status", [404, 500])
+async def test_every_way_to_say_unknown(status: Literal[404, 500]) -> None:
+    """Whichever status the service has for it."""
+    async with (
+        Simulator(rows=10, token=canary.TOKEN, rules=Rules(unknown_connector=status)) as simulator,
+        AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
+    ):
+        with pytest.raises((NotFoundError, BusinessError), match=r"did you mean Profit_Article\?$"):
+            await afas.get_metainfo("Profit_Articles")
+
+
+async def test_a_refused_credential_is_not_used_again(afas: AfasClient, simulator: Simulator) -> None:
+    """After a 401 nothing more is asked for."""
+    simulator.faults.add(Fault(status=401, times=2))
+    with pytest.raises(AuthenticationError) as raised:
+        await afas.get_metainfo("Profit_Article")
+    assert raised.value.hint == ""
+    assert LIST not in paths(simulator)
+
+
+async def test_no_hint_for_a_name_that_is_known(afas: AfasClient, simulator: Simulator) -> None:
+    """Then something else is wrong."""
+    simulator.faults.add(Fault(says="locked", path="metainfo/get", times=9))
     with pytest.raises(BusinessError) as raised:
-        await afas.get_metainfo("Profit_Nothing")
-    assert (raised.value.status, raised.value.connector) == (500, "Profit_Nothing")
+        await afas.with_options(max_retries=0).get_metainfo("Profit_Article")
+    assert raised.value.hint == ""
 
 
-async def test_a_name_that_is_none(afas: AfasClient, simulator: Simulator) -> None:
-    """A name that would change the request's target is refused before anything is sent."""
-    with pytest.raises(InvalidNameError):
-        await afas.get_metainfo("../update/KnSubject")
-    assert simulator.counters.requests == 0
+@pytest.mark.parametrize("fault", [Fault(after=1, status=503), Fault(after=1, cut="reset"), Fault(after=1, delay=90)])
+async def test_the_search_for_a_hint_hides_nothing(simulator: Simulator, fault: Fault) -> None:
+    """If the list cannot be had, the refusal is raised as it is, after one attempt."""
+    simulator.faults.add(fault)
+    async with AfasClient(base_url=simulator.base_url, auth=simulator.token, timeout=60) as afas:
+        with pytest.raises(BusinessError) as raised:
+            await afas.get_metainfo("Profit_Articles")
+        assert (raised.value.hint, raised.value.__cause__) == ("", None)
+    assert paths(simulator) == [f"{LIST}/get/Profit_Articles", LIST]
 
 
-# --- UpdateConnectors ---
+async def test_an_unknown_connector_of_a_read_or_write(afas: AfasClient, simulator: Simulator) -> None:
+    """A refusal that speaks of the connector says what it could be, for the price of the list."""
+    hint = r"did you mean Profit_Article\?$"
+    with pytest.raises(BusinessError, match=hint):
+        await afas.rows("Profit_Articles", key="ItemCode").to_list()
+    with pytest.raises(BusinessError, match=hint):
+        await afas.with_options(language="en-us").page("Profit_Articles")
+    with pytest.raises(BusinessError, match=hint):
+        await afas.rows("Profit_Articles", key="ItemCode").first()
+    with pytest.raises(BusinessError, match=r"did you mean KnSubject\?$"):
+        await afas.insert("KnSubjects", {"StId": 1})
+    with pytest.raises(BusinessError, match=r"did you mean KnSubject\?$"):
+        await afas.delete("KnSubjects", key={"SbId": 1})
+    assert paths(simulator).count(LIST) == 2  # one for each language
 
 
-async def test_an_update_connector_is_described(afas: AfasClient, simulator: Simulator) -> None:
-    """One request brings its names, its fields with key, type and values, and its objects."""
-    subject = await described(afas, "KnSubject")
-    assert (subject.id, subject.name, subject.description, subject.objects) == (
-        "KnSubject",
-        "KnSubject",
-        "Dossier item",
-        None,
-    )
-    fields = {field.id: field for field in subject.fields}
-    assert fields["SbId"] == UpdateField(id="SbId", primary_key=True, data_type="int", label="Dossier item", length=9)
-    assert (fields["StId"].mandatory, fields["StId"].primary_key) == (True, False)
-    assert fields["St"].values == [Code("A", "Active"), Code("C", "Closed")]
-    assert [request.path for request in simulator.requests] == ["/profitrestservices/metainfo/update/KnSubject"]
+@pytest.mark.parametrize("language", ["nl-nl", "en-us"])
+async def test_an_unknown_field_of_a_read(afas: AfasClient, simulator: Simulator, language: str) -> None:
+    """A refusal that names a field of the request says which one it could be, for the price of the metainfo."""
+    view = afas.with_options(language=language)
+    with pytest.raises(BusinessError, match=r"did you mean Price\?$"):
+        await view.page("Profit_Article", where=F.Prise > 5)
+    with pytest.raises(BusinessError, match=r"did you mean ItemCode\?$"):
+        await view.rows("Profit_Article", key="Itemcode_").to_list()
+    with pytest.raises(BusinessError, match=r"did you mean Price\?$"):  # which has this label
+        await view.page("Profit_Article", order_by="-Sales_price")
+    with pytest.raises(BusinessError, match=r"it has no field Xyzzy$"):
+        await view.page("Profit_Article", order_by="Xyzzy")
+    assert paths(simulator).count(ARTICLE) == 1
 
 
-async def test_the_element_may_have_another_name(afas: AfasClient) -> None:
-    """The name in bodies is told beside the name in URLs."""
-    employee = await described(afas, "KnEmployee")
-    assert (employee.id, employee.name) == ("KnEmployee", "AfasEmployee")
+async def test_what_is_refused_for_another_reason(afas: AfasClient, simulator: Simulator) -> None:
+    """Nothing is asked for where the message names no field, or one that is there."""
+    simulator.faults.add(Fault(status=500, body='{"externalMessage":"Het veld is verplicht"}'))
+    simulator.faults.add(Fault(status=500, body='{"externalMessage":"ItemCode is too large"}'))
+    for _ in range(2):
+        with pytest.raises(BusinessError) as raised:
+            await afas.page("Profit_Article", where=F.ItemCode > "1")
+        assert raised.value.hint == ""
+    assert paths(simulator) == ["/profitrestservices/connectors/Profit_Article"] * 2 + [ARTICLE]
 
 
-async def test_objects_in_objects() -> None:
-    """Objects come with their fields and objects, and what is missing or unknown does no harm."""
-    line = {"name": "B", "new": 1, "fields": [{"fieldId": "b", "decimalFieldId": "c", "notzero": True}]}
-    body = {"fields": [{"fieldId": "a", "new": {}}], "objects": [{"name": "A", "fields": [], "objects": [line]}]}
-    async with told(json.dumps(body).encode()) as afas:
-        inner = UpdateObject(name="B", fields=[UpdateField(id="b", decimals_field="c", not_zero=True)])
-        assert await described(afas, "KnSubject") == UpdateMetainfo(
-            fields=[UpdateField(id="a")], objects=[UpdateObject(name="A", objects=[inner])]
-        )
+async def test_no_field_is_named_if_metainfo_cannot_be_had(afas: AfasClient, simulator: Simulator) -> None:
+    """The refusal is raised as it is."""
+    simulator.faults.add(Fault(path="metainfo", status=503))
+    with pytest.raises(BusinessError) as raised:
+        await afas.page("Profit_Article", where=F.Prise > 5)
+    assert raised.value.hint == ""
+    assert paths(simulator).count(ARTICLE) == 1
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"fields":[{"id":"a"}]}', b'{"fields":[],"objects":[{}]}'])
-async def test_an_answer_that_describes_no_update_connector(body: bytes) -> None:
-    """What is no list of fields with their ids is an error that names the connector."""
-    async with told(body) as afas:
-        with pytest.raises(AnswerError, match="KnSubject: its metainfo is not as documented") as raised:
-            await described(afas, "KnSubject")
-    assert raised.value.connector == "KnSubject"
+# --- all at the same time ---
 
 
-async def test_an_unknown_update_connector(afas: AfasClient, simulator: Simulator) -> None:
-    """The service's own refusal reaches the caller, and a name that is none reaches nobody."""
-    with pytest.raises(BusinessError):
-        await described(afas, "KnNothing")
-    sent = simulator.counters.requests
-    with pytest.raises(InvalidNameError):
-        await described(afas, "../get/Profit_Article")
-    assert simulator.counters.requests == sent
+async def test_all_of_them(afas: AfasClient, simulator: Simulator) -> None:
+    """One request for the list and one for each, in its order."""
+    listed = await afas.metainfo()
+    metas = await afas.all_metainfo()
+    named = [meta.name if isinstance(meta, GetMetainfo) else meta.id for meta in metas]
+    assert named == [each.id for each in [*listed.get_connectors, *listed.update_connectors]]
+    assert len(paths(simulator)) == len(metas) + 1
+    assert await afas.all_metainfo() == metas
+    assert len(paths(simulator)) == len(metas) + 1
+    assert await afas.all_metainfo(refresh=True) == metas
+    assert len(paths(simulator)) == 2 * (len(metas) + 1)
+
+
+async def test_some_of_them(afas: AfasClient, simulator: Simulator) -> None:
+    """In the order in which they are named, of either kind, and without regard to case as the service has it."""
+    metas = await afas.all_metainfo(["KnSubject", "profit_article"])
+    assert [meta.name for meta in metas] == ["KnSubject", "Profit_Article"]
+    assert sorted(paths(simulator)) == [LIST, ARTICLE, f"{LIST}/update/KnSubject"]
+
+
+async def test_they_are_asked_for_at_the_same_time() -> None:
+    """18 descriptions, 5 at a time, take 4 times as long as one, and the list before them one: not 19 times."""
+    async with (
+        Simulator(rows=10, token=canary.TOKEN, latency=Latency(base=1)) as simulator,
+        AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
+    ):
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        assert len(await afas.all_metainfo()) == 18
+        assert 5 <= loop.time() - start < 10
+        assert afas.statistics().peak_in_flight == 5
+
+
+async def test_one_that_fails(simulator: Simulator) -> None:
+    """It is raised as it is, and nothing is left behind."""
+    simulator.faults.add(Fault(status=404, path="metainfo/get/Profit_Wide"))
+    async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
+        with pytest.raises(NotFoundError) as raised:
+            await afas.all_metainfo()
+        assert raised.value.connector == "Profit_Wide"
+        assert len(await afas.all_metainfo()) == 18
+
+
+@pytest.mark.parametrize(("name", "error"), [("Profit_Articles", BusinessError), ("../x", InvalidNameError)])
+async def test_a_name_that_is_none_of_them(afas: AfasClient, name: str, error: type[Exception]) -> None:
+    """The service refuses it in its own words, with a hint."""
+    with pytest.raises(error) as raised:
+        await afas.all_metainfo([name])
+    assert getattr(raised.value, "hint", "did you mean Profit_Article?").startswith("did you mean Profit_Article?")
+
+
+async def test_it_can_be_cancelled(simulator: Simulator) -> None:
+    """A caller that gives up leaves nothing under way."""
+    simulator.latency = Latency(base=100)
+    async with AfasClient(base_url=simulator.base_url, auth=simulator.token, timeout=1) as afas:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await afas.all_metainfo()
+        with pytest.raises(RequestTimeoutError):
+            await afas.all_metainfo()

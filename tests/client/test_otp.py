@@ -25,10 +25,10 @@ from afas_async import (
     otp,
 )
 from afas_async.simulator import Fault, Simulator
-from tests import canary
-from tests.http.table import end, framed, head
-from tests.raw_server import Connection, RawServer, Received
-from tests.read.census import tasks
+from tests.support import canary
+from tests.support.census import tasks
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import end, framed, head
 
 API_KEY = "5EC2E7A0" * 4
 API_TOKEN = "5EC2E7B1" * 4

@@ -21,11 +21,11 @@ from afas_async import (
 from afas_async.http.engine import Engine
 from afas_async.http.transport import AiohttpTransport
 from afas_async.simulator import Fault, Latency, Simulator
-from tests import canary
-from tests.http.fake_transport import FakeCall, options
-from tests.http.granting import ARTICLES, mark, others, refusal
 from tests.http.test_transport import SIGNED
-from tests.raw_server import Connection, RawServer, Received
+from tests.support import canary
+from tests.support.fake_transport import FakeCall, options
+from tests.support.granting import ARTICLES, mark, others, refusal
+from tests.support.raw_server import Connection, RawServer, Received
 
 DEBTORS = GetConnector("Profit_Debtor", key="DebtorId")
 WRONG = canary.TOKEN.replace("CA9A27", "000000")

@@ -11,7 +11,7 @@ import pytest
 
 from afas_async import AnswerLostError, ApiError, BusinessError, RequestTimeoutError, ServerError, UnavailableError
 from afas_async.http.engine import Engine
-from tests.http.fake_transport import FakeCall, FakeTransport, Script, after, in_turn, lost, options
+from tests.support.fake_transport import FakeCall, FakeTransport, Script, after, in_turn, lost, options
 
 OK = after(1, 200, b"{}")
 LOCKED = after(0, 500, json.dumps({"externalMessage": "Locked by another", "profitLogReference": "R"}).encode())

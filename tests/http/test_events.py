@@ -10,10 +10,10 @@ import pytest
 from afas_async import ApiError, ConnectError, ServerError
 from afas_async.http.engine import Engine
 from afas_async.http.statistics import Event
-from tests.canary import leaks
-from tests.http.fake_transport import FakeCall, FakeTransport, after, in_turn, options
-from tests.http.table import CONNECTOR, ROWS, TAKE, Table, client, framed, page_of, replies, says
-from tests.raw_server import Received
+from tests.support.canary import leaks
+from tests.support.fake_transport import FakeCall, FakeTransport, after, in_turn, options
+from tests.support.raw_server import Received
+from tests.support.read_table import CONNECTOR, ROWS, TAKE, Table, client, framed, page_of, replies, says
 
 
 async def events_of(*scripts: Any, **changes: Any) -> list[Event]:

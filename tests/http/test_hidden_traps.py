@@ -23,10 +23,10 @@ from afas_async import (
     SortKeyRequiredError,
     UsageError,
 )
-from tests import canary
-from tests.http.table import CONNECTOR, Table, chunk, client, head, page_of, read_until_error
-from tests.numbered_rows import first_row
-from tests.raw_server import Connection, RawServer, Received
+from tests.support import canary
+from tests.support.numbered_rows import first_row
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import CONNECTOR, Table, chunk, client, head, page_of, read_until_error
 
 LONG = [{"Id": number, "Name": "x" * 1_000} for number in range(500)]
 

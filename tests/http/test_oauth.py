@@ -17,8 +17,8 @@ from afas_async import (
 )
 from afas_async.http.statistics import Event
 from afas_async.simulator import Fault, Latency, Simulator
-from tests import canary
-from tests.http.granting import ARTICLES, client, grants, mark, others, refusal
+from tests.support import canary
+from tests.support.granting import ARTICLES, client, grants, mark, others, refusal
 
 DEBTORS = GetConnector("Profit_Debtor", key="DebtorId")
 SUBJECTS = GetConnector("Profit_Subjects", key="SubjectId")

@@ -19,8 +19,8 @@ from afas_async import (
     UnavailableError,
 )
 from afas_async.simulator import Fault, Simulator
-from tests import canary
-from tests.http.granting import ARTICLES, client, grants, mark, others, refusal
+from tests.support import canary
+from tests.support.granting import ARTICLES, client, grants, mark, others, refusal
 
 HTML = "<html><body><h1>Bad gateway</h1></body></html>"
 TOKEN: dict[str, Any] = {"access_token": f"{canary.ACCESS}.x", "token_type": "Bearer", "expires_in": 3600}

@@ -13,9 +13,9 @@ import pytest
 
 from afas_async import AfasClient, ClientClosedError, UsageError
 from afas_async.http.session import Session
-from tests.http.fake_transport import FakeCall, FakeTransport, after, options
-from tests.http.table import CONNECTOR, ROWS, Table, client, end
-from tests.raw_server import Connection, RawServer, Received
+from tests.support.fake_transport import FakeCall, FakeTransport, after, options
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import CONNECTOR, ROWS, Table, client, end
 
 STEPS = 4
 

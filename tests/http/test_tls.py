@@ -13,10 +13,10 @@ import pytest
 
 from afas_async import AfasClient, AfasError, ConfigurationError, ConnectError
 from afas_async.http.statistics import Event
-from tests.canary import TOKEN
 from tests.http.conftest import Certificates
-from tests.http.table import CONNECTOR, ROWS, Table, client, end, head, page_of, read, says
-from tests.raw_server import Connection, RawServer, Received
+from tests.support.canary import TOKEN
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import CONNECTOR, ROWS, Table, client, end, head, page_of, read, says
 
 
 def secure(server: RawServer) -> str:

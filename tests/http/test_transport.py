@@ -12,9 +12,9 @@ import pytest
 
 from afas_async import AfasError, ApiError
 from afas_async.http.transport import _socket
-from tests.canary import TOKEN
-from tests.http.table import CONNECTOR, ROWS, Table, client, end, framed, page_of, read, replies, says
-from tests.raw_server import Connection, RawServer, Received
+from tests.support.canary import TOKEN
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import CONNECTOR, ROWS, Table, client, end, framed, page_of, read, replies, says
 
 SIGNED = "AfasToken " + base64.b64encode(TOKEN.encode()).decode()
 

@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.http.table import Fault, chunk, chunked, client, framed, head
-from tests.http.write_table import (
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import Fault, chunk, chunked, client, framed, head
+from tests.support.write_table import (
     HTML,
     KEYS,
     NO_RESULT,
@@ -30,7 +31,6 @@ from tests.http.write_table import (
     table_of,
     write,
 )
-from tests.raw_server import Connection, RawServer, Received
 
 CHUNKED = head("Transfer-Encoding: chunked")
 GZIP = "Content-Encoding: gzip"

@@ -14,11 +14,11 @@ import pytest
 from afas_async import AfasError, ConnectError, RequestTimeoutError, TransportError
 from afas_async.http.statistics import Event
 from tests.http.conftest import Certificates
-from tests.http.table import End, client, end, head
-from tests.http.test_faults_dns_and_connect import FOR_NOW, UNKNOWN, Names
+from tests.http.test_read_faults_connect import FOR_NOW, UNKNOWN, Names
 from tests.http.test_tls import handshakes, secure
-from tests.http.write_table import KEYS, WRITES, Desk, every_method, says, write
-from tests.raw_server import Connection, RawServer, Received
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import End, client, end, head
+from tests.support.write_table import KEYS, WRITES, Desk, every_method, says, write
 
 names = pytest.mark.parametrize("error", [UNKNOWN, FOR_NOW], ids=["unknown", "for now"])
 

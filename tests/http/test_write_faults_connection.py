@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from afas_async import AfasClient, OutcomeUnknownError
-from tests.http.table import End, chunk, client, end, framed, head
-from tests.http.write_table import (
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import End, chunk, client, end, framed, head
+from tests.support.write_table import (
     BODIES,
     KEYS,
     NO_RESULT,
@@ -28,7 +29,6 @@ from tests.http.write_table import (
     table_of,
     write,
 )
-from tests.raw_server import Connection, RawServer, Received
 
 CHUNKED = head("Transfer-Encoding: chunked")
 

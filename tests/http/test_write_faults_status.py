@@ -22,8 +22,8 @@ from afas_async import (
     ServerError,
     UnavailableError,
 )
-from tests.http.table import client, framed
-from tests.http.write_table import (
+from tests.support.read_table import client, framed
+from tests.support.write_table import (
     HTML,
     WRITES,
     Case,

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from afas_async import AfasClient, AfasError, AuthenticationError, OutcomeUnknownError, WriteResult
-from tests.http.table import End, client, end, framed
 from tests.http.test_transport import SIGNED
-from tests.http.write_table import (
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import End, client, end, framed
+from tests.support.write_table import (
     BODIES,
     KEYS,
     RESULT,
@@ -22,7 +23,6 @@ from tests.http.write_table import (
     check_unknown,
     every_method,
 )
-from tests.raw_server import Connection, RawServer, Received
 
 FILE = bytes(range(256)) * 30_000  # 7.7 MB, in base64 10.2 MB
 

@@ -22,7 +22,7 @@ from afas_async.policy.forecast import Forecast
 from afas_async.policy.order import Key
 from afas_async.policy.paging import Paging
 from afas_async.policy.spans import Span
-from tests.policy.walk import KEYS, LETTERS, SLOTS, Reads, Walk
+from tests.support.paging_walk import KEYS, LETTERS, SLOTS, Reads, Walk
 
 LONG = "AFAS_MODEL_RUNS" in os.environ
 SETS = [set(keys) for size in range(len(KEYS) + 1) for keys in combinations(KEYS, size)]

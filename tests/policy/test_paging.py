@@ -12,7 +12,7 @@ import pytest
 from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import CELL_LIMIT, EVERYTHING, FIRST_TAKE, PAGE_BYTES, Sizing
 from afas_async.policy.spans import Bound, Span
-from tests.policy.model import Read, Table
+from tests.support.paging_model import Read, Table
 
 BUDGET = 16 << 20
 

@@ -12,7 +12,7 @@ from afas_async.policy.order import Key
 from afas_async.policy.paging import CONTRADICTIONS, Paging
 from afas_async.policy.sizing import Sizing
 from afas_async.policy.spans import Bound, Span
-from tests.policy.model import Read, Table
+from tests.support.paging_model import Read, Table
 
 
 class OddTable(Table):

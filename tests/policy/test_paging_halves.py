@@ -8,8 +8,8 @@ import pytest
 
 from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Bound, Span
-from tests.policy.model import Read, Table
 from tests.policy.test_paging import check, run, start
+from tests.support.paging_model import Read, Table
 
 TABLE = Table(range(1_000), range(1_000))
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from afas_async.policy.spans import Bound, Span
-from tests.policy.model import Read, Table
 from tests.policy.test_paging import start
+from tests.support.paging_model import Read, Table
 
 Change = Callable[[Table], None]
 

@@ -1,14 +1,18 @@
-"""A service that takes its time, so that pages are under way when a reader leaves."""
+"""A service that takes its time, so that pages are under way when a reader leaves; and one with any rows."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from afas_async import AfasClient
 from afas_async.simulator import Latency, Simulator
-from tests import canary
+from tests.support import canary
+
+Serve = Callable[..., Awaitable[tuple[Simulator, AfasClient]]]
 
 
 @pytest.fixture
@@ -21,3 +25,16 @@ async def slow() -> AsyncIterator[Simulator]:
 async def reader(slow: Simulator) -> AsyncIterator[AfasClient]:
     async with AfasClient(base_url=slow.base_url, auth=slow.token) as client:
         yield client
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """Start a simulator, whose arguments are given, and a client of it."""
+    async with AsyncExitStack() as stack:
+
+        async def start(*, max_concurrency: int = 5, **options: Any) -> tuple[Simulator, AfasClient]:
+            simulator = await stack.enter_async_context(Simulator(token=canary.TOKEN, **options))
+            client = AfasClient(base_url=simulator.base_url, auth=simulator.token, max_concurrency=max_concurrency)
+            return simulator, await stack.enter_async_context(client)
+
+        yield start

@@ -13,8 +13,8 @@ import pytest
 
 from afas_async import AfasClient, SortKeyRequiredError
 from afas_async.simulator import Simulator
-from tests.read.census import assert_idle, quiet, steps, tasks, until
-from tests.read.models import TYPED_ARTICLES
+from tests.support.census import assert_idle, quiet, steps, tasks, until
+from tests.support.sample_connectors import TYPED_ARTICLES
 
 MOST_STEPS = 2_000
 

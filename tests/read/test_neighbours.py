@@ -13,11 +13,11 @@ import pytest
 
 from afas_async import AfasClient, ClientClosedError, GetConnector, UsageError
 from afas_async.simulator import Simulator
-from tests import canary
-from tests.raw_server import Connection, RawServer, Received
-from tests.read.census import assert_idle, census, quiet, steps, tasks, until
-from tests.read.models import ARTICLES, TYPED_ARTICLES, codes
-from tests.read.paged_server import PagedServer, paged
+from tests.support import canary
+from tests.support.census import assert_idle, census, quiet, steps, tasks, until
+from tests.support.paged_server import PagedServer, paged
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.sample_connectors import ARTICLES, TYPED_ARTICLES, codes
 
 LONG = [b'{"Id":%d,"Text":"%s"}' % (number, b"x" * 1_000) for number in range(40_000)]
 

@@ -10,8 +10,8 @@ import pytest
 
 from afas_async import AfasClient, GetConnector
 from afas_async.simulator import Simulator
-from tests import canary
-from tests.read.models import ARTICLES, LINES, NAMES, TYPED_ARTICLES, codes, connector_of, truth
+from tests.support import canary
+from tests.support.sample_connectors import ARTICLES, LINES, NAMES, TYPED_ARTICLES, codes, connector_of, truth
 
 
 @pytest.mark.parametrize("name", NAMES)

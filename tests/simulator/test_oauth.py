@@ -16,7 +16,7 @@ import pytest
 from afas_async.simulator import Simulator
 from tests.simulator.conftest import Client, Reply
 from tests.simulator.test_command import start_up_text
-from tests.virtual_time import VirtualTimeLoop
+from tests.support.virtual_time import VirtualTimeLoop
 
 
 @pytest.fixture(scope="module")

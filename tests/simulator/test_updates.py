@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from afas_async.simulator import Simulator
-from tests.simulator.writing import ARTICLE, BOLT, article, elements, said, send, table
+from tests.support.raw_writes import ARTICLE, BOLT, article, elements, said, send, table
 
 JSON = {"Content-Type": "application/json;charset=utf-8"}
 CAFE = "Caf\N{LATIN SMALL LETTER E WITH ACUTE} \N{EURO SIGN} 5"

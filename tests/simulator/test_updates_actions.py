@@ -9,7 +9,7 @@ import pytest
 
 from afas_async.simulator import Rules, Simulator
 from tests.simulator.test_updates_objects import ENTRY, addresses, entry, lines
-from tests.simulator.writing import ARTICLE, article, said, send, table
+from tests.support.raw_writes import ARTICLE, article, said, send, table
 
 
 async def refused(simulator: Simulator, method: str, target: str, body: Any) -> str:

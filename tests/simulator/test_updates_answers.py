@@ -13,7 +13,7 @@ import pytest
 from afas_async.simulator import Rules, Simulator
 from afas_async.simulator.storage.store import Store
 from afas_async.simulator.write.updates import Updates
-from tests.simulator.writing import ARTICLE, elements, send
+from tests.support.raw_writes import ARTICLE, elements, send
 
 SUBJECT = "connectors/KnSubject"
 ONE = elements("KnSubject", {"StId": 1})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from afas_async.simulator import Rules, Simulator
-from tests.simulator.writing import said, send
+from tests.support.raw_writes import said, send
 
 PERSON = "connectors/KnPerson"
 ENTRY = "connectors/FiEntries"

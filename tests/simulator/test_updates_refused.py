@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from afas_async.simulator import Fault, Rules, Simulator
-from tests.simulator.writing import ARTICLE, BOLT, article, elements, said, send, table
+from tests.support.raw_writes import ARTICLE, BOLT, article, elements, said, send, table
 
 MEBIBYTE = 1024 * 1024
 

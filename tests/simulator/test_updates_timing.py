@@ -13,8 +13,8 @@ from afas_async import AfasClient
 from afas_async.policy.retrying import LOCKED
 from afas_async.simulator import Fault, Latency, Rules, Simulator, spawn
 from tests.simulator.conftest import Client, Reply
-from tests.simulator.writing import ARTICLE, BOLT, article, elements, said, send
-from tests.virtual_time import VirtualTimeLoop
+from tests.support.raw_writes import ARTICLE, BOLT, article, elements, said, send
+from tests.support.virtual_time import VirtualTimeLoop
 
 SUBJECT = "connectors/KnSubject"
 WRITES = [

@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import force_setattr
 
 from afas_async import GetConnector, UpdateConnector
-from afas_async.models.generate import Codes, wall_time
+from afas_async.models import Codes, wall_time
 
 
 class Accounts(Struct, frozen=True, kw_only=True):

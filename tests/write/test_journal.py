@@ -12,7 +12,7 @@ import pytest
 from afas_async import JournalError, OutcomeUnknownError
 from afas_async.vocabulary.outcomes import Outcome, Status
 from afas_async.write.journal import Journal
-from tests.write.journals import LOAD, begun, lost, outcomes, pieces, refused, states
+from tests.support.journals import LOAD, begun, lost, outcomes, pieces, refused, states
 
 
 @pytest.fixture

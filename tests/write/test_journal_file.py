@@ -16,8 +16,8 @@ import pytest
 from afas_async import JournalError
 from afas_async.write import journal as journals
 from afas_async.write.journal import Journal
-from tests import canary
-from tests.write.journals import LOAD, SECRET, begun, content, lost, outcomes, pieces, states, write
+from tests.support import canary
+from tests.support.journals import LOAD, SECRET, begun, content, lost, outcomes, pieces, states, write
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ import pytest
 
 from afas_async import AfasClient, OutcomeUnknownError
 from afas_async.simulator import Fault, Latency, Rules, Simulator
-from tests.write.service import SUBJECT, agree, element, elements, posts, serving, statuses, written
+from tests.support.written_service import SUBJECT, agree, element, elements, posts, serving, statuses, written
 
 # 100,000 on a machine that has nothing else to do.
 ELEMENTS = int(os.environ.get("AFAS_LOAD_ELEMENTS", "20000"))

@@ -22,7 +22,7 @@ from afas_async import (
 )
 from afas_async.calls.write import Write
 from afas_async.simulator import Fault, Latency, Rules, Simulator
-from tests.write.service import SUBJECT, element, elements, faulty, serving, written
+from tests.support.written_service import SUBJECT, element, elements, faulty, serving, written
 
 
 class Code(str, enum.Enum):  # noqa: UP042 - whose str() is no value

@@ -15,9 +15,9 @@ import pytest
 
 from afas_async import AfasClient, ClientClosedError, Outcome, UsageError
 from afas_async.simulator import Fault, Latency
-from tests import canary
-from tests.read.census import census, tasks
-from tests.write.service import SUBJECT, agree, element, elements, serving, statuses, written
+from tests.support import canary
+from tests.support.census import census, tasks
+from tests.support.written_service import SUBJECT, agree, element, elements, serving, statuses, written
 
 
 class SourceError(Exception):

@@ -26,10 +26,10 @@ from afas_async import (
 from afas_async.errors import AnswerLostError
 from afas_async.policy.retrying import Retry, retry_write
 from afas_async.vocabulary.outcomes import WriteResult
-from tests import canary
-from tests.http.table import End, Fault, chunk, client, end, framed, head
-from tests.http.write_table import HTML, RESULT, profit, replies, says
-from tests.raw_server import Connection, RawServer, Received
+from tests.support import canary
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import End, Fault, chunk, client, end, framed, head
+from tests.support.write_table import HTML, RESULT, profit, replies, says
 
 WRITES = int(os.environ.get("AFAS_FAULT_WRITES", "500"))
 CONTROLS = 300
@@ -319,6 +319,6 @@ WRONG: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("name", WRONG)
 async def test_wrong_designs_are_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The same harness contradicts designs that believe too much."""
-    monkeypatch.setattr(f"afas_async.write.sending.{name.strip()}", WRONG[name])
+    monkeypatch.setattr(f"afas_async.calls.write.{name.strip()}", WRONG[name])
     service, said = await run(monkeypatch, CONTROLS, ["vague"])
     assert contradictions(service, said)

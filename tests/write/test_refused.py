@@ -24,8 +24,8 @@ from afas_async import (
 from afas_async.simulator import Fault, Latency, Rules
 from afas_async.write import intake
 from afas_async.write.journal import Journal
-from tests.virtual_time import VirtualTimeLoop
-from tests.write.service import SUBJECT, agree, element, elements, faulty, posts, serving, written
+from tests.support.virtual_time import VirtualTimeLoop
+from tests.support.written_service import SUBJECT, agree, element, elements, faulty, posts, serving, written
 
 
 async def test_continue() -> None:

@@ -20,7 +20,7 @@ from afas_async import (
 )
 from afas_async.simulator import Fault, Latency, Simulator
 from afas_async.vocabulary.outcomes import LISTED
-from tests.write.service import SUBJECT, agree, element, elements, serving
+from tests.support.written_service import SUBJECT, agree, element, elements, serving
 
 
 async def test_all_applied(simulator: Simulator, afas: AfasClient) -> None:

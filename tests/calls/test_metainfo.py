@@ -1,0 +1,132 @@
+"""What the service tells about a connector, as a client hands it out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from afas_async import AfasClient, AnswerError, BusinessError, GetMetainfo, InvalidNameError, MetainfoField
+from afas_async.calls.metainfo import update_metainfo
+from afas_async.simulator import Simulator
+from afas_async.vocabulary.metainfo import Code, UpdateField, UpdateMetainfo, UpdateObject
+from tests.support import canary
+from tests.support.raw_server import Connection, RawServer, Received
+
+
+@asynccontextmanager
+async def told(body: bytes) -> AsyncIterator[AfasClient]:
+    """A client that gets this answer."""
+
+    async def answer(connection: Connection, _: Received) -> None:
+        await connection.answer(body)
+
+    async with (
+        RawServer(answer) as server,
+        AfasClient(base_url=server.base_url, auth=canary.TOKEN, max_retries=0) as afas,
+    ):
+        yield afas
+
+
+async def described(afas: AfasClient, connector: str) -> UpdateMetainfo:
+    return await update_metainfo(afas._session, afas._options, connector)
+
+
+async def test_a_connector_is_described(afas: AfasClient, simulator: Simulator) -> None:
+    """One request brings name, description and fields, in the order of the rows."""
+    article = await afas.get_metainfo("Profit_Article")
+    assert (article.name, article.description) == ("Profit_Article", "Articles (Profit)")
+    assert article.fields[2] == MetainfoField("Price", "decimal", "Sales price", 15, 2)
+    assert [field.id for field in article.fields] == list((await afas.page("Profit_Article", take=1)).rows[0])
+    assert [request.path for request in simulator.requests][:1] == ["/profitrestservices/metainfo/get/Profit_Article"]
+
+
+async def test_what_is_missing_or_unknown_does_no_harm() -> None:
+    """Only the fields and their ids must be there; members that a later release adds are left out."""
+    body = {"new": {}, "fields": [{"id": "A", "values": None, "new": [1]}, {"id": "B", "dataType": "moment"}]}
+    async with told(json.dumps(body).encode()) as afas:
+        assert await afas.get_metainfo("Profit_Article") == GetMetainfo(
+            fields=[MetainfoField("A"), MetainfoField("B", "moment")]
+        )
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b"<html></html>", b'{"fields":null}', b'{"fields":[{}]}', b'{"fields":[{"id":1}]}']
+)
+async def test_an_answer_that_is_no_description(body: bytes) -> None:
+    """What is no list of fields with their ids is an error that names the connector."""
+    async with told(body) as afas:
+        with pytest.raises(AnswerError, match="Profit_Article: its metainfo is not as documented") as raised:
+            await afas.get_metainfo("Profit_Article")
+    assert raised.value.connector == "Profit_Article"
+
+
+async def test_an_unknown_connector(afas: AfasClient) -> None:
+    """The service's own refusal reaches the caller."""
+    with pytest.raises(BusinessError) as raised:
+        await afas.get_metainfo("Profit_Nothing")
+    assert (raised.value.status, raised.value.connector) == (500, "Profit_Nothing")
+
+
+async def test_a_name_that_is_none(afas: AfasClient, simulator: Simulator) -> None:
+    """A name that would change the request's target is refused before anything is sent."""
+    with pytest.raises(InvalidNameError):
+        await afas.get_metainfo("../update/KnSubject")
+    assert simulator.counters.requests == 0
+
+
+# --- UpdateConnectors ---
+
+
+async def test_an_update_connector_is_described(afas: AfasClient, simulator: Simulator) -> None:
+    """One request brings its names, its fields with key, type and values, and its objects."""
+    subject = await described(afas, "KnSubject")
+    assert (subject.id, subject.name, subject.description, subject.objects) == (
+        "KnSubject",
+        "KnSubject",
+        "Dossier item",
+        None,
+    )
+    fields = {field.id: field for field in subject.fields}
+    assert fields["SbId"] == UpdateField(id="SbId", primary_key=True, data_type="int", label="Dossier item", length=9)
+    assert (fields["StId"].mandatory, fields["StId"].primary_key) == (True, False)
+    assert fields["St"].values == [Code("A", "Active"), Code("C", "Closed")]
+    assert [request.path for request in simulator.requests] == ["/profitrestservices/metainfo/update/KnSubject"]
+
+
+async def test_the_element_may_have_another_name(afas: AfasClient) -> None:
+    """The name in bodies is told beside the name in URLs."""
+    employee = await described(afas, "KnEmployee")
+    assert (employee.id, employee.name) == ("KnEmployee", "AfasEmployee")
+
+
+async def test_objects_in_objects() -> None:
+    """Objects come with their fields and objects, and what is missing or unknown does no harm."""
+    line = {"name": "B", "new": 1, "fields": [{"fieldId": "b", "decimalFieldId": "c", "notzero": True}]}
+    body = {"fields": [{"fieldId": "a", "new": {}}], "objects": [{"name": "A", "fields": [], "objects": [line]}]}
+    async with told(json.dumps(body).encode()) as afas:
+        inner = UpdateObject(name="B", fields=[UpdateField(id="b", decimals_field="c", not_zero=True)])
+        assert await described(afas, "KnSubject") == UpdateMetainfo(
+            fields=[UpdateField(id="a")], objects=[UpdateObject(name="A", objects=[inner])]
+        )
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"fields":[{"id":"a"}]}', b'{"fields":[],"objects":[{}]}'])
+async def test_an_answer_that_describes_no_update_connector(body: bytes) -> None:
+    """What is no list of fields with their ids is an error that names the connector."""
+    async with told(body) as afas:
+        with pytest.raises(AnswerError, match="KnSubject: its metainfo is not as documented") as raised:
+            await described(afas, "KnSubject")
+    assert raised.value.connector == "KnSubject"
+
+
+async def test_an_unknown_update_connector(afas: AfasClient, simulator: Simulator) -> None:
+    """The service's own refusal reaches the caller, and a name that is none reaches nobody."""
+    with pytest.raises(BusinessError):
+        await described(afas, "KnNothing")
+    sent = simulator.counters.requests
+    with pytest.raises(InvalidNameError):
+        await described(afas, "../get/Profit_Article")
+    assert simulator.counters.requests == sent

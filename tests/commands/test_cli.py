@@ -1,0 +1,273 @@
+"""The command line: its commands, its refusals and its exit statuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from afas_async.commands import cli
+from afas_async.simulator import process
+from tests.support import canary
+from tests.support.command_line import environment, refused, run
+
+COMMANDS = (["demo", "--connector", "Profit_Article", "--key", "ItemCode"], ["inspect", "Profit_Article"])
+SIMULATED = (["demo", "--rows", "100"], ["inspect", "Profit_Article", "--simulator"])
+# Whatever the shell has made of Ctrl+C: a job in the background ignores it.
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " from afas_async.commands.cli import run; sys.exit(run(sys.argv[1:]))"
+)
+
+
+def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` names each command with one line."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(["--help"])
+    assert ended.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    for command in ("demo", "inspect", "journal", "models", "simulate"):
+        assert [line for line in lines if line.startswith(f"    {command} ")], command
+
+
+async def test_simulate_serves_until_its_input_ends() -> None:
+    """`simulate` says where it listens, and `--json` ties its life to its input."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "afas_async", "simulate", "--json", "--rows", "10"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    started = json.loads(await process.stdout.readline())
+    assert started["base_url"].startswith("http://127.0.0.1:")
+    process.stdin.close()
+    assert await process.wait() == 0
+
+
+def test_the_command_line_needs_nothing_of_unix() -> None:
+    """Where Python has no `resource`, as on Windows, the command line starts all the same."""
+    code = "import sys; sys.modules['resource'] = None; from afas_async.commands.cli import run; run(['simulate', '--help'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--port" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nothing"],
+        ["demo", "--nothing"],
+        ["demo", "--rows", "x"],
+        ["demo", "--rows", "0"],
+        ["demo", "--window", "0"],
+        ["demo", "--window", "9"],
+        ["inspect"],
+        ["inspect", "Profit_Article", "--nothing"],
+        ["inspect", "Profit_Article", "--rows", "-1"],
+        ["journal"],
+        ["journal", "x", "--again"],
+        ["journal", "x", "--applied", "one"],
+        ["simulate", "--nothing"],
+    ],
+    ids=" ".join,
+)
+def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What makes no sense is refused with a usage line and status 2."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(arguments)
+    assert ended.value.code == 2
+    assert "usage: python -m afas_async" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["demo", "--rows", "x"], "argument --rows: 'x' is not a number of rows, 1 or more"),
+        (["demo", "--rows", "0"], "argument --rows: '0' is not a number of rows, 1 or more"),
+        (["demo", "--key", "Id"], "--key is the key of a --connector"),
+        (["demo", "--connector", "X"], "proposes some: python -m afas_async inspect X"),
+        (["demo", "--connector", "X", "--simulator"], "proposes some: python -m afas_async inspect --simulator X"),
+        ([*COMMANDS[0], "--latency", "1"], "--latency is the simulator's: give --simulator too"),
+        (["inspect", "X", "--rows", "5"], "--rows and --show go with --key"),
+        (["inspect", "X", "--show"], "--rows and --show go with --key"),
+        (["journal", "x", "--applied", "1", "2", "--again", "2"], "element 2 is either applied or sent again"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_misuse_is_explained(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong is said in the words of the command line, before anything is started or sent."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run(arguments)
+    shown = capsys.readouterr()
+    assert (ended.value.code, shown.out) == (2, "")
+    assert shown.err.endswith(f"{text}\n")
+
+
+@pytest.mark.parametrize("command", ["demo", "simulate"])
+@pytest.mark.parametrize("latency", ["", "x", "1,", "1,2,3,4,5", "-1", "0,-1", "nan", "0,0,inf"])
+def test_latency_that_is_none(command: str, latency: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both commands take one notation, and refuse what is not made of one to four times."""
+    with pytest.raises(SystemExit) as ended:
+        cli.run([command, f"--latency={latency}"])
+    assert ended.value.code == 2
+    notation = "BASE[,PER_1000_ROWS[,PER_1000_SKIPPED[,PER_1000_ELEMENTS]]]"
+    text = f"argument --latency: {latency!r} is not {notation} in seconds"
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_no_environment(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without variables a connector that is named is not looked for in a simulator: that is asked for by name."""
+    line = refused(run(capsys, *arguments))
+    assert "set AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL" in line
+    assert "--simulator" in line
+
+
+@pytest.mark.parametrize("arguments", [[*COMMANDS[0], "--rows", "100"], COMMANDS[1]], ids=" ".join)
+def test_the_simulator_on_request(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--simulator` needs no variables, and wins over those that are there."""
+    with environment(monkeypatch) as simulator:
+        assert run(capsys, *arguments, "--simulator").status == 0
+        assert simulator.counters.requests == 0
+
+
+@pytest.mark.parametrize("arguments", SIMULATED, ids=" ".join)
+class TestSimulatorsThatFail:
+    """A simulator that does not come up, or dies: one line on standard error, status 1 and no traceback."""
+
+    def test_ended_at_once(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(sys, "executable", shutil.which("false"))
+        assert "did not come up: its process ended" in refused(run(capfd, *arguments))
+
+    def test_too_slow(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(process, "_START_SECONDS", 0)
+        assert "did not come up within 0 seconds" in refused(run(capfd, *arguments))
+
+    def test_no_python(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(sys, "executable", "/nothing/python")
+        assert "/nothing/python" in refused(run(capfd, *arguments))
+
+    def test_inherited_token(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        """The variable of `simulate` is not for the simulator that a command starts for itself."""
+        monkeypatch.setenv("AFAS_SIMULATOR_TOKEN", "x")
+        assert run(capfd, *arguments).status == 0
+
+
+def test_more_rows_than_a_simulator_can_hold(capfd: pytest.CaptureFixture[str]) -> None:
+    """What goes wrong within the simulator's process is the reason in that line."""
+    assert "OverflowError" in refused(run(capfd, "demo", "--rows", str(2**63)))
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+class TestRefusals:
+    """A real environment that cannot be read: one line on standard error, status 1 and no traceback."""
+
+    def test_wrong_token(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with environment(monkeypatch):
+            monkeypatch.setenv("AFAS_TOKEN", canary.TOKEN.replace("CA9A27", "000000"))
+            assert "HTTP 401" in refused(run(capsys, *arguments))
+
+    def test_malformed_token(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("AFAS_ENVIRONMENT", "12345")
+        monkeypatch.setenv("AFAS_TOKEN", canary.TOKEN + "?")
+        assert "the token is malformed" in refused(run(capsys, *arguments))
+
+    def test_no_connection(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with socket.socket() as unused:  # bound, and not listening
+            unused.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("AFAS_BASE_URL", f"http://127.0.0.1:{unused.getsockname()[1]}/profitrestservices")
+            monkeypatch.setenv("AFAS_TOKEN", canary.TOKEN)
+            monkeypatch.setattr("afas_async.policy.retrying.BACKOFF_BASE", 0.0)
+            assert "connect" in refused(run(capsys, *arguments))
+
+    def test_unknown_connector(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with environment(monkeypatch):
+            unknown = [argument.replace("Article", "Nothing") for argument in arguments]
+            assert "Profit_Nothing: HTTP 500" in refused(run(capsys, *unknown))
+
+    def test_name_that_is_none(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("AFAS_ENVIRONMENT", "12345")
+        monkeypatch.setenv("AFAS_TOKEN", canary.TOKEN)
+        named = [argument.replace("Profit_", "../") for argument in arguments]
+        assert "cannot be the name of a connector" in refused(run(capsys, *named))
+
+    def test_half_an_environment(
+        self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Variables that do not suffice are an error: the simulator in their place would mislead."""
+        monkeypatch.setenv("AFAS_TOKEN", canary.TOKEN)
+        assert "AFAS_ENVIRONMENT or AFAS_BASE_URL" in refused(run(capsys, *arguments))
+
+
+def _started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("line", ["Starting", "Reading"])
+def test_ctrl_c(line: str) -> None:
+    """Ctrl+C ends a command with status 130 and no traceback, also while its simulator comes up.
+
+    The simulator has a session of its own, so that Ctrl+C is not for it (tests/simulator/test_process.py).
+    """
+    with _started("demo", "--rows", "1000", "--latency", "20") as process:
+        assert process.stdout is not None
+        while line not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert (process.returncode, err) == (130, "\ninterrupted\n")
+
+
+def test_ctrl_c_ends_the_simulator() -> None:
+    """Ctrl+C ends `simulate` with status 130 and without a word."""
+    with _started("simulate") as process:
+        assert process.stdout is not None
+        assert "runs until you press Ctrl+C" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert (process.returncode, err) == (130, "")
+
+
+def test_a_reader_that_goes_away() -> None:
+    """Where standard output is closed, as `| head -1` does, a command ends without a traceback."""
+    with _started("demo", "--rows", "1000") as process:
+        assert process.stdout is not None
+        assert "Starting" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 1

@@ -1,0 +1,235 @@
+"""Larger tables that change in every way while they are read, with answers that break, and reads that go on elsewhere.
+
+AFAS_MODEL_RUNS sets how many random reads there are; each failure names the seed that makes it again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pytest
+
+from afas_async.policy.forecast import Forecast
+from afas_async.policy.order import Key
+from afas_async.policy.paging import Paging
+from afas_async.policy.sizing import EVERYTHING, Sizing
+from afas_async.policy.spans import Span
+from tests.support.paging_model import Read, Table
+
+RUNS = int(os.environ.get("AFAS_MODEL_RUNS", "300"))
+PARTS = 10
+LETTERS = "aAàbBcCijIJyÿzZ09 -_'"
+
+
+def numbers(random: Random, count: int) -> list[Key]:
+    return list[Key](sorted(random.sample(range(10 * count + 10), count)))
+
+
+def even(random: Random, count: int) -> list[Key]:
+    """Numbers that lie evenly, nearly evenly, or evenly up to a jump: where pages begin can be foretold."""
+    step, jump = random.randint(1, 20), random.choice([0, 0, 0, random.randint(1, 50 * count)])
+    stray = random.choice([0, 0, step - 1])
+    count = max(count, random.choice([count, 600, 1_200]))
+    keys = [step * number + random.randint(0, stray) + jump * (2 * number > count) for number in range(count)]
+    return list[Key](keys if random.random() < 0.5 else [-key for key in keys])
+
+
+def texts(random: Random, count: int) -> list[Key]:
+    """Texts in an order that nobody here knows: that of the service's collation."""
+    keys = sorted({"".join(random.choices(LETTERS, k=random.randint(3, 6))) for _ in range(count)})
+    random.shuffle(keys)
+    return list[Key](keys)
+
+
+def pairs(random: Random, count: int) -> list[Key]:
+    """Pairs of a text and a number, of which many have the same text."""
+    names = texts(random, count // 7 + 1)
+    return [(str(name), -number) for name in names for number in range(7)]
+
+
+UNIVERSES: list[Callable[[Random, int], list[Key]]] = [numbers, even, even, texts, pairs]
+
+
+class Guess(Forecast):
+    """Guesses where pages begin: at any keys, for which there need not be rows."""
+
+    def behind(self, span: Span) -> tuple[int, int] | None:
+        if not (self.steps and span.bound is not None and isinstance(span.bound.key, int)):
+            return None
+        random = Random(repr(span))  # noqa: S311 - the same guess each time
+        ahead = int(random.randint(-2 * span.take, 6 * span.take) * self.steps[-1])
+        return span.bound.key + ahead, random.randint(1, 9)
+
+
+class Guesses(Paging):
+    """Begins pages at guessed keys."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._forecast = Guess()
+
+
+@dataclass
+class Scene:
+    """A table, what happens to it, and the read of it.
+
+    Args:
+        random: Decides what happens.
+    """
+
+    random: Random
+
+    def __post_init__(self) -> None:
+        random = self.random
+        universe = random.choice(UNIVERSES)(random, random.choice([3, 12, 40, 40, 300, 2_500]))
+        cap = random.choice([None, None, None, 1, 2, 3, 7, 100])
+        share = random.choice([0, 0.3, 0.7, 1])
+        self.table = Table(universe, [key for key in universe if random.random() < share], cap=cap)
+        self.window = random.randint(1, 8)
+        self.take = random.choice([None, EVERYTHING, 1, 2, 3, 7, 50, 50])
+        self.eager = random.random() < 0.7
+        self.batch = random.choice([1, 2, 5, 1_000])
+        self.activity = random.choice([0, 0.1, 0.5, 0.9])
+        self.trouble = random.choice([0, 0, 0.05, 0.3])
+        self.events = random.choice([3, 20, 100])  # then there is peace
+        self.guesses = random.random() < 0.3
+        self.stable = set(self.table.keys)
+        self.made_again = Counter[Key]()
+        self.handed: list[Key] = []
+        self.peace: tuple[int, int] | None = None
+        self.halved = False
+        self.read = self._start(None)
+
+    def _start(self, after: Key | None) -> Read:
+        self.sizing = Sizing(window=self.window, take=self.take, byte_budget=1 << 24, overlap=1)
+        kind = Guesses if self.guesses else Paging
+        return Read(kind(self.sizing, window=self.window, keyed=True, eager=self.eager, after=after))
+
+    # --- what happens to the table ---
+
+    def change(self) -> None:
+        """Change rows, perhaps many, most of them near the place where the read is."""
+        while self.events and self.random.random() < self.activity:
+            self.events -= 1
+            self.random.choice([self._toggle, self._toggle, self._sweep, self._flood, self._cut, self._append])()
+        self.stable.intersection_update(self.table.keys)
+
+    def _place(self) -> int:
+        last = self.read.paging.last
+        return 0 if last is None else self.table.rank(last)
+
+    def _near(self) -> int:
+        place = self._place() + self.random.randint(-10, 30)
+        return min(max(place, 0), len(self.table.universe) - 1)
+
+    def _toggle(self) -> None:
+        key = self.table.universe[self._near()]
+        (self.table.delete if key in self.table else self._insert)(key)
+
+    def _insert(self, key: Key) -> None:
+        """Insert a row; the one handed out last twice at most: a third time would be taken for a disorder."""
+        if key == self.read.paging.last and key not in self.table:
+            self.made_again[key] += 1
+        if self.made_again[key] < 3:
+            self.table.insert(key)
+
+    def _sweep(self) -> None:
+        """Rows that were read, or will be, are deleted; now and then all of them."""
+        low = self.random.choice([0, self._near(), self._place() + 1])
+        for key in self.table.universe[low : low + self.random.choice([5, 60, 3_000])]:
+            self.table.delete(key)
+
+    def _flood(self) -> None:
+        """More rows than a page has appear before the read, or after it."""
+        low = self.random.choice([0, self._near(), self._place() + 1])
+        for key in self.table.universe[low : low + self.random.choice([5, 60, 300])]:
+            self._insert(key)
+
+    def _cut(self) -> None:
+        """The very row goes that was handed out last."""
+        if self.read.paging.last is not None:
+            self.table.delete(self.read.paging.last)
+
+    def _append(self) -> None:
+        for key in self.table.universe[-self.random.randint(1, 5) :]:
+            self._insert(key)
+
+    # --- what happens to the read ---
+
+    def run(self) -> None:
+        """Read to the end."""
+        while True:
+            if self.peace is None and not self.events:
+                self.peace = (
+                    len(self.read.asked),
+                    sum(self.table.rank(key) >= self._place() for key in self.table.keys),
+                )
+            self.read.ask(arrived=self.read.arrived())
+            if not self.read.flights:
+                break
+            if self.events and self.random.random() < self.trouble:
+                self.events -= 1
+                self.random.choice([self._break, self._halve, self._go_on_elsewhere])()
+            else:
+                self._go_on()
+            assert len(self.read.asked) < 20_000
+        self.handed += self.read.handed
+
+    def _go_on(self) -> None:
+        head = self.read.flights[0]
+        waiting = [flight for flight in self.read.flights if flight.rows is None]
+        if waiting and (head.rows is None or self.random.random() < 0.5):
+            self.change()
+            flight = self.random.choice(waiting)
+            flight.rows = self.table.answer(flight.span)
+        elif head.rows is not None:
+            # An answer may be known to be whole only after its last row has been fed.
+            done = self.random.random() < 0.7 or head.fed == len(head.rows)
+            self.read.feed(self.batch, done=done)
+
+    def _break(self) -> None:
+        self.read.renew(self.random.randrange(len(self.read.flights)))
+
+    def _halve(self) -> None:
+        self.halved |= self.read.halve(self.random.randrange(len(self.read.flights)))
+
+    def _go_on_elsewhere(self) -> None:
+        """Another machine takes over behind a row that was handed out; those behind it are read again."""
+        handed = self.handed + self.read.handed
+        place = self.random.randint(0, len(handed))
+        self.handed = handed[:place]
+        self.read = self._start(handed[place - 1] if place else None)
+        self.peace, self.halved = None, False
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_stable_row_once_and_in_order(part: int) -> None:
+    """Every row that was there all the time is handed out once, no key twice, all in order, in a bounded time."""
+    for seed in range(part, RUNS, PARTS):
+        scene = Scene(Random(seed))  # noqa: S311 - the same reads each time
+        scene.run()
+        assert scene.read.paging.ended, seed
+        ranks = list(map(scene.table.rank, scene.handed))
+        assert ranks == sorted(set(ranks)), seed
+        assert scene.stable.issubset(scene.handed), seed
+        check_peace(scene, seed)
+
+
+def check_peace(scene: Scene, seed: int) -> None:
+    """Once nothing changes and breaks any more, a read asks for little more than the rest of the rows."""
+    if scene.peace is None or scene.guesses:
+        return
+    asked, rows = scene.peace
+    take = scene.take or 100
+    page = rows + 1 if take == EVERYTHING else min(take + 1, scene.table.cap or take + 1)
+    if take != EVERYTHING:  # answers that are short by chance, twice by as much, are taken for a cap of the server
+        page = min(page, scene.sizing.size() + 1)
+    most = rows / max(1, page - 1) + 2 * scene.window + 8
+    if scene.halved:  # from one row on, twice as many after each 20 full pages
+        most += 21 * take.bit_length()
+    assert len(scene.read.asked) - asked <= most, (seed, len(scene.read.asked) - asked, most)

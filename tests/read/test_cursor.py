@@ -1,0 +1,188 @@
+"""A token stands for the point behind the last row handed out, in any client."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import msgspec
+import pytest
+
+from afas_async import AfasClient, F, GetConnector, UsageError
+from afas_async.simulator import Change, Simulator
+from tests.read.conftest import Serve
+from tests.support.own_connectors import (
+    BY_BOTH,
+    BY_CODE,
+    BY_NUMBER,
+    KEYS,
+    WIDE,
+    WIDE_DICT,
+    WIDE_RAW,
+    numbers,
+    row,
+    table,
+)
+
+ROWS = range(100, 700)
+
+
+def _another(simulator: Simulator) -> AfasClient:
+    return AfasClient(base_url=simulator.base_url, auth=simulator.token, max_concurrency=2)
+
+
+QUERIES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "order": {"order_by": ("-Group",)},
+    "where": {"where": F.Group.in_([1, 2, 3])},
+    "values": {"where": F.Id.in_(range(50, 650))},
+    "capped at one page": {"take": 3, "window": 1},
+    "everything": {"take": -1},
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*strongly discourages")
+@pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
+@pytest.mark.parametrize("name", QUERIES)
+async def test_any_row(name: str, connector: GetConnector[Any], serve: Serve) -> None:
+    """A read that is left at any row, and taken up by another client, brings every row once."""
+    simulator, afas = await serve(connectors={"T": table(ROWS)})
+    options = QUERIES[name]
+    whole = numbers(await afas.rows(connector, **options).to_list())
+    chance = random.Random(name)  # noqa: S311
+    for _ in range(2):
+        found: list[int] = []
+        token: str | None = None
+        ended = False
+        while not ended:
+            async with _another(simulator) as client, client.rows(connector, after=token, **options) as stream:
+                stop, ended = len(found) + chance.randrange(1, 250), True
+                async for each in stream:
+                    found.append(each["Id"])
+                    if len(found) == stop:
+                        ended = False
+                        break
+                token = stream.cursor
+        assert found == whole
+
+
+@pytest.mark.parametrize("options", [{}, {"where": F.Id.in_(range(50, 650))}], ids=["", "in"])
+async def test_any_page(options: dict[str, Any], serve: Serve) -> None:
+    """The token of whole pages stands behind the last page handed out."""
+    simulator, _ = await serve(connectors={"T": table(ROWS)})
+    token, found = None, list[int]()
+    while True:
+        async with _another(simulator) as client, client.pages(BY_NUMBER, take=70, after=token, **options) as pages:
+            page = await anext(pages, None)
+            token = pages.cursor
+            if page is None:
+                break
+            found += numbers(page.rows)
+    assert len(found) == len(set(found))
+    assert set(found) == set(ROWS if "where" not in options else range(100, 650))
+
+
+async def test_before_the_first_row_and_behind_the_last(serve: Serve) -> None:
+    """A token of a stream that has not begun begins it; after the end it stands for what is added behind."""
+    simulator, afas = await serve(connectors={"T": table(ROWS)})
+    rows = afas.rows(BY_NUMBER)
+    assert len(await afas.rows(BY_NUMBER, after=rows.cursor).to_list()) == len(ROWS)
+    await rows.to_list()
+    assert await afas.rows(BY_NUMBER, after=rows.cursor).to_list() == []
+    simulator.changes.add(Change(connector="T", insert=[row(50), row(900)]))
+    assert numbers(await afas.rows(BY_NUMBER, after=rows.cursor).to_list()) == [900]
+
+
+async def test_token_of_another_query(serve: Serve) -> None:
+    """Every part of the query counts, and nothing is sent for another one."""
+    simulator, afas = await serve(connectors={"T": table(ROWS), "U": table(ROWS)})
+    part = (await afas.plan(BY_NUMBER, parts=2))[1]
+    base: dict[str, Any] = {"where": F.Group == 1}
+    rows = afas.rows(BY_BOTH, **base)
+    await anext(rows)
+    token = rows.cursor
+    await rows.aclose()
+    before = simulator.counters.requests
+    others: list[tuple[GetConnector[Any], dict[str, Any]]] = [
+        (GetConnector("U", key=("Part", "Code")), base),
+        (BY_CODE, base),
+        (GetConnector("T", key=("Code", "Part")), base),
+        (BY_BOTH, {}),
+        (BY_BOTH, {"where": F.Group == 2}),
+        (BY_BOTH, {"where": F.Group >= 1}),
+        (BY_BOTH, {"where": F.Part == 1}),
+        (BY_BOTH, base | {"order_by": "Group"}),
+        (BY_BOTH, base | {"order_by": "-Part"}),
+        (BY_BOTH, base | {"part": {**part, "field": "Part"}}),
+    ]
+    for connector, options in others:
+        with pytest.raises(UsageError, match="another query"):
+            afas.rows(connector, after=token, **options)
+        with pytest.raises(UsageError, match="another query"):
+            afas.pages(connector, after=token, **options)
+    with pytest.raises(UsageError):
+        afas.rows(BY_BOTH, after=token, verify=False, **base)
+    assert simulator.counters.requests == before
+    assert afas.rows(BY_BOTH, after=token, take=3, window=1, **base)
+
+
+GARBAGE = ["", " ", "{}", "[]", "null", "1", "x", '{"version":1}', "[" * 5_000, "1" * 5_000]
+
+
+@pytest.mark.parametrize("token", [*GARBAGE, 1, b"{}", {}])
+async def test_garbage(token: Any, serve: Serve) -> None:
+    """What is no token is refused by name, and nothing is sent."""
+    simulator, afas = await serve(rows=3)
+    with pytest.raises(UsageError, match="after="):
+        afas.rows(WIDE, after=token)
+    assert simulator.counters.requests == 0
+
+
+async def test_a_token_that_was_tampered_with(serve: Serve) -> None:
+    """A cursor of the wrong kind is a UsageError, or at the worst an error of the service, never lost rows."""
+    simulator, afas = await serve(rows=50)
+    rows = afas.rows(WIDE)
+    await anext(rows)
+    genuine = msgspec.json.decode(rows.cursor)
+    await rows.aclose()
+    changes: list[dict[str, Any]] = [
+        {"version": 2},
+        {"query": "0"},
+        {"after": 1.5},
+        {"after": {}},
+        {"after": ["a", "b"]},
+        {"over": "0"},
+    ]
+    for change in changes:
+        with pytest.raises(UsageError):
+            afas.rows(WIDE, after=msgspec.json.encode({**genuine, **change}).decode())
+    assert simulator.counters.in_flight == 0
+
+
+async def test_another_row_type(serve: Serve) -> None:
+    """A token is one of the query: rows of another type go on with it."""
+    _, afas = await serve(rows=400)
+    rows = afas.rows(WIDE, where=F.Category == "Basis")
+    first = [(await anext(rows)).number for _ in range(30)]
+    rest = await afas.rows(WIDE_DICT, where=F.Category == "Basis", after=rows.cursor).to_list()
+    raw = await afas.rows(WIDE_RAW, where=F.Category == "Basis", after=rows.cursor).to_list()
+    await rows.aclose()
+    assert len(rest) == len(raw)
+    assert first[-1] < rest[0]["Id"]
+    assert len(first) + len(rest) == len(await afas.rows(WIDE, where=F.Category == "Basis").to_list())
+
+
+async def test_no_token(serve: Serve) -> None:
+    """Where there is no point to go on from, asking for it says so."""
+    _, afas = await serve(connectors={"T": table(ROWS)})
+    for stream in (afas.rows(BY_NUMBER, verify=False), afas.rows("T", verify=False)):
+        with pytest.raises(UsageError, match="without a key"):
+            _ = stream.cursor
+    condition = F.Id < 0
+    for number in range(80):
+        condition |= (F.Id < 600 - number) & (F.Group != 9)
+    rows = afas.rows(BY_CODE, where=condition)
+    await anext(rows)
+    with pytest.raises(UsageError, match="overlap"):
+        _ = rows.cursor
+    await rows.aclose()

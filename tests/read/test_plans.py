@@ -1,0 +1,117 @@
+"""Plans: parts that hold every row once, wherever and by whomever they are read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from afas_async import AfasClient, F, GetConnector, SortKeyRequiredError, UsageError
+from afas_async.simulator import Change
+from tests.read.conftest import Serve
+from tests.support.own_connectors import BY_BOTH, BY_CODE, BY_NUMBER, KEYS, numbers, row, table
+
+ROWS = range(100, 5_000)
+MANY = range(20_000)
+
+
+@pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
+@pytest.mark.parametrize("parts", [1, 2, 7, 64])
+async def test_on_several_machines(connector: GetConnector[Any], parts: int, serve: Serve) -> None:
+    """Parts go through JSON, and are read by several clients side by side: every row comes once."""
+    simulator, afas = await serve(connectors={"T": table(ROWS)})
+    planned = json.loads(json.dumps(await afas.plan(connector, parts=parts)))
+    assert 1 <= len(planned) <= parts
+
+    async def read(part: dict[str, Any]) -> list[int]:
+        async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as client:
+            return numbers(await client.rows(connector, part=part).to_list())
+
+    found = [await read(part) for part in planned] if parts > 7 else await asyncio.gather(*map(read, planned))
+    assert [number for part in found for number in part] == list(ROWS)
+
+
+async def test_parts_are_even(serve: Serve) -> None:
+    """Ten parts of evenly spread rows differ by less than a quarter, and cost few requests."""
+    simulator, afas = await serve(connectors={"T": table(MANY)})
+    for connector, most in ((BY_NUMBER, 2), (BY_CODE, 40)):
+        before = simulator.counters.requests
+        parts = await afas.plan(connector, parts=10)
+        assert simulator.counters.requests - before <= most
+        sizes = [len(await afas.rows(connector, part=part).to_list()) for part in parts]
+        assert sum(sizes) == len(MANY)
+        assert max(sizes) < 1.25 * min(sizes)
+
+
+@pytest.mark.parametrize("connector", [BY_CODE, BY_BOTH, BY_NUMBER], ids=["text", "both", "int"])
+@pytest.mark.parametrize("when", range(2, 20, 2))
+async def test_written_while_it_is_cut(connector: GetConnector[Any], when: int, serve: Serve) -> None:
+    """Rows that appear below while the cuts are looked for do not make parts overlap."""
+    simulator, afas = await serve(connectors={"T": table(range(10_000, 12_000))})
+    simulator.changes.add(
+        Change(connector="T", after=when, insert=[row(number) for number in range(8_000, 9_500)]),
+        Change(connector="T", after=when + 1, delete=[row(number) for number in range(10_000, 11_000)]),
+    )
+    parts = await afas.plan(connector, parts=5)
+    simulator.changes.clear()
+    found = [number for part in parts for number in numbers(await afas.rows(connector, part=part).to_list())]
+    assert found == numbers(await afas.rows(connector).to_list())
+
+
+@pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
+async def test_written_after_it_was_cut(connector: GetConnector[Any], serve: Serve) -> None:
+    """Rows below the first and above the last row of the plan belong to its first and last part."""
+    simulator, afas = await serve(connectors={"T": table(ROWS)})
+    parts = await afas.plan(connector, parts=4)
+    simulator.changes.add(
+        Change(connector="T", insert=[row(1), row(9_000)], delete=[row(number) for number in (2_000,)])
+    )
+    found = [number for part in parts for number in numbers(await afas.rows(connector, part=part).to_list())]
+    assert found == [1, *range(100, 2_000), *range(2_001, 5_000), 9_000]
+
+
+async def test_with_a_condition(serve: Serve) -> None:
+    """The parts are even among the rows of the condition, which is given to each of them again."""
+    _, afas = await serve(connectors={"T": table(ROWS)})
+    for connector in (BY_NUMBER, BY_CODE):
+        where = F.Id > 4_000
+        parts = await afas.plan(connector, parts=4, where=where)
+        sizes = [len(await afas.rows(connector, part=part, where=where).to_list()) for part in parts]
+        assert sum(sizes) == 999
+        assert max(sizes) < 1.25 * min(sizes)
+        found = [row for part in parts for row in await afas.rows(connector, part=part, where=where).to_list()]
+        assert sorted(numbers(found)) == list(range(4_001, 5_000))
+
+
+async def test_small_tables(serve: Serve) -> None:
+    """No rows, or one, or one value of the first field make one part, which is everything."""
+    for numbered in (range(1), range(60, 70)):
+        _, afas = await serve(connectors={"T": table(numbered)})
+        parts = await afas.plan(BY_BOTH, parts=5)
+        assert len(parts) == 1
+        assert numbers(await afas.rows(BY_BOTH, part=parts[0]).to_list()) == list(numbered)
+    _, afas = await serve(rows=5)
+    empty = GetConnector("Profit_Empty", key="Id")
+    parts = await afas.plan(empty, parts=5)
+    assert [await afas.rows(empty, part=part).to_list() for part in parts] == [[]]
+
+
+async def test_misuse(serve: Serve) -> None:
+    """What is no part of a plan for this connector is refused, and nothing is sent for it."""
+    simulator, afas = await serve(connectors={"T": table(ROWS)})
+    part = (await afas.plan(BY_NUMBER, parts=2))[0]
+    before = simulator.counters.requests
+    for connector in (BY_CODE, BY_BOTH, GetConnector("U", key="Id"), GetConnector("T")):
+        with pytest.raises(UsageError, match="planned for T with Id"):
+            afas.rows(connector, part=part)
+    wrongs: list[Any] = [{}, {**part, "lower": 1.5}, {**part, "more": 1}, {**part, "lower": []}, 5, "x", []]
+    for wrong in wrongs:
+        with pytest.raises(UsageError, match="part= takes"):
+            afas.rows(BY_NUMBER, part=wrong)
+    with pytest.raises(UsageError, match="parts must be 1"):
+        await afas.plan(BY_NUMBER, parts=0)
+    assert simulator.counters.requests == before
+    with pytest.raises(SortKeyRequiredError):
+        await afas.plan(GetConnector("T"), parts=2)

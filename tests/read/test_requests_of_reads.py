@@ -1,0 +1,197 @@
+"""Which requests a read makes: as few, as large and as many at a time as it should."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import msgspec
+import pytest
+
+from afas_async import AfasClient, GetConnector
+from afas_async.simulator import Latency, Simulator
+from tests.support import canary
+from tests.support.census import census
+from tests.support.paged_server import PagedServer, numbered, paged
+from tests.support.sample_connectors import EMPTY, TYPED_ARTICLES, WIDE, codes, spans, takes
+
+SMALL = GetConnector("Profit_Small", key="Id")
+
+
+@asynccontextmanager
+async def service(
+    rows: int, *, base: float = 0.0, per_skip: float = 0.0, max_concurrency: int = 5
+) -> AsyncIterator[tuple[Simulator, AfasClient]]:
+    async with (
+        Simulator(rows=rows, token=canary.TOKEN, latency=Latency(base=base, per_skip=per_skip)) as simulator,
+        AfasClient(base_url=simulator.base_url, auth=simulator.token, max_concurrency=max_concurrency) as afas,
+    ):
+        yield simulator, afas
+
+
+async def test_an_empty_table_costs_one_request(afas: AfasClient, simulator: Simulator) -> None:
+    """An empty first page is the proof of the end."""
+    assert [row async for row in afas.rows(EMPTY)] == []
+    assert [page async for page in afas.pages(EMPTY)] == []
+    assert takes(simulator) == [(0, 100), (0, 100)]
+
+
+async def test_nothing_is_sent_before_the_first_row_is_asked_for(afas: AfasClient, simulator: Simulator) -> None:
+    """Making a stream sends nothing, entering it neither."""
+    async with afas.rows(TYPED_ARTICLES), afas.pages(TYPED_ARTICLES):
+        await asyncio.sleep(1)
+    assert list(simulator.requests) == []
+
+
+async def test_a_fixed_take(afas: AfasClient, simulator: Simulator) -> None:
+    """With a fixed take every request asks for that many new rows, each page once."""
+    assert [row.code async for row in afas.rows(TYPED_ARTICLES, take=700)] == codes(simulator)
+    assert {take for _, take in spans(simulator)} == {700}
+    firsts = [first for first, _ in spans(simulator)]
+    assert len(set(firsts)) == len(firsts)
+    assert {0, 700, 1_400, 2_100, 2_800, 3_000} <= set(firsts)
+
+
+async def test_pages_overlap_by_one_row(afas: AfasClient, simulator: Simulator) -> None:
+    """Every page but the first asks for one row more, the last of the page before, and is found by key."""
+    assert len(await afas.rows(TYPED_ARTICLES, take=700, window=1).to_list()) == 3_000
+    assert takes(simulator) == [(0, 700), *[(0, 701)] * 5]
+    anchors = [request.query.get("filtervalues") for request in simulator.requests]
+    assert anchors == [None, *(codes(simulator)[last] for last in (699, 1_399, 2_099, 2_799, 2_999))]
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 5])
+async def test_window(window: int) -> None:
+    """No more pages are on their way than the window allows, and that many are."""
+    async with service(1_500, base=0.05) as (simulator, afas):
+        assert [row.code async for row in afas.rows(TYPED_ARTICLES, take=50, window=window)] == codes(simulator)
+        assert simulator.counters.peak_in_flight == window
+        assert afas.statistics().peak_in_flight == window
+
+
+async def test_the_default_window_is_the_clients(slow: Simulator) -> None:
+    """Without a window the client's limit is used."""
+    async with AfasClient(base_url=slow.base_url, auth=slow.token, max_concurrency=8) as afas:
+        assert len(await afas.rows(TYPED_ARTICLES, take=50).to_list()) == 1_500
+    assert slow.counters.peak_in_flight == 8
+
+
+async def test_pages_grow() -> None:
+    """Pages grow from 100 rows to 1,000 and 10,000, so that the first row comes soon and a large table costs little."""
+    async with service(30_000) as (simulator, afas):
+        found = [len(page.rows) async for page in afas.pages(TYPED_ARTICLES, window=1)]
+        assert found[:2] == [100, 1_000]
+        assert 10_000 in found
+        assert all(first <= second for first, second in pairwise(found[:-1]))
+        assert sum(found) == 30_000
+        # 8 columns
+        assert all(take * 8 <= 150_000 for _, take in takes(simulator))
+
+
+async def test_wide_pages_stay_under_the_cell_limit() -> None:
+    """Columns x rows stay within 150,000, counted in the columns that the service sends."""
+
+    class Narrow(msgspec.Struct):
+        Id: int
+
+    async with service(30_000) as (simulator, afas):
+        assert len(await afas.rows(GetConnector(WIDE.name, Narrow, key="Id")).to_list()) == 30_000
+        asked = [take for _, take in takes(simulator)]
+        assert max(asked) * 20 <= 150_000
+        assert max(asked) >= 5_000
+
+
+@pytest.mark.parametrize(
+    ("rows", "useless"),
+    [
+        (0, 0),
+        (1, 1),
+        (50, 1),
+        (2_500, 4),
+        (25_000, 5),
+    ],
+)
+async def test_few_requests_bring_no_row(rows: int, useless: int) -> None:
+    """A small table costs little more than the requests that bring its rows."""
+    async with service(rows, base=0.05) as (simulator, afas):
+        assert len(await afas.rows(TYPED_ARTICLES).to_list()) == rows
+        asked = spans(simulator)
+        brought = [first for first, _ in asked if first < rows]
+        assert len(asked) - len(brought) <= max(useless, 1 - len(brought))
+
+
+async def test_pages_past_the_end_are_cancelled() -> None:
+    """What was asked for behind the last row, and is still on its way when the end is proved, is cut off."""
+    async with service(1_000, base=0.05, per_skip=0.001) as (simulator, afas):
+        async with census(afas, simulator):
+            assert len(await afas.rows(TYPED_ARTICLES, take=90).to_list()) == 1_000
+        assert simulator.counters.cancelled > 0
+        assert simulator.counters.cancelled + simulator.counters.answered == simulator.counters.requests
+        assert afas.statistics().retries == 0
+
+
+@pytest.mark.parametrize("rows", [1, 99, 100, 101, 1_100, 1_101, 2_000])
+@pytest.mark.parametrize("take", [None, 100])
+async def test_the_end_needs_proof(rows: int, take: int | None) -> None:
+    """A read ends only after an answer without a new row, at the first row that was not received."""
+    async with service(rows) as (simulator, afas):
+        assert [row.code async for row in afas.rows(TYPED_ARTICLES, take=take)] == codes(simulator)
+        firsts = [first for first, _ in spans(simulator)]
+        assert rows in firsts
+        in_common = sum(0 < first <= rows for first in firsts)
+        assert rows <= simulator.counters.rows <= rows + in_common
+
+
+@pytest.mark.parametrize("cap", [1, 7, 99, 100, 250, 1_000])
+@pytest.mark.parametrize("window", [1, 5])
+async def test_a_server_that_caps_pages_loses_no_row(cap: int, window: int) -> None:
+    """A server that silently answers fewer rows than asked costs requests, but no row."""
+    count = min(2_345, cap * 30)
+    server = PagedServer(numbered(count), cap=cap)
+    async with paged(server) as afas:
+        assert [row["Id"] async for row in afas.rows(SMALL, window=window)] == list(range(count))
+
+
+async def test_a_capped_take_is_learned() -> None:
+    """A cap that was seen is asked for from then on, so that pages run side by side again."""
+    server = PagedServer(numbered(3_000), cap=50, delay=0.05)
+    async with paged(server) as afas:
+        assert [row["Id"] async for row in afas.rows(SMALL, take=1_000)] == list(range(3_000))
+    assert server.peak_in_flight == 5
+    assert sum(take > 50 for _, take in server.spans) < 10
+
+
+async def test_a_short_page_in_the_middle() -> None:
+    """A page that is short once, with rows behind it, ends nothing and loses nothing."""
+    async with paged(PagedServer(numbered(1_000), short={299: 34})) as afas:
+        assert [row["Id"] async for row in afas.rows(SMALL, take=100)] == list(range(1_000))
+
+
+async def test_a_paused_reader_stops_the_fetching(reader: AfasClient, slow: Simulator) -> None:
+    """Requests are made while rows are asked for: a reader that pauses leaves at most its window under way."""
+    async with reader.rows(TYPED_ARTICLES, take=50, window=4) as rows:
+        for _ in range(301):
+            await anext(rows)
+        await asyncio.sleep(1)
+        requests = slow.counters.requests
+        await asyncio.sleep(600)
+        assert slow.counters.requests == requests
+        assert slow.counters.in_flight == 0
+        # Row 301 is on the seventh page; the eighth may have come in whole, which is when it counts no more.
+        assert slow.counters.requests <= 7 + 1 + 4
+        assert slow.counters.peak_in_flight <= 4
+        assert 301 + len([row async for row in rows]) == 1_500
+
+
+async def test_the_wait_for_the_reader_is_no_timeout(slow: Simulator) -> None:
+    """A reader that is slower than the time-out gets all its rows."""
+    async with AfasClient(base_url=slow.base_url, auth=slow.token, timeout=5, max_retries=0) as afas:
+        count = 0
+        async for _ in afas.rows(TYPED_ARTICLES, take=300).batches():
+            count += 1
+            await asyncio.sleep(60)
+        assert count >= 5
+        firsts = [first for first, _ in spans(slow)]
+        assert len(set(firsts)) == len(firsts)

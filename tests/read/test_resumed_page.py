@@ -1,0 +1,156 @@
+"""A page that breaks when some of its rows have been handed out already."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from afas_async import AfasClient, AnswerLostError, GetConnector, PagingError
+from tests.support.numbered_rows import first_row
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import CONNECTOR, client, framed, page_of, read_until_error
+
+# Some slices long, so that rows are handed out while the rest of their page is on its way.
+LONG = [{"Id": number, "Name": "x" * 1_000} for number in range(500)]
+
+
+class Breaking(RawServer):
+    """Breaks off each answer after a share of its body, until a page has been asked for often enough."""
+
+    def __init__(self, shares: list[float]) -> None:
+        super().__init__(self._break)
+        self._shares = iter(shares)
+
+    async def _break(self, connection: Connection, received: Received) -> None:
+        body = page_of(received, LONG)
+        whole, share = framed(body), next(self._shares, None)
+        if share is None:
+            await connection.send(whole)
+            return
+        await connection.send(whole[: len(whole) - len(body) + int(len(body) * share)])
+        await asyncio.sleep(0.01)
+        connection.fin()
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """The number of the first row, and how many rows, each request asked for."""
+        return [(first_row(received.query), int(received.query["take"])) for received in self.requests]
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 0.999, 0.99999])
+async def test_only_the_rest_is_asked_for(share: float) -> None:
+    """After a break in the middle of a page the rest of it is asked for, from the last row handed out on."""
+    async with Breaking([share]) as server, client(server) as afas:
+        stream = afas.rows(CONNECTOR, take=500, window=1)
+        assert [await anext(stream) for _ in range(500)] == LONG
+        assert server.spans[0] == (0, 500)
+        last, take = server.spans[1]
+        assert last + take == 500
+        assert share * 500 - 130 <= last < share * 500  # at most two slices of 65 rows had not been handed out
+        assert (server.requests[1].query["skip"], server.requests[1].query["filtervalues"]) == ("0", str(last))
+
+
+async def test_breaks_in_a_row() -> None:
+    """Each break in a row moves the start on; the retries of one page are bounded."""
+    async with Breaking([0.5, 0.5, 0.5]) as server, client(server) as afas:
+        assert await afas.rows(CONNECTOR, take=500, window=1).to_list() == LONG
+        firsts = [first for first, _ in server.spans[:4]]
+        assert firsts == sorted(set(firsts))
+        assert all(first + take == 500 for first, take in server.spans[:4])
+    async with Breaking([0.5] * 9) as server, client(server) as afas:
+        stream = afas.rows(CONNECTOR, take=500, window=1)
+        with pytest.raises(AnswerLostError):
+            await stream.to_list()
+        assert len(server.requests) == 4
+        assert afas.statistics().rows < 500
+
+
+async def test_pages_are_replayed() -> None:
+    """Where whole pages are handed out, a broken page is asked for anew and nothing of it is handed out before."""
+    async with Breaking([0.5]) as server, client(server) as afas:
+        async for page in afas.pages(CONNECTOR, take=500, window=1):
+            assert page.rows == LONG
+        assert server.spans[:2] == [(0, 500), (0, 500)]
+
+
+async def test_everything_in_one_answer() -> None:
+    """An answer of everything is taken up again by key where it broke, and no row is lost or doubled."""
+    async with Breaking([0.5, 0.5]) as server, client(server) as afas:
+        with pytest.warns(UserWarning, match="take=-1"):
+            stream = afas.rows(CONNECTOR, take=-1)
+        assert await stream.to_list() == LONG
+        firsts = [first for first, _ in server.spans]
+        assert firsts == sorted(set(firsts))
+        assert [take for _, take in server.spans] == [-1] * 3
+    async with Breaking([0.0]) as server, client(server) as afas:
+        with pytest.warns(UserWarning, match="take=-1"):
+            stream = afas.rows(CONNECTOR, take=-1)
+        assert await stream.to_list() == LONG
+        assert len(server.requests) == 2
+
+
+async def test_everything_in_one_answer_without_a_key() -> None:
+    """Without a key an answer of everything is not taken up again: the error tells, and no row is doubled."""
+    async with Breaking([0.5]) as server, client(server) as afas:
+        with pytest.warns(UserWarning, match="take=-1"):
+            stream = afas.rows(GetConnector("X"), take=-1)
+        with pytest.raises(AnswerLostError):
+            await stream.to_list()
+        assert len(server.requests) == 1
+
+
+@pytest.fixture
+async def slow() -> AsyncIterator[AfasClient]:
+    """A client of a server that sends a page's rows a hundred at a time, a second apart."""
+
+    async def script(connection: Connection, received: Received) -> None:
+        body = page_of(received, LONG)
+        whole = framed(body)
+        for start in range(0, len(whole), 102_400):
+            await connection.send(whole[start : start + 102_400])
+            await asyncio.sleep(1)
+
+    async with RawServer(script) as server, client(server) as afas:
+        yield afas
+
+
+async def test_rows_arrive_before_their_page(slow: AfasClient) -> None:
+    """Rows are handed out as their bytes arrive, not when their page is complete."""
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    stream = slow.rows(CONNECTOR, take=500, window=1)
+    assert await anext(stream) == LONG[0]
+    assert loop.time() - started < 0.5
+    assert [row async for row in stream] == LONG[1:]
+
+
+async def test_wrong_rows_are_not_stitched() -> None:
+    """An answer that says first that it is for another `skip` hands out no row: rows would be doubled."""
+
+    async def stubborn(connection: Connection, _: Received) -> None:
+        whole = framed(json.dumps({"skip": 0, "take": 500, "rows": LONG}).encode())
+        await connection.send(whole if len(server.requests) > 1 else whole[: len(whole) // 2])
+        connection.fin()
+
+    async with RawServer(stubborn) as server:
+        rows, error = await read_until_error(server, take=500)
+        assert isinstance(error, PagingError)
+        assert rows == LONG[: len(rows)]
+
+
+async def test_faults_behind_the_head() -> None:
+    """Faults on pages that were asked for ahead of their turn cost no row either."""
+
+    async def second_chance(connection: Connection, received: Received) -> None:
+        first = sum(other.target == received.target for other in server.requests) == 1
+        if first and int(received.query["take"]) == 20:
+            await connection.send(framed(page_of(received, LONG))[:3_000])
+            connection.fin()
+        else:
+            await connection.answer(page_of(received, LONG))
+
+    async with RawServer(second_chance) as server, client(server) as afas:
+        assert await afas.rows(CONNECTOR, take=20, window=5).to_list() == LONG

@@ -1,0 +1,134 @@
+"""Conditions that are too long for one request."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from afas_async import Condition, F, GetConnector, QueryTooLongError
+from afas_async.simulator import Rules, Simulator
+from afas_async.wire.requests import QUERY_LIMIT
+from tests.read.conftest import Serve
+from tests.support.own_connectors import (
+    ARTICLES,
+    BY_BOTH,
+    BY_CODE,
+    BY_NUMBER,
+    WIDE,
+    WIDE_RAW,
+    longest_query,
+    numbers,
+    table,
+)
+
+MANY = 10_000
+
+
+def _shuffled(values: list[Any]) -> list[Any]:
+    random.Random(1).shuffle(values)  # noqa: S311
+    return values
+
+
+def _status(simulator: Simulator) -> set[int | None]:
+    return {request.status for request in simulator.requests}
+
+
+async def test_ten_thousand_numbers_of_the_key(serve: Serve) -> None:
+    """They come complete, once and in key order, whatever the order of the values."""
+    simulator, afas = await serve(rows=12_000)
+    values = _shuffled([3 * number + 1 for number in range(1_000, 1_000 + MANY)])
+    found = [row.number async for row in afas.rows(WIDE, where=F.Id.in_(values))]
+    assert found == sorted(values)
+    assert _status(simulator) == {200}
+    assert longest_query(simulator) <= QUERY_LIMIT
+
+
+async def test_ten_thousand_texts_of_the_key(serve: Serve) -> None:
+    """They come complete and once, and where all texts are alike in the order of the values."""
+    simulator, afas = await serve(rows=11_000)
+    values = [f"{number:06}" for number in range(500, 500 + MANY)]
+    found = [row["ItemCode"] async for row in afas.rows(ARTICLES, where=F.ItemCode.in_(_shuffled([*values])))]
+    assert found == values
+    assert _status(simulator) == {200}
+    assert longest_query(simulator) <= QUERY_LIMIT
+
+
+@pytest.mark.parametrize("connector", [WIDE, WIDE_RAW], ids=["typed", "raw"])
+async def test_ten_thousand_texts_beside_the_key(connector: GetConnector[Any], serve: Serve) -> None:
+    """They come complete and once, and in the order of the key, which holds whole numbers."""
+    simulator, afas = await serve(rows=1_500)
+    values = _shuffled([f"W{number:07}" for number in range(500, 500 + MANY)])
+    found = await afas.rows(connector, where=F.Code.in_(values)).to_list()
+    assert len(found) == 1_000
+    if connector is WIDE:
+        assert [row.number for row in found] == [3 * number + 1 for number in range(500, 1_500)]
+    assert _status(simulator) == {200}
+    assert longest_query(simulator) <= QUERY_LIMIT
+
+
+def _overlapping() -> Condition:
+    """Return a condition each of whose parts is met by most rows, and which is met by those with a number below 250."""
+    condition = F.Id < 1
+    for number in range(35):
+        condition |= (F.Id < 250 - number) & (F.Group != 9) & (F.Price >= 0)
+    return condition | F.Id.in_(range(1, 150))
+
+
+@pytest.mark.parametrize("connector", [BY_NUMBER, BY_CODE, BY_BOTH], ids=["int", "text", "both"])
+@pytest.mark.parametrize("rules", [Rules(), Rules(page_cap=7)], ids=["", "capped"])
+async def test_overlapping_parts(connector: GetConnector[Any], rules: Rules, serve: Serve) -> None:
+    """A row that meets many parts comes once, in key order if the key holds whole numbers."""
+    simulator, afas = await serve(connectors={"T": table(range(1, 400))}, rules=rules)
+    found = numbers(await afas.rows(connector, where=_overlapping()).to_list())
+    assert sorted(found) == list(range(1, 250))
+    assert connector is not BY_NUMBER or found == sorted(found)
+    assert _status(simulator) == {200}
+    found = numbers([row async for page in afas.pages(connector, where=_overlapping()) for row in page.rows])
+    assert sorted(found) == list(range(1, 250))
+
+
+async def test_descending(serve: Serve) -> None:
+    """Whole numbers come in the order that was asked for, split by the key or by another field."""
+    _, afas = await serve(connectors={"T": table(range(1, 400))})
+    for where in (F.Id.in_(range(1, 300)), F.Code.in_([f"x{n}" for n in range(200)]) | _overlapping()):
+        found = numbers(await afas.rows(BY_NUMBER, where=where, order_by="-Id").to_list())
+        assert found == sorted(found, reverse=True)
+        assert len(found) == len(set(found)) in {249, 299}
+
+
+async def test_a_condition_that_fits_no_request(serve: Serve) -> None:
+    """It is refused with its length before anything is sent, also when only some of it is too long."""
+    simulator, afas = await serve(rows=10)
+    long = F.ItemCode.startswith("x" * 3_000)
+    for where in (long, long | F.ItemCode.in_(map(str, range(500))), F.ItemCode.in_(["y" * 2_048])):
+        with pytest.raises(QueryTooLongError) as caught:
+            await afas.rows(ARTICLES, where=where).to_list()
+        assert caught.value.length > caught.value.limit == QUERY_LIMIT
+        with pytest.raises(QueryTooLongError):
+            await anext(afas.pages(ARTICLES, where=where))
+    assert simulator.counters.requests == 0
+
+
+async def test_no_row_can_meet_it(serve: Serve) -> None:
+    """Nothing is asked for."""
+    simulator, afas = await serve(rows=10)
+    for where in (
+        F.ItemCode.in_([]),
+        F.ItemCode.in_([]) & F.Blocked.is_(value=True),
+        ~(F.Stock.in_([]) | ~F.Stock.in_([])),
+    ):
+        assert await afas.rows(ARTICLES, where=where).to_list() == []
+        assert await afas.rows(ARTICLES, where=where).first() is None
+        assert [page async for page in afas.pages(ARTICLES, where=where)] == []
+        assert (await afas.page(ARTICLES, where=where)).rows == []
+    assert simulator.counters.requests == 0
+
+
+async def test_texts_that_the_service_takes_for_equal(serve: Serve) -> None:
+    """Values that differ in the case of letters only do not double their row."""
+    _, afas = await serve(rows=300)
+    values = [f"W{number:07}" for number in range(200)] + [f"w{number:07}" for number in range(200)]
+    found = await afas.rows(WIDE, where=F.Code.in_(_shuffled(values))).to_list()
+    assert [row.number for row in found] == [3 * number + 1 for number in range(200)]

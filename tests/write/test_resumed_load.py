@@ -1,0 +1,311 @@
+"""Loads with a journal: what is noted before and after each call, and what the next run makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from afas_async import AfasClient, JournalError, OutcomeUnknownError
+from afas_async.simulator import Fault, Simulator
+from afas_async.vocabulary.outcomes import LoadReport, Outcome, Status
+from afas_async.write.loader import Load
+from tests.support import canary
+from tests.support.kill_loader import Plan
+from tests.support.raw_server import Connection, RawServer, Received
+
+ROOT = Path(__file__).parents[2]
+ANSWER = b'{"results":{"KnSubject":{"SbId":"201"}}}'
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+def subject(number: int, **fields: Any) -> dict[str, Any]:
+    return {"StId": 1, "Ds": f"Subject {number}"} | fields
+
+
+def load_of(afas: AfasClient, path: Path, **options: Any) -> Load:
+    return afas.load("KnSubject", **{"journal": path, "max_elements": 1, "validate": False} | options)
+
+
+async def run(afas: AfasClient, path: Path, *elements: dict[str, Any], **options: Any) -> LoadReport:
+    async with load_of(afas, path, **options) as load:
+        for element in elements:
+            await load.add(element)
+    return load.report
+
+
+def posts(simulator: Simulator) -> int:
+    return sum(request.method == "POST" for request in simulator.requests)
+
+
+def states(path: Path) -> dict[int, str]:
+    """Return the states in the files of a journal as they are now, in a copy: it is locked, and must stay as it is."""
+    copy = path.parent / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
+    for name in ("journal", "journal-wal"):
+        if path.with_name(name).exists():
+            shutil.copy(path.with_name(name), copy)
+    with closing(sqlite3.connect(copy / "journal")) as database:
+        return dict(database.execute("SELECT number, state FROM elements ORDER BY number"))
+
+
+Answer = Callable[[Received], object]
+
+
+@pytest.fixture
+async def scripted() -> AsyncIterator[tuple[list[Answer], RawServer, AfasClient]]:
+    """Run a service that does what a test puts into the list for each request, and then answers a key."""
+    script: list[Answer] = []
+
+    async def answer(connection: Connection, received: Received) -> None:
+        for act in script:
+            act(received)
+        await connection.answer(ANSWER, status=201)
+
+    async with RawServer(answer) as server, AfasClient(base_url=server.base_url, auth=canary.TOKEN) as afas:
+        yield script, server, afas
+
+
+# --- before and after a call ---
+
+
+async def test_the_note_is_there_before_the_service_is(
+    path: Path, scripted: tuple[list[Answer], RawServer, AfasClient]
+) -> None:
+    """When a request arrives, its element is in flight in the file, and those that were answered are applied."""
+    script, _, afas = scripted
+    seen: list[dict[int, str]] = []
+    script.append(lambda _: seen.append(states(path)))
+    report = await run(afas, path, *map(subject, range(3)), in_flight=1)
+    assert report.counts["applied"] == 3
+    assert seen == [
+        {0: "in flight"},
+        {0: "applied", 1: "in flight"},
+        {0: "applied", 1: "applied", 2: "in flight"},
+    ]
+    assert states(path) == {0: "applied", 1: "applied", 2: "applied"}
+
+
+def _traces() -> bool:
+    strace = shutil.which("strace")
+    return strace is not None and subprocess.run([strace, "-o", "/dev/null", "true"], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not _traces(), reason="strace cannot be used here")
+def test_the_note_is_synced_before_the_first_byte_leaves(tmp_path: Path) -> None:
+    """The system calls: behind each write to the log comes a sync, and only then the body of the request."""
+
+    async def load() -> None:
+        async with Simulator(rows=50, token=canary.TOKEN) as simulator:
+            plan = Plan(simulator.base_url, "traced", elements=5, check=False, faulty=False)
+            (tmp_path / "plan").write_bytes(msgspec.json.encode(plan))
+            traced = ("strace", "-f", "-y", "-s", "200", "-o", str(tmp_path / "trace"))
+            calls = "trace=fsync,fdatasync,pwrite64,write,sendto,sendmsg,writev"
+            command = (*traced, "-e", calls, sys.executable, "-m", "tests.support.kill_loader", str(tmp_path))
+            process = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
+            assert await process.wait() == 0
+
+    asyncio.run(load())
+    sent, unsynced = 0, False
+    for line in (tmp_path / "trace").read_text(encoding="latin-1").splitlines():
+        if "journal-wal>" in line:
+            unsynced = "sync(" not in line
+        elif "POST /" in line or "KnSubject" in line:
+            sent += "KnSubject" in line
+            assert not unsynced, line
+    assert sent >= 5
+
+
+@contextmanager
+def failing(load: Load, how: str) -> Iterator[None]:
+    """Have the disk fail under the journal of a load."""
+    assert load._ledger.journal is not None
+    if how == "read-only":
+        load._ledger.journal._database.execute("PRAGMA query_only = 1")
+        yield
+    else:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # no write to a file succeeds
+        yield
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+FAILURES = {"read-only": "readonly database", "broken": "disk I/O error"}
+
+
+@pytest.mark.parametrize("how", FAILURES)
+async def test_a_disk_that_fails_before_a_call(path: Path, how: str, afas: AfasClient, simulator: Simulator) -> None:
+    """What cannot be noted is not sent, nor is anything behind it; the next run sends it."""
+    await run(afas, path, subject(0))
+    async with load_of(afas, path) as load:
+        with failing(load, how):
+            for number in range(4):
+                await load.add(subject(number))
+            await load._finish()
+    assert posts(simulator) == 1
+    assert load.report.counts == {"applied": 1, "rejected": 0, "unknown": 0, "not_sent": 3}
+    for outcome in load.report.not_sent:
+        assert isinstance(outcome.error, JournalError)
+        assert "the journal cannot be written, so nothing is sent" in str(outcome.error)
+        assert FAILURES[how] in str(outcome.error)
+    report = await run(afas, path, *map(subject, range(4)))
+    assert (report.counts["applied"], posts(simulator)) == (4, 4)
+
+
+@pytest.mark.parametrize("how", FAILURES)
+async def test_a_disk_that_fails_after_a_call(
+    path: Path, how: str, scripted: tuple[list[Answer], RawServer, AfasClient]
+) -> None:
+    """An outcome that cannot be noted is in the report, and unknown in the next run; nothing more is sent."""
+    script, server, afas = scripted
+    with ExitStack() as stack:
+        async with load_of(afas, path, in_flight=1) as load:
+            script.append(lambda _: stack.enter_context(failing(load, how)))
+            for number in range(3):
+                await load.add(subject(number))
+            await load._finish()
+            stack.close()
+    assert load.report.counts == {"applied": 1, "rejected": 0, "unknown": 0, "not_sent": 2}
+    assert isinstance(load.report.not_sent[0].error, JournalError)
+    assert states(path) == {0: "in flight"}
+    script.clear()
+    report = await run(afas, path, *map(subject, range(3)))
+    assert report.counts == {"applied": 2, "rejected": 0, "unknown": 1, "not_sent": 0}
+    assert len(server.requests) == 3
+
+
+async def test_a_call_that_waits_for_another_attempt(path: Path, afas: AfasClient, simulator: Simulator) -> None:
+    """Between the attempts of a call that had no effect its elements are not in flight."""
+    simulator.faults.add(Fault(method="POST", status=429, retry_after=30))
+    async with load_of(afas, path) as load:
+        await load.add(subject(0))
+        await asyncio.sleep(10)
+        assert states(path) == {0: "planned"}
+    assert (posts(simulator), states(path)) == (2, {0: "applied"})
+
+
+@pytest.mark.parametrize(
+    ("fault", "statuses"),
+    [
+        (Fault(method="POST", cut="stall"), ("unknown", "unknown")),
+        (Fault(method="POST", status=429, retry_after=30), ("not_sent", "applied")),
+    ],
+    ids=["on its way", "between two attempts"],
+)
+async def test_a_load_that_is_cancelled(
+    fault: Fault, statuses: tuple[Status, Status], path: Path, afas: AfasClient, simulator: Simulator
+) -> None:
+    """What was on its way is unknown, in this report and in the next; what waited for another attempt is sent then."""
+    simulator.faults.add(fault)
+    load = load_of(afas, path)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(10), load:
+            await load.add(subject(0))
+    assert load.report.counts[statuses[0]] == 1
+    report = await run(afas, path, subject(0))
+    assert report.counts[statuses[1]] == 1
+    assert posts(simulator) == (1 if statuses[1] == "unknown" else 2)
+
+
+# --- the next run ---
+
+
+async def test_what_has_an_outcome_keeps_it(path: Path, afas: AfasClient, simulator: Simulator) -> None:
+    """The next run sends nothing of it, and reports the same, with keys and errors."""
+    elements = [subject(0), subject(1, StId="none"), subject(2)]
+    simulator.faults.add(Fault(method="POST", cut="reset", after=2))
+
+    async def outcomes() -> list[Outcome]:
+        async with afas.outcomes(
+            "KnSubject", elements, journal=path, max_elements=1, in_flight=1, validate=False
+        ) as stream:
+            return [outcome async for outcome in stream]
+
+    first, second = await outcomes(), await outcomes()
+    assert posts(simulator) == 3
+    assert [outcome.status for outcome in first] == ["applied", "rejected", "unknown"]
+    for before, after in zip(first, second, strict=True):
+        assert (after.index, after.status, after.key) == (before.index, before.status, before.key)
+        assert str(after.error) == str(before.error)
+    assert first[0].key == {"SbId": "201"}
+    assert isinstance(second[2].error, OutcomeUnknownError)
+    assert second[2].batch is None
+
+
+async def test_more_elements_than_before(path: Path, afas: AfasClient, simulator: Simulator) -> None:
+    """Those that are new are sent."""
+    await run(afas, path, *map(subject, range(3)))
+    report = await run(afas, path, *map(subject, range(5)))
+    assert report.counts == {"applied": 5, "rejected": 0, "unknown": 0, "not_sent": 0}
+    assert posts(simulator) == 5
+
+
+async def test_fewer_elements_than_before(path: Path, afas: AfasClient, simulator: Simulator) -> None:
+    """The report is of those that are given, and the journal keeps the others."""
+    await run(afas, path, *map(subject, range(5)))
+    report = await run(afas, path, *map(subject, range(2)))
+    assert (report.total, report.counts["applied"]) == (2, 2)
+    report = await run(afas, path, *map(subject, range(5)))
+    assert (report.total, report.counts["applied"]) == (5, 5)
+    assert posts(simulator) == 5
+
+
+async def test_a_refused_element_is_sent_when_it_is_another(path: Path, afas: AfasClient, simulator: Simulator) -> None:
+    """A refusal stands for the same element, and not for a corrected one."""
+    await run(afas, path, subject(0, StId="none"), subject(1))
+    report = await run(afas, path, subject(0, StId="none"), subject(1))
+    assert (report.counts["rejected"], posts(simulator)) == (1, 2)
+    report = await run(afas, path, subject(0), subject(1))
+    assert (report.counts["applied"], posts(simulator)) == (2, 3)
+    report = await run(afas, path, subject(0), subject(1))
+    assert (report.counts["applied"], posts(simulator)) == (2, 3)
+
+
+@pytest.mark.parametrize("state", ["applied", "unknown"])
+@pytest.mark.parametrize("change", [{"Ds": "another"}, {"StId": None}], ids=["another", "none at all"])
+async def test_another_element_in_the_place_of_one_that_was_sent(
+    path: Path, state: str, change: dict[str, Any], afas: AfasClient, simulator: Simulator
+) -> None:
+    """It would be sent for another, or not at all: the load says so, and sends nothing more."""
+    if state == "unknown":
+        simulator.faults.add(Fault(method="POST", cut="reset"))
+    await run(afas, path, subject(0), in_flight=1)
+    load = load_of(afas, path)
+    with pytest.raises(JournalError, match=r"element 0 .*: give the same elements in the same order"):
+        async with load:
+            await load.add(subject(0, **change))
+    assert posts(simulator) == 1
+    assert states(path) == {0: state}
+
+
+async def test_a_damaged_journal(path: Path, afas: AfasClient, simulator: Simulator) -> None:
+    """The load does not begin."""
+    await run(afas, path, subject(0))
+    await asyncio.to_thread(path.write_bytes, b"")
+    with pytest.raises(JournalError, match="has lost what it held"):
+        await run(afas, path, subject(0))
+    assert posts(simulator) == 1
+
+
+async def test_two_loads_with_one_journal(path: Path, afas: AfasClient) -> None:
+    """The second does not begin."""
+    async with load_of(afas, path) as load:
+        await load.add(subject(0))
+        with pytest.raises(JournalError, match="a running load has it open"):
+            await run(afas, path, subject(0))
+    assert load.report.counts["applied"] == 1
