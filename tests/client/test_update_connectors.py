@@ -87,7 +87,7 @@ async def test_validate() -> None:
             {"StId": 1, "Dss": "x"},
             {"StId": None, "@SbId": "x"},
             [],
-            {"StId": 2**64},
+            {"StId": 1, "Ds": "\ud800"},
         ]
         misspelt, number, empty, listed, large = await afas.validate("KnSubject", elements)
         assert (misspelt.index, misspelt.field, misspelt.message) == (1, "Dss", "there is no such field")
@@ -97,6 +97,6 @@ async def test_validate() -> None:
         assert (listed.index, listed.field) == (3, "")
         assert (large.index, large.message) == (
             4,
-            "the element cannot be written as JSON: a number has more than 64 bits",
+            "the element cannot be written as JSON: a text has half a character",
         )
         assert simulator.counters.writes == 0

@@ -54,7 +54,9 @@ async def test_simulate_serves_until_its_input_ends() -> None:
 
 def test_the_command_line_needs_nothing_of_unix() -> None:
     """Where Python has no `resource`, as on Windows, the command line starts all the same."""
-    code = "import sys; sys.modules['resource'] = None; from afas_async.commands.cli import run; run(['simulate', '--help'])"
+    code = (
+        "import sys; sys.modules['resource'] = None; from afas_async.commands import cli; cli.run(['simulate', '-h'])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "--port" in done.stdout

@@ -76,12 +76,12 @@ async def test_a_plan_of_a_long_condition(serve: Serve) -> None:
     assert parts
 
 
-@pytest.mark.parametrize("cursors", [[1, 2], [[1, 2]], [None, None]])
-async def test_cursors_of_another_shape(cursors: list[Any], serve: Serve) -> None:
-    """A token whose cursors do not fit the read is refused by name."""
+@pytest.mark.parametrize("facts", [{"after": [1, 2]}, {"parts": "x"}, {"over": 1}])
+async def test_cursors_of_another_shape(facts: dict[str, Any], serve: Serve) -> None:
+    """A cursor that does not fit the read is refused by name."""
     _, afas = await serve(connectors={"T": table(ROWS)})
     rows = afas.rows(BY_NUMBER)
-    token = msgspec.json.encode({**msgspec.json.decode(rows.cursor), "cursors": cursors}).decode()
+    token = msgspec.json.encode({**msgspec.json.decode(rows.cursor), **facts}).decode()
     with pytest.raises(UsageError, match="after="):
         await afas.rows(BY_NUMBER, after=token).to_list()
 
