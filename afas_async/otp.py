@@ -14,6 +14,7 @@ import msgspec
 
 from afas_async.calls.raw import RawAnswer, call
 from afas_async.errors import AnswerError, AuthenticationError, ConfigurationError
+from afas_async.http.channel import Channel
 from afas_async.http.options import Options
 from afas_async.http.session import Session
 from afas_async.http.transport import AiohttpTransport
@@ -172,7 +173,7 @@ async def _ask(request: Request, environment: str | Environment | None, connecti
     )
     await session.open()
     try:
-        return await call(session, options, request)
+        return await call(Channel(session, options), request)
     finally:
         await session.aclose()
 

@@ -11,9 +11,8 @@ from anyio.lowlevel import checkpoint
 
 from afas_async.calls.fetch import Fetch
 from afas_async.errors import AnswerError, AnswerLostError, BusinessError
+from afas_async.http.channel import Channel
 from afas_async.http.host import stop
-from afas_async.http.options import Options
-from afas_async.http.session import Session
 from afas_async.wire.decompression import is_framed
 from afas_async.wire.error_answers import refusal_in
 from afas_async.wire.requests import Request
@@ -25,13 +24,12 @@ class Download(Fetch):
     """One answer, for whoever takes its pieces.
 
     Args:
-        session: Sends it.
-        options: Time-out, retries, language, events.
+        channel: Sends it.
         request: The request.
     """
 
-    def __init__(self, session: Session, options: Options, request: Request) -> None:
-        super().__init__(session, options, request.connector)
+    def __init__(self, channel: Channel, request: Request) -> None:
+        super().__init__(channel, request.connector)
         self._request = request
         self._anew = True
         self._framed = True
@@ -58,7 +56,7 @@ class Download(Fetch):
         Raises:
             AfasError: If it cannot be had.
         """
-        self._session.check()
+        self._channel.check()
         self.start()
         try:
             while not self._failure:
@@ -104,8 +102,7 @@ class Document(Download):
     """An answer that is kept in memory.
 
     Args:
-        session: Sends it.
-        options: Time-out, retries, language, events.
+        channel: Sends it.
         request: The request.
         limit: How many bytes it may have.
 
@@ -115,8 +112,8 @@ class Document(Download):
         data: The body.
     """
 
-    def __init__(self, session: Session, options: Options, request: Request, *, limit: int) -> None:
-        super().__init__(session, options, request)
+    def __init__(self, channel: Channel, request: Request, *, limit: int) -> None:
+        super().__init__(channel, request)
         self.status: int = 0
         self.headers: Mapping[str, str] = {}
         self.data: bytearray = bytearray()

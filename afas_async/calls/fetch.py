@@ -8,10 +8,9 @@ from collections.abc import Mapping
 
 from afas_async.errors import AfasError, ClientClosedError
 from afas_async.http.call import Call
+from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
 from afas_async.http.host import Job
-from afas_async.http.options import Options
-from afas_async.http.session import Session
 from afas_async.policy.retrying import Retry, retry_read
 from afas_async.wire.decompression import BodyReader, body_reader
 from afas_async.wire.requests import Request
@@ -25,8 +24,7 @@ class Fetch(Call):
     """The engine's view of an answer, and the bytes as they arrive.
 
     Args:
-        session: Sends it.
-        options: Time-out, retries, language, events.
+        channel: Sends it.
         connector: The connector or path, for errors.
 
     Attributes:
@@ -36,13 +34,12 @@ class Fetch(Call):
         news: Set when there may be more to read. A reader of several answers gives them one event in common.
     """
 
-    def __init__(self, session: Session, options: Options, connector: str) -> None:
-        super().__init__(connector, options.timeout)
+    def __init__(self, channel: Channel, connector: str) -> None:
+        super().__init__(connector, channel.options.timeout)
         self.size: int = 0
         self.seconds: float = 0.0
         self.news: asyncio.Event = asyncio.Event()
-        self._session = session
-        self._options = options
+        self._channel = channel
         self._hurried = False
         self._sent = False
         self._unwanted = False
@@ -58,7 +55,7 @@ class Fetch(Call):
         self.cancel()
         self._forget()
         self._failure = None
-        self._job = self._session.start(self._session.engine.send(self, self._options, failure))
+        self._job = self._channel.start(self._channel.send(self, failure))
         self.jobs.add(self._job)
         self._job.add_done_callback(self._job_ended)
 
@@ -155,6 +152,6 @@ class Fetch(Call):
         return piece
 
     async def _wait(self) -> None:
-        self._session.check()
+        self._channel.check()
         self.news.clear()
         await self.news.wait()

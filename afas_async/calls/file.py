@@ -16,8 +16,7 @@ from anyio.lowlevel import checkpoint
 
 from afas_async.calls.document import Download
 from afas_async.errors import AnswerError, NotFoundError
-from afas_async.http.options import Options
-from afas_async.http.session import Session
+from afas_async.http.channel import Channel
 from afas_async.wire.error_answers import clean
 from afas_async.wire.file_answers import About, FileDecoder
 from afas_async.wire.requests import Request
@@ -48,8 +47,7 @@ class File(msgspec.Struct, frozen=True):
 
 
 async def download(
-    session: Session,
-    options: Options,
+    channel: Channel,
     request: Request,
     *,
     name: str = "",
@@ -60,8 +58,7 @@ async def download(
     """Return the file that a request asks for.
 
     Args:
-        session: Sends it.
-        options: Time-out, retries, language, events.
+        channel: Sends it.
         request: The request, which asks for bare bytes if `binary`.
         name: The name of a file that comes without one.
         to: Where to write it; None for memory.
@@ -73,11 +70,11 @@ async def download(
         OSError: If it cannot be written.
         AfasError: If it cannot be had.
     """
-    session.check()
+    channel.check()
     path = None if to is None else Path(to)
     target = _Memory(request.connector) if path is None else _Disk(path)
     try:
-        fetch = _FileDownload(session, options, request, target, binary=binary, on_progress=on_progress)
+        fetch = _FileDownload(channel, request, target, binary=binary, on_progress=on_progress)
         try:
             await fetch.run()
         except NotFoundError as error:
@@ -169,15 +166,14 @@ class _FileDownload(Download):
 
     def __init__(
         self,
-        session: Session,
-        options: Options,
+        channel: Channel,
         request: Request,
         target: _Target,
         *,
         binary: bool,
         on_progress: Callable[[int], None] | None,
     ) -> None:
-        super().__init__(session, options, request)
+        super().__init__(channel, request)
         self.about: About = About("")
         self.taken: int = 0
         self._target = target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
@@ -12,8 +13,7 @@ import msgspec
 
 from afas_async.calls.document import Document
 from afas_async.errors import AfasError, AnswerError, ApiError, BadRequestError, BusinessError, NotFoundError
-from afas_async.http.options import Options
-from afas_async.http.session import Session
+from afas_async.http.channel import Channel
 from afas_async.vocabulary.connectors import GetConnector, row_fields
 from afas_async.vocabulary.metainfo import GetMetainfo, ListedConnector, Metainfo, UpdateMetainfo
 from afas_async.wire.metainfo_requests import list_request, metainfo_request, update_metainfo_request
@@ -36,7 +36,7 @@ _DECIMALS_FIELD: Final[Mapping[Any, tuple[bytes, bytes]]] = {
 _UNKNOWN: Final = (BusinessError, NotFoundError, BadRequestError)
 
 
-async def field_ids(session: Session, options: Options, connector: GetConnector[Any]) -> list[str]:
+async def field_ids(channel: Channel, connector: GetConnector[Any]) -> list[str]:
     """Return the field ids of a connector: those of its row type, or all that the service knows.
 
     Raises:
@@ -44,50 +44,48 @@ async def field_ids(session: Session, options: Options, connector: GetConnector[
     """
     if (declared := row_fields(connector.row_type)) is not None:
         return list(declared)
-    return [field.id for field in (await get_metainfo(session, options, connector.name)).fields]
+    return [field.id for field in (await get_metainfo(channel, connector.name)).fields]
 
 
-async def metainfo(session: Session, options: Options, *, refresh: bool = False) -> Metainfo:
+async def metainfo(channel: Channel, *, refresh: bool = False) -> Metainfo:
     """Return what the token may use.
 
     Raises:
         AfasError: If the service does not tell.
     """
-    return await _told(session, options, list_request(), Metainfo, refresh=refresh)
+    return await _told(channel, list_request(), Metainfo, refresh=refresh)
 
 
-async def get_metainfo(session: Session, options: Options, connector: str, *, refresh: bool = False) -> GetMetainfo:
+async def get_metainfo(channel: Channel, connector: str, *, refresh: bool = False) -> GetMetainfo:
     """Return what the service tells about a GetConnector.
 
     Raises:
         AfasError: If the service does not tell.
     """
     try:
-        return await _told(session, options, metainfo_request(connector), GetMetainfo, refresh=refresh)
+        return await _told(channel, metainfo_request(connector), GetMetainfo, refresh=refresh)
     except _UNKNOWN as error:
         failure: ApiError = error
-    failure.hint = await _hint(session, options, connector, "GetConnector")
+    failure.hint = await _hint(channel, connector, "GetConnector")
     raise failure
 
 
-async def update_metainfo(
-    session: Session, options: Options, connector: str, *, refresh: bool = False
-) -> UpdateMetainfo:
+async def update_metainfo(channel: Channel, connector: str, *, refresh: bool = False) -> UpdateMetainfo:
     """Return what the service tells about an UpdateConnector.
 
     Raises:
         AfasError: If the service does not tell.
     """
     try:
-        return await _told(session, options, update_metainfo_request(connector), UpdateMetainfo, refresh=refresh)
+        return await _told(channel, update_metainfo_request(connector), UpdateMetainfo, refresh=refresh)
     except _UNKNOWN as error:
         failure: ApiError = error
-    failure.hint = await _hint(session, options, connector, "UpdateConnector")
+    failure.hint = await _hint(channel, connector, "UpdateConnector")
     raise failure
 
 
 async def all_metainfo(
-    session: Session, options: Options, names: Iterable[str] | None, *, refresh: bool = False
+    channel: Channel, names: Iterable[str] | None, *, refresh: bool = False
 ) -> list[GetMetainfo | UpdateMetainfo]:
     """Return what the service tells about the named connectors, or about all that the token may use.
 
@@ -96,7 +94,7 @@ async def all_metainfo(
     Raises:
         AfasError: If the service does not tell.
     """
-    wanted = _wanted(await metainfo(session, options, refresh=refresh), names)
+    wanted = _wanted(await metainfo(channel, refresh=refresh), names)
     found = dict[int, GetMetainfo | UpdateMetainfo]()
     failures = list[AfasError]()
     ahead = enumerate(wanted)
@@ -104,13 +102,13 @@ async def all_metainfo(
     async def work() -> None:
         for index, (ask, name) in ahead:
             try:
-                found[index] = await ask(session, options, name, refresh=refresh)
+                found[index] = await ask(channel, name, refresh=refresh)
             except AfasError as error:
                 failures.append(error)
                 group.cancel_scope.cancel()
 
     async with anyio.create_task_group() as group:
-        for _ in range(session.max_concurrency):
+        for _ in range(channel.session.max_concurrency):
             group.start_soon(work)
     if failures:
         raise failures[0]
@@ -132,8 +130,7 @@ def _wanted(listed: Metainfo, names: Iterable[str] | None) -> list[tuple[_Ask, s
 
 
 async def explain(
-    session: Session,
-    options: Options,
+    channel: Channel,
     error: BaseException,
     connector: str,
     *,
@@ -146,8 +143,7 @@ async def explain(
     then the service is asked, once.
 
     Args:
-        session: Sends the request.
-        options: Time-out, language, events.
+        channel: Sends the request.
         error: What a read or write ended with.
         connector: The connector.
         kind: Which kind of connector it was called as.
@@ -156,15 +152,14 @@ async def explain(
     if not isinstance(error, BusinessError) or error.hint:
         return
     if kind in error.message:
-        error.hint = await _hint(session, options, connector, kind)
+        error.hint = await _hint(channel, connector, kind)
     elif named := sorted(field for field in fields if re.search(rf"\b{field}\b", error.message)):
-        error.hint = await _field_hint(session, options, connector, named[0])
+        error.hint = await _field_hint(channel, connector, named[0])
 
 
-async def _field_hint(session: Session, options: Options, connector: str, field: str) -> str:
+async def _field_hint(channel: Channel, connector: str, field: str) -> str:
     try:
-        once = msgspec.structs.replace(options, max_retries=0)
-        known = (await _told(session, once, metainfo_request(connector), GetMetainfo, refresh=False)).fields
+        known = (await _told(_once(channel), metainfo_request(connector), GetMetainfo, refresh=False)).fields
     except AfasError:
         return ""
     if field in {other.id for other in known}:
@@ -179,10 +174,10 @@ def _did_you_mean(name: str, known: Mapping[str, str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-async def _hint(session: Session, options: Options, connector: str, kind: str) -> str:
+async def _hint(channel: Channel, connector: str, kind: str) -> str:
     """Say what a connector could be that is unknown, if the service tells which ones there are."""
     try:
-        listed = await metainfo(session, msgspec.structs.replace(options, max_retries=0))
+        listed = await metainfo(_once(channel))
     except AfasError:
         return ""
     own, others, other = listed.get_connectors, listed.update_connectors, "an UpdateConnector"
@@ -198,25 +193,29 @@ async def _hint(session: Session, options: Options, connector: str, kind: str) -
     return near or f"it is none of the {len(known)} {kind}s of this token"
 
 
+def _once(channel: Channel) -> Channel:
+    """Return a channel for what is asked only to explain an error: it is not worth a retry."""
+    return replace(channel, options=msgspec.structs.replace(channel.options, max_retries=0))
+
+
 def _by_name(connectors: Iterable[ListedConnector]) -> dict[str, str]:
     return {connector.id.casefold(): connector.id for connector in connectors}
 
 
-async def _told(
-    session: Session, options: Options, request: Request, kind: type[MetainfoT], *, refresh: bool
-) -> MetainfoT:
+async def _told(channel: Channel, request: Request, kind: type[MetainfoT], *, refresh: bool) -> MetainfoT:
     """What the service tells, or has told before to the same client in the same language."""
-    session.check()
-    place = (request.path, options.language.lower())
-    if place in session.known and not refresh:
-        return cast("MetainfoT", session.known[place])
-    fetch = Document(session, options, request, limit=DOCUMENT_LIMIT)
+    channel.check()
+    place = (request.path, channel.options.language.lower())
+    known = channel.session.known
+    if place in known and not refresh:
+        return cast("MetainfoT", known[place])
+    fetch = Document(channel, request, limit=DOCUMENT_LIMIT)
     await fetch.run()
     document = bytes(fetch.data)
     if spellings := _DECIMALS_FIELD.get(kind):
         document = document.replace(*spellings)
     try:
-        session.known[place] = told = msgspec.json.decode(document, type=kind)
+        known[place] = told = msgspec.json.decode(document, type=kind)
     except msgspec.DecodeError:
         text = f"{request.connector}: its metainfo is not as documented"
     else:

@@ -11,8 +11,7 @@ import msgspec
 from afas_async.calls.document import Document
 from afas_async.calls.write import Write, settle
 from afas_async.errors import AnswerError
-from afas_async.http.options import Options
-from afas_async.http.session import Session
+from afas_async.http.channel import Channel
 from afas_async.vocabulary.outcomes import WriteResult
 from afas_async.wire.error_answers import clean, refusal_in
 from afas_async.wire.requests import Request
@@ -56,7 +55,7 @@ class RawAnswer(msgspec.Struct, frozen=True):
         return f"RawAnswer(path={self.path!r}, status={self.status}, {len(self.data)} bytes)"
 
 
-async def call(session: Session, options: Options, request: Request) -> RawAnswer:
+async def call(channel: Channel, request: Request) -> RawAnswer:
     """Send a raw call, and return the answer.
 
     Raises:
@@ -64,10 +63,10 @@ async def call(session: Session, options: Options, request: Request) -> RawAnswe
         AfasError: If there is no answer, or it is no success.
     """
     if request.writes:
-        write = _RawWrite(session, options, request)
-        result = await settle(session, write)
+        write = _RawWrite(channel, request)
+        result = await settle(channel, write)
         return RawAnswer(request.connector, write.status, write.headers, result.raw, result.result_lost)
-    document = Document(session, options, request, limit=ANSWER_LIMIT)
+    document = Document(channel, request, limit=ANSWER_LIMIT)
     await document.run()
     return RawAnswer(request.connector, document.status, _plain(document.headers), bytes(document.data))
 
@@ -75,10 +74,10 @@ async def call(session: Session, options: Options, request: Request) -> RawAnswe
 class _RawWrite(Write):
     """A raw call that may change something, on its way."""
 
-    def __init__(self, session: Session, options: Options, request: Request) -> None:
+    def __init__(self, channel: Channel, request: Request) -> None:
         # A refused list of elements may be applied in part, unless it says that it is one transaction.
         whole = b'"Element":[' not in request.body or b'"@Action"' in request.body
-        super().__init__(session, options, request, whole=whole)
+        super().__init__(channel, request, whole=whole)
         self.status: int = 0
         self.headers: dict[str, str] = {}
 

@@ -12,10 +12,9 @@ import msgspec
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ClientClosedError, OutcomeUnknownError
 from afas_async.http.call import Call
+from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
 from afas_async.http.host import Job, stop
-from afas_async.http.options import Options
-from afas_async.http.session import Session
 from afas_async.policy.retrying import WRITE_SECONDS, Retry, retry_write, write_status
 from afas_async.vocabulary.outcomes import Status, WriteResult
 from afas_async.wire.decompression import BodyReader, body_reader, is_framed
@@ -48,8 +47,7 @@ class Write(Call):
     """The engine's view of a write; see `http.engine.Call`.
 
     Args:
-        session: Sends it.
-        options: Time-out until it is sent, retries, language, events.
+        channel: Sends it; its time-out counts until it is sent.
         request: What to send.
         elements: How many elements it holds.
         whole: Whether a refusal is one of the complete call.
@@ -59,8 +57,7 @@ class Write(Call):
 
     def __init__(
         self,
-        session: Session,
-        options: Options,
+        channel: Channel,
         request: Request,
         *,
         elements: int = 1,
@@ -68,9 +65,8 @@ class Write(Call):
         before: Callable[[], None] | None = None,
         between: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(request.connector, options.timeout)
-        self._session = session
-        self._options = options
+        super().__init__(request.connector, channel.options.timeout)
+        self._channel = channel
         self._request = request
         self._elements = elements
         self._whole = whole
@@ -90,7 +86,7 @@ class Write(Call):
         """
         failure: AfasError | None
         try:
-            failure = await self._session.engine.send(self, self._options)
+            failure = await self._channel.send(self)
         except AfasError as error:
             failure = error.with_traceback(None)
         return self.verdict(failure)
@@ -190,20 +186,20 @@ class Write(Call):
             self._text += piece
 
 
-async def send_one(session: Session, options: Options, request: Request) -> WriteResult:
+async def send_one(channel: Channel, request: Request) -> WriteResult:
     """Send a request that writes one element, and return the result.
 
     Raises:
         AfasError: If it was not applied: rejected, or not sent.
         OutcomeUnknownError: If nobody knows.
     """
-    return await settle(session, Write(session, options, request))
+    return await settle(channel, Write(channel, request))
 
 
-async def settle(session: Session, write: Write) -> WriteResult:
+async def settle(channel: Channel, write: Write) -> WriteResult:
     """Send a write of one element, and return the result; see `send_one`."""
-    session.check()
-    job = session.start(write.send())
+    channel.check()
+    job = channel.start(write.send())
     try:
         await asyncio.wait([job])
     except asyncio.CancelledError:

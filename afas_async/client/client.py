@@ -15,6 +15,7 @@ from afas_async.client.data_connectors import DataConnectors
 from afas_async.client.metainfo import Catalogue
 from afas_async.client.update_connectors import UpdateConnectors
 from afas_async.errors import ConfigurationError, UsageError
+from afas_async.http.channel import Channel
 from afas_async.http.oauth import TOKEN_SECONDS
 from afas_async.http.options import Options
 from afas_async.http.session import Session
@@ -91,16 +92,17 @@ class AfasClient(Copies, UpdateConnectors, DataConnectors, Catalogue):
         self._base_url = base_url_of(environment, base_url)
         if not 1 <= max_concurrency <= 8:
             raise ConfigurationError(f"max_concurrency must be 1 to 8, not {max_concurrency}")
-        self._options = Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
-        self._session = Session(
+        options = Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
+        session = Session(
             AiohttpTransport(
                 self._base_url, proxy=None if proxy is None else checked_proxy(proxy), ssl_context=ssl_context
             ),
             max_concurrency=max_concurrency,
             integration_id=checked_integration_id(integration_id),
             auth=checked,
-            options=msgspec.structs.replace(self._options, timeout=TOKEN_SECONDS),
+            options=msgspec.structs.replace(options, timeout=TOKEN_SECONDS),
         )
+        self._channel = Channel(session, options)
         self._is_view = False
 
     @classmethod
@@ -142,7 +144,7 @@ class AfasClient(Copies, UpdateConnectors, DataConnectors, Catalogue):
             UsageError: If it was opened before, or this is a view.
         """
         self._refuse_view()
-        await self._session.open()
+        await self._channel.session.open()
 
     async def aclose(self) -> None:
         """Close the client: stop what is under way and close the connections.
@@ -154,7 +156,7 @@ class AfasClient(Copies, UpdateConnectors, DataConnectors, Catalogue):
             UsageError: If this is a view, another event loop, or a forked process.
         """
         self._refuse_view()
-        await self._session.aclose()
+        await self._channel.session.aclose()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -183,19 +185,15 @@ class AfasClient(Copies, UpdateConnectors, DataConnectors, Catalogue):
         """
         view = object.__new__(AfasClient)
         view._base_url = self._base_url
-        view._session = self._session
-        view._options = Options(
-            timeout=self._options.timeout if timeout is None else timeout,
-            max_retries=self._options.max_retries if max_retries is None else max_retries,
-            language=self._options.language if language is None else language,
-            on_event=self._options.on_event if on_event is None else on_event,
-        )
+        changes = {"timeout": timeout, "max_retries": max_retries, "language": language, "on_event": on_event}
+        given = {name: value for name, value in changes.items() if value is not None}
+        view._channel = Channel(self._channel.session, msgspec.structs.replace(self._channel.options, **given))
         view._is_view = True
         return view
 
     def statistics(self) -> Statistics:
         """Return what the client and its views have done so far: a copy."""
-        return msgspec.structs.replace(self._session.engine.statistics)
+        return msgspec.structs.replace(self._channel.statistics)
 
     def __repr__(self) -> str:
         return f"AfasClient(base_url={self._base_url!r})"

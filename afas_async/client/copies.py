@@ -62,7 +62,7 @@ class Copies(GetConnectors):
             >>> asyncio.run(main())
             (500, True)
         """
-        return await plan(source_of(self._session, self._options, connector, where=where, keyed=True), parts)
+        return await plan(source_of(self._channel, connector, where=where, keyed=True), parts)
 
     @overload
     def changes(

@@ -10,8 +10,7 @@ import msgspec
 
 from afas_async.calls.file import File, download
 from afas_async.calls.raw import RawAnswer, call
-from afas_async.http.options import Options
-from afas_async.http.session import Session
+from afas_async.http.channel import Channel
 from afas_async.vocabulary.filters import Condition
 from afas_async.wire.error_answers import clean
 from afas_async.wire.file_requests import (
@@ -42,8 +41,7 @@ class _Version(msgspec.Struct, frozen=True):
 class DataConnectors:
     """The part of a client that gets files, and whatever else has a path."""
 
-    _session: Session
-    _options: Options
+    _channel: Channel
 
     async def version(self) -> str:
         """Return the version of Profit, such as "22.22.5".
@@ -65,7 +63,7 @@ class DataConnectors:
             >>> asyncio.run(main())
             '22.22.5'
         """
-        answer = await call(self._session, self._options, VERSION_REQUEST)
+        answer = await call(self._channel, VERSION_REQUEST)
         told: _Version = answer.json(_Version)
         return clean(told.version)
 
@@ -263,7 +261,7 @@ class DataConnectors:
             (200, 1)
         """
         request = raw_request(method, path, params=params, json=json, headers=headers)
-        return await call(self._session, self._options, request)
+        return await call(self._channel, request)
 
     async def _download(self, request: Request, name: str, options: DownloadOptions) -> File:
-        return await download(self._session, self._options, request, name=name, **options)
+        return await download(self._channel, request, name=name, **options)

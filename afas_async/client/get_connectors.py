@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict, Unpack, overload
 
 from afas_async.errors import UsageError
-from afas_async.http.options import Options
-from afas_async.http.session import Session
+from afas_async.http.channel import Channel
 from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Span
 from afas_async.read.plans import restrict
@@ -35,8 +34,7 @@ class ReadOptions(TypedDict, total=False):
 class GetConnectors:
     """The part of a client that reads GetConnectors."""
 
-    _session: Session
-    _options: Options
+    _channel: Channel
 
     @overload
     def rows(self, connector: GetConnector[RowT], **options: Unpack[ReadOptions]) -> Rows[RowT]: ...
@@ -215,14 +213,12 @@ class GetConnectors:
         part: Mapping[str, Any] | None = None,
         verify: bool = True,
     ) -> Reading[Any]:
-        most = self._session.max_concurrency
+        most = self._channel.session.max_concurrency
         if window is not None and not 1 <= window <= most:
             raise UsageError(f"window must be 1 to {most}, the client's max_concurrency, not {window}")
         if take is not None and take < 1 and take != EVERYTHING:
             raise UsageError(f"take must be 1 or more, not {take}")
-        source = source_of(
-            self._session, self._options, connector, key=key, order_by=order_by, where=where, keyed=verify
-        )
+        source = source_of(self._channel, connector, key=key, order_by=order_by, where=where, keyed=verify)
         if part is not None:
             source = restrict(source, part)
         reading = Reading(source, take, window or most, verify, whole_pages)
@@ -286,5 +282,5 @@ class GetConnectors:
                 f"skip must be 0 or more and take 1 or more, not skip={skip} and take={take}:"
                 " use rows(..., take=-1) for everything in one answer"
             )
-        source = source_of(self._session, self._options, connector, order_by=order_by, where=where)
+        source = source_of(self._channel, connector, order_by=order_by, where=where)
         return Page(await read_page(source, Span(skip, take)) if source.where else [], 0, skip)

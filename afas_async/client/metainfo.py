@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from afas_async.calls.metainfo import all_metainfo, get_metainfo, metainfo, update_metainfo
-from afas_async.http.options import Options
-from afas_async.http.session import Session
+from afas_async.http.channel import Channel
 from afas_async.vocabulary.metainfo import GetMetainfo, Metainfo, UpdateMetainfo
 
 
 class Catalogue:
     """The part of a client that asks for metainfo, and keeps it for its views, reads and loads."""
 
-    _session: Session
-    _options: Options
+    _channel: Channel
 
     async def metainfo(self, *, refresh: bool = False) -> Metainfo:
         """Return what the token may use: its connectors, and the environment it belongs to.
@@ -44,7 +42,7 @@ class Catalogue:
             >>> asyncio.run(main())
             ('T12345AA', ListedConnector(id='Profit_Article', description='Articles (Profit)'))
         """
-        return await metainfo(self._session, self._options, refresh=refresh)
+        return await metainfo(self._channel, refresh=refresh)
 
     async def get_metainfo(self, connector: str, *, refresh: bool = False) -> GetMetainfo:
         """Return the description of a GetConnector: its fields with their types and labels.
@@ -74,7 +72,7 @@ class Catalogue:
             >>> asyncio.run(main())
             [('ItemCode', 'string', 'Item code'), ('Description', 'string', 'Description')]
         """
-        return await get_metainfo(self._session, self._options, connector, refresh=refresh)
+        return await get_metainfo(self._channel, connector, refresh=refresh)
 
     async def update_metainfo(self, connector: str, *, refresh: bool = False) -> UpdateMetainfo:
         """Return the description of an UpdateConnector: its fields and objects.
@@ -102,7 +100,7 @@ class Catalogue:
             >>> asyncio.run(main())
             'AfasEmployee'
         """
-        return await update_metainfo(self._session, self._options, connector, refresh=refresh)
+        return await update_metainfo(self._channel, connector, refresh=refresh)
 
     async def all_metainfo(
         self, names: Iterable[str] | None = None, *, refresh: bool = False
@@ -129,4 +127,4 @@ class Catalogue:
             >>> asyncio.run(main())
             ['GetMetainfo', 'UpdateMetainfo']
         """
-        return await all_metainfo(self._session, self._options, names, refresh=refresh)
+        return await all_metainfo(self._channel, names, refresh=refresh)

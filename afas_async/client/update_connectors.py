@@ -9,8 +9,7 @@ from typing import Any, TypedDict, Unpack
 from afas_async.calls.metainfo import explain, update_metainfo
 from afas_async.calls.write import send_one
 from afas_async.errors import BusinessError, InvalidElementError
-from afas_async.http.options import Options
-from afas_async.http.session import Session
+from afas_async.http.channel import Channel
 from afas_async.policy.element_check import Checker
 from afas_async.vocabulary.connectors import UpdateConnector
 from afas_async.vocabulary.elements import Action, ElementFault, Item, check_action, element_of
@@ -41,8 +40,7 @@ class LoadArguments(TypedDict, total=False):
 class UpdateConnectors:
     """The part of a client that writes through UpdateConnectors."""
 
-    _session: Session
-    _options: Options
+    _channel: Channel
     _base_url: str
 
     async def insert(self, connector: UpdateConnector | str, item: Item, *, sub: str | None = None) -> WriteResult:
@@ -186,7 +184,7 @@ class UpdateConnectors:
         """
         declared = _declared(connector)
         check_action(action, declared.name)
-        metainfo = await update_metainfo(self._session, self._options, declared.name)
+        metainfo = await update_metainfo(self._channel, declared.name)
         checker = Checker(metainfo, action, allow_none=declared.allow_none)
         found = list[ElementFault]()
         for index, item in enumerate(elements):
@@ -296,7 +294,7 @@ class UpdateConnectors:
         """
         settings = LoadOptions(**options)
         return Outcomes(
-            self._session, elements, lambda listener: self._load(connector, action, settings, listener=listener)
+            self._channel, elements, lambda listener: self._load(connector, action, settings, listener=listener)
         )
 
     def _load(
@@ -309,7 +307,7 @@ class UpdateConnectors:
     ) -> Load:
         declared = _declared(connector)
         service = self._base_url
-        return Load(self._session, self._options, declared, action, settings, service=service, listener=listener)
+        return Load(self._channel, declared, action, settings, service=service, listener=listener)
 
     async def _write(self, method: Any, connector: UpdateConnector | str, item: object, sub: str | None) -> WriteResult:
         declared = _declared(connector)
@@ -322,9 +320,9 @@ class UpdateConnectors:
 
     async def _send(self, request: Request) -> WriteResult:
         try:
-            return await send_one(self._session, self._options, request)
+            return await send_one(self._channel, request)
         except BusinessError as error:
-            await explain(self._session, self._options, error, request.connector, kind="UpdateConnector")
+            await explain(self._channel, error, request.connector, kind="UpdateConnector")
             raise
 
 

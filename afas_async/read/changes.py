@@ -123,7 +123,7 @@ class Changes(RowStream[RowT], Generic[RowT]):
 async def _newest(source: Source[Any], modified: str) -> datetime | None:
     """Return the latest moment at which a row was modified, by the service's clock; but no moment that is to come."""
     name = source.connector.name
-    everything = Source(source.session, source.options, GetConnector(name), Order((f"-{modified}",)), keyed=False)
+    everything = Source(source.channel, GetConnector(name), Order((f"-{modified}",)), keyed=False)
     rows = await read_page(everything, Span(0, 1))
     value = rows[0].get(modified) if rows else None
     if value is None:

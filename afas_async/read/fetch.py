@@ -90,7 +90,7 @@ class PageFetch(Fetch, Generic[RowT]):
         halve: Callable[[PageFetch[RowT]], Span | None] | None = None,
         arrived: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(source.session, source.options, source.connector.name)
+        super().__init__(source.channel, source.connector.name)
         self.span: Span = span
         self.number: int = 0
         self.rows: int = 0

@@ -87,7 +87,7 @@ class Reader(Generic[RowT]):
         if self._over is not None:
             raise self._misuse(self._over)
         if self.feed is None or not self.feed.ended:
-            self.source.session.check()  # rows that are there already must not be taken in another event loop either
+            self.source.channel.check()  # rows that are there already must not be taken in another event loop either
         self._reading = True
         try:
             return await self._next_rows()
@@ -102,7 +102,7 @@ class Reader(Generic[RowT]):
             self._reading = False
 
     async def _next_rows(self) -> list[RowT]:
-        session = self.source.session
+        channel = self.source.channel
         if self.feed is None:
             self.feed = await self._open()
         while True:
@@ -115,16 +115,16 @@ class Reader(Generic[RowT]):
                 return []
             rows = self.feed.poll()
             if rows:
-                session.engine.statistics.rows += len(rows)
+                channel.statistics.rows += len(rows)
                 return rows
             if rows is None:
-                session.check()
+                channel.check()
                 self.feed.news.clear()
                 await self.feed.news.wait()
 
     async def _open(self) -> Feed[RowT]:
         """Have the feed made in a job of the session: whoever closes the stream can stop it, and a reader come back."""
-        job = self._opener = self._opener or self.source.session.start(self._outcome())
+        job = self._opener = self._opener or self.source.channel.start(self._outcome())
         if not job.done():
             await asyncio.wait({job})
         self._opener = None
@@ -154,7 +154,7 @@ class Reader(Generic[RowT]):
     def abandon(self) -> None:
         """Stop the pages on their way without waiting, from wherever garbage is collected."""
         if self._jobs():
-            self.source.session.call_soon(self._cancel)
+            self.source.channel.session.call_soon(self._cancel)
 
     def _cancel(self) -> None:
         for job in self._jobs():

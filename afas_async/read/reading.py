@@ -198,5 +198,5 @@ async def _whole_numbers(source: Source[Any]) -> bool:
     fields = {field.removeprefix("-") for field in source.order.fields}
     if types is not None:
         return all(types[field] is int for field in fields)
-    described = await get_metainfo(source.session, source.options, source.connector.name)
+    described = await get_metainfo(source.channel, source.connector.name)
     return fields <= {field.id for field in described.fields if field.data_type == "int"}

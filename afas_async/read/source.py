@@ -19,8 +19,7 @@ from afas_async.errors import (
     UnknownFieldError,
     UsageError,
 )
-from afas_async.http.options import Options
-from afas_async.http.session import Session
+from afas_async.http.channel import Channel
 from afas_async.policy.order import Order, combine
 from afas_async.policy.spans import Bound, Span
 from afas_async.read.position import KeyRange
@@ -43,16 +42,14 @@ class Source(Generic[RowT]):
     """What is read, and how its requests are sent.
 
     Args:
-        session: Sends the requests.
-        options: Time-out, retries, language, events.
+        channel: Sends the requests.
         connector: The connector, with the type of its rows.
         order: The sort order.
         where: The condition that rows must meet.
         keyed: Whether pages are anchored by key and verified.
     """
 
-    session: Session
-    options: Options
+    channel: Channel
     connector: GetConnector[RowT]
     order: Order
     where: tuple[Group, ...] = ((),)
@@ -82,8 +79,7 @@ class Source(Generic[RowT]):
 
 
 def source_of(
-    session: Session,
-    options: Options,
+    channel: Channel,
     connector: GetConnector[Any] | str,
     *,
     key: str | tuple[str, ...] = (),
@@ -110,7 +106,7 @@ def source_of(
     if not isinstance(where, Condition | None):  # pyright: ignore[reportUnnecessaryIsInstance] - a field alone is easily given
         raise UsageError(f"{connector.name}: where= takes a condition such as F.Blocked.is_(False), not {where!r}")
     groups = EVERY_ROW if where is None else where.groups()
-    source = Source(session, options, connector, Order(order), groups, keyed)
+    source = Source(channel, connector, Order(order), groups, keyed)
     rows_request(connector.name, skip=LARGEST, take=LARGEST, order_by=order)  # whether the order alone fits
     return source
 
@@ -162,14 +158,14 @@ async def explain_refusal(source: Source[Any], error: BaseException) -> None:
     """Have the refusal of a read say what could be meant, if its connector or one of its fields is unknown."""
     fields = {field.removeprefix("-") for field in source.order.fields}
     fields |= {test.field for group in source.where for test in group}
-    await explain(source.session, source.options, error, source.connector.name, kind="GetConnector", fields=fields)
+    await explain(source.channel, error, source.connector.name, kind="GetConnector", fields=fields)
 
 
 async def refuse_without_key(source: Source[Any]) -> NoReturn:
     """Raise the error for a read of several pages without a key, with the fields there are to choose from."""
     name = source.connector.name
     try:
-        fields = ", out of " + ", ".join(await field_ids(source.session, source.options, source.connector))
+        fields = ", out of " + ", ".join(await field_ids(source.channel, source.connector))
     except (TransportError, ApiError, AnswerError):
         fields = ""  # that the key is missing is what matters
     raise SortKeyRequiredError(

@@ -88,7 +88,7 @@ class Window(Generic[RowT]):
         return rows
 
     def _ask(self) -> None:
-        self.source.session.check()
+        self.source.channel.check()
         while (span := self._paging.ask(arrived=sum(not fetch.jobs for fetch in self._fetches))) is not None:
             self._fetches.append(self._start(span))
         self._asking = False
@@ -192,7 +192,7 @@ async def read_page(source: Source[RowT], span: Span) -> list[RowT]:
     """Return the rows of one span, asked for with exactly one request at a time."""
     fetch = PageFetch(source, span, early=False)
     fetch.columns = 1  # of no interest
-    source.session.check()
+    source.channel.check()
     fetch.start()
     pace = Pace()
     rows: list[RowT] = []
@@ -209,7 +209,7 @@ async def read_page(source: Source[RowT], span: Span) -> list[RowT]:
         await explain_refusal(source, error)
         raise
     else:
-        source.session.engine.statistics.rows += len(rows)
+        source.channel.statistics.rows += len(rows)
         return rows
     finally:
         await stop(*fetch.jobs)

@@ -22,10 +22,9 @@ from afas_async.errors import (
     PayloadTooLargeError,
     UsageError,
 )
+from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
 from afas_async.http.host import Job, stop
-from afas_async.http.options import Options
-from afas_async.http.session import Session
 from afas_async.policy.batching import Batching
 from afas_async.policy.lanes import Lanes, Piece
 from afas_async.vocabulary.connectors import UpdateConnector
@@ -60,8 +59,7 @@ class Load:
 
     def __init__(
         self,
-        session: Session,
-        options: Options,
+        channel: Channel,
         connector: UpdateConnector,
         action: Action,
         settings: LoadOptions,
@@ -69,8 +67,7 @@ class Load:
         service: str,
         listener: Callable[[Outcome], None] | None = None,
     ) -> None:
-        self._session = session
-        self._options = options
+        self._channel = channel
         self._connector = connector
         check_action(action, connector.name)
         self._action: Action = action
@@ -80,7 +77,7 @@ class Load:
         self._batching = Batching(
             max_elements=1 if single else settings.max_elements, target_seconds=settings.target_seconds
         )
-        self._slots = min(settings.in_flight, session.max_concurrency)
+        self._slots = min(settings.in_flight, channel.session.max_concurrency)
         self._most_bytes = settings.max_bytes
         self._lanes = Lanes()
         self._halves: list[list[Piece]] = []  # of refused calls
@@ -88,7 +85,7 @@ class Load:
         self._intake: Intake | None = None
         self._is_last = False  # no more elements will come
         self._is_resolving = False
-        finder = None if settings.lookup is None else Finder(session, options, settings.lookup, action)
+        finder = None if settings.lookup is None else Finder(channel, settings.lookup, action)
         self._ledger = Ledger(connector.name, finder=finder, listener=listener)
         self.report: LoadReport = self._ledger.report
         self._unknown_in_a_row = 0
@@ -110,11 +107,11 @@ class Load:
         """
         if self._started is not None:
             raise UsageError(f"{self._connector.name}: a load is entered once: make a new one")
-        self._session.check()
+        self._channel.check()
         self._started = loop_time()
         metainfo = None
         if self._settings.validate:
-            metainfo = await update_metainfo(self._session, self._options, self._connector.name)
+            metainfo = await update_metainfo(self._channel, self._connector.name)
             if self._connector.root is None and metainfo.name:
                 self._connector = replace(self._connector, root=metainfo.name)
         if self._settings.journal is not None:
@@ -257,7 +254,7 @@ class Load:
             batch = _Batch(self._calls, pieces, loop_time())
             self._calls += 1
             try:
-                job = self._session.start(self._deliver(intake, batch))
+                job = self._channel.start(self._deliver(intake, batch))
             except ClientClosedError as error:
                 self._settle(batch, Verdict("not_sent", 0.0, error=error))
                 return
@@ -280,8 +277,7 @@ class Load:
     async def _deliver(self, intake: Intake, batch: _Batch) -> None:
         journal, number, pieces = self._ledger.journal, batch.number, batch.pieces
         write = Write(
-            self._session,
-            self._options,
+            self._channel,
             intake.request(pieces),
             elements=len(pieces),
             whole=intake.is_whole(pieces),

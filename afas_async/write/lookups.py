@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Generic, Literal, TypeAlias
 
 from afas_async.errors import OutcomeUnknownError, UsageError
+from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
-from afas_async.http.options import Options
-from afas_async.http.session import Session
 from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.policy.spans import Span
 from afas_async.read.source import Source, source_of
@@ -49,8 +48,7 @@ class Finder:
     """Looks elements up.
 
     Args:
-        session: Sends the lookups.
-        options: Time-out, retries, language, events.
+        channel: Sends the lookups.
         lookup: How to find an element.
         action: What the load does with its elements.
 
@@ -59,15 +57,14 @@ class Finder:
             nothing means nothing: the token may not see the rows, or the condition be wrong.
     """
 
-    def __init__(self, session: Session, options: Options, lookup: Lookup[Any], action: Action) -> None:
+    def __init__(self, channel: Channel, lookup: Lookup[Any], action: Action) -> None:
         if action == "update" and lookup.matches is None:
             raise UsageError(
                 f"{lookup.connector.name}: the row of an update is there before it as well: give Lookup(..., matches=)"
                 " a function that compares the changed fields"
             )
         self.control: bytes | None = None
-        self._session = session
-        self._options = options
+        self._channel = channel
         self._lookup = lookup
         self._action: Action = action
 
@@ -109,7 +106,7 @@ class Finder:
         return await read_page(source, Span(0, _ENOUGH)) if source.where else []
 
     def _source(self, where: Condition | None) -> Source[Any]:
-        return source_of(self._session, self._options, self._lookup.connector, where=where)
+        return source_of(self._channel, self._lookup.connector, where=where)
 
 
 def is_quiet(error: OutcomeUnknownError, sent: float) -> bool:

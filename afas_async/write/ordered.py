@@ -10,8 +10,8 @@ from typing import Any, Final, NoReturn, Self
 import anyio
 
 from afas_async.errors import ClientClosedError, UsageError
+from afas_async.http.channel import Channel
 from afas_async.http.host import Job, stop
-from afas_async.http.session import Session
 from afas_async.vocabulary.outcomes import LoadReport, Outcome
 from afas_async.write.loader import Load
 from afas_async.write.settings import LoadProgress
@@ -28,11 +28,11 @@ class Outcomes:
 
     def __init__(
         self,
-        session: Session,
+        channel: Channel,
         source: Iterable[Any] | AsyncIterable[Any],
         load: Callable[[Callable[[Outcome], None]], Load],
     ) -> None:
-        self._session = session
+        self._channel = channel
         self._source = source
         self._load = load(self._hear)
         self._job: Job | None = None
@@ -120,8 +120,8 @@ class Outcomes:
 
     def _start(self) -> None:
         if self._job is None and not self._left:
-            self._session.check()
-            self._job = self._session.start(self._feed())
+            self._channel.check()
+            self._job = self._channel.start(self._feed())
             self._job.add_done_callback(lambda _: self._news.set())
 
     async def _feed(self) -> None:

@@ -31,7 +31,7 @@ async def told(body: bytes) -> AsyncIterator[AfasClient]:
 
 
 async def described(afas: AfasClient, connector: str) -> UpdateMetainfo:
-    return await update_metainfo(afas._session, afas._options, connector)
+    return await update_metainfo(afas._channel, connector)
 
 
 async def test_a_connector_is_described(afas: AfasClient, simulator: Simulator) -> None:

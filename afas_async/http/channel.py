@@ -1,0 +1,44 @@
+"""A session, and the options with which calls go through it."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from afas_async.errors import AfasError
+from afas_async.http.call import Call
+from afas_async.http.host import Job
+from afas_async.http.options import Options
+from afas_async.http.session import Session
+from afas_async.http.statistics import Statistics
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What every call of a client goes through; a view of the client has another one.
+
+    Args:
+        session: The transport, limiter and tasks that all views share.
+        options: Time-out, retries, language and events of this view.
+    """
+
+    session: Session
+    options: Options
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the session has done so far."""
+        return self.session.engine.statistics
+
+    def check(self) -> None:
+        """Raise a clear error unless calls can be made here and now; see `Session.check`."""
+        self.session.check()
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> Job:
+        """Start a job of the session; see `Host.start`."""
+        return self.session.start(work)
+
+    async def send(self, call: Call, failure: AfasError | None = None) -> AfasError | None:
+        """Send a call until it succeeds or fails for good, and return the failure; see `Engine.send`."""
+        return await self.session.engine.send(call, self.options, failure)
