@@ -10,8 +10,8 @@ from typing import Any, NoReturn, Self, cast
 
 import msgspec
 
-from afas_async.client.copies import Copies
 from afas_async.client.data_connectors import DataConnectors
+from afas_async.client.get_connectors import GetConnectors
 from afas_async.client.metainfo import Catalogue
 from afas_async.client.update_connectors import UpdateConnectors
 from afas_async.errors import ConfigurationError, UsageError
@@ -31,7 +31,7 @@ from afas_async.vocabulary.environment import (
 )
 
 
-class AfasClient(Copies, UpdateConnectors, DataConnectors, Catalogue):
+class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
     """The client for one AFAS environment and one token.
 
     Making it does no I/O and needs no event loop. It is opened once and closed once, with `async with` or with `open`
