@@ -15,8 +15,10 @@ from afas_async.http.channel import Channel
 from afas_async.http.host import stop
 from afas_async.wire.decompression import is_framed
 from afas_async.wire.error_answers import refusal_in
+from afas_async.wire.json_documents import Unreadable, decode
 from afas_async.wire.requests import Request
 
+_ANYTHING: Final = msgspec.json.Decoder()
 _REFUSAL_LIMIT: Final = 1 << 16  # bytes: a longer answer holds something else
 
 
@@ -135,15 +137,7 @@ class Document(Download):
         await checkpoint()
 
     def _finish(self) -> None:
-        if not self._framed and not _is_json(self.data):
+        if not self._framed and isinstance(decode(self.data, _ANYTHING), Unreadable):
             raise AnswerLostError(f"{self.connector}: nothing tells where the answer ends", connector=self.connector)
         if len(self.data) <= _REFUSAL_LIMIT and (refusal := refusal_in(bytes(self.data), connector=self.connector)):
             raise refusal
-
-
-def _is_json(data: bytearray) -> bool:
-    try:
-        msgspec.json.decode(data)
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return False
-    return True

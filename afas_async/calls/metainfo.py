@@ -12,10 +12,11 @@ import anyio
 import msgspec
 
 from afas_async.calls.document import Document
-from afas_async.errors import AfasError, AnswerError, ApiError, BadRequestError, BusinessError, NotFoundError
+from afas_async.errors import AfasError, ApiError, BadRequestError, BusinessError, NotFoundError
 from afas_async.http.channel import Channel
 from afas_async.vocabulary.connectors import GetConnector, row_fields
 from afas_async.vocabulary.metainfo import GetMetainfo, ListedConnector, Metainfo, UpdateMetainfo
+from afas_async.wire.json_documents import Unreadable, decode, not_as_documented
 from afas_async.wire.metainfo_requests import list_request, metainfo_request, update_metainfo_request
 from afas_async.wire.requests import Request
 
@@ -214,10 +215,8 @@ async def _told(channel: Channel, request: Request, kind: type[MetainfoT], *, re
     document = bytes(fetch.data)
     if spellings := _DECIMALS_FIELD.get(kind):
         document = document.replace(*spellings)
-    try:
-        known[place] = told = msgspec.json.decode(document, type=kind)
-    except msgspec.DecodeError:
-        text = f"{request.connector}: its metainfo is not as documented"
-    else:
-        return told
-    raise AnswerError(text, connector=request.connector)
+    found = decode(document, msgspec.json.Decoder(kind))
+    if isinstance(found, Unreadable):
+        raise not_as_documented(request.connector, "it is not metainfo")
+    known[place] = found
+    return found

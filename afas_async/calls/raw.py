@@ -10,10 +10,10 @@ import msgspec
 
 from afas_async.calls.document import Document
 from afas_async.calls.write import Write, settle
-from afas_async.errors import AnswerError
 from afas_async.http.channel import Channel
 from afas_async.vocabulary.outcomes import WriteResult
 from afas_async.wire.error_answers import clean, refusal_in
+from afas_async.wire.json_documents import Unreadable, decode, not_as_documented
 from afas_async.wire.requests import Request
 
 ANSWER_LIMIT: Final = 256 << 20  # bytes
@@ -43,13 +43,12 @@ class RawAnswer(msgspec.Struct, frozen=True):
             kind: A type that msgspec decodes, such as a `msgspec.Struct`, in place of dicts and lists.
 
         Raises:
-            AnswerError: If it is no JSON, or does not fit the type.
+            AnswerError: If it is not JSON, or does not fit the type.
         """
-        try:
-            return msgspec.json.Decoder(kind, float_hook=Decimal).decode(self.data.removeprefix(b"\xef\xbb\xbf"))
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            reason = f"{self.path}: the answer is no JSON, or does not fit the type"
-        raise AnswerError(reason, connector=self.path)
+        value = decode(self.data, msgspec.json.Decoder(kind, float_hook=Decimal))
+        if isinstance(value, Unreadable):
+            raise not_as_documented(self.path, "it does not fit the type" if value.well_formed else "it is not JSON")
+        return value
 
     def __repr__(self) -> str:  # the body may be long, personal, or secret
         return f"RawAnswer(path={self.path!r}, status={self.status}, {len(self.data)} bytes)"

@@ -9,6 +9,7 @@ from itertools import combinations, islice
 from typing import Any, Final
 
 from afas_async.errors import InvalidNameError
+from afas_async.vocabulary.collation import folded
 from afas_async.vocabulary.metainfo import MetainfoField
 from afas_async.vocabulary.names import field_id
 
@@ -104,8 +105,8 @@ class KeyCheck:
 
 
 def as_sorted(key: Key) -> Key:
-    """Return a key as most databases compare it: without letter case and trailing spaces."""
-    return tuple(value.casefold().rstrip(" ") if isinstance(value, str) else value for value in key)
+    """Return a key as most databases compare it."""
+    return tuple(folded(value) if isinstance(value, str) else value for value in key)
 
 
 def _falls(before: Key, after: Key) -> bool:

@@ -16,6 +16,7 @@ from afas_async.http.options import Options
 from afas_async.policy.retrying import Retry, retry_read
 from afas_async.vocabulary.credentials import BEARER, BearerToken, ClientCredentials
 from afas_async.wire.decompression import BodyReader, body_reader
+from afas_async.wire.json_documents import Unreadable, decode, not_as_documented
 from afas_async.wire.requests import TOKEN_PATH, Request, token_request
 
 TOKEN_SECONDS: Final = 30.0  # for a token, with all retries
@@ -68,6 +69,9 @@ class _Answer(msgspec.Struct):
     expires_in: Annotated[float, msgspec.Meta(gt=0)] = float("inf")
 
 
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+
+
 class _TokenCall(Call):
     """The engine's view of a request for a token."""
 
@@ -102,13 +106,8 @@ class _TokenCall(Call):
             self._body.finish()
         except AfasError as error:
             return error.with_traceback(None)
-        wrong = AnswerError(f"{self.connector}: the answer is no token as documented", connector=self.connector)
-        try:
-            answer = msgspec.json.decode(self._text, type=_Answer)
-        except msgspec.ValidationError:
-            return wrong
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            wrong.damaged = True  # no JSON, such as a proxy's error page
-            return wrong
+        answer = decode(self._text, _ANSWER)
+        if isinstance(answer, Unreadable):  # if it is not even JSON, it is something like a proxy's error page
+            return not_as_documented(self.connector, "it holds no token", damaged=not answer.well_formed)
         margin = min(MARGIN_SECONDS, MARGIN_SHARE * answer.expires_in)
         return Grant(BearerToken(answer.access_token), answer.expires_in - margin)

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from afas_async.errors import KeyOrderError, NonUniqueKeyError
+from afas_async.vocabulary.collation import folded
 from afas_async.vocabulary.filters import NO_VALUE, Group, Operator, Test
 from afas_async.vocabulary.values import value_text
 
@@ -150,6 +151,5 @@ def combine(*conditions: Sequence[Group]) -> tuple[Group, ...]:
 
 
 def looks_equal(one: Key, other: Key) -> bool:
-    """Whether a service that ignores the case of letters and blanks at the end would take two keys for equal."""
-    folded = [[str(value).casefold().rstrip() for value in values_of(key)] for key in (one, other)]
-    return folded[0] == folded[1]
+    """Whether most databases would take two keys for equal."""
+    return [folded(str(value)) for value in values_of(one)] == [folded(str(value)) for value in values_of(other)]

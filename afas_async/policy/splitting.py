@@ -8,7 +8,6 @@ these values. Otherwise a row can meet several of them.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Generator, Sequence
 from decimal import Decimal
 from itertools import chain, groupby
@@ -18,14 +17,12 @@ from typing import Final, TypeAlias
 import msgspec
 
 from afas_async.errors import QueryTooLongError
+from afas_async.vocabulary.collation import widely_folded
 from afas_async.vocabulary.filters import Group, Operator
 
 Groups: TypeAlias = tuple[Group, ...]
 
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-# A database may compare without regard to these: marks on letters, and characters that do not show.
-_IGNORED: Final = frozenset({"Mn", "Mc", "Me", "Cf"})
-_LIGATURES: Final = str.maketrans({"æ": "ae", "œ": "oe", "þ": "th", "ø": "o", "đ": "d", "ł": "l"})
 
 
 class Parts(msgspec.Struct, frozen=True):
@@ -107,18 +104,9 @@ def _by_value(groups: Groups) -> list[tuple[str, list[Groups]]]:
 
 def _sorted(groups: Groups, values: Sequence[str]) -> list[Groups]:
     """Sort groups by their values, together those whose values a database may take for equal."""
-    fold = Decimal if all(map(_NUMBER.fullmatch, values)) else _folded
+    fold = Decimal if all(map(_NUMBER.fullmatch, values)) else widely_folded
     pairs = sorted(zip(map(fold, values), groups, strict=True), key=itemgetter(0))
     return [tuple(group for _, group in equal) for _, equal in groupby(pairs, key=itemgetter(0))]
-
-
-def _folded(text: str) -> str:
-    """Return a text without what a database may leave out of account: letter case, accents, blanks at the end."""
-    if not text.isascii():
-        apart = unicodedata.normalize("NFKD", text).casefold()
-        text = "".join(letter for letter in apart if unicodedata.category(letter) not in _IGNORED)
-        text = text.translate(_LIGATURES)
-    return text.casefold().rstrip(" ")
 
 
 def _packed(units: Sequence[Groups], fits: Callable[[Groups], bool]) -> Generator[None, None, tuple[Groups, ...]]:

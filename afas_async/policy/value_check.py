@@ -17,7 +17,9 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from afas_async.vocabulary.collation import folded
 from afas_async.vocabulary.metainfo import Code, UpdateField
+from afas_async.vocabulary.values import digits
 
 # Returns what is wrong with a value and what to do, as "message: suggestion", without the value, which may be personal
 # data; None if it fits.
@@ -113,23 +115,23 @@ def _text(length: int) -> Judge:
 
 def _one_of(codes: list[Code], *, numbers: bool) -> Judge:
     known = {code.id for code in codes}
-    folded = {_folded(code, numbers=numbers) for code in known}
+    alike = {_code(code, numbers=numbers) for code in known}
     shown = ", ".join(f"{code.id!r} ({code.description})" for code in codes[:_CODES_SHOWN])
     if len(codes) > _CODES_SHOWN:
         shown += f" or {len(codes) - _CODES_SHOWN} more, which metainfo lists"
 
     def judge(value: Any) -> str | None:
-        if value in known or isinstance(value, bool) or _folded(_written(value), numbers=numbers) in folded:
+        if value in known or isinstance(value, bool) or _code(_written(value), numbers=numbers) in alike:
             return None
         return f"is none of the values that the field may have: give {shown}"
 
     return judge
 
 
-def _folded(text: str, *, numbers: bool) -> str | Decimal:
+def _code(text: str, *, numbers: bool) -> str | Decimal:
     """What the ways of writing a code have in common: whether the service minds the case is not known."""
     text = text.strip()
-    return Decimal(text) if numbers and _NUMBER.fullmatch(text) else text.casefold()
+    return Decimal(text) if numbers and _NUMBER.fullmatch(text) else folded(text)
 
 
 def _number(length: int, decimals: int | None) -> Judge:
@@ -211,10 +213,8 @@ def _written(value: Any) -> str:
             return _written(value.value)
         case bool():
             return str(value).lower()
-        case float():
-            return format(Decimal(float.__repr__(value)), "f")
-        case Decimal():
-            return format(value, "f")
+        case float() | Decimal():
+            return digits(value) or str(value)
         case date():
             return value.isoformat()
         case _:

@@ -50,9 +50,9 @@ def value_text(value: object, field: str) -> str:
         case bool():
             return str(value).lower()
         case int() | Decimal():
-            return _digits(Decimal(value), field)
+            return _number(value, field)
         case float():
-            return _digits(Decimal(float.__repr__(value)), field).removesuffix(".0")
+            return _number(value, field).removesuffix(".0")
         case datetime():
             return _moment(value, field)
         case date():
@@ -68,13 +68,26 @@ def value_text(value: object, field: str) -> str:
             )
 
 
-def _digits(number: Decimal, field: str) -> str:
-    if not number.is_finite():
-        raise InvalidFilterError(f"{field}: a filter cannot hold a number that is infinite or none (NaN)")
+def digits(number: float | Decimal) -> str | None:
+    """Return a number with all of its digits and no exponent; None for infinity, NaN and more than 400 digits.
+
+    Example:
+        >>> digits(Decimal("1.5E+3")), digits(0.1), digits(Decimal("1E+999999999"))
+        ('1500', '0.1', None)
+    """
+    exact = Decimal(float.__repr__(number)) if isinstance(number, float) else Decimal(number)
     # Written out, the number 1E+999999999 would fill the memory.
-    if max(number.adjusted(), -int(number.as_tuple().exponent)) > _MOST_DIGITS:
-        raise InvalidFilterError(f"{field}: a filter cannot hold a number of more than {_MOST_DIGITS} digits")
-    return format(number or abs(number), "f")
+    if not exact.is_finite() or max(exact.adjusted(), -int(exact.as_tuple().exponent)) > _MOST_DIGITS:
+        return None
+    return format(exact, "f")
+
+
+def _number(number: float | Decimal, field: str) -> str:
+    text = digits(number)
+    if text is None:
+        what = "infinity or NaN" if not Decimal(number).is_finite() else f"a number of more than {_MOST_DIGITS} digits"
+        raise InvalidFilterError(f"{field}: a filter cannot hold {what}")
+    return text if number else text.removeprefix("-")
 
 
 def _moment(moment: datetime, field: str) -> str:

@@ -17,11 +17,10 @@ import msgspec
 
 from afas_async.errors import InvalidElementError, InvalidFilterError
 from afas_async.vocabulary.elements import ACTIONS, Action, Element, element_of
-from afas_async.vocabulary.values import amsterdam
+from afas_async.vocabulary.values import amsterdam, digits
 
 BODY_LIMIT: Final = 75_000_000  # bytes with attachments; more is answered with 413 (AFAS's notes on KnSubject)
 _DEPTH: Final = 6  # AFAS, UpdateConnector: objects in objects
-_DIGITS: Final = 400  # a float has up to 309 before the dot; written out, 1E+999999999 would fill the memory
 _PLAIN: Final = frozenset({str, int, bool})
 _START: Final = b'{"Fields":{'
 _ENCODER: Final = msgspec.json.Encoder()
@@ -154,10 +153,10 @@ class _Plain:
 
 def _number(number: Decimal | float, place: str) -> msgspec.Raw:
     """A number with all of its digits and without an exponent."""
-    exact = number if isinstance(number, Decimal) else Decimal(float.__repr__(number))
-    if not exact.is_finite() or abs(exact.adjusted()) > _DIGITS:
-        raise InvalidElementError(f"{place}: {number} is no number that a field can be")
-    return msgspec.Raw(format(exact, "f").encode())
+    text = digits(number)
+    if text is None:
+        raise InvalidElementError(f"{place}: a field cannot be {number}")
+    return msgspec.Raw(text.encode())
 
 
 def _moment(moment: datetime, place: str) -> str:

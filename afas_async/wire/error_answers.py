@@ -12,11 +12,12 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgspec
 
 from afas_async import errors
+from afas_async.wire.json_documents import decode
 
 MESSAGE_LIMIT = 2_000
 WAIT_LIMIT = 10**12  # seconds; a number beyond means nothing
@@ -56,6 +57,7 @@ _NO_TOKEN: dict[str, str] = {
 
 # Control characters, and characters that reorder or break lines: server text must not steer a terminal or a log.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_ANYTHING: Final = msgspec.json.Decoder()
 
 
 def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector: str) -> errors.ApiError:
@@ -134,11 +136,7 @@ def _silent(status: int) -> str:
 
 
 def _members(body: bytes) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return {}
-    return _object(value)
+    return _object(decode(body, _ANYTHING))
 
 
 def _object(value: Any) -> dict[str, Any]:

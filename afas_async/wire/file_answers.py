@@ -15,6 +15,7 @@ import msgspec
 
 from afas_async.errors import AnswerError, AnswerLostError
 from afas_async.wire.error_answers import refusal_in
+from afas_async.wire.json_documents import Unreadable, decode
 
 # Everything but the file: a name and a type. An answer that is something else altogether is not read to its end.
 REST_LIMIT: Final = 1 << 16
@@ -36,6 +37,9 @@ class About(msgspec.Struct, frozen=True):
     filedata: str
     filename: str | None = None
     mimetype: str | None = None
+
+
+_ABOUT: Final = msgspec.json.Decoder(About)
 
 
 class FileDecoder:
@@ -98,12 +102,12 @@ class FileDecoder:
             raise AnswerLostError(f"{self._connector}: the file was cut off", connector=self._connector)
         if not self._base64.whole:
             raise self._damaged("its file is no base64")
-        document = bytes(self._rest + self._open).removeprefix(b"\xef\xbb\xbf")
-        try:
-            return msgspec.json.decode(document, type=About)
-        except (msgspec.DecodeError, ValueError, RecursionError):
+        document = bytes(self._rest + self._open)
+        about = decode(document, _ABOUT)
+        if isinstance(about, Unreadable):
             refusal = refusal_in(document, connector=self._connector)
-        raise refusal or self._damaged("it is not the documented JSON with filename, mimetype and filedata")
+            raise refusal or self._damaged("it is not the documented JSON with filename, mimetype and filedata")
+        return about
 
     def _pass(self, token: bytes) -> None:
         """Keep a token that is not of the file, and remember the name of the member that it is a part of."""

@@ -14,12 +14,12 @@ import msgspec
 from afas_async.errors import AnswerError, AnswerLostError, PagingError
 from afas_async.vocabulary.connectors import RowT
 from afas_async.wire.error_answers import refusal_in
+from afas_async.wire.json_documents import BOM, Unreadable, decode, not_as_documented
 from afas_async.wire.json_structure import COLON, OPEN_ARRAY, QUOTE, Structure
 from afas_async.wire.slices import RowSlices
 
 ENVELOPE_LIMIT = 1 << 20
 
-_BOM = b"\xef\xbb\xbf"
 _MEMBER_DEPTH = 1  # inside the envelope's braces
 
 
@@ -141,7 +141,7 @@ class PageParser(Generic[RowT]):
             return ""  # then the envelope as a whole will not decode either
 
     def _check_envelope(self) -> None:
-        text = bytes(self._envelope).removeprefix(_BOM)
+        text = bytes(self._envelope).removeprefix(BOM)
         if text.lstrip()[:1] not in {b"", b"{"}:
             raise self._error("it is not JSON", damaged=True)
         if self._structure.inside or not text.strip():
@@ -149,11 +149,9 @@ class PageParser(Generic[RowT]):
                 f"{self._connector}: page {self._page}: the answer ended early, after {self.rows} rows",
                 connector=self._connector,
             )
-        try:
-            text.decode("utf-8")  # msgspec does not look at text that it skips
-            envelope = _ENVELOPE.decode(text)
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            raise self._error("it is not well-formed JSON", damaged=True) from None
+        envelope = decode(text, _ENVELOPE)
+        if isinstance(envelope, Unreadable) or not _is_utf8(text):
+            raise self._error("it is not well-formed JSON", damaged=True)
         if envelope.rows is msgspec.UNSET:
             if (refusal := refusal_in(text, connector=self._connector)) is not None:
                 raise refusal
@@ -168,11 +166,9 @@ class PageParser(Generic[RowT]):
 
     def _check_skip_so_far(self) -> None:
         """Compare the echoed `skip`, which usually stands before the rows, before any row is handed out."""
-        try:
-            envelope = _ENVELOPE.decode(bytes(self._envelope).removeprefix(_BOM) + b"]}")
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            return  # found again at the end
-        self._check_skip(envelope)
+        envelope = decode(self._envelope + b"]}", _ENVELOPE)
+        if not isinstance(envelope, Unreadable):  # or it is found again at the end
+            self._check_skip(envelope)
 
     def _check_skip(self, envelope: _Envelope) -> None:
         if isinstance(envelope.skip, int) and envelope.skip != self._skip:
@@ -184,9 +180,13 @@ class PageParser(Generic[RowT]):
             )
 
     def _error(self, what: str, *, damaged: bool = False) -> AnswerError:
-        return AnswerError(
-            f"{self._connector}: page {self._page} is not as documented: {what}",
-            connector=self._connector,
-            page=self._page,
-            damaged=damaged,
-        )
+        return not_as_documented(self._connector, what, page=self._page, damaged=damaged)
+
+
+def _is_utf8(text: bytes) -> bool:
+    """Whether a text is UTF-8, also where msgspec skips it without a look."""
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -22,6 +22,7 @@ from msgspec import inspect
 from afas_async.errors import AnswerError, AnswerLostError, PagingError, RowError
 from afas_async.vocabulary.connectors import RowT
 from afas_async.wire.error_answers import clean
+from afas_async.wire.json_documents import not_as_documented
 from afas_async.wire.json_structure import CLOSE_ARRAY, COMMA, Structure
 
 # A slice of this size stays in the processor's cache while it is decoded.
@@ -235,11 +236,7 @@ class RowSlices(Generic[RowT]):
     # --- errors ---
 
     def _error(self, what: str) -> AnswerError:
-        return AnswerError(
-            f"{self._connector}: page {self._page} is not as documented: {what}",
-            connector=self._connector,
-            page=self._page,
-        )
+        return not_as_documented(self._connector, what, page=self._page)
 
     def _row_error(self, index: int, reason: str) -> RowError:
         found = _WHERE.search(reason)

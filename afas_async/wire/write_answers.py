@@ -8,6 +8,7 @@ import msgspec
 
 from afas_async.vocabulary.outcomes import WriteResult
 from afas_async.wire.error_answers import clean
+from afas_async.wire.json_documents import BOM, Unreadable, decode
 
 _DECODER: Final = msgspec.json.Decoder(float_hook=str)  # a number in a key is a name, and stays as it is written
 
@@ -21,14 +22,13 @@ def read_result(body: bytes, *, content_type: str, complete: bool, elements: int
         complete: Whether all of it arrived.
         elements: How many elements were sent.
     """
-    text = body.removeprefix(b"\xef\xbb\xbf").strip()
+    text = body.removeprefix(BOM).strip()
     if not text:
         # Half of the connectors answer no key (AFAS, OpenAPI), and then with the type of XML.
         foreign = not complete and "html" in content_type.lower()
         return "a success with a page of HTML" if foreign else WriteResult(raw=body, result_lost=not complete)
-    try:
-        content = _DECODER.decode(text)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    content = decode(text, _DECODER)
+    if isinstance(content, Unreadable):
         if text[:1] in b"{[":
             return WriteResult(raw=body, result_lost=True)
         return "a success with a body that is not the service's"

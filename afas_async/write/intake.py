@@ -10,6 +10,7 @@ from afas_async.errors import InvalidElementError
 from afas_async.policy.element_check import Checker
 from afas_async.policy.lanes import Piece
 from afas_async.policy.value_check import is_empty
+from afas_async.vocabulary.collation import widely_folded
 from afas_async.vocabulary.connectors import UpdateConnector
 from afas_async.vocabulary.elements import Action, Element, element_of
 from afas_async.vocabulary.metainfo import UpdateMetainfo
@@ -84,7 +85,7 @@ class Intake:
         An element with a part of its key among its fields is a new one, which the service numbers.
         """
         named = {field: value for field, value in element.fields.items() if field in self._keys} | dict(element.key)
-        key = {field: _folded(value) for field, value in named.items() if not is_empty(value)}
+        key = {field: _laned(value) for field, value in named.items() if not is_empty(value)}
         if not key or not (element.key or self._keys <= key.keys()):
             return None
         return tuple(sorted(key.items()))
@@ -94,6 +95,6 @@ class Intake:
         return self._transaction or len(pieces) == 1
 
 
-def _folded(value: object) -> str:
-    # A value too many in a lane costs a wait, and one too few the order: letter case and blanks do not count.
-    return str(value.value if isinstance(value, Enum) else value).casefold().strip()
+def _laned(value: object) -> str:
+    # A value too many in a lane costs a wait, and one too few the order.
+    return widely_folded(str(value.value if isinstance(value, Enum) else value).strip())

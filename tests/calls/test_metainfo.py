@@ -58,7 +58,9 @@ async def test_what_is_missing_or_unknown_does_no_harm() -> None:
 async def test_an_answer_that_is_no_description(body: bytes) -> None:
     """What is no list of fields with their ids is an error that names the connector."""
     async with told(body) as afas:
-        with pytest.raises(AnswerError, match="Profit_Article: its metainfo is not as documented") as raised:
+        with pytest.raises(
+            AnswerError, match="Profit_Article: the answer is not as documented: it is not metainfo"
+        ) as raised:
             await afas.get_metainfo("Profit_Article")
     assert raised.value.connector == "Profit_Article"
 
@@ -117,7 +119,9 @@ async def test_objects_in_objects() -> None:
 async def test_an_answer_that_describes_no_update_connector(body: bytes) -> None:
     """What is no list of fields with their ids is an error that names the connector."""
     async with told(body) as afas:
-        with pytest.raises(AnswerError, match="KnSubject: its metainfo is not as documented") as raised:
+        with pytest.raises(
+            AnswerError, match="KnSubject: the answer is not as documented: it is not metainfo"
+        ) as raised:
             await described(afas, "KnSubject")
     assert raised.value.connector == "KnSubject"
 

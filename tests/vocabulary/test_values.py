@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async import InvalidFilterError
-from afas_async.vocabulary.values import value_text
+from afas_async.vocabulary.values import digits, value_text
 
 
 class Colour(StrEnum):
@@ -106,10 +106,10 @@ def test_values(value: Any, text: str) -> None:
         (time(12), "time"),
         (timedelta(1), "timedelta"),
         (float("nan"), "NaN"),
-        (float("inf"), "infinite"),
+        (float("inf"), "infinity"),
         (Decimal("NaN"), "NaN"),
         (Decimal("sNaN"), "NaN"),
-        (Decimal("-Infinity"), "infinite"),
+        (Decimal("-Infinity"), "infinity"),
         (Decimal("1E+999999"), "digits"),
         (Decimal("1E-999999"), "digits"),
         (Decimal("0E-999999"), "digits"),
@@ -163,3 +163,11 @@ def test_no_time_zone_database(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         zoneinfo.reset_tzpath()
     assert value_text(at(*WINTER, zone=UTC), "Date") == "2024-02-01T00:30:00"
+
+
+@pytest.mark.parametrize(
+    "number", [Decimal("1E+999999999"), Decimal("1E-999999999"), float("nan"), Decimal("-Infinity")]
+)
+def test_a_number_that_cannot_be_written_out(number: float | Decimal) -> None:
+    """Its digits are not made: they would fill the memory, or there are none."""
+    assert digits(number) is None

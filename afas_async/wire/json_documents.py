@@ -1,0 +1,52 @@
+"""JSON as a whole: one way to decode it, and one error for an answer that is something else."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import msgspec
+
+from afas_async.errors import AnswerError
+
+BOM: Final = b"\xef\xbb\xbf"  # some servers put a byte order mark before their JSON
+
+T = TypeVar("T")
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """What `decode` returns for bytes that are not the JSON that was expected.
+
+    Args:
+        well_formed: Whether they are JSON, only of another shape.
+    """
+
+    well_formed: bool
+
+
+def decode(document: bytes | bytearray, decoder: msgspec.json.Decoder[T]) -> T | Unreadable:
+    """Return the value of a JSON document, or `Unreadable`: nothing is raised, whatever a server sends.
+
+    Example:
+        >>> decode(b'{"a": 1}', msgspec.json.Decoder(dict[str, int])), decode(b"<html>", msgspec.json.Decoder(int))
+        ({'a': 1}, Unreadable(well_formed=False))
+    """
+    try:
+        return decoder.decode(document.removeprefix(BOM))
+    except msgspec.ValidationError:
+        return Unreadable(well_formed=True)
+    except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: bytes that are not UTF-8
+        return Unreadable(well_formed=False)
+
+
+def not_as_documented(connector: str, what: str, *, page: int | None = None, damaged: bool = False) -> AnswerError:
+    """Return the error for an answer, or a page of one, that is not what AFAS documents.
+
+    Args:
+        connector: The connector or path.
+        what: What is wrong, such as "it has no member `rows`".
+        page: The page, in a read of pages.
+        damaged: Whether the next answer may be better.
+    """
+    where = "the answer" if page is None else f"page {page}"
+    text = f"{connector}: {where} is not as documented: {what}"
+    return AnswerError(text, connector=connector, page=page, damaged=damaged)
