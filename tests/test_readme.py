@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -72,7 +73,6 @@ def test_the_first_command_is_the_demo_and_the_second_the_tests() -> None:
 def test_the_guides_that_it_names_are_there() -> None:
     """Each `pydoc` command shows a docstring that is a guide."""
     guides = re.findall(r"`python -m pydoc ([\w.]+)`", README)
-    assert len(guides) == 7
-    for guide in guides:
-        done = subprocess.run([sys.executable, "-m", "pydoc", guide], capture_output=True, text=True, check=True)
-        assert done.stdout.count("\n") > 50, guide
+    lengths = {guide: len((importlib.import_module(guide).__doc__ or "").splitlines()) for guide in guides}
+    assert len(lengths) == 7
+    assert min(lengths.values()) > 30, lengths
