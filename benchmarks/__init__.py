@@ -28,7 +28,7 @@ Peak memory for 1,000,000 rows, any page size, fast or pausing reader
     20 MB (target: 32 MB)
 First row, 50 ms latency, against a single request for 100 rows
     1.03 times (target: 1.15)
-1,000,000 rows at 50 ms + 20 ms per 1,000 rows, share of a window that is never empty, default / 1,000
+1,000,000 rows at 50 ms + 20 ms per 1,000 rows, share of a window that is never empty, pages: default / 1,000
     0.92 / 0.94 (target: 0.90)
 Wasted requests for a table of 0, 50, 2,500, 25,000 rows
     0, 1, 3 to 4, 5 (target: 0, 1, 4, 5)
@@ -38,7 +38,7 @@ Cost of a row at 1,000,000 rows against 50,000, with 0.9 ms more for each 1,000 
     0.5 to 0.8; 5.4 times (target: 1.2; above 5)
 Share of a window that is never empty in that same run, default pages / pages of 1,000
     0.92 / 0.95 (target: 0.90)
-Excess time for joining pages by key (`verify=False` leaves it out), pages of 1,000 / 10,000 / default, 25 rounds
+Excess time for joining pages by key (`verify=False` leaves it out), pages of 1,000 / 10,000 / default size
     **0.054** / 0.033 / 0.036 (target: 0.05)
 Excess time for joining pages by key together with the check that every key is unique
     **0.072** / 0.045 / **0.054** (target: 0.05)
