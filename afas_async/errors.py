@@ -33,8 +33,40 @@
     |- OutcomeUnknownError      a write that may or may not have happened, whatever the cause
     `- LoadError                elements of a load that are not known to be applied
 
-Facts travel as attributes, so that nobody has to parse a text. Every error can be pickled, and none
-ever holds a credential, a request header or an exception of the HTTP library.
+Facts are attributes, so that you need not parse a text. Every error can be pickled. None ever holds a credential, a
+request header or an exception of the HTTP library. No error of the HTTP library and no exception group reaches you.
+
+UsageError
+    Misuse, before anything is sent: ClientClosedError, SortKeyRequiredError, InvalidFilterError, QueryTooLongError, ...
+ConfigurationError
+    Environment, base URL or token are malformed; or the function that you gave as `auth` failed.
+ConnectError: `connector`, `sent`, `permanent`
+    No connection: nothing was sent.
+AnswerLostError: `connector`, `sent`
+    The connection broke, or the response ended early.
+RequestTimeoutError: `connector`, `sent`, `seconds`
+    The client's time-out passed. It is a TimeoutError, too.
+AuthenticationError, PermissionDeniedError, NotFoundError, ...: `status`, `message`, `connector`, `attempts`, `hint`
+    401, 403, 404, ... Where the service refuses a token for the client credentials, it is an AuthenticationError whose
+    `connector` is "oauth/token".
+BusinessError: these, and `error_number`, `log_reference`
+    Profit understood the request and refused it.
+UnavailableError, RateLimitError: these, and `retry_after`
+    503, 429.
+RowError: `connector`, `page`, `index`, `path`
+    A row does not fit the row type.
+NonUniqueKeyError, KeyOrderError: `connector`, `page`
+    The declared key cannot be one.
+PagingError, AnswerError: `connector`, `page`
+    The response is not as documented.
+InvalidElementError
+    A record cannot be sent: nothing was sent. It is a UsageError.
+OutcomeUnknownError: `connector`, `sent_at`, `quiet_until`, `stage`, `reason`
+    A write may have been applied or not.
+LoadError: `report`
+    From `report.raise_for_failures()`: not every record is applied.
+JournalError
+    The journal is in use, another load's, damaged, or cannot be written: nothing is sent.
 """
 
 from __future__ import annotations

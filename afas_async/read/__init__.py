@@ -1,1 +1,128 @@
-"""GetConnectors as streams of rows."""
+"""GetConnectors as streams of rows: the guide to reading.
+
+You call `AfasClient.rows`, `pages`, `page`, `plan`, `changes` and `deleted_keys`; their docstrings describe the
+arguments. This guide shows them at work, and lists what they guarantee and where that ends.
+
+Only some rows, in parts, later on, or what has changed
+-------------------------------------------------------
+
+`afas.rows(...)` has `batches()` (lists of rows, about 64 KiB each: the fast form), `to_list()`, `first()`, `progress`
+and `cursor`. Rows are a `msgspec.Struct`, a `dict`, or `msgspec.Raw` for pass-through.
+
+    >>> import asyncio
+    >>> from afas_async import AfasClient, F, GetConnector
+    >>> from afas_async.simulator import Simulator
+    >>> ARTICLES = GetConnector("Profit_Article", key="ItemCode")
+    >>> async def conditions(afas):
+    ...     # All 15 operators, combined with & | ~; `and`, `or` and `not` raise.
+    ...     cheap = (F.Price < 10) & F.Description.contains("box 7") & ~F.Blocked.is_(True)
+    ...     print(len(await afas.rows(ARTICLES, where=cheap).to_list()), "cheap ones")
+    >>> async def many_values(afas):
+    ...     # Any number of values: split over as many requests as 2,048 characters demand, each row once.
+    ...     codes = [f"{number:06}" for number in range(1, 20_001, 2)]
+    ...     print(len(await afas.rows(ARTICLES, where=F.ItemCode.in_(codes)).to_list()), "of 10,000 codes")
+    >>> async def later_on(afas):
+    ...     # Break off, and go on with the next row: here or in another process.
+    ...     rows = afas.rows(ARTICLES)
+    ...     before = [await anext(rows) for _ in range(1_234)]
+    ...     cursor = rows.cursor  # text to store
+    ...     after = await afas.rows(ARTICLES, after=cursor).to_list()
+    ...     print(len(before), "+", len(after), "rows")
+    >>> async def in_parts(afas):
+    ...     # Key ranges, as data for several machines.
+    ...     parts = await afas.plan(ARTICLES, parts=16)
+    ...     print(len(await afas.rows(ARTICLES, part=parts[3]).to_list()), "rows in", parts[3])
+    >>> async def every_night(afas):
+    ...     # What was modified since the last run, to be applied as inserts or updates; and what is gone.
+    ...     async with afas.changes(ARTICLES, modified="ModifiedOn", since=None) as changes:
+    ...         copy = {row["ItemCode"]: row async for row in changes}
+    ...     watermark = changes.watermark  # text to store, once the rows are safe: `since` of the next run
+    ...     again = await afas.changes(ARTICLES, modified="ModifiedOn", since=watermark).to_list()
+    ...     print(len(copy), "rows, then", len(again), "again")
+    ...     print(await afas.deleted_keys(ARTICLES, [*copy, "gone"]))
+    >>> async def main():
+    ...     async with (
+    ...         Simulator(rows=20_000) as simulator,
+    ...         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
+    ...     ):
+    ...         for example in (conditions, many_values, later_on, in_parts, every_night):
+    ...             await example(afas)
+    >>> asyncio.run(main())
+    4 cheap ones
+    10000 of 10,000 codes
+    1234 + 18766 rows
+    1246 rows in {'connector': 'Profit_Article', 'field': 'ItemCode', 'lower': '003737', 'upper': '004983'}
+    20000 rows, then 1 again
+    ['gone']
+
+What holds
+----------
+
+Complete
+    A row that exists, meets the condition and keeps its key during the whole read comes exactly once. No key comes
+    twice. Other rows may appear, vanish or change meanwhile. Pages are requested from the last row on, share one row,
+    and are repaired where that row is missing.
+In key order
+    Every read of several pages is sorted. Without a key it raises SortKeyRequiredError.
+Unique keys
+    Duplicate and empty keys raise NonUniqueKeyError.
+Proved end
+    A read ends only at a response without a new row. A short page may come from a server that caps its responses.
+Flat cost per row
+    A page skips at most what is in flight before it. It skips nothing where keys are whole numbers that lie about
+    evenly, as consecutive numbers do: there it begins at the key at which the page before should end. A wrong guess
+    costs an extra request, never a row.
+Resumable
+    `rows.cursor` after any row, `after=cursor` anywhere. Only rows after the last cursor that you stored come again.
+Nothing broken passes for complete
+    A body that is cut anywhere, in plain text or gzip, is an error or is requested again. It never is a shorter page.
+Bounded memory
+    About 16 MiB of responses wait for the reader, whatever the size of the table. One response takes 16 MiB at most,
+    however long it is.
+Free event loop
+    Rows are decoded in slices of 64 KiB, with a rest after half a millisecond. A single row is decoded at once, and may
+    have 16 MiB.
+Safe to leave
+    After `break`, exceptions, time-outs, cancellation and garbage collection, no task, connection or slot is left, and
+    no other task is cancelled.
+
+Limits, today
+-------------
+
+A key that changes during a read
+    is not noticed: such a row can be missing or duplicate. `changes` brings it the next time, if it is stamped.
+One response
+    is trusted to hold the rows that have been there for long: AFAS documents no isolation. The rows of a read are not
+    those of one moment.
+Texts as keys
+    are compared for equality only, as the service's order of texts is not known. A condition that must be split gives
+    them in the order of its values, or part after part.
+A row that moves from one alternative of a split condition to another
+    can be missing or come twice.
+An "or" that must be split and whose parts overlap, with texts as keys
+    keeps all keys in memory, and has no `cursor`.
+A service that filters by the key in another order than it sorts
+    is noticed only where a response shows it.
+Key ranges
+    are cut at values of the first field of the key: few values, few ranges.
+`changes`
+    does not see deletions (`deleted_keys` does), nor changes of joined tables, which AFAS does not stamp.
+One response with everything (`take=-1`)
+    counts as complete when it ends.
+A request that you cut off by leaving a stream
+    may continue at the service, which does not notice.
+
+Why not a loop
+--------------
+
+The README compares a loop written by hand with this library. Further rows of that table:
+
+The loop: the job that breaks after an hour starts anew.
+    Here: `rows.cursor` is the point to continue from, in another process too.
+The loop: `skip=500000` takes ever longer.
+    Here: no page skips more than what is in flight, most skip nothing. Row one million costs what the first one does.
+The loop: one request at a time, so the service's 50 ms for each page add up.
+    Here: a window of requests, 5 at a time as AFAS advises, in order.
+The loop: everything in memory, and the event loop stands still while a page is parsed.
+    Here: slices of 64 KiB as they arrive, about 10 MB for any table, rests after half a millisecond.
+"""

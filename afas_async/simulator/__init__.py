@@ -1,7 +1,60 @@
 """A simulated AFAS Profit REST service, to test and to demonstrate against.
 
-It is a real HTTP server on a loopback port with SQLite behind it, so ordering and paging are a database's. What no
-documentation decides follows what clients of the service report.
+It is a real HTTP server on a loopback port, and rows lie in SQLite, so ordering, filtering and paging are a database's.
+What no documentation decides follows what clients of the service report.
+
+On the command line
+-------------------
+
+`python -m afas_async simulate` prints a token, a curl line, a line for `requests` and an address for a browser. It
+serves whatever speaks the protocol. Writes through its sample UpdateConnectors change what reads return.
+
+In your own tests
+-----------------
+
+There it is an object, and you script what goes wrong:
+
+    >>> import asyncio
+    >>> from afas_async import AfasClient
+    >>> from afas_async.simulator import Fault, Rules, Simulator
+    >>> ARTICLES = [{"ItemCode": f"A{number:03}", "Stock": number} for number in range(250)]
+    >>> async def main():
+    ...     async with (
+    ...         Simulator(connectors={"My_Articles": ARTICLES}, rules=Rules(profit=6)) as simulator,
+    ...         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
+    ...     ):
+    ...         simulator.faults.add(Fault(status=503, retry_after=1), Fault(cut="reset", at=5_000, after=2))
+    ...         rows = await afas.rows("My_Articles", key="ItemCode").to_list()
+    ...         print(len(rows), "rows; the first request was answered with", simulator.requests[0].status)
+    ...         print("faults that did not happen:", simulator.faults.left)
+    >>> asyncio.run(main())
+    250 rows; the first request was answered with 503
+    faults that did not happen: []
+
+Rows vanish, change and appear between two pages with `simulator.changes.add(Change(...))`. `Rules` caps pages silently
+(`page_cap`), runs out of time (`time_limit`) or memory (`most_cells`), and has the other switches. A page that starts
+after a key is found by that key, also deep in a million rows.
+
+Writes
+------
+
+Its UpdateConnectors take lists, objects within elements (`FiEntries`, `KnPerson`) and `@Action`, and check each
+record. A write is done at the end of its `Latency` (`per_element`), also when its client has gone. You can make it
+difficult:
+
+- `Rules(time_limit=..., finish_late=...)` and `Fault(cut="reset", works_after=600)` make writes that land after their
+  client has given up.
+- `Fault(says="locked", times=3)` locks records.
+- `simulator.latency` may be assigned while it runs.
+
+In a process of its own
+-----------------------
+
+`spawn()` runs one in a process of its own. While one runs, other programs script it over HTTP:
+
+    curl -d '{"status":503,"retry_after":2}' http://127.0.0.1:8765/simulator/faults
+
+Likewise `/simulator/changes` and `/simulator/latency`.
 """
 
 from afas_async.simulator.changes import Change

@@ -1,1 +1,87 @@
-"""Writing: single calls, loads in batches, and the journal that makes them resumable."""
+"""Writing through UpdateConnectors: the guide to single calls, loads in batches, and the journal.
+
+You call `AfasClient.insert`, `update`, `delete`, `load`, `outcomes` and `validate`; their docstrings describe the
+arguments. This guide shows a load at work, and lists what holds and where that ends.
+
+One record, or many
+-------------------
+
+A single call returns a result, or raises an error that says whether the record was applied. A load sends any number of
+records in batches, which are checked against metainfo first. Each record ends with exactly one outcome. With a journal,
+you repeat the load after a crash: the same lines, the same records, the same journal. Nothing is sent twice.
+
+    >>> import asyncio
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from afas_async import AfasClient, Element, F, GetConnector, Lookup
+    >>> from afas_async.simulator import Fault, Simulator
+    >>> SUBJECTS = GetConnector("Profit_Subjects", key="SubjectId")
+    >>> async def main(journal):
+    ...     async with (
+    ...         Simulator(rows=500) as simulator,
+    ...         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
+    ...     ):
+    ...         result = await afas.insert("KnSubject", {"StId": 1, "Ds": "Offerte 4711", "St": "A"})
+    ...         await afas.update("KnSubject", Element({"St": "C"}, key=result.keys[0]))
+    ...
+    ...         # The response to the third call gets lost after the work was done.
+    ...         simulator.faults.add(Fault(method="POST", cut="reset", after=2))
+    ...         by_reference = Lookup(SUBJECTS, lambda element: F.Subject == element.fields["Ds"])
+    ...         async with afas.load("KnSubject", journal=journal, lookup=by_reference, on_reject="split") as load:
+    ...             for number in range(2_000):
+    ...                 await load.add({"StId": 1, "Ds": f"Reference {number}", "St": "A" if number != 1_234 else "Z"})
+    ...         print(load.report)  # the unknown records were looked up, and found
+    ...         print([(outcome.index, type(outcome.error).__name__) for outcome in load.report.not_sent])
+    ...
+    ...         # Or as a stream: one outcome for each record, in their order.
+    ...         async with afas.outcomes("FbItemArticle", [{"@ItCd": "000001", "Ds": "Bolt"}], action="update") as each:
+    ...             print([outcome.status async for outcome in each])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncio.run(main(Path(folder) / "subjects.journal"))
+    2,000 elements: 1,999 applied, 0 rejected, 0 unknown, 1 not_sent
+    [(1234, 'InvalidElementError')]
+    ['applied']
+
+`load.progress` shows how far a load is while it runs. `python -m afas_async journal subjects.journal` shows what a load
+has done, and what is left to settle.
+
+What holds
+----------
+
+One outcome for each record
+    "applied": it is there, once. "rejected" and "not_sent": it is not there. "unknown": the response was lost. Then the
+    record is never sent again before it was looked up.
+A write is repeated only where it had no effect
+    No connection stood, the service said that it did not process it (429, 503 with a time to wait), or a record was
+    locked.
+A call stays below the limit of 15 minutes
+    It is sized by the time that calls took, so that it lasts `target_seconds` (60). A service that is suddenly ten
+    times slower still ends it before 900 seconds.
+A load can be interrupted
+    With a journal, each call is on disk before it is sent. After `kill -9` the same load continues, and sends nothing
+    twice.
+
+Limits, today
+-------------
+
+A refused call of several records
+    rejects all of them, as AFAS does not say which was at fault: `on_reject="split"` finds it.
+Several records in one call
+    rest on `@Action`, with which AFAS documents one transaction. `transaction=False` leaves it out; a refused call is
+    "unknown" then. `UpdateConnector(..., single=True)` sends one record in a call.
+An absent record
+    counts as absent only 16 minutes after it was sent, when two lookups miss it and a control record is found.
+The journal
+    wants a local disk, and holds the event loop for two syncs per call. The `-wal` file next to it is part of it. A
+    clock that is set forward shortens the 16 minutes only together with a restart of the machine.
+
+Why not a loop
+--------------
+
+The README compares a loop written by hand with this library. Further rows of that table:
+
+The loop: `except Exception: retry`.
+    Here: one table decides what is worth another attempt, and obeys Retry-After.
+The loop: 200,000 records one by one take a night; in one call they pass the limit of 15 minutes.
+    Here: calls grow to the time that you allow, several at a time. They shrink at once when the service slows down.
+"""

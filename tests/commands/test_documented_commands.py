@@ -1,0 +1,31 @@
+"""The commands that the package's docstring lists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from afas_async import commands
+
+COMMANDS = re.findall(r"^python -m afas_async (.*)\n((?:    .*\n)+)", commands.__doc__ or "", re.MULTILINE)
+
+
+def test_every_command_is_listed() -> None:
+    """Each command has a place in the docstring."""
+    assert {command.split()[0] for command, _ in COMMANDS} == {"demo", "inspect", "journal", "models", "simulate"}
+
+
+@pytest.mark.parametrize(("command", "description"), COMMANDS, ids=[command for command, _ in COMMANDS])
+def test_the_commands_exist(command: str, description: str, tmp_path: Path) -> None:
+    """Each command in the list is one that the command line takes, here with `--help` after it."""
+    arguments = command.replace("articles.csv", str(tmp_path / "articles.csv")).split()
+    done = subprocess.run(
+        [sys.executable, "-m", "afas_async", *arguments, "--help"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for option in re.findall(r"--[a-z]+", command + description):
+        assert option in done.stdout
