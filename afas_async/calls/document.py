@@ -31,7 +31,8 @@ class Download(Fetch):
     """
 
     def __init__(self, channel: Channel, request: Request) -> None:
-        super().__init__(channel, request.connector)
+        # Whoever waits here reads the answer in this very call, which waits for no other.
+        super().__init__(channel, request.connector, releasable=False)
         self._request = request
         self._anew = True
         self._framed = True
@@ -48,9 +49,6 @@ class Download(Fetch):
         super().begin(status, headers)
         packed = "gzip" in headers.get("Content-Encoding", "").lower()  # which has a mark at its end of its own
         self._framed = packed or is_framed(headers)
-
-    def hurry(self) -> None:
-        """Go on pausing: what is taken here is taken by this very call, which waits for no other."""
 
     async def run(self) -> None:
         """Send the request, and take the whole answer; an attempt that breaks, or whose body is damaged, is repeated.

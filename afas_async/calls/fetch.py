@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 
 from afas_async.errors import AfasError, ClientClosedError
+from afas_async.http.back_pressure import BackPressure
 from afas_async.http.call import Call
 from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
@@ -26,6 +27,7 @@ class Fetch(Call):
     Args:
         channel: Sends it.
         connector: The connector or path, for errors.
+        releasable: Whether other calls that need a slot can stop its back-pressure.
 
     Attributes:
         size: Bytes of the body so far, as they came over the connection, those of broken answers included.
@@ -34,21 +36,20 @@ class Fetch(Call):
         news: Set when there may be more to read. A reader of several answers gives them one event in common.
     """
 
-    def __init__(self, channel: Channel, connector: str) -> None:
-        super().__init__(connector, channel.options.timeout)
+    def __init__(self, channel: Channel, connector: str, *, releasable: bool = True) -> None:
+        self._body: BodyReader | None = None
+        self._back_pressure = BackPressure(self._pending, MEMORY, releasable=releasable)
+        super().__init__(connector, channel.options.timeout, self._back_pressure)
         self.size: int = 0
         self.seconds: float = 0.0
         self.news: asyncio.Event = asyncio.Event()
         self._channel = channel
-        self._hurried = False
         self._sent = False
         self._unwanted = False
-        self._body: BodyReader | None = None
         self.jobs: set[Job] = set()
         self._job: Job | None = None
         self._failure: BaseException | None = None
         self._started = 0.0
-        self._room = asyncio.Event()
 
     def start(self, failure: AfasError | None = None) -> None:
         """Start the job that sends the request; with a failure, the one that sends it again because of it."""
@@ -72,7 +73,7 @@ class Fetch(Call):
         """
         self._unwanted = True
         self._forget()
-        self._room.set()
+        self._back_pressure.relieve()
         if not self._sent:
             self.cancel()
 
@@ -88,7 +89,7 @@ class Fetch(Call):
         self._job = None
         self.news.set()
 
-    # --- the engine's side: see http.engine.Call ---
+    # --- the engine's side: see http.call.Call ---
 
     @property
     def repeatable(self) -> bool:
@@ -124,22 +125,6 @@ class Fetch(Call):
         self.size += len(data)
         self.news.set()
 
-    @property
-    def full(self) -> bool:
-        """Whether the answer must pause until its reader has caught up."""
-        return self._body is not None and self._body.pending >= MEMORY and not self._hurried
-
-    async def room(self) -> None:
-        """Wait until the reader has caught up."""
-        while self.full:
-            self._room.clear()
-            await self._room.wait()
-
-    def hurry(self) -> None:
-        """Never be full again."""
-        self._hurried = True
-        self._room.set()
-
     # --- the reader's side ---
 
     def _read(self) -> bytes:
@@ -147,9 +132,12 @@ class Fetch(Call):
         if self._body is None:
             return b""
         piece = self._body.read(PIECE)
-        if piece and self._body.pending <= MEMORY // 2:
-            self._room.set()
+        if piece:
+            self._back_pressure.relieve()
         return piece
+
+    def _pending(self) -> int:
+        return 0 if self._body is None else self._body.pending
 
     async def _wait(self) -> None:
         self._channel.check()

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ClientClosedError, OutcomeUnknownError
-from afas_async.http.call import Call
+from afas_async.http.call import Call, Stage
 from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
 from afas_async.http.host import Job, stop
@@ -44,7 +44,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Write(Call):
-    """The engine's view of a write; see `http.engine.Call`.
+    """The engine's view of a write; see `http.call.Call`.
 
     Args:
         channel: Sends it; its time-out counts until it is sent.
@@ -84,12 +84,7 @@ class Write(Call):
 
         Cancelled, it stops at once, and `verdict` tells what is known.
         """
-        failure: AfasError | None
-        try:
-            failure = await self._channel.send(self)
-        except AfasError as error:
-            failure = error.with_traceback(None)
-        return self.verdict(failure)
+        return self.verdict(await self._channel.send(self))
 
     def verdict(self, failure: AfasError | None) -> Verdict:
         """Return what became of it.
@@ -137,7 +132,7 @@ class Write(Call):
         )
         return Verdict("unknown", seconds, error=error)
 
-    # --- the engine's side: see http.engine.Call ---
+    # --- the engine's side: see http.call.Call ---
 
     def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
         """Decide by the rules for writes; a success that breaks off is no failure of theirs."""
@@ -149,25 +144,23 @@ class Write(Call):
             jitter=jitter,
         )
 
-    def ready(self) -> None:
-        """Call `before`."""
-        if self._before is not None:
-            self._before()
-
-    def waiting(self) -> None:
-        """Know that it is not sent, and call `between`."""
-        self._sent_at = None  # whatever is cancelled now is not sent
-        if self._between is not None:
-            self._between()
+    def reached(self, stage: Stage) -> None:
+        """Know whether it may be sent, and call `before` and `between`."""
+        match stage:
+            case "starting":
+                if self._before is not None:
+                    self._before()
+            case "connected":
+                self._sent_at = datetime.now(UTC)
+                self._started = loop_time()
+            case "waiting":
+                self._sent_at = None  # if it is cancelled now, it is not sent
+                if self._between is not None:
+                    self._between()
 
     def request(self) -> Request:
         """Return the request, which is the same for each attempt."""
         return self._request
-
-    def connected(self) -> None:
-        """Know that it may be sent from now on."""
-        self._sent_at = datetime.now(UTC)
-        self._started = loop_time()
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Know that the service has applied it."""

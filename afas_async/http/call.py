@@ -4,52 +4,49 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 from afas_async.errors import AfasError
+from afas_async.http.back_pressure import BackPressure
 from afas_async.policy.retrying import Retry
 from afas_async.vocabulary.credentials import Credential
 from afas_async.wire.requests import Request
 
+# How far an attempt is: it has its slot, and nothing is sent; the server may have the request from now on; it failed,
+# and another one follows after a wait.
+Stage: TypeAlias = Literal["starting", "connected", "waiting"]
+
 
 class Call(ABC):
-    """What the engine sends, and where the answer goes. Kept by the caller across attempts.
+    """One request with its answer, kept by the caller across attempts.
 
     Args:
         connector: The connector or path, for errors.
         seconds_left: The time-out of all attempts together.
+        back_pressure: Pauses an answer that its reader cannot keep up with; None for one that is never long.
 
     Attributes:
         failures: What became of its attempts.
         credential: What the last of them was signed with.
     """
 
-    def __init__(self, connector: str, seconds_left: float) -> None:
+    def __init__(self, connector: str, seconds_left: float, back_pressure: BackPressure | None = None) -> None:
         self.connector: str = connector
         self.failures: list[AfasError] = []
         self.seconds_left: float = seconds_left
+        self.back_pressure: BackPressure | None = back_pressure
         self.credential: Credential | None = None
 
-    @property
-    def repeatable(self) -> bool:
-        """Whether another attempt is wanted, and can go on where the last one stopped."""
-        return True
-
-    @abstractmethod
-    def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
-        """Return how to send it again after the last of its failures, or None."""
-
-    def ready(self) -> None:  # noqa: B027 - most calls have nothing to do
-        """Do what must be done before each attempt; raise AfasError to give up. The slot is taken, nothing is sent."""
+    # --- what to send ---
 
     @abstractmethod
     def request(self) -> Request:
         """Return the request for the next attempt, which starts the answer anew."""
 
-    def connected(self) -> None:  # noqa: B027
-        """Take note that from now on the server may have the request."""
+    def reached(self, stage: Stage) -> None:  # noqa: B027 - reads have nothing to note
+        """Take note of how far an attempt is; at "starting", raise AfasError to abandon the call."""
 
-    def waiting(self) -> None:  # noqa: B027
-        """Take note that another attempt follows after a wait."""
+    # --- the answer ---
 
     @abstractmethod
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
@@ -59,16 +56,16 @@ class Call(ABC):
     def receive(self, data: bytes) -> None:
         """Take the next bytes of the body, as they came."""
 
+    # --- another attempt ---
+
     @property
-    def full(self) -> bool:
-        """Whether the answer must pause until its reader has caught up."""
-        return False
+    def repeatable(self) -> bool:
+        """Whether another attempt is wanted, and can go on where the last one stopped."""
+        return True
 
-    async def room(self) -> None:  # noqa: B027
-        """Wait until the answer may go on."""
-
-    def hurry(self) -> None:  # noqa: B027
-        """Never be full again."""
+    @abstractmethod
+    def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
+        """Return how to send it again after the last of its failures, or None."""
 
     def halve(self) -> bool:
         """Ask for half from now on; return False if it cannot be halved."""

@@ -86,7 +86,7 @@ class Engine:
         self._random = random.Random()  # noqa: S311 - jitter, no secret
 
     async def send(self, call: Call, options: Options, failure: AfasError | None = None) -> AfasError | None:
-        """Send a call until it succeeds or fails for good, and return the failure.
+        """Send a call until it succeeds or fails for good, and return the failure; no AfasError is raised.
 
         Args:
             call: What to send; all its earlier failures count.
@@ -94,6 +94,12 @@ class Engine:
             failure: What the reader of the last answer found wrong with it; the call is then sent again as after any
                 other failure, or not at all.
         """
+        try:
+            return await self._send(call, options, failure)
+        except AfasError as error:  # before anything was sent: no credential, or the call was abandoned
+            return error.with_traceback(None)
+
+    async def _send(self, call: Call, options: Options, failure: AfasError | None) -> AfasError | None:
         while True:
             if failure is None:
                 failure = await self._attempt(call, options)
@@ -131,7 +137,7 @@ class Engine:
             event = Event("retrying", call.connector, "", len(call.failures), retry.wait, error=failure)
             _tell(options.on_event, event)
         call.seconds_left -= retry.wait
-        call.waiting()
+        call.reached("waiting")
         await anyio.sleep(retry.wait)
 
     async def _attempt(self, call: Call, options: Options) -> AfasError | None:
@@ -154,7 +160,7 @@ class Engine:
         statistics.peak_in_flight = max(statistics.peak_in_flight, statistics.in_flight)
         try:
             failure: AfasError | None = None
-            call.ready()
+            call.reached("starting")
             statistics.requests += 1
             attempt = _Attempt(call.request(), loop_time())
             with anyio.move_on_after(call.seconds_left) as scope:
@@ -191,7 +197,7 @@ class Engine:
 
         def connected() -> None:
             attempt.connected = True
-            call.connected()
+            call.reached("connected")
             if attempt.request.writes:
                 # Hanging up would only make the outcome unknown, so from here on the service's own limit counts.
                 attempt.seconds_left = max(0.0, scope.deadline - loop_time())
@@ -205,8 +211,8 @@ class Engine:
             call.begin(response.status, response.headers)
             while data := await self._read(response, attempt):
                 call.receive(data)
-                if call.full:
-                    await self._limiter.pause(call, scope)
+                if call.back_pressure is not None and call.back_pressure.applied:
+                    await self._limiter.pause(call.back_pressure, scope)
         except AfasError as failure:
             return failure.with_traceback(None)
         finally:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import anyio
 
+from afas_async.http.back_pressure import BackPressure
 from afas_async.http.clock import loop_time
 from afas_async.http.statistics import Statistics
 
 CLEAN_ANSWERS_TO_GROW = 20
-
-
-class Holder(Protocol):
-    """What holds a slot: a call, whose answer may have to wait for its reader."""
-
-    async def room(self) -> None:
-        """Wait until the answer may go on."""
-        ...
-
-    def hurry(self) -> None:
-        """Never be full again."""
-        ...
 
 
 class Limiter:
@@ -38,14 +25,14 @@ class Limiter:
         self._slots = anyio.CapacityLimiter(limit)
         self._clean_answers = 0
         self._waiting = 0
-        self._paused: set[Holder] = set()
+        self._paused: set[BackPressure] = set()
 
     @property
     def borrowed_tokens(self) -> int:
         """How many slots are taken."""
         return self._slots.borrowed_tokens
 
-    async def take(self, call: Holder) -> None:
+    async def take(self, call: object) -> None:
         """Wait for a slot, in turn."""
         try:
             self._slots.acquire_on_behalf_of_nowait(call)
@@ -59,20 +46,20 @@ class Limiter:
                 self._waiting -= 1
                 self._statistics.seconds_waited += loop_time() - started
 
-    def give_back(self, call: Holder) -> None:
+    def give_back(self, call: object) -> None:
         """End what `take` began."""
         self._slots.release_on_behalf_of(call)
         self._relieve()
 
-    async def pause(self, call: Holder, scope: anyio.CancelScope) -> None:
+    async def pause(self, back_pressure: BackPressure, scope: anyio.CancelScope) -> None:
         """Hold an answer that outgrows its reader's memory; the time-out of its scope stands still meanwhile."""
         left, scope.deadline = scope.deadline - loop_time(), float("inf")
-        self._paused.add(call)
+        self._paused.add(back_pressure)
         self._relieve()
         try:
-            await call.room()
+            await back_pressure.wait()
         finally:
-            self._paused.discard(call)
+            self._paused.discard(back_pressure)
             scope.deadline = loop_time() + left
 
     def calm(self) -> None:
@@ -93,5 +80,5 @@ class Limiter:
         That call may come from the very loop that should read them: better to spend memory than to wait for ever.
         """
         if self._waiting and len(self._paused) >= self._slots.borrowed_tokens:
-            for call in self._paused:
-                call.hurry()
+            for back_pressure in self._paused:
+                back_pressure.release()

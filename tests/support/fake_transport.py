@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 
 from afas_async import AfasError, AnswerLostError
+from afas_async.http.back_pressure import BackPressure
 from afas_async.http.call import Call
 from afas_async.http.options import Options
 from afas_async.http.statistics import Event
@@ -131,16 +132,14 @@ class FakeCall(Call):
 
     Args:
         timeout: Seconds that it has.
-        room: Bytes that it takes before it is full.
+        room: Bytes that it takes before its answer must pause.
     """
 
     repeatable = True
 
-    def __init__(self, timeout: float = 300.0, *, room: float = float("inf"), halves: int = 0) -> None:
-        super().__init__("X", timeout)
+    def __init__(self, timeout: float = 300.0, *, room: int = 1 << 30, halves: int = 0) -> None:
         self.received = b""
-        self.taken = asyncio.Event()
-        self._space = room
+        super().__init__("X", timeout, BackPressure(lambda: len(self.received), room))
         self._halves = halves
 
     def request(self) -> Request:
@@ -157,20 +156,10 @@ class FakeCall(Call):
     def receive(self, data: bytes) -> None:
         self.received += data
 
-    @property
-    def full(self) -> bool:
-        return len(self.received) >= self._space
-
-    async def room(self) -> None:
-        await self.taken.wait()
-
     def take(self) -> None:
         """Be the reader who has caught up."""
-        self.hurry()
-
-    def hurry(self) -> None:
-        self._space = float("inf")
-        self.taken.set()
+        assert self.back_pressure is not None
+        self.back_pressure.release()
 
     def halve(self) -> bool:
         self._halves -= 1
