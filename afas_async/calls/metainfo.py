@@ -22,6 +22,7 @@ from afas_async.wire.requests import Request
 
 MetainfoT = TypeVar("MetainfoT", Metainfo, GetMetainfo, UpdateMetainfo)
 
+Kind: TypeAlias = Literal["GetConnector", "UpdateConnector"]
 _Ask: TypeAlias = Callable[..., Awaitable[GetMetainfo | UpdateMetainfo]]
 
 DOCUMENT_LIMIT = 16 << 20
@@ -54,34 +55,36 @@ async def metainfo(channel: Channel, *, refresh: bool = False) -> Metainfo:
     Raises:
         AfasError: If the service does not tell.
     """
-    return await _told(channel, list_request(), Metainfo, refresh=refresh)
+    return await _fetched(channel, list_request(), Metainfo, refresh=refresh)
 
 
 async def get_metainfo(channel: Channel, connector: str, *, refresh: bool = False) -> GetMetainfo:
-    """Return what the service tells about a GetConnector.
+    """Return the description of a GetConnector.
 
     Raises:
-        AfasError: If the service does not tell.
+        AfasError: If the service does not give it.
     """
-    try:
-        return await _told(channel, metainfo_request(connector), GetMetainfo, refresh=refresh)
-    except _UNKNOWN as error:
-        failure: ApiError = error
-    failure.hint = await _hint(channel, connector, "GetConnector")
-    raise failure
+    return await _described(channel, metainfo_request(connector), GetMetainfo, "GetConnector", refresh=refresh)
 
 
 async def update_metainfo(channel: Channel, connector: str, *, refresh: bool = False) -> UpdateMetainfo:
-    """Return what the service tells about an UpdateConnector.
+    """Return the description of an UpdateConnector.
 
     Raises:
-        AfasError: If the service does not tell.
+        AfasError: If the service does not give it.
     """
+    request = update_metainfo_request(connector)
+    return await _described(channel, request, UpdateMetainfo, "UpdateConnector", refresh=refresh)
+
+
+async def _described(
+    channel: Channel, request: Request, kind: type[MetainfoT], connectors: Kind, *, refresh: bool
+) -> MetainfoT:
     try:
-        return await _told(channel, update_metainfo_request(connector), UpdateMetainfo, refresh=refresh)
+        return await _fetched(channel, request, kind, refresh=refresh)
     except _UNKNOWN as error:
         failure: ApiError = error
-    failure.hint = await _hint(channel, connector, "UpdateConnector")
+    failure.hint = await _hint(channel, request.connector, connectors)
     raise failure
 
 
@@ -135,7 +138,7 @@ async def explain(
     error: BaseException,
     connector: str,
     *,
-    kind: Literal["GetConnector", "UpdateConnector"],
+    kind: Kind,
     fields: Iterable[str] = (),
 ) -> None:
     """Have a refusal of a read or write say what could be meant, if it is one of an unknown connector or field.
@@ -160,7 +163,7 @@ async def explain(
 
 async def _field_hint(channel: Channel, connector: str, field: str) -> str:
     try:
-        known = (await _told(_once(channel), metainfo_request(connector), GetMetainfo, refresh=False)).fields
+        known = (await _fetched(_once(channel), metainfo_request(connector), GetMetainfo, refresh=False)).fields
     except AfasError:
         return ""
     if field in {other.id for other in known}:
@@ -175,7 +178,7 @@ def _did_you_mean(name: str, known: Mapping[str, str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
-async def _hint(channel: Channel, connector: str, kind: str) -> str:
+async def _hint(channel: Channel, connector: str, kind: Kind) -> str:
     """Say what a connector could be that is unknown, if the service tells which ones there are."""
     try:
         listed = await metainfo(_once(channel))
@@ -203,7 +206,7 @@ def _by_name(connectors: Iterable[ListedConnector]) -> dict[str, str]:
     return {connector.id.casefold(): connector.id for connector in connectors}
 
 
-async def _told(channel: Channel, request: Request, kind: type[MetainfoT], *, refresh: bool) -> MetainfoT:
+async def _fetched(channel: Channel, request: Request, kind: type[MetainfoT], *, refresh: bool) -> MetainfoT:
     """What the service tells, or has told before to the same client in the same language."""
     channel.check()
     place = (request.path, channel.options.language.lower())

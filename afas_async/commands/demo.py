@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,20 @@ from typing import Any
 import msgspec
 
 from afas_async.client.client import AfasClient
+from afas_async.commands.arguments import (
+    ENVIRONMENT,
+    Commands,
+    environment_client,
+    inspect_command,
+    key_fields,
+    row_count,
+)
 from afas_async.commands.terminal import PROGRAM, ProgressLine, fitting, peak_memory
 from afas_async.errors import NonUniqueKeyError, UsageError
 from afas_async.http.statistics import Statistics
 from afas_async.read.stream import Progress
 from afas_async.simulator import Latency, spawn
+from afas_async.simulator.latency import NOTATION, parse_latency
 from afas_async.simulator.samples.connectors import SAMPLES
 from afas_async.vocabulary.connectors import GetConnector
 
@@ -256,3 +266,69 @@ def _print_comparison(reads: list[Read]) -> None:
   requests     {fast.statistics.requests:>12,} {slow.statistics.requests:>12,}
   first row    {fast.first_row_after * 1000:>9,.0f} ms {slow.first_row_after * 1000:>9,.0f} ms
   ratio        {fast.rows_per_second / max(slow.rows_per_second, 1e-9):>12,.1f} times as fast""")
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "demo",
+        help="read a large connector, and check the result",
+        description="Read a connector of a simulator, and compare the result with its database; or, with --connector"
+        " and without --simulator, read a connector of an environment.",
+        epilog=ENVIRONMENT,
+    )
+    parser.add_argument("--connector", metavar="NAME", help="read this connector, as dicts")
+    parser.add_argument("--key", type=key_fields, default=(), metavar="FIELD[,FIELD]", help="the key of that connector")
+    parser.add_argument("--simulator", action="store_true", help="read it from the simulator")
+    parser.add_argument(
+        "--rows", type=row_count, metavar="N", help=f"rows of the simulator (default: {ROWS}), or to stop after"
+    )
+    parser.add_argument(
+        "--latency",
+        type=parse_latency,
+        metavar=NOTATION,
+        help="seconds that each answer of the simulator takes, each 1,000 rows in it, and each 1,000 rows skipped"
+        f" (default: {LATENCY})",
+    )
+    parser.add_argument(
+        "--window",
+        type=int,
+        choices=range(1, 9),
+        default=WINDOW,
+        metavar="N",
+        help=f"pages fetched at a time, 1 to 8 (default: {WINDOW})",
+    )
+    parser.add_argument("--compare", action="store_true", help="read it again as a plain loop would, and compare")
+    parser.add_argument("--show", action="store_true", help="print the first rows of an environment too")
+    parser.set_defaults(parser=parser, misuse=_misuse, run=_run)
+
+
+def _misuse(options: argparse.Namespace) -> str | None:
+    if options.connector is None:
+        return "--key is the key of a --connector" if options.key else None
+    if not options.key:
+        return f"--connector needs its --key FIELD[,FIELD]; this proposes some: {inspect_command(options)}"
+    if options.latency is not None and not options.simulator:
+        return "--latency is the simulator's: give --simulator too"
+    return None
+
+
+async def _run(options: argparse.Namespace) -> bool:
+    connector = WIDE if options.connector is None else GetConnector(options.connector, key=options.key)
+    if connector is WIDE or options.simulator:
+        return await demo_simulator(
+            connector,
+            rows=options.rows or ROWS,
+            latency=options.latency or LATENCY,
+            window=options.window,
+            compare=options.compare,
+        )
+    await demo_environment(
+        environment_client,
+        connector,
+        limit=options.rows,
+        window=options.window,
+        compare=options.compare,
+        show=options.show,
+    )
+    return True

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 from time import perf_counter
 from typing import Any
 
 import msgspec
 
 from afas_async.client.client import AfasClient
+from afas_async.commands.arguments import ENVIRONMENT, Commands, client, inspect_command, key_fields, row_count
 from afas_async.commands.key_check import KEY_TYPES, TAIL, KeyCheck, as_sorted, candidates, declaration, type_fault
 from afas_async.commands.terminal import ProgressLine, fitting
 from afas_async.errors import UsageError
@@ -170,3 +172,42 @@ def _print_check(key: tuple[str, ...], check: KeyCheck, *, complete: bool, rever
         print("\nKeys that occur more than once:")
         for found in check.examples:
             print(fitting("  " + ", ".join(f"{field}={value!r}" for field, value in zip(key, found, strict=True))))
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "inspect",
+        help="list the fields of a connector, propose or test a key",
+        description="List the fields of a connector, and test a key on its rows, or propose some.",
+        epilog="The exit status is 0 if the key holds, or without --key if there are candidates; else 1. "
+        + ENVIRONMENT,
+    )
+    parser.add_argument("connector", metavar="NAME", help="the connector's name")
+    parser.add_argument(
+        "--key",
+        type=key_fields,
+        default=(),
+        metavar="FIELD[,FIELD]",
+        help="the key to test, read from the service in its order",
+    )
+    parser.add_argument("--simulator", action="store_true", help="inspect it in a simulator with its sample connectors")
+    parser.add_argument("--rows", type=row_count, metavar="N", help="stop the test after so many rows")
+    parser.add_argument("--show", action="store_true", help="print up to three keys that occur more than once")
+    parser.set_defaults(parser=parser, misuse=_misuse, run=_run)
+
+
+def _misuse(options: argparse.Namespace) -> str | None:
+    return "--rows and --show go with --key" if (options.rows or options.show) and not options.key else None
+
+
+async def _run(options: argparse.Namespace) -> bool:
+    async with client(simulator=options.simulator) as afas:
+        return await inspect(
+            afas,
+            options.connector,
+            key=options.key,
+            limit=options.rows,
+            show=options.show,
+            command=inspect_command(options),
+        )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from afas_async.commands.arguments import Commands
 from afas_async.commands.terminal import PROGRAM, fitting, printable
 from afas_async.errors import JournalError, OutcomeUnknownError
 from afas_async.write.entries import Entry
@@ -97,3 +99,38 @@ def _is_busy(entry: Entry) -> bool:
 def _error(entry: Entry) -> OutcomeUnknownError:
     assert isinstance(entry.error, OutcomeUnknownError)  # noqa: S101 - as for every unknown outcome
     return entry.error
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "journal",
+        help="show what became of a load, and settle what is unknown",
+        description="Show the states of the elements of a load by its parser, and each element whose outcome is"
+        " unknown; or note what you have found out about some of these.",
+        epilog="The exit status is 0 if no outcome is unknown, else 1. The elements are printed only with --show: they"
+        " may hold personal data.",
+    )
+    parser.add_argument("path", metavar="PATH", help="the journal that a load was given")
+    parser.add_argument(
+        "--applied", type=int, nargs="+", default=[], metavar="N", help="note that these elements are in Profit"
+    )
+    parser.add_argument(
+        "--again",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="note that these elements are not in Profit, so that the next run sends them",
+    )
+    parser.add_argument("--show", action="store_true", help="print the elements whose outcome is unknown")
+    parser.set_defaults(parser=parser, misuse=_misuse, run=_run)
+
+
+def _misuse(options: argparse.Namespace) -> str | None:
+    both = sorted({*options.applied} & {*options.again})
+    return f"element {both[0]} is either applied or sent again" if both else None
+
+
+async def _run(options: argparse.Namespace) -> bool:
+    return await show_journal(options.path, applied=options.applied, again=options.again, show=options.show)

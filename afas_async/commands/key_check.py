@@ -9,6 +9,7 @@ from itertools import combinations, islice
 from typing import Any, Final
 
 from afas_async.errors import InvalidNameError
+from afas_async.models.shapes import constant_name
 from afas_async.vocabulary.collation import folded
 from afas_async.vocabulary.metainfo import MetainfoField
 from afas_async.vocabulary.names import field_id
@@ -161,7 +162,6 @@ def declaration(connector: str, key: tuple[str, ...]) -> str:
         >>> declaration("Profit_JournalLines", ("UnitId", "EntryNo"))
         'JOURNAL_LINES = GetConnector("Profit_JournalLines", key=("UnitId", "EntryNo"))'
     """
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", connector.removeprefix("Profit_")).strip("_")
-    name = words.upper() if words[:1].isalpha() else f"CONNECTOR_{words.upper()}"
+    name = constant_name(connector)
     quoted = ", ".join(f'"{field}"' for field in key)
     return f'{name} = GetConnector("{connector}", key={quoted if len(key) == 1 else f"({quoted})"})'

@@ -8,6 +8,7 @@ import pytest
 
 from afas_async import AfasClient
 from afas_async.commands.key_check import KeyCheck, candidates, declaration, type_fault
+from afas_async.models.shapes import constant_name
 from afas_async.simulator.storage.store import Store
 from afas_async.vocabulary.metainfo import MetainfoField
 from tests.support.command_line import environment, refused, run
@@ -298,3 +299,9 @@ def test_what_is_proposed_works_as_printed(capsys: pytest.CaptureFixture[str]) -
     ended = run(capsys, *command[3:])
     assert ended.status == 0
     assert 'EMPLOYEES = GetConnector("Profit_Employees", key="EmployeeId")' in ended.out
+
+
+@pytest.mark.parametrize("connector", ["Profit_JournalLines", "XMLData", "1st", "Profit_Article 2"])
+def test_one_name_for_a_connector(connector: str) -> None:
+    """What `inspect` proposes and what `models` writes have the same name."""
+    assert declaration(connector, ("Id",)).partition(" =")[0] == constant_name(connector)
