@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from afas_async.errors import InvalidFilterError
+from afas_async.vocabulary.arguments import type_name
 
 # A bool is an int, and a datetime a date.
 Value: TypeAlias = str | int | float | Decimal | date | Enum
@@ -63,14 +64,13 @@ def value_text(value: object, field: str) -> str:
             raise InvalidFilterError(f"{field}: no value is equal to None: use is_empty() or is_not_empty()")
         case _:
             raise InvalidFilterError(
-                f"{field}: a filter cannot hold a {type(value).__name__}:"
-                " use str, int, float, Decimal, bool, date or datetime"
+                f"{field}: expected str, int, float, Decimal, bool, date or datetime, got {type_name(value)}"
             )
 
 
 def _digits(number: Decimal, field: str) -> str:
     if not number.is_finite():
-        raise InvalidFilterError(f"{field}: a filter cannot hold a number that is infinite or none (NaN)")
+        raise InvalidFilterError(f"{field}: a filter cannot hold infinity or NaN")
     # Written out, the number 1E+999999999 would fill the memory.
     if max(number.adjusted(), -int(number.as_tuple().exponent)) > _MOST_DIGITS:
         raise InvalidFilterError(f"{field}: a filter cannot hold a number of more than {_MOST_DIGITS} digits")
@@ -111,7 +111,9 @@ def amsterdam(moment: datetime, field: str) -> datetime:
 
 def _text(text: str, field: str) -> str:
     if not text:
-        raise InvalidFilterError(f"{field}: an empty str is no value: use is_empty() or is_not_empty()")
+        raise InvalidFilterError(f"{field}: an empty str is not a value: use is_empty() or is_not_empty()")
     if _UNSENDABLE.search(text):
-        raise InvalidFilterError(f"{field}: a filter cannot hold a str with control characters or half a character")
+        raise InvalidFilterError(
+            f"{field}: a filter cannot hold a str with control characters or an unpaired surrogate"
+        )
     return text

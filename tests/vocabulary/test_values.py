@@ -106,10 +106,10 @@ def test_values(value: Any, text: str) -> None:
         (time(12), "time"),
         (timedelta(1), "timedelta"),
         (float("nan"), "NaN"),
-        (float("inf"), "infinite"),
+        (float("inf"), "infinity or NaN"),
         (Decimal("NaN"), "NaN"),
         (Decimal("sNaN"), "NaN"),
-        (Decimal("-Infinity"), "infinite"),
+        (Decimal("-Infinity"), "infinity or NaN"),
         (Decimal("1E+999999"), "digits"),
         (Decimal("1E-999999"), "digits"),
         (Decimal("0E-999999"), "digits"),
@@ -123,7 +123,7 @@ def test_values(value: Any, text: str) -> None:
         ("a\n", "control"),
         ("\x7f", "control"),
         ("\x85", "control"),
-        ("\ud83d", "half a character"),
+        ("\ud83d", "unpaired surrogate"),
     ],
 )
 def test_values_that_are_refused(value: Any, named: str) -> None:
