@@ -13,6 +13,7 @@ from afas_async.policy.order import Key
 from afas_async.read.changes import Changes, missing_keys
 from afas_async.read.plans import plan
 from afas_async.read.source import source_of
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT
 from afas_async.vocabulary.filters import Condition
 from afas_async.vocabulary.names import field_id
@@ -140,6 +141,7 @@ class Copies(GetConnectors):
             (500, '{"version":1')
         """
         reading = self._reading(connector, whole_pages=False, key=key, where=where)
+        check_type("modified", modified, str, "a field id", connector=reading.source.connector.name)
         field_id(modified)
         return Changes(reading, modified=modified, since=since)
 
@@ -178,5 +180,6 @@ class Copies(GetConnectors):
             >>> asyncio.run(main())
             ['000501']
         """
+        check_type("connector", connector, GetConnector, "a GetConnector with its key")
         undecoded = GetConnector(connector.name, msgspec.Raw, key=connector.key)
         return await missing_keys(self._reading(undecoded, whole_pages=False, key=(), where=where), known_keys)

@@ -12,6 +12,7 @@ from afas_async.calls.file import File, download
 from afas_async.calls.raw import RawAnswer, call
 from afas_async.http.options import Options
 from afas_async.http.session import Session
+from afas_async.vocabulary.arguments import check_callback, check_type
 from afas_async.vocabulary.filters import Condition
 from afas_async.wire.error_answers import clean
 from afas_async.wire.file_requests import (
@@ -215,6 +216,7 @@ class DataConnectors:
             >>> asyncio.run(main())
             ('application/pdf', True)
         """
+        check_type("where", where, Condition | None, "a condition such as F.ItemCode == '1'", connector="report")
         groups = EVERY_ROW if where is None else where.groups()
         request = report_request(guid, where=groups, binary=options.get("binary", False))
         return await self._download(request, "", options)
@@ -266,4 +268,7 @@ class DataConnectors:
         return await call(self._session, self._options, request)
 
     async def _download(self, request: Request, name: str, options: DownloadOptions) -> File:
+        check_type("to", options.get("to"), str | os.PathLike | None, "a path", connector=request.connector)
+        check_type("binary", options.get("binary", False), bool, "True or False", connector=request.connector)
+        check_callback("on_progress", options.get("on_progress"))
         return await download(self._session, self._options, request, name=name, **options)

@@ -16,6 +16,7 @@ from afas_async.read.reading import Reading
 from afas_async.read.source import source_of
 from afas_async.read.stream import Page, Pages, Rows
 from afas_async.read.window import read_page
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT
 from afas_async.vocabulary.filters import Condition
 
@@ -134,26 +135,25 @@ class GetConnectors:
             >>> asyncio.run(main())
             (490, '000500')
         """
+        reading = self._reading(
+            connector,
+            whole_pages=False,
+            key=key,
+            where=where,
+            order_by=order_by,
+            take=take,
+            window=window,
+            after=after,
+            part=part,
+            verify=verify,
+        )
         if take == EVERYTHING:
-            name = connector if isinstance(connector, str) else connector.name
+            name = reading.source.connector.name
             warnings.warn(
                 f"{name}: take=-1 makes the service build one answer of all rows, which AFAS strongly discourages",
                 stacklevel=2,
             )
-        return Rows(
-            self._reading(
-                connector,
-                whole_pages=False,
-                key=key,
-                where=where,
-                order_by=order_by,
-                take=take,
-                window=window,
-                after=after,
-                part=part,
-                verify=verify,
-            )
-        )
+        return Rows(reading)
 
     @overload
     def pages(self, connector: GetConnector[RowT], **options: Unpack[ReadOptions]) -> Pages[RowT]: ...
@@ -197,9 +197,11 @@ class GetConnectors:
             >>> asyncio.run(main())
             [(0, 0, 200), (1, 200, 200), (2, 400, 100)]
         """
-        if options.get("take") == EVERYTHING:
-            raise UsageError("pages cannot hold everything in one page: use rows(..., take=-1)")
-        return Pages(self._reading(connector, whole_pages=True, key=key, **options))
+        reading = self._reading(connector, whole_pages=True, key=key, **options)
+        if reading.take == EVERYTHING:
+            name = reading.source.connector.name
+            raise UsageError(f"{name}: pages cannot return everything in one page: take=-1 is for rows()")
+        return Pages(reading)
 
     def _reading(
         self,
@@ -215,14 +217,16 @@ class GetConnectors:
         part: Mapping[str, Any] | None = None,
         verify: bool = True,
     ) -> Reading[Any]:
-        most = self._session.max_concurrency
-        if window is not None and not 1 <= window <= most:
-            raise UsageError(f"window must be 1 to {most}, the client's max_concurrency, not {window}")
-        if take is not None and take < 1 and take != EVERYTHING:
-            raise UsageError(f"take must be 1 or more, not {take}")
         source = source_of(
             self._session, self._options, connector, key=key, order_by=order_by, where=where, keyed=verify
         )
+        name, most = source.connector.name, self._session.max_concurrency
+        check_type("window", window, int | None, f"a whole number from 1 to {most}", connector=name)
+        if window is not None and not 1 <= window <= most:
+            raise UsageError(f"{name}: window must be 1 to {most}, the client's max_concurrency, not {window}")
+        check_type("take", take, int | None, "a whole number such as 100", connector=name)
+        if take is not None and take < 1 and take != EVERYTHING:
+            raise UsageError(f"{name}: take must be 1 or more, not {take}")
         if part is not None:
             source = restrict(source, part)
         reading = Reading(source, take, window or most, verify, whole_pages)
@@ -281,10 +285,13 @@ class GetConnectors:
             >>> asyncio.run(main())
             ['000011', '000012']
         """
+        source = source_of(self._session, self._options, connector, order_by=order_by, where=where)
+        name = source.connector.name
+        check_type("skip", skip, int, "a whole number such as 100", connector=name)
+        check_type("take", take, int, "a whole number such as 100", connector=name)
         if skip < 0 or take < 1:
             raise UsageError(
-                f"skip must be 0 or more and take 1 or more, not skip={skip} and take={take}:"
-                " use rows(..., take=-1) for everything in one answer"
+                f"{name}: skip must be 0 or more and take 1 or more, not skip={skip} and take={take};"
+                " use rows() for all rows"
             )
-        source = source_of(self._session, self._options, connector, order_by=order_by, where=where)
         return Page(await read_page(source, Span(skip, take)) if source.where else [], 0, skip)

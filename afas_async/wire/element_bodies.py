@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from afas_async.errors import InvalidElementError, InvalidFilterError
+from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.elements import ACTIONS, Action, Element, element_of
 from afas_async.vocabulary.values import amsterdam
 
@@ -37,7 +38,9 @@ def encode_element(item: object, *, allow_none: bool = False) -> bytes:
     try:
         return _ENCODER.encode(_Plain(allow_none=allow_none).element(element_of(item), "", _DEPTH))
     except (UnicodeEncodeError, OverflowError) as error:
-        reason = "a number has more than 64 bits" if isinstance(error, OverflowError) else "a text has half a character"
+        reason = (
+            "a number has more than 64 bits" if isinstance(error, OverflowError) else "a text has an unpaired surrogate"
+        )
     raise InvalidElementError(f"the element cannot be written as JSON: {reason}")
 
 
@@ -93,7 +96,7 @@ class _Plain:
         fields = self._values(element.fields, place)
         action = fields.pop("@Action", element.action)
         if action not in (None, *ACTIONS):
-            raise InvalidElementError(f"{place}@Action: {action!r} is none: it must be insert, update or delete")
+            raise InvalidElementError(f"{place}@Action: unknown action {action!r}: use insert, update or delete")
         if action is not None:
             fields = {"@Action": action, **fields}  # at the place where `tagged` looks for it
         found: dict[str, Any] = {"Fields": fields}
@@ -110,8 +113,8 @@ class _Plain:
 
     def _object(self, inner: object, place: str, depth: int) -> Any:
         if isinstance(inner, (list, tuple)):
-            return [self.element(element_of(part), place, depth) for part in cast("Sequence[object]", inner)]
-        return self.element(element_of(inner), place, depth)
+            return [self.element(_inner(part, place), place, depth) for part in cast("Sequence[object]", inner)]
+        return self.element(_inner(inner, place), place, depth)
 
     def _values(self, values: Mapping[str, Any], place: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -147,16 +150,24 @@ class _Plain:
                 )
             case _:
                 raise InvalidElementError(
-                    f"{place}: a field cannot be a {type(value).__name__}: use str, int, float, Decimal, bool, date,"
-                    " datetime or bytes"
+                    f"{place}: expected str, int, float, Decimal, bool, date, datetime or bytes, got {type_name(value)}"
                 )
+
+
+def _inner(item: object, place: str) -> Element:
+    try:
+        return element_of(item)
+    except InvalidElementError as error:
+        reason = str(error)
+    raise InvalidElementError(f"{place.removesuffix('.')}: {reason}")
 
 
 def _number(number: Decimal | float, place: str) -> msgspec.Raw:
     """A number with all of its digits and without an exponent."""
     exact = number if isinstance(number, Decimal) else Decimal(float.__repr__(number))
     if not exact.is_finite() or abs(exact.adjusted()) > _DIGITS:
-        raise InvalidElementError(f"{place}: {number} is no number that a field can be")
+        what = f"a number of more than {_DIGITS} digits" if exact.is_finite() else "infinity or NaN"
+        raise InvalidElementError(f"{place}: a field cannot hold {what}")
     return msgspec.Raw(format(exact, "f").encode())
 
 
