@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afas_async import Condition, F, InvalidFilterError, InvalidNameError
+from afas_async import Condition, F, InvalidFilterError, InvalidNameError, UsageError
 from afas_async.vocabulary.filters import MOST_TESTS, Group, Operator, Test
 
 A, B, C, D = (F[name].contains("x") for name in "ABCD")
@@ -157,7 +157,7 @@ def test_what_a_field_is_not(misuse: Callable[[], Any]) -> None:
 def test_fields_are_named_by_text() -> None:
     """A field id that is no text is refused, and so `in` never runs through the fields."""
     for misuse in (lambda: F[5], lambda: 1 in F):  # type: ignore[index, operator]
-        with pytest.raises(UsageError, match="field: expected a field id .*, got int"):
+        with pytest.raises(UsageError, match=r"field: expected a field id .*, got int"):
             misuse()
 
 
