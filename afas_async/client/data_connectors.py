@@ -216,7 +216,9 @@ class DataConnectors:
             >>> asyncio.run(main())
             ('application/pdf', True)
         """
-        check_type("where", where, Condition | None, "a condition such as F.ItemCode == '1'", connector="report")
+        check_type(
+            "where", where, Condition | None, "a condition such as F.Blocked.is_(False)", connector="reportconnector"
+        )
         groups = EVERY_ROW if where is None else where.groups()
         request = report_request(guid, where=groups, binary=options.get("binary", False))
         return await self._download(request, "", options)

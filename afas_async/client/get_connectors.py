@@ -221,6 +221,7 @@ class GetConnectors:
             self._session, self._options, connector, key=key, order_by=order_by, where=where, keyed=verify
         )
         name, most = source.connector.name, self._session.max_concurrency
+        check_type("verify", verify, bool, "True or False", connector=name)
         check_type("window", window, int | None, f"a whole number from 1 to {most}", connector=name)
         if window is not None and not 1 <= window <= most:
             raise UsageError(f"{name}: window must be 1 to {most}, the client's max_concurrency, not {window}")

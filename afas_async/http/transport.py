@@ -90,7 +90,7 @@ class AiohttpTransport:
         ssl_context: In place of the default context; it must verify certificates and demand TLS 1.2, but for loopback.
 
     Raises:
-        UsageError: If `ssl_context` is none.
+        UsageError: If `ssl_context` is of another type.
         ConfigurationError: If `ssl_context` would accept any server, or TLS below 1.2.
     """
 

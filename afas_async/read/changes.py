@@ -106,7 +106,7 @@ class Changes(RowStream[RowT], Generic[RowT]):
             found = msgspec.json.decode(since, type=_Watermark)
         except (msgspec.DecodeError, TypeError, UnicodeError):
             raise UsageError(
-                f"{name}: since=: expected the text of `changes.watermark` or a datetime, got"
+                f"{name}: since: expected the text of `changes.watermark` or a datetime, got"
                 f" {'another text' if isinstance(since, str) else type_name(since)}"  # pyright: ignore[reportUnnecessaryIsInstance]
             ) from None
         if (found.version, found.query) != (_VERSION, self._query):

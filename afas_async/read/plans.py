@@ -54,7 +54,7 @@ def restrict(source: Source[Any], part: Mapping[str, Any]) -> Source[Any]:
         planned = msgspec.convert(dict(part), _PlannedPart)
     except (msgspec.ValidationError, TypeError, ValueError):
         given = "another dict" if isinstance(part, Mapping) else type_name(part)  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UsageError(f"{name}: part=: expected one of the parts that plan() returned, got {given}") from None
+        raise UsageError(f"{name}: part: expected one of the parts that plan() returned, got {given}") from None
     if not key or (planned.connector, planned.field) != (name, key[0]):
         raise UsageError(
             f"{name}: this part was planned for {planned.connector} with {planned.field} as the first field of its key"

@@ -87,7 +87,7 @@ def from_cursor(cursor: str, query: str, connector: str) -> Position:
         found = msgspec.json.decode(cursor, type=_Cursor)
     except (msgspec.DecodeError, TypeError, UnicodeError):
         given = "another text" if isinstance(cursor, str) else type_name(cursor)  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UsageError(f"{connector}: after=: expected a cursor, the text of `rows.cursor`, got {given}") from None
+        raise UsageError(f"{connector}: after: expected a cursor, the text of `rows.cursor`, got {given}") from None
     if found.version != _VERSION:
         raise UsageError(f"{connector}: the cursor in after= is of version {found.version}, not {_VERSION}")
     if found.query != query:

@@ -106,7 +106,6 @@ def source_of(
     expected = 'a field id such as "Price" or "-Price", or several'
     check_type("order_by", order_by, Iterable, expected, connector=name)
     check_type("where", where, Condition | None, "a condition such as F.Blocked.is_(False)", connector=name)
-    check_type("verify", keyed, bool, "True or False", connector=name)
     order = tuple(sort_field(field) for field in ((order_by,) if isinstance(order_by, str) else order_by))
     # Without the key behind it, rows that are equal in the order may change places between pages.
     sorted_by = {field.removeprefix("-") for field in order}
