@@ -14,7 +14,6 @@ from afas_async.vocabulary.arguments import type_name
 Action: TypeAlias = Literal["insert", "update", "delete"]
 
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
-_BODY_WORDS: Final = frozenset({"Element", "Fields"})  # of the service's own form of a body
 
 
 class Element(msgspec.Struct, frozen=True):
@@ -98,10 +97,6 @@ def element_of(item: object) -> Element:
             objects[name] = value
         else:
             fields[name] = value
-    if not _BODY_WORDS.isdisjoint(objects):
-        raise InvalidElementError(
-            'the library writes "Element" and "Fields" itself: give the fields, such as {"StId": 1, "Ds": "Offerte"}'
-        )
     action = key.pop("Action", None)
     return Element(fields, key, objects, action)
 

@@ -24,6 +24,7 @@ BODY_LIMIT: Final = 75_000_000  # bytes with attachments; more is answered with 
 _DEPTH: Final = 6  # AFAS, UpdateConnector: objects in objects
 _DIGITS: Final = 400  # a float has up to 309 before the dot; written out, 1E+999999999 would fill the memory
 _PLAIN: Final = frozenset({str, int, bool})
+_BODY_WORDS: Final = frozenset({"Element", "Fields"})  # of the service's own form of an element
 _START: Final = b'{"Fields":{'
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
@@ -93,6 +94,12 @@ class _Plain:
     def element(self, element: Element, place: str, depth: int) -> dict[str, Any]:
         if depth < 0:
             raise InvalidElementError(f"{place}: objects are nested more than {_DEPTH} deep, which the service refuses")
+        if not _BODY_WORDS.isdisjoint(element.objects):
+            where = place and f"{place.removesuffix('.')}: "
+            raise InvalidElementError(
+                f"{where}the library writes the body: give fields by their names, such as"
+                ' {"StId": 1, "Ds": "Offerte"}, and objects by theirs'
+            )
         fields = self._values(element.fields, place)
         action = fields.pop("@Action", element.action)
         if action not in (None, *ACTIONS):

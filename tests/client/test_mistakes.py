@@ -221,9 +221,9 @@ WRITES: list[Sent] = [
     (
         lambda afas: afas.insert("KnSubject", {"KnSubject": {"Element": {"Fields": {"StId": 1}}}}),
         InvalidElementError,
-        '^KnSubject: KnSubject: the library writes "Element" and "Fields" itself: give the fields',
+        "^KnSubject: KnSubject: the library writes the body: give fields by their names",
     ),
-    (lambda afas: afas.insert("KnSubject", {"Fields": {"StId": 1}}), InvalidElementError, "give the fields"),
+    (lambda afas: afas.insert("KnSubject", {"Fields": {"StId": 1}}), InvalidElementError, "^KnSubject: the library"),
     (lambda afas: afas.insert("KnSubject", {"StId": 1}, sub=5), UsageError, "^KnSubject: sub: .*, got int$"),
     (lambda afas: afas.delete("KnSubject", key="1"), UsageError, "^KnSubject: key: expected a dict .*, got str$"),
     (lambda afas: afas.delete("KnSubject", key=["1"]), UsageError, "^KnSubject: key: .*, got list$"),

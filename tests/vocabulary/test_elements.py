@@ -111,15 +111,6 @@ def test_parts_of_an_element(arguments: dict[str, Any]) -> None:
         element_of(Element(**arguments))
 
 
-@pytest.mark.parametrize(
-    "item", [{"Element": {"Fields": {"StId": 1}}}, {"Element": [{"StId": 1}]}, {"Fields": {"StId": 1}}]
-)
-def test_whole_bodies(item: dict[str, Any]) -> None:
-    """What the library writes itself around the fields is refused."""
-    with pytest.raises(InvalidElementError, match='the library writes "Element" and "Fields" itself: give the fields'):
-        element_of(item)
-
-
 @pytest.mark.parametrize("name", [1, None, b"Ds"])
 def test_names_are_texts(name: object) -> None:
     """A name that is no str is refused before it is sent as one."""

@@ -128,6 +128,15 @@ def test_values_that_are_refused(value: object, reason: str, place: str) -> None
     assert raised.value.__context__ is None, "another error, with values of the record in its frames"
 
 
+@pytest.mark.parametrize(
+    "item", [{"Element": {"Fields": {"StId": 1}}}, {"Element": [{"StId": 1}]}, {"Fields": {"StId": 1}}]
+)
+def test_whole_bodies(item: dict[str, Any]) -> None:
+    """What the library writes itself around the fields is refused."""
+    with pytest.raises(InvalidElementError, match=r"^the library writes the body: give fields by their names"):
+        encode_element(item)
+
+
 @pytest.mark.parametrize("place", [{"Ds": None}, {"@SbId": None}, {"Line": {"Ds": None}}, Element({"Ds": None})])
 def test_none(place: Any) -> None:
     """None is refused with what to do instead, unless the connector allows it."""
