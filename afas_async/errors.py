@@ -8,8 +8,8 @@
     |  |- InvalidFilterError    a condition or value that no filter can express
     |  |- InvalidElementError   a record that cannot be sent
     |  |- InvalidNameError      a connector or field name that must not enter a URL
-    |  `- UnknownFieldError     a field that the row type does not have
-    |- ConfigurationError       environment or credentials are malformed
+    |  |- UnknownFieldError     a field that the row type does not have
+    |  `- ConfigurationError    environment or credentials are malformed
     |- TransportError           no usable answer; `sent` is "no" or "maybe"
     |  |- ConnectError          no connection, so nothing was sent
     |  |- AnswerLostError       the connection broke after the request may have been sent
@@ -90,7 +90,7 @@ def _restore(kind: type[AfasError], args: tuple[Any, ...], facts: dict[str, Any]
 
 
 class UsageError(AfasError):
-    """The library was called in a way that cannot work; nothing was sent."""
+    """The library was called in a way that cannot work, such as an argument of a wrong type; nothing was sent."""
 
 
 class ClientClosedError(UsageError):
@@ -131,7 +131,7 @@ class UnknownFieldError(UsageError):
     """A field that the row type does not have."""
 
 
-class ConfigurationError(AfasError):
+class ConfigurationError(UsageError):
     """The environment, the base URL or the credentials are malformed or missing."""
 
 

@@ -6,7 +6,7 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 import msgspec
 
@@ -21,6 +21,7 @@ from afas_async.http.options import Options
 from afas_async.http.session import Session
 from afas_async.http.statistics import Event, Statistics
 from afas_async.http.transport import AiohttpTransport
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.credentials import AppToken, Auth, ClientCredentials, checked_auth
 from afas_async.vocabulary.environment import (
     Environment,
@@ -57,7 +58,8 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
         on_event: Called with an `Event` after each attempt and before each retry, in the event loop: it must not block.
 
     Raises:
-        ConfigurationError: If an argument is malformed. Nothing is sent.
+        UsageError: If an argument is of a wrong type. Nothing is sent.
+        ConfigurationError: If an argument is malformed; it is a UsageError as well.
 
     Example:
         >>> from afas_async.simulator import Simulator  # or AfasClient("12345", auth="<token>...</token>")
@@ -90,6 +92,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
         finally:
             del auth  # nor may they show the token, not even a malformed one, among the locals of this frame
         self._base_url = base_url_of(environment, base_url)
+        check_type("max_concurrency", max_concurrency, int, "a whole number from 1 to 8")
         if not 1 <= max_concurrency <= 8:
             raise ConfigurationError(f"max_concurrency must be 1 to 8, not {max_concurrency}")
         options = Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
@@ -120,6 +123,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
         Raises:
             ConfigurationError: If a variable is missing or malformed.
         """
+        check_type("variables", variables, Mapping | None, "a mapping such as os.environ")
         found = os.environ if variables is None else variables
         number, kind = found.get("AFAS_ENVIRONMENT"), found.get("AFAS_ENVIRONMENT_TYPE") or "production"
         base_url = found.get("AFAS_BASE_URL") or None
@@ -167,6 +171,13 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
     ) -> None:
         await self.aclose()
 
+    if not TYPE_CHECKING:  # type checkers report `with` by themselves
+
+        def __enter__(self) -> NoReturn:
+            raise UsageError("use `async with` to open and close the client: `with` cannot wait")
+
+        def __exit__(self, *_: object) -> None: ...
+
     def with_options(
         self,
         *,
@@ -182,6 +193,9 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
             max_retries: See the class.
             language: See the class.
             on_event: See the class.
+
+        Raises:
+            UsageError: If one of them is of a wrong type or malformed.
         """
         view = object.__new__(AfasClient)
         view._base_url = self._base_url
@@ -203,7 +217,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
 
     def _refuse_view(self) -> None:
         if self._is_view:
-            raise UsageError("a view made by with_options shares the life of its client: open and close that one")
+            raise UsageError("with_options returns a view, which is not opened or closed: open and close its client")
 
 
 def _auth_in(variables: Mapping[str, str]) -> AppToken | ClientCredentials | None:

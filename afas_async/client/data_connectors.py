@@ -11,6 +11,7 @@ import msgspec
 from afas_async.calls.file import File, download
 from afas_async.calls.raw import RawAnswer, call
 from afas_async.http.channel import Channel
+from afas_async.vocabulary.arguments import check_callback, check_type
 from afas_async.vocabulary.filters import Condition
 from afas_async.wire.error_answers import clean
 from afas_async.wire.file_requests import (
@@ -213,6 +214,9 @@ class DataConnectors:
             >>> asyncio.run(main())
             ('application/pdf', True)
         """
+        check_type(
+            "where", where, Condition | None, "a condition such as F.Blocked.is_(False)", connector="reportconnector"
+        )
         groups = EVERY_ROW if where is None else where.groups()
         request = report_request(guid, where=groups, binary=options.get("binary", False))
         return await self._download(request, "", options)
@@ -264,4 +268,7 @@ class DataConnectors:
         return await call(self._channel, request)
 
     async def _download(self, request: Request, name: str, options: DownloadOptions) -> File:
+        check_type("to", options.get("to"), str | os.PathLike | None, "a path", connector=request.connector)
+        check_type("binary", options.get("binary", False), bool, "True or False", connector=request.connector)
+        check_callback("on_progress", options.get("on_progress"))
         return await download(self._channel, request, name=name, **options)

@@ -21,6 +21,7 @@ from afas_async.read.reading import Reading
 from afas_async.read.source import source_of
 from afas_async.read.stream import Page, Pages, Rows
 from afas_async.read.window import read_page
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT
 from afas_async.vocabulary.filters import Condition
 from afas_async.vocabulary.names import field_id
@@ -58,58 +59,25 @@ class GetConnectors:
         key: str | tuple[str, ...] = (),
         **options: Unpack[ReadArguments],
     ) -> Rows[Any]:
-        """Return the rows of a GetConnector as a stream: in key order, pages fetched concurrently, in bounded memory.
+        """Return the rows of a GetConnector as a stream: each once, in key order, in bounded memory.
 
-        Nothing is sent before the first row is asked for. Rows are handed out as the bytes of their page arrive. At
-        most `window` pages are on their way, and only while rows are being asked for. Answers that wait for the reader
-        are kept to about 16 MiB together, by the size of the rows so far, and to 16 MiB each in any case.
-
-        *Guarantee.* A row that exists, meets the condition and keeps its key from the first request to the last answer
-        is handed out exactly once, in key order, however many other rows appear, vanish or change meanwhile; no key is
-        handed out twice. A row that appears, vanishes or changes during the read is handed out at most once, as it was
-        when its page was asked for. To this end every page is asked for by key (from the last row handed out on), has
-        one row in common with the page before it, and is repaired where that row is not found; and the read ends only
-        on proof, an answer without a new row, never because an answer was short. The cost per row does not depend on
-        how many rows lie before it: a page skips at most those in flight. Where keys are whole numbers that lie about
-        evenly it skips nothing, but begins at the key at which the page before it should end, with a few more rows in
-        common; a forecast that was wrong costs requests, and no row.
-
-        *Limits.* It rests on the key: unique, never empty, never changed, texts or whole numbers, and filtered by the
-        service in the order in which it sorts. Equal or empty keys are noticed (NonUniqueKeyError), of `msgspec.Raw`
-        rows only at the first and last of each piece. Where an answer shows that filter and order disagree, it is a
-        KeyOrderError; not each of them does: be wary of numbers in text fields and of formatted fields. A key that
-        changes during the read cannot be noticed. AFAS documents no isolation of its answers: if an answer of its own
-        misses rows that have long been there, no client can tell. The rows are not those of one moment: a row read
-        early may have changed when the last one is read. `changes` is the way to catch up.
-
-        A condition too long for the service's 2,048 characters, such as `in_` with thousands of values, is split over
-        several requests. Each row is handed out once, provided that it meets the same of the alternatives throughout:
-        one that moves on to the next value can be missing or come twice. The order is kept if the key holds whole
-        numbers. If it holds texts, the rows come in the order of the values that the condition asks for in the first
-        field of the key, sorted here, and otherwise part after part. Parts that are merged by whole numbers may have
-        more requests waiting than `window`, but no more under way than the client's `max_concurrency`.
-
-        Leaving the loop in any way is safe, cancellation included, and a cancelled read can be taken up again.
-        `async with` around the stream stops the requests on their way at once; without it that is done when the stream
-        is collected.
+        Nothing is sent before you ask for the first row. At most `window` pages are on their way, and only while you
+        read. You can leave the loop in any way, and continue a cancelled read. `async with` around the stream stops
+        its requests at once. The guide, `python -m pydoc afas_async.read`, states what holds and where it ends.
 
         Args:
             connector: The connector, or its name for rows as dicts.
-            key: The key of a connector that is given by name.
-            where: The condition that rows must meet, made with `F`.
+            key: The key of a connector that you give by name.
+            where: The condition that rows must meet, made with `F`. One that is too long for a request is split.
             order_by: Another order than the key's: field ids, a leading `-` for descending. The key is added. The
                 fields must be members of the row type, `str` or `int`, never empty and never changed during the read.
-            take: Rows per page, besides the one in common with the page before. By default pages grow from 100 rows to
-                AFAS's advice (columns x rows < 150,000), to 4 MB, and to what the service answers within 10 seconds. -1
-                asks for everything in one answer, which AFAS discourages, and warns. While the reader of such an answer
-                pauses, it holds one of the client's slots, and the server may cut it after 15 minutes.
-            window: Pages on their way at a time, at most the client's `max_concurrency`, which is the default; a repair
-                comes on top.
+            take: Rows per page. By default pages grow from 100 rows to what AFAS advises, to 4 MB, and to what the
+                service answers within 10 seconds. -1 asks for everything in one answer, which AFAS discourages.
+            window: Pages on their way at a time; by default, and at most, the client's `max_concurrency`.
             after: A cursor of the same query, from `rows.cursor`: begin after the row where that read stood.
             part: A part of a plan: only the rows in its key range.
-            verify: False gives the guarantee up: pages are asked for by their number only, without rows in common, so
-                that rows which appear or vanish meanwhile can lose or double others. Without a key it is the only way:
-                best effort, ordered by `order_by` alone, whole pages only, with an error at row 100,000.
+            verify: False gives the guarantee up: pages are requested by number, so that rows which appear or vanish
+                meanwhile make others missing or duplicate. Without a key it is the only way, up to row 100,000.
 
         Returns:
             A stream of the connector's row type.
@@ -133,13 +101,14 @@ class GetConnectors:
             >>> asyncio.run(main())
             (490, '000500')
         """
-        if options.get("take") == EVERYTHING:
-            name = connector if isinstance(connector, str) else connector.name
+        reading = self._reading(connector, ReadOptions(**options), key=key)
+        if reading.take == EVERYTHING:
+            name = reading.source.connector.name
             warnings.warn(
                 f"{name}: take=-1 makes the service build one answer of all rows, which AFAS strongly discourages",
                 stacklevel=2,
             )
-        return Rows(self._reading(connector, ReadOptions(**options), key=key))
+        return Rows(reading)
 
     @overload
     def pages(self, connector: GetConnector[RowT], **options: Unpack[ReadArguments]) -> Pages[RowT]: ...
@@ -183,9 +152,11 @@ class GetConnectors:
             >>> asyncio.run(main())
             [(0, 0, 200), (1, 200, 200), (2, 400, 100)]
         """
-        if options.get("take") == EVERYTHING:
-            raise UsageError("pages cannot hold everything in one page: use rows(..., take=-1)")
-        return Pages(self._reading(connector, ReadOptions(**options), key=key, whole_pages=True))
+        reading = self._reading(connector, ReadOptions(**options), key=key, whole_pages=True)
+        if reading.take == EVERYTHING:
+            name = reading.source.connector.name
+            raise UsageError(f"{name}: pages cannot return everything in one page: take=-1 is for rows()")
+        return Pages(reading)
 
     def _reading(
         self,
@@ -195,12 +166,13 @@ class GetConnectors:
         key: str | tuple[str, ...] = (),
         whole_pages: bool = False,
     ) -> Reading[Any]:
-        window = options.window_of(self._channel.session.max_concurrency)
         source = source_of(
             self._channel, connector, key=key, order_by=options.order_by, where=options.where, keyed=options.verify
         )
+        options.check(source.connector.name, self._channel.session.max_concurrency)
         if options.part is not None:
             source = restrict(source, options.part)
+        window = options.window or self._channel.session.max_concurrency
         reading = Reading(source, options.take, window, options.verify, whole_pages)
         return reading if options.after is None else reading.at(options.after)
 
@@ -257,12 +229,15 @@ class GetConnectors:
             >>> asyncio.run(main())
             ['000011', '000012']
         """
+        source = source_of(self._channel, connector, order_by=order_by, where=where)
+        name = source.connector.name
+        check_type("skip", skip, int, "a whole number such as 100", connector=name)
+        check_type("take", take, int, "a whole number such as 100", connector=name)
         if skip < 0 or take < 1:
             raise UsageError(
-                f"skip must be 0 or more and take 1 or more, not skip={skip} and take={take}:"
-                " use rows(..., take=-1) for everything in one answer"
+                f"{name}: skip must be 0 or more and take 1 or more, not skip={skip} and take={take};"
+                " use rows() for all rows"
             )
-        source = source_of(self._channel, connector, order_by=order_by, where=where)
         return Page(await read_page(source, Span(skip, take)) if source.where else [], 0, skip)
 
     async def plan(
@@ -344,15 +319,7 @@ class GetConnectors:
         for the latest moment of all rows, which becomes its `watermark`, and reads the rows modified from 76 minutes
         before `since` on. So it gives some rows again that the last run gave.
 
-        *Guarantee.* Every version of a row that was committed before the run began, and 15 minutes or more before the
-        next one began, is seen by one of the two or replaced by a later version that is: provided that `modified` is
-        stamped at each change, and that no transaction takes longer than 15 minutes. The 76 minutes are those 15, one
-        for clocks and rounding, and the hour that wall time repeats in October. The moments are those of the service;
-        the clock of this computer only keeps out rows that claim to be from the future.
-
-        *Limits.* A deleted row is not seen: see `deleted_keys`. Nor is a change of a joined table, which does not stamp
-        the row (AFAS), a row whose `modified` is empty except in a run without `since`, and a change of the key, which
-        looks like a deleted row and a new one.
+        The guide, `python -m pydoc afas_async.read`, states which changes a run can miss.
 
         Args:
             connector: The connector, with its key.
@@ -384,6 +351,7 @@ class GetConnectors:
             (500, '{"version":1')
         """
         reading = self._reading(connector, ReadOptions(where=where), key=key)
+        check_type("modified", modified, str, "a field id", connector=reading.source.connector.name)
         field_id(modified)
         return Changes(reading, modified=modified, since=since)
 
@@ -422,5 +390,6 @@ class GetConnectors:
             >>> asyncio.run(main())
             ['000501']
         """
+        check_type("connector", connector, GetConnector, "a GetConnector with its key")
         undecoded = GetConnector(connector.name, msgspec.Raw, key=connector.key)
         return await missing_keys(self._reading(undecoded, ReadOptions(where=where)), known_keys)

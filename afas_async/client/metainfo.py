@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from afas_async.calls.metainfo import all_metainfo, get_metainfo, metainfo, update_metainfo
+from afas_async.errors import UsageError
 from afas_async.http.channel import Channel
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.metainfo import GetMetainfo, Metainfo, UpdateMetainfo
+from afas_async.vocabulary.names import connector_name
 
 
 class Catalogue:
@@ -115,6 +118,7 @@ class Catalogue:
             The descriptions in the order of `names`, or in that of `metainfo()`: GetConnectors first.
 
         Raises:
+            UsageError: If a name is not text, or may not enter a URL. Nothing was sent.
             AfasError: If one of them cannot be had; see `get_metainfo`. A cancelled call leaves nothing behind.
 
         Source:
@@ -127,4 +131,8 @@ class Catalogue:
             >>> asyncio.run(main())
             ['GetMetainfo', 'UpdateMetainfo']
         """
+        if isinstance(names, str):
+            raise UsageError("names: expected several names, such as a list, got one str: use get_metainfo for one")
+        check_type("names", names, Iterable | None, "several names, such as a list")
+        names = None if names is None else [connector_name(name) for name in names]
         return await all_metainfo(self._channel, names, refresh=refresh)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
+
+from msgspec import Struct
 
 from afas_async.calls.metainfo import explain, update_metainfo
 from afas_async.calls.write import send_one
-from afas_async.errors import BusinessError, InvalidElementError
+from afas_async.errors import BusinessError, InvalidElementError, UsageError
 from afas_async.http.channel import Channel
 from afas_async.policy.element_check import Checker
+from afas_async.vocabulary.arguments import check_type, type_name
 from afas_async.vocabulary.connectors import UpdateConnector
 from afas_async.vocabulary.elements import Action, ElementFault, Item, check_action, element_of
 from afas_async.vocabulary.outcomes import Outcome, WriteResult
@@ -146,6 +149,10 @@ class UpdateConnectors:
             []
         """
         declared = _declared(connector)
+        check_type("key", key, Mapping, 'a dict such as {"ItCd": "000001"}', connector=declared.name)
+        check_type("root", root, str | None, "the name of the element", connector=declared.name)
+        check_type("sub", sub, str | None, "the name of an object", connector=declared.name)
+        check_type("sub_key", sub_key, Mapping | None, 'a dict such as {"GuLi": 1}', connector=declared.name)
         if (sub is None) != (sub_key is None):
             raise InvalidElementError(f"{declared.name}: sub and sub_key go together")
         elements = [(root or declared.element_name, key)]
@@ -184,6 +191,7 @@ class UpdateConnectors:
         """
         declared = _declared(connector)
         check_action(action, declared.name)
+        _check_records(elements, Iterable, declared.name)
         metainfo = await update_metainfo(self._channel, declared.name)
         checker = Checker(metainfo, action, allow_none=declared.allow_none)
         found = list[ElementFault]()
@@ -255,7 +263,7 @@ class UpdateConnectors:
             >>> asyncio.run(main())
             {'applied': 1000, 'rejected': 0, 'unknown': 0, 'not_sent': 0}
         """
-        return self._load(connector, action, LoadOptions(**options))
+        return self._load(connector, action, _settings(connector, options))
 
     def outcomes(
         self,
@@ -292,7 +300,8 @@ class UpdateConnectors:
             >>> asyncio.run(main())
             [(0, 'applied'), (1, 'not_sent')]
         """
-        settings = LoadOptions(**options)
+        settings = _settings(connector, options)
+        _check_records(elements, Iterable | AsyncIterable, _declared(connector).name)
         return Outcomes(
             self._channel, elements, lambda listener: self._load(connector, action, settings, listener=listener)
         )
@@ -311,6 +320,7 @@ class UpdateConnectors:
 
     async def _write(self, method: Any, connector: UpdateConnector | str, item: object, sub: str | None) -> WriteResult:
         declared = _declared(connector)
+        check_type("sub", sub, str | None, "the name of an object", connector=declared.name)
         try:
             element = encode_element(item, allow_none=declared.allow_none)
         except InvalidElementError as error:
@@ -326,5 +336,20 @@ class UpdateConnectors:
             raise
 
 
+def _settings(connector: UpdateConnector | str, options: LoadArguments) -> LoadOptions:
+    try:
+        return LoadOptions(**options)
+    except UsageError as error:
+        raise UsageError(f"{_declared(connector).name}: {error}") from None
+
+
+def _check_records(elements: object, types: Any, connector: str) -> None:
+    if isinstance(elements, (str, Mapping, Struct)):
+        given = type_name(cast("object", elements))
+        raise UsageError(f"{connector}: elements: expected several records, got one {given}: use [...]")
+    check_type("elements", elements, types, "several records, such as a list", connector=connector)
+
+
 def _declared(connector: UpdateConnector | str) -> UpdateConnector:
+    check_type("connector", connector, UpdateConnector | str, "an UpdateConnector or its name")
     return UpdateConnector(connector) if isinstance(connector, str) else connector

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import hmac
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
@@ -19,6 +20,7 @@ import msgspec
 from afas_async.errors import AfasError, AuthenticationError, ClientClosedError, ConfigurationError, RequestTimeoutError
 from afas_async.http.clock import loop_time
 from afas_async.http.host import Job
+from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.credentials import Credential, as_credential
 
 REFUSED_SECONDS: Final = 60.0  # how long what was refused is not tried again
@@ -182,7 +184,13 @@ class Asked:
         """Return what the function returns; if it raises, a ConfigurationError that names but the class of that."""
         failure: AfasError
         try:
-            return Grant(as_credential(await self._function()))
+            pending = self._function()
+            if not inspect.isawaitable(pending):
+                # Its value may be the token, so only its type is named.
+                return ConfigurationError(
+                    f"auth: expected an async function (async def), got one that returns {type_name(pending)}"
+                )
+            return Grant(as_credential(await pending))
         except AfasError as error:
             failure = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - whatever it raises

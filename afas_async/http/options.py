@@ -10,6 +10,7 @@ import msgspec
 
 from afas_async.errors import ConfigurationError
 from afas_async.http.statistics import Event
+from afas_async.vocabulary.arguments import check_callback, check_type
 
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2}-[A-Za-z]{2}", re.ASCII)
 
@@ -19,6 +20,7 @@ class Options(msgspec.Struct, frozen=True):
 
     Raises:
         ConfigurationError: If one of them makes no sense.
+        UsageError: If one of them is of a wrong type.
     """
 
     timeout: float
@@ -27,6 +29,10 @@ class Options(msgspec.Struct, frozen=True):
     on_event: Callable[[Event], None] | None
 
     def __post_init__(self) -> None:
+        check_type("timeout", self.timeout, int | float, "a number of seconds such as 30")
+        check_type("max_retries", self.max_retries, int, "a whole number such as 3")
+        check_type("language", self.language, str, 'a language such as "nl-nl"')
+        check_callback("on_event", self.on_event)
         if not self.timeout > 0:
             raise ConfigurationError(f"timeout must be more than 0 seconds, not {self.timeout}")
         if self.max_retries < 0:

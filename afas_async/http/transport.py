@@ -21,6 +21,7 @@ import aiohttp
 from yarl import URL
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ConfigurationError, ConnectError
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.credentials import Credential
 from afas_async.vocabulary.environment import is_loopback
 from afas_async.wire.requests import Request
@@ -89,10 +90,12 @@ class AiohttpTransport:
         ssl_context: In place of the default context; it must verify certificates and demand TLS 1.2, but for loopback.
 
     Raises:
+        UsageError: If `ssl_context` is of another type.
         ConfigurationError: If `ssl_context` would accept any server, or TLS below 1.2.
     """
 
     def __init__(self, base_url: str, *, proxy: str | None = None, ssl_context: ssl.SSLContext | None = None) -> None:
+        check_type("ssl_context", ssl_context, ssl.SSLContext | None, "an ssl.SSLContext, or None for the default")
         if ssl_context is not None and not is_loopback(urlsplit(base_url).hostname or ""):
             _check_context(ssl_context)
         self._base = base_url

@@ -206,6 +206,13 @@ def _is_moment(text: str) -> bool:
     return False
 
 
+def _digits(number: float | Decimal) -> str:
+    try:
+        return digits(number)
+    except ValueError:
+        return str(number)
+
+
 def _written(value: Any) -> str:
     """A value as it stands in a body, without quotes."""
     match value:
@@ -214,7 +221,7 @@ def _written(value: Any) -> str:
         case bool():
             return str(value).lower()
         case float() | Decimal():
-            return digits(value) or str(value)
+            return _digits(value)
         case date():
             return value.isoformat()
         case _:

@@ -72,6 +72,14 @@ Flat cost per row
     A page skips at most what is in flight before it. It skips nothing where keys are whole numbers that lie about
     evenly, as consecutive numbers do: there it begins at the key at which the page before should end. A wrong guess
     costs an extra request, never a row.
+Long conditions
+    A condition beyond the service's 2,048 characters, such as `in_` with thousands of values, is split over several
+    requests. Each row comes once. The order is kept if the key holds whole numbers.
+No change is missed
+    Two runs of `changes` together see every version of a row, or a later one, that was committed before the first run
+    began and at least 15 minutes before the second. The field must be stamped at each change, and no transaction may
+    take longer than 15 minutes. A run reads from 76 minutes before `since`: those 15, one for clocks and rounding, and
+    the hour that wall time repeats in October.
 Resumable
     `rows.cursor` after any row, `after=cursor` anywhere. Only rows after the last cursor that you stored come again.
 Nothing broken passes for complete
@@ -106,7 +114,9 @@ A service that filters by the key in another order than it sorts
 Key ranges
     are cut at values of the first field of the key: few values, few ranges.
 `changes`
-    does not see deletions (`deleted_keys` does), nor changes of joined tables, which AFAS does not stamp.
+    does not see deletions (`deleted_keys` does), nor changes of joined tables, which AFAS does not stamp. It does not
+    see a row whose `modified` is empty, except in a run without `since`. A changed key looks like a deleted row and a
+    new one.
 One response with everything (`take=-1`)
     counts as complete when it ends.
 A request that you cut off by leaving a stream

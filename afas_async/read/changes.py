@@ -24,6 +24,7 @@ from afas_async.read.rowkeys import KeyReader
 from afas_async.read.source import Source
 from afas_async.read.stream import Rows, RowStream
 from afas_async.read.window import read_page
+from afas_async.vocabulary.arguments import check_type, type_name
 from afas_async.vocabulary.connectors import GetConnector, RowT
 from afas_async.vocabulary.filters import Operator, Test
 from afas_async.vocabulary.values import amsterdam, value_text
@@ -105,7 +106,8 @@ class Changes(RowStream[RowT], Generic[RowT]):
             found = msgspec.json.decode(since, type=_Watermark)
         except (msgspec.DecodeError, TypeError, UnicodeError):
             raise UsageError(
-                f"{name}: since= takes what `changes.watermark` returned, or a datetime, not {type(since).__name__}"
+                f"{name}: since: expected the text of `changes.watermark` or a datetime, got"
+                f" {'another text' if isinstance(since, str) else type_name(since)}"  # pyright: ignore[reportUnnecessaryIsInstance]
             ) from None
         if (found.version, found.query) != (_VERSION, self._query):
             raise UsageError(
@@ -144,8 +146,9 @@ async def missing_keys(reading: Reading[Any], known: Iterable[Key]) -> list[Key]
         UsageError: If known keys are of another type than those of the rows, which would make all of them missing.
     """
     if isinstance(known, str):
-        raise UsageError(f"{reading.source.connector.name}: known_keys must be several keys, not one str")
+        raise UsageError(f"{reading.source.connector.name}: known_keys: expected several keys, got one str")
     connector = reading.source.connector
+    check_type("known_keys", known, Iterable, "several keys", connector=connector.name)
     try:
         missing = dict.fromkeys(known)
     except TypeError:  # lists, as JSON has them in place of tuples

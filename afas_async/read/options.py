@@ -9,15 +9,12 @@ import msgspec
 
 from afas_async.errors import UsageError
 from afas_async.policy.sizing import EVERYTHING
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.filters import Condition
 
 
 class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of `rows` and `pages`; `rows` describes them.
-
-    Raises:
-        UsageError: If one of them makes no sense.
-    """
+    """The options of `rows` and `pages`; `rows` describes them."""
 
     where: Condition | None = None
     order_by: str | Sequence[str] = ()
@@ -27,16 +24,22 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     part: Mapping[str, Any] | None = None
     verify: bool = True
 
-    def __post_init__(self) -> None:
-        if self.take is not None and self.take < 1 and self.take != EVERYTHING:
-            raise UsageError(f"take must be 1 or more, not {self.take}")
+    def check(self, connector: str, most: int) -> None:
+        """Check the options that make sense or not by themselves.
 
-    def window_of(self, most: int) -> int:
-        """Return how many pages may be on their way, of a client that allows so many requests at a time.
+        Args:
+            connector: The connector, for errors.
+            most: How many requests the client may have in flight.
 
         Raises:
-            UsageError: If more are asked for.
+            UsageError: If one of them makes no sense.
         """
+        check_type("verify", self.verify, bool, "True or False", connector=connector)
+        check_type("window", self.window, int | None, f"a whole number from 1 to {most}", connector=connector)
         if self.window is not None and not 1 <= self.window <= most:
-            raise UsageError(f"window must be 1 to {most}, the client's max_concurrency, not {self.window}")
-        return self.window or most
+            raise UsageError(
+                f"{connector}: window must be 1 to {most}, the client's max_concurrency, not {self.window}"
+            )
+        check_type("take", self.take, int | None, "a whole number such as 100", connector=connector)
+        if self.take is not None and self.take < 1 and self.take != EVERYTHING:
+            raise UsageError(f"{connector}: take must be 1 or more, not {self.take}")

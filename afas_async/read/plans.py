@@ -13,6 +13,7 @@ from afas_async.policy.order import Value
 from afas_async.read.cuts import key_ranges
 from afas_async.read.position import KeyRange
 from afas_async.read.source import Source, query_length, refuse_without_key
+from afas_async.vocabulary.arguments import check_type, type_name
 from afas_async.wire.requests import QUERY_LIMIT
 from afas_async.wire.row_requests import EVERY_ROW
 
@@ -26,6 +27,7 @@ class _PlannedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def plan(source: Source[Any], parts: int) -> list[dict[str, Any]]:
     """Return the parts of a read as plain data."""
+    check_type("parts", parts, int, "a whole number such as 4", connector=source.connector.name)
     if parts < 1:
         raise UsageError(f"parts must be 1 or more, not {parts}")
     if not source.connector.key:
@@ -51,7 +53,8 @@ def restrict(source: Source[Any], part: Mapping[str, Any]) -> Source[Any]:
     try:
         planned = msgspec.convert(dict(part), _PlannedPart)
     except (msgspec.ValidationError, TypeError, ValueError):
-        raise UsageError(f"{name}: part= takes one of the parts that plan() returned") from None
+        given = "another dict" if isinstance(part, Mapping) else type_name(part)  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"{name}: part: expected one of the parts that plan() returned, got {given}") from None
     if not key or (planned.connector, planned.field) != (name, key[0]):
         raise UsageError(
             f"{name}: this part was planned for {planned.connector} with {planned.field} as the first field of its key"

@@ -8,6 +8,7 @@ import msgspec
 
 from afas_async.errors import UsageError
 from afas_async.policy.order import Key, Value, values_of
+from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.filters import Group, Operator, Test
 from afas_async.vocabulary.values import value_text
 
@@ -85,7 +86,8 @@ def from_cursor(cursor: str, query: str, connector: str) -> Position:
     try:
         found = msgspec.json.decode(cursor, type=_Cursor)
     except (msgspec.DecodeError, TypeError, UnicodeError):
-        raise UsageError(f"{connector}: after= takes a cursor, the text that `rows.cursor` returned") from None
+        given = "another text" if isinstance(cursor, str) else type_name(cursor)  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"{connector}: after: expected a cursor, the text of `rows.cursor`, got {given}") from None
     if found.version != _VERSION:
         raise UsageError(f"{connector}: the cursor in after= is of version {found.version}, not {_VERSION}")
     if found.query != query:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NoReturn
 from urllib.parse import quote
@@ -23,6 +23,7 @@ from afas_async.http.channel import Channel
 from afas_async.policy.order import Order, combine
 from afas_async.policy.spans import Bound, Span
 from afas_async.read.position import KeyRange
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT, key_types
 from afas_async.vocabulary.filters import Condition, Group, Operator
 from afas_async.wire.requests import Request
@@ -92,10 +93,15 @@ def source_of(
     Raises:
         UsageError: If connector, key or order make no sense, or do not fit into a request.
     """
+    check_type("connector", connector, GetConnector | str, "a GetConnector or its name")
     if isinstance(connector, str):
         connector = GetConnector(connector, key=key)
     elif key:
-        raise UsageError(f"{connector.name}: its key is part of its declaration: give key= to GetConnector")
+        raise UsageError(f"{connector.name}: give key= to GetConnector(...), which declares the key")
+    name = connector.name
+    expected = 'a field id such as "Price" or "-Price", or several'
+    check_type("order_by", order_by, Iterable, expected, connector=name)
+    check_type("where", where, Condition | None, "a condition such as F.Blocked.is_(False)", connector=name)
     order = tuple(sort_field(field) for field in ((order_by,) if isinstance(order_by, str) else order_by))
     # Without the key behind it, rows that are equal in the order may change places between pages.
     sorted_by = {field.removeprefix("-") for field in order}
@@ -103,8 +109,6 @@ def source_of(
     keyed = keyed and bool(connector.key)
     if keyed:
         _check_sortable(connector, order)
-    if not isinstance(where, Condition | None):  # pyright: ignore[reportUnnecessaryIsInstance] - a field alone is easily given
-        raise UsageError(f"{connector.name}: where= takes a condition such as F.Blocked.is_(False), not {where!r}")
     groups = EVERY_ROW if where is None else where.groups()
     source = Source(channel, connector, Order(order), groups, keyed)
     rows_request(connector.name, skip=LARGEST, take=LARGEST, order_by=order)  # whether the order alone fits
@@ -165,10 +169,10 @@ async def refuse_without_key(source: Source[Any]) -> NoReturn:
     """Raise the error for a read of several pages without a key, with the fields there are to choose from."""
     name = source.connector.name
     try:
-        fields = ", out of " + ", ".join(await field_ids(source.channel, source.connector))
+        fields = f" (it has {', '.join(await field_ids(source.channel, source.connector))})"
     except (TransportError, ApiError, AnswerError):
         fields = ""  # that the key is missing is what matters
     raise SortKeyRequiredError(
-        f"{name}: a read of several pages needs a key to sort by, or it loses and doubles rows: give key= the field, or"
-        f" fields, that are unique and never empty{fields}; or verify=False for best effort"
+        f"{name}: a read of several pages needs a key to sort by, or pages miss and repeat rows. Give key= a field, or"
+        f" fields, that are unique and never empty{fields}, or verify=False for best effort"
     )

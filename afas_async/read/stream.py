@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Iterator
 from operator import length_hint
 from time import perf_counter
 from types import TracebackType
-from typing import Generic, Self
+from typing import TYPE_CHECKING, Generic, NoReturn, Self
 
 import msgspec
 
+from afas_async.errors import UsageError
 from afas_async.read.reader import Feed, Reader
 from afas_async.read.reading import Reading
 from afas_async.vocabulary.connectors import RowT
@@ -102,6 +103,16 @@ class _Stream(Generic[RowT]):
         elif self._ended is None:
             self._ended = perf_counter()
         return rows
+
+    if not TYPE_CHECKING:  # type checkers report `for` and `await` by themselves
+
+        def __iter__(self) -> NoReturn:
+            raise UsageError(f"{self._reading.source.connector.name}: use `async for` to read a stream, not `for`")
+
+        def __await__(self) -> NoReturn:
+            raise UsageError(
+                f"{self._reading.source.connector.name}: use `async for` to read a stream, or `await rows.to_list()`"
+            )
 
     async def aclose(self) -> None:
         """Stop the requests on their way and wait until they have ended: shielded, and for 5 seconds at most.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar, cast, overload
@@ -11,6 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from afas_async.errors import UnknownFieldError, UsageError
+from afas_async.vocabulary.arguments import check_type, type_name
 from afas_async.vocabulary.metainfo import UpdateMetainfo
 from afas_async.vocabulary.names import connector_name, field_id
 
@@ -46,7 +47,8 @@ class GetConnector(Generic[RowT]):
     Raises:
         InvalidNameError: If the name or a key field may not enter a URL.
         UnknownFieldError: If the row type has no such key field.
-        UsageError: If the row type is none of the three, or a key field is neither `str` nor `int`.
+        UsageError: If an argument is of a wrong type, the row type is none of the three, or a key field is neither
+            `str` nor `int`.
 
     Example:
         >>> class Article(msgspec.Struct, frozen=True):
@@ -72,13 +74,14 @@ class GetConnector(Generic[RowT]):
     def __init__(self, name: str, row_type: type[RowT], *, key: str | tuple[str, ...] = ...) -> None: ...
 
     def __init__(self, name: str, row_type: type[Any] = dict, *, key: str | tuple[str, ...] = ()) -> None:
-        fields = (key,) if isinstance(key, str) else tuple(key)
+        fields = tuple(key) if isinstance(key, Iterable) and not isinstance(key, str) else (key,)  # pyright: ignore[reportUnnecessaryIsInstance]
         # Set before anything is checked: reports of errors print `self`.
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "row_type", row_type)
         object.__setattr__(self, "key", fields)
         connector_name(name)
         for field in fields:
+            check_type("key", field, str, 'field ids such as "ItemCode"', connector=name)
             field_id(field)
         if len(set(fields)) < len(fields):
             raise UsageError(f"{name}: a field stands twice in the key {fields}")
@@ -89,15 +92,21 @@ class GetConnector(Generic[RowT]):
             return
         members = key_types(self.row_type)
         if members is None:
+            given = type_name(self.row_type) if isinstance(self.row_type, type) else repr(self.row_type)  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UsageError(
-                f"{self.name}: rows cannot be {self.row_type!r}: use a msgspec.Struct class"
-                " (neither array_like nor tagged), dict or msgspec.Raw"
+                f"{self.name}: row_type: expected a msgspec.Struct class (neither array_like nor tagged), dict or"
+                f" msgspec.Raw, got {given}"
             )
+        renamed = {field.name: field.encode_name for field in msgspec.structs.fields(cast("Any", self.row_type))}
         for field in self.key:
+            if field not in members and field in renamed:
+                raise UnknownFieldError(
+                    f"{self.name}: key: {field!r} is the attribute of {self.row_type.__name__}; give the field id"
+                    f" {renamed[field]!r}"
+                )
             if field not in members:
                 raise UnknownFieldError(
-                    f"{self.name}: the key field {field!r} is not a field of {self.row_type.__name__},"
-                    f" which has {', '.join(members)} (the names that the service uses count)"
+                    f"{self.name}: key: {self.row_type.__name__} has no field {field!r}, but {', '.join(members)}"
                 )
             if members[field] is None:
                 raise UsageError(
@@ -120,6 +129,7 @@ class UpdateConnector:
 
     Raises:
         InvalidNameError: If a name may not enter a URL.
+        UsageError: If an argument is of a wrong type.
 
     Example:
         >>> UpdateConnector("FiEntries").element_name
@@ -133,7 +143,10 @@ class UpdateConnector:
 
     def __post_init__(self) -> None:
         connector_name(self.name)
+        for argument in ("single", "allow_none"):
+            check_type(argument, getattr(self, argument), bool, "True or False", connector=self.name)
         if self.root is not None:
+            check_type("root", self.root, str, "the name of the element, or None", connector=self.name)
             connector_name(self.root)
 
     @classmethod
@@ -144,6 +157,7 @@ class UpdateConnector:
             metainfo: What `update_metainfo` returned.
             single: See the class.
         """
+        check_type("metainfo", metainfo, UpdateMetainfo, "what `await afas.update_metainfo(...)` returned")
         return cls(metainfo.id, root=metainfo.name or None, single=single)
 
     @property

@@ -10,6 +10,7 @@ from typing import NoReturn, TypeAlias
 from urllib.parse import urlencode
 
 from afas_async.errors import ConfigurationError
+from afas_async.vocabulary.arguments import check_type
 
 BEARER = r"[0-9A-Za-z\-._~+/]{1,16384}={0,2}"  # RFC 6750, 2.1
 
@@ -44,11 +45,10 @@ class AppToken:
 
     def __init__(self, token: str) -> None:
         xml = _xml(token) if isinstance(token, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+        advice = "" if xml else _token_advice(token)
         del token  # even a malformed token must not stand in the locals of the traceback below
         if xml is None:
-            raise ConfigurationError(
-                "the token is malformed: give the whole <token>...</token> as str, its bare data, or its base64"
-            )
+            raise ConfigurationError(f"the token is malformed: {advice}")
         # In a closure: what prints the slots of an object or the locals of a frame shows a function, not its cells.
         header = "AfasToken " + base64.b64encode(xml.encode("ascii")).decode("ascii")
         self.__header: Callable[[], str] = lambda: header
@@ -155,9 +155,14 @@ def checked_auth(given: Auth) -> CheckedAuth:
 
     Raises:
         ConfigurationError: If it is malformed.
+        UsageError: If it is of another type.
     """
     try:
-        return given if isinstance(given, ClientCredentials) or callable(given) else as_credential(given)
+        if callable(given) and not isinstance(given, type):
+            return given
+        accepted = str | AppToken | BearerToken | ClientCredentials
+        check_type("auth", given, accepted, "a token as str, AppToken, ClientCredentials or an async function")
+        return given if isinstance(given, ClientCredentials) else as_credential(given)
     finally:
         del given  # it must not stand in the locals of a traceback
 
@@ -187,6 +192,18 @@ def _form(client_id: object, client_secret: object) -> bytes | None:
         return None
     fields = {"grant_type": "client_credentials", "client_id": pair[0], "client_secret": pair[1]}
     return urlencode(fields).encode("ascii")
+
+
+def _token_advice(token: object) -> str:
+    """Say what to give in place of a malformed token, without repeating any of it."""
+    first = token.split(maxsplit=1)[:1] if isinstance(token, str) else []
+    match [word.lower() for word in first]:
+        case ["afastoken"]:
+            return "it is the value of the Authorization header; give only what follows the word AfasToken"
+        case ["bearer"]:
+            return "it is an OAuth access token; give BearerToken(...) with what follows the word Bearer"
+        case _:
+            return "give the whole <token>...</token> as str, its bare data, or its base64"
 
 
 def _xml(token: str) -> str | None:

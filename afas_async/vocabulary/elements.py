@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, cast, get_args
 import msgspec
 
 from afas_async.errors import InvalidElementError, UsageError
+from afas_async.vocabulary.arguments import type_name
 
 Action: TypeAlias = Literal["insert", "update", "delete"]
 
@@ -78,6 +79,11 @@ def element_of(item: object) -> Element:
         InvalidElementError: If it is none of the forms of an element.
     """
     if isinstance(item, Element):
+        for part in (item.fields, item.key, item.objects):
+            if not isinstance(part, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise InvalidElementError(
+                    f"expected dicts as fields, key and objects of an Element, got {type_name(part)}"
+                )
         return item
     fields: dict[str, Any] = {}
     key: dict[str, Any] = {}
@@ -98,7 +104,8 @@ def element_of(item: object) -> Element:
 def check_action(action: str, connector: str) -> None:
     """Raise UsageError unless a word is what can be done with the elements of a connector."""
     if action not in ACTIONS:
-        raise UsageError(f"{connector}: action must be one of {', '.join(ACTIONS)}, not {action!r}")
+        given = repr(action) if isinstance(action, str) else type_name(action)  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UsageError(f"{connector}: action must be one of {', '.join(ACTIONS)}, not {given}")
 
 
 def _members(item: object) -> list[tuple[str, Any]]:
@@ -108,11 +115,9 @@ def _members(item: object) -> list[tuple[str, Any]]:
         members = list(cast("Mapping[object, Any]", item).items())
         for name, _ in members:
             if not isinstance(name, str):
-                raise InvalidElementError(f"{name!r} is no name of a field: it must be a str")
+                raise InvalidElementError(f"expected field ids as str in the dict, got {type_name(name)}")
         return cast("list[tuple[str, Any]]", members)
-    raise InvalidElementError(
-        f"a {type(item).__name__} is no element: give an Element, a dict of fields, or a msgspec.Struct"
-    )
+    raise InvalidElementError(f"expected an Element, a dict of fields or a msgspec.Struct, got {type_name(item)}")
 
 
 @lru_cache(maxsize=256)

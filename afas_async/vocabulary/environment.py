@@ -10,11 +10,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from afas_async.errors import ConfigurationError
+from afas_async.vocabulary.arguments import check_type
 
 EnvironmentType = Literal["production", "test", "accept", "course"]
 
 _HOSTS: dict[str, str] = {"production": "rest", "test": "resttest", "accept": "restaccept", "course": "restcursus"}
 _NUMBER = re.compile(r"[1-9][0-9]{4,5}", re.ASCII)
+_SHOWN = 20
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _PATH = re.compile(r"(/[A-Za-z0-9_.~\-]+)*", re.ASCII)
@@ -33,6 +35,7 @@ class Environment(msgspec.Struct, frozen=True):
 
     Raises:
         ConfigurationError: If the number or the type is malformed.
+        UsageError: If one of them is not text.
 
     Example:
         >>> Environment("12345", "test").base_url
@@ -43,10 +46,11 @@ class Environment(msgspec.Struct, frozen=True):
     type: EnvironmentType = "production"
 
     def __post_init__(self) -> None:
-        if not _NUMBER.fullmatch(str(self.id)):
-            raise ConfigurationError(
-                f"{self.id!r} is not a participant number: give its digits only, such as '12345' (not 'O12345AA')"
-            )
+        check_type("id", self.id, str, 'the participant number as text, such as "12345"')
+        check_type("type", self.type, str, f"one of {', '.join(get_args(EnvironmentType))}")
+        if not _NUMBER.fullmatch(self.id):
+            shown = repr(self.id) if len(self.id) <= _SHOWN or "://" in self.id else "the text"  # it may be a token
+            raise ConfigurationError(f"{shown} is not a participant number: {_number_advice(self.id)}")
         if self.type not in _HOSTS:
             raise ConfigurationError(
                 f"{self.type!r} is not an environment type: use one of {', '.join(get_args(EnvironmentType))}"
@@ -63,12 +67,28 @@ def base_url_of(environment: str | Environment | None, base_url: str | None) -> 
 
     Raises:
         ConfigurationError: If it is malformed, or both are given, or none.
+        UsageError: If one of them has a wrong type.
     """
+    expected = 'the participant number as text, such as "12345", or an Environment'
+    check_type("environment", environment, str | Environment | None, expected)
+    check_type("base_url", base_url, str | None, "a URL as text")
     if environment is not None and base_url is None:
         return (Environment(environment) if isinstance(environment, str) else environment).base_url
     if environment is None and base_url is not None:
         return checked_base_url(base_url)
-    raise ConfigurationError("give either an environment or a base_url")
+    raise ConfigurationError(
+        "give an environment or a base_url: there is neither"
+        if environment is None
+        else "give an environment or a base_url, not both"
+    )
+
+
+def _number_advice(given: str) -> str:
+    if "://" in given:
+        return "give a URL as base_url="
+    if re.match(r"[Tt]\d", given):
+        return 'give its digits only, for a test environment as Environment("12345", "test")'
+    return "give its digits only, such as '12345' (not 'O12345AA')"
 
 
 def checked_base_url(url: str) -> str:
@@ -107,6 +127,7 @@ def checked_base_url(url: str) -> str:
 
 def checked_proxy(url: str) -> str:
     """Return the URL of an HTTP proxy if it is one, else raise ConfigurationError; its password is not repeated."""
+    check_type("proxy", url, str, "a URL such as http://proxy.example:3128")
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"http", "https"} and _HOST.fullmatch(parts.hostname or "") and parts.port != 0
@@ -119,6 +140,7 @@ def checked_proxy(url: str) -> str:
 
 def checked_integration_id(text: str | None) -> str | None:
     """Return the id that a partner of AFAS sends if it is one, or None, else raise ConfigurationError."""
+    check_type("integration_id", text, str | None, 'text such as "12345_678900"')
     if text is not None and not _INTEGRATION_ID.fullmatch(text):
         raise ConfigurationError("the integration_id must look like 12345_678900")
     return text

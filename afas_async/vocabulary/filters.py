@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import IntEnum
 from itertools import chain, product
 from keyword import iskeyword
-from typing import Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 import msgspec
 
 from afas_async.errors import InvalidFilterError
+from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.names import field_id
 from afas_async.vocabulary.values import Value, value_text
 
@@ -118,10 +120,20 @@ class Condition(msgspec.Struct, frozen=True):
     every: bool
 
     def __and__(self, other: Condition) -> Condition:
-        return _joined((self, other), every=True) if isinstance(other, Condition) else NotImplemented  # pyright: ignore[reportUnnecessaryIsInstance]
+        _check_operand("&", other)
+        return _joined((self, other), every=True)
 
     def __or__(self, other: Condition) -> Condition:
-        return _joined((self, other), every=False) if isinstance(other, Condition) else NotImplemented  # pyright: ignore[reportUnnecessaryIsInstance]
+        _check_operand("|", other)
+        return _joined((self, other), every=False)
+
+    if not TYPE_CHECKING:  # type checkers report such operands by themselves
+
+        def __rand__(self, other: object) -> NoReturn:
+            _check_operand("&", other)
+
+        def __ror__(self, other: object) -> NoReturn:
+            _check_operand("|", other)
 
     def __invert__(self) -> Condition:
         parts = tuple(part.complement() if isinstance(part, Test) else ~part for part in self.parts)
@@ -129,8 +141,8 @@ class Condition(msgspec.Struct, frozen=True):
 
     def __bool__(self) -> NoReturn:
         raise InvalidFilterError(
-            "a condition is neither true nor false: combine conditions with & | ~ instead of and, or, not,"
-            " write a chained comparison as between() or with &, and ask `is None` instead of `if`"
+            "a condition is neither true nor false: combine conditions with & | ~ instead of and, or, not; write a"
+            " chained comparison as between(), and `in` as in_(); ask `is None` instead of `if`"
         )
 
     def __repr__(self) -> str:
@@ -157,6 +169,14 @@ class Condition(msgspec.Struct, frozen=True):
         else:
             groups = dict.fromkeys(chain(*factors))
         return ((),) if () in groups else tuple(groups)
+
+
+def _check_operand(operator: str, other: object) -> None:
+    if not isinstance(other, Condition):
+        raise InvalidFilterError(
+            f"expected a condition on each side of {operator}, got {type_name(other)}: put each comparison in"
+            f" parentheses, such as (F.Price > 1) {operator} (F.Price < 5)"
+        )
 
 
 def _joined(conditions: Iterable[Condition], *, every: bool) -> Condition:
@@ -205,7 +225,28 @@ class Field:  # noqa: PLW1641 - whether fields are equal is a condition, so they
         return f"F[{self._id!r}]"
 
     def __bool__(self) -> NoReturn:
-        raise InvalidFilterError(f"{self._id}: a field is no condition: use is_(True), and & | ~ to combine")
+        raise InvalidFilterError(f"{self._id}: a field is not a condition: use is_(True), and & | ~ to combine")
+
+    if not TYPE_CHECKING:  # type checkers report these by themselves
+
+        def __and__(self, _: object) -> NoReturn:
+            raise InvalidFilterError(
+                f"{self._id}: & and | combine conditions, and this is a field: put each comparison in parentheses, such"
+                f" as (F.{self._id} > 1) & (F.{self._id} < 5)"
+            )
+
+        __rand__ = __or__ = __ror__ = __and__
+
+        def __invert__(self) -> NoReturn:
+            raise InvalidFilterError(f"{self._id}: ~ negates a condition, and this is a field: use is_(False)")
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):  # what copy, pickle and inspect ask every object for
+                raise AttributeError(name)
+            methods = [each for each in dir(Field) if not each.startswith("_")]
+            near = get_close_matches(name, methods, n=1)
+            hint = f"did you mean {near[0]}()?" if near else f"it has {', '.join(methods)}"
+            raise AttributeError(f"the field {self._id} has no {name!r}: {hint}", name=name, obj=self)
 
     def __eq__(self, value: Value) -> Condition:  # type: ignore[override] # pyright: ignore[reportIncompatibleMethodOverride]
         return self._compare(Operator.EQUAL, value)
@@ -228,7 +269,7 @@ class Field:  # noqa: PLW1641 - whether fields are equal is a condition, so they
     def is_(self, value: bool) -> Condition:  # noqa: FBT001 - it is the only argument, and what the method asks
         """Whether a yes-or-no field is `value`."""
         if not isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidFilterError(f"{self._id}.is_() takes True or False, not a {type(value).__name__}")
+            raise InvalidFilterError(f"{self._id}.is_(): expected True or False, got {type_name(value)}")
         return self._compare(Operator.EQUAL, value)
 
     def contains(self, text: str) -> Condition:
@@ -269,8 +310,10 @@ class Field:  # noqa: PLW1641 - whether fields are equal is a condition, so they
 
     def in_(self, values: Iterable[Value]) -> Condition:
         """Whether the field has one of the values, of which there may be any number: no row meets `in_([])`."""
-        if isinstance(values, str):
-            raise InvalidFilterError(f"{self._id}.in_() takes several values, not a single str: use [...]")
+        if isinstance(values, str) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidFilterError(
+                f"{self._id}.in_(): expected several values, such as a list, got {type_name(values)}"
+            )
         tests = (Test(self._id, Operator.EQUAL, value_text(value, self._id)) for value in values)
         return Condition(tuple(tests), every=False)
 
@@ -283,9 +326,7 @@ class Field:  # noqa: PLW1641 - whether fields are equal is a condition, so they
 
     def _search(self, operator: Operator, text: object) -> Condition:
         if not isinstance(text, str):
-            raise InvalidFilterError(
-                f"{self._id}.{_METHODS[operator]}() takes a str, and this is a {type(text).__name__}"
-            )
+            raise InvalidFilterError(f"{self._id}.{_METHODS[operator]}(): expected str, got {type_name(text)}")
         return self._compare(operator, text)
 
 

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from afas_async.errors import InvalidFilterError
+from afas_async.vocabulary.arguments import type_name
 
 # A bool is an int, and a datetime a date.
 Value: TypeAlias = str | int | float | Decimal | date | Enum
@@ -63,30 +64,34 @@ def value_text(value: object, field: str) -> str:
             raise InvalidFilterError(f"{field}: no value is equal to None: use is_empty() or is_not_empty()")
         case _:
             raise InvalidFilterError(
-                f"{field}: a filter cannot hold a {type(value).__name__}:"
-                " use str, int, float, Decimal, bool, date or datetime"
+                f"{field}: expected str, int, float, Decimal, bool, date or datetime, got {type_name(value)}"
             )
 
 
-def digits(number: float | Decimal) -> str | None:
-    """Return a number with all of its digits and no exponent; None for infinity, NaN and more than 400 digits.
+def digits(number: float | Decimal) -> str:
+    """Return a number with all of its digits and no exponent.
+
+    Raises:
+        ValueError: If there are no digits, or more than 400; the text says what the number is.
 
     Example:
-        >>> digits(Decimal("1.5E+3")), digits(0.1), digits(Decimal("1E+999999999"))
-        ('1500', '0.1', None)
+        >>> digits(Decimal("1.5E+3")), digits(0.1)
+        ('1500', '0.1')
     """
     exact = Decimal(float.__repr__(number)) if isinstance(number, float) else Decimal(number)
+    if not exact.is_finite():
+        raise ValueError("infinity or NaN")
     # Written out, the number 1E+999999999 would fill the memory.
-    if not exact.is_finite() or max(exact.adjusted(), -int(exact.as_tuple().exponent)) > _MOST_DIGITS:
-        return None
+    if max(exact.adjusted(), -int(exact.as_tuple().exponent)) > _MOST_DIGITS:
+        raise ValueError(f"a number of more than {_MOST_DIGITS} digits")
     return format(exact, "f")
 
 
 def _number(number: float | Decimal, field: str) -> str:
-    text = digits(number)
-    if text is None:
-        what = "infinity or NaN" if not Decimal(number).is_finite() else f"a number of more than {_MOST_DIGITS} digits"
-        raise InvalidFilterError(f"{field}: a filter cannot hold {what}")
+    try:
+        text = digits(number)
+    except ValueError as error:
+        raise InvalidFilterError(f"{field}: a filter cannot hold {error}") from None
     return text if number else text.removeprefix("-")
 
 
@@ -124,7 +129,9 @@ def amsterdam(moment: datetime, field: str) -> datetime:
 
 def _text(text: str, field: str) -> str:
     if not text:
-        raise InvalidFilterError(f"{field}: an empty str is no value: use is_empty() or is_not_empty()")
+        raise InvalidFilterError(f"{field}: an empty str is not a value: use is_empty() or is_not_empty()")
     if _UNSENDABLE.search(text):
-        raise InvalidFilterError(f"{field}: a filter cannot hold a str with control characters or half a character")
+        raise InvalidFilterError(
+            f"{field}: a filter cannot hold a str with control characters or an unpaired surrogate"
+        )
     return text

@@ -16,12 +16,14 @@ from typing import Any, Final, cast
 import msgspec
 
 from afas_async.errors import InvalidElementError, InvalidFilterError
+from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.elements import ACTIONS, Action, Element, element_of
 from afas_async.vocabulary.values import amsterdam, digits
 
 BODY_LIMIT: Final = 75_000_000  # bytes with attachments; more is answered with 413 (AFAS's notes on KnSubject)
 _DEPTH: Final = 6  # AFAS, UpdateConnector: objects in objects
 _PLAIN: Final = frozenset({str, int, bool})
+_BODY_WORDS: Final = frozenset({"Element", "Fields"})  # of the service's own form of an element
 _START: Final = b'{"Fields":{'
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
@@ -36,7 +38,9 @@ def encode_element(item: object, *, allow_none: bool = False) -> bytes:
     try:
         return _ENCODER.encode(_Plain(allow_none=allow_none).element(element_of(item), "", _DEPTH))
     except (UnicodeEncodeError, OverflowError) as error:
-        reason = "a number has more than 64 bits" if isinstance(error, OverflowError) else "a text has half a character"
+        reason = (
+            "a number has more than 64 bits" if isinstance(error, OverflowError) else "a text has an unpaired surrogate"
+        )
     raise InvalidElementError(f"the element cannot be written as JSON: {reason}")
 
 
@@ -89,10 +93,16 @@ class _Plain:
     def element(self, element: Element, place: str, depth: int) -> dict[str, Any]:
         if depth < 0:
             raise InvalidElementError(f"{place}: objects are nested more than {_DEPTH} deep, which the service refuses")
+        if not _BODY_WORDS.isdisjoint(element.objects):
+            where = place and f"{place.removesuffix('.')}: "
+            raise InvalidElementError(
+                f"{where}the library writes the body: give fields by their names, such as"
+                ' {"StId": 1, "Ds": "Offerte"}, and objects by theirs'
+            )
         fields = self._values(element.fields, place)
         action = fields.pop("@Action", element.action)
         if action not in (None, *ACTIONS):
-            raise InvalidElementError(f"{place}@Action: {action!r} is none: it must be insert, update or delete")
+            raise InvalidElementError(f"{place}@Action: unknown action {action!r}: use insert, update or delete")
         if action is not None:
             fields = {"@Action": action, **fields}  # at the place where `tagged` looks for it
         found: dict[str, Any] = {"Fields": fields}
@@ -109,8 +119,8 @@ class _Plain:
 
     def _object(self, inner: object, place: str, depth: int) -> Any:
         if isinstance(inner, (list, tuple)):
-            return [self.element(element_of(part), place, depth) for part in cast("Sequence[object]", inner)]
-        return self.element(element_of(inner), place, depth)
+            return [self.element(_inner(part, place), place, depth) for part in cast("Sequence[object]", inner)]
+        return self.element(_inner(inner, place), place, depth)
 
     def _values(self, values: Mapping[str, Any], place: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -146,17 +156,25 @@ class _Plain:
                 )
             case _:
                 raise InvalidElementError(
-                    f"{place}: a field cannot be a {type(value).__name__}: use str, int, float, Decimal, bool, date,"
-                    " datetime or bytes"
+                    f"{place}: expected str, int, float, Decimal, bool, date, datetime or bytes, got {type_name(value)}"
                 )
+
+
+def _inner(item: object, place: str) -> Element:
+    try:
+        return element_of(item)
+    except InvalidElementError as error:
+        reason = str(error)
+    raise InvalidElementError(f"{place.removesuffix('.')}: {reason}")
 
 
 def _number(number: Decimal | float, place: str) -> msgspec.Raw:
     """A number with all of its digits and without an exponent."""
-    text = digits(number)
-    if text is None:
-        raise InvalidElementError(f"{place}: a field cannot be {number}")
-    return msgspec.Raw(text.encode())
+    try:
+        return msgspec.Raw(digits(number).encode())
+    except ValueError as error:
+        reason = str(error)
+    raise InvalidElementError(f"{place}: a field cannot hold {reason}")
 
 
 def _moment(moment: datetime, place: str) -> str:

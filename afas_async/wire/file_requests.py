@@ -7,6 +7,7 @@ from typing import Final, Literal
 from urllib.parse import quote
 
 from afas_async.errors import InvalidNameError
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.filters import Group
 from afas_async.wire.filter_parameters import filter_pairs
 from afas_async.wire.requests import Request, query_string
@@ -37,6 +38,7 @@ def file_request(file_id: str, filename: str, *, binary: bool = False) -> Reques
         >>> file_request("0" * 32, "a_b (1).pdf").path.partition("0/")[2]
         'a_5fb%20_281_29.pdf'
     """
+    check_type("file_id", file_id, str, "32 hex digits as text")
     path = f"fileconnector/{_checked(_FILE_ID, file_id, 'file', '32 hex digits')}"
     return _request(f"{path}/{_coded(filename)}", shown="fileconnector/...", binary=binary)
 
@@ -47,6 +49,7 @@ def subject_request(subject_id: int | str, file_id: str, *, binary: bool = False
     Raises:
         InvalidNameError: If the item's id is no number, or that of the attachment is not 32 hex digits.
     """
+    check_type("file_id", file_id, str, "32 hex digits as text")
     item = _checked(_NUMBER, str(subject_id), "dossier item", "digits")
     return _request(
         f"subjectconnector/{item}/{_checked(_FILE_ID, file_id, 'attachment', '32 hex digits')}", binary=binary
@@ -59,8 +62,10 @@ def image_request(image_id: str, size: ImageFormat = "original", *, binary: bool
     Raises:
         InvalidNameError: If the id is no GUID, or there is no such format.
     """
+    check_type("format", size, str, f"one of {', '.join(_FORMATS)}")
     if size not in _FORMATS:
-        raise InvalidNameError(f"{size!r} is no format of an image: it must be {', '.join(_FORMATS)}")
+        raise InvalidNameError(f"unknown image format {size!r}: use {', '.join(_FORMATS)}")
+    check_type("image_id", image_id, str, "a GUID or 32 hex digits as text")
     path = f"imageconnector/{_checked(_GUID, image_id, 'image', 'a GUID or 32 hex digits')}"
     return _request(path, f"format={_FORMATS[size]}", binary=binary)
 
@@ -78,6 +83,7 @@ def report_request(guid: str, *, where: tuple[Group, ...] = EVERY_ROW, binary: b
         InvalidFilterError: If no line can meet the condition.
         QueryTooLongError: If the query string exceeds 2,048 characters. A report cannot be split.
     """
+    check_type("guid", guid, str, "a GUID as text")
     bare = guid[1:-1] if guid.startswith("{") and guid.endswith("}") else guid
     path = f"reportconnector/{_checked(_GUID, bare, 'report', 'a GUID')}"
     return _request(path, query_string("reportconnector", filter_pairs(where)), binary=binary)
@@ -95,9 +101,10 @@ def _checked(pattern: re.Pattern[str], text: str, what: str, form: str) -> str:
 
 def _coded(name: str) -> str:
     """Return a file's name as the FileConnector reads it (AFAS, FileConnector: spaces and special characters)."""
+    check_type("filename", name, str, "the name of the file as text")
     if _NO_FILE_NAME.search(name) or len(name) > _LONGEST_NAME:
         raise InvalidNameError(
-            f"{name!r} is no name of a file: give the name as Profit tells it, without a path, 255 characters at most"
+            f"{name!r} is not the name of a file: give the name that Profit has, without a path, 255 characters at most"
         )
     spaces_kept = quote(name, safe=" ").replace("_", "_5f").replace("%", "_")
     return spaces_kept.replace(" ", "%20")

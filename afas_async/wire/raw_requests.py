@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from afas_async.errors import UsageError
+from afas_async.vocabulary.arguments import check_type
 from afas_async.wire.requests import Request, query_string
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -54,14 +55,18 @@ def raw_request(
         UsageError: If the request could go elsewhere than it seems, or contradicts what the client sends itself.
         QueryTooLongError: If the query string exceeds 2,048 characters.
     """
+    check_type("method", method, str, f"one of {', '.join(sorted(_METHODS))}")
+    check_type("path", path, str, 'text such as "connectors/Profit_Article"')
+    check_type("params", params, Mapping | None, "a dict of names and values")
+    check_type("headers", headers, Mapping | None, "a dict of names and values")
     if method not in _METHODS:
-        raise UsageError(f"{method!r} is no method: it must be one of {', '.join(sorted(_METHODS))}")
+        raise UsageError(f"unknown method {method!r}: use one of {', '.join(sorted(_METHODS))}")
     if method == "GET" and json is not msgspec.UNSET:
         raise UsageError(f"{path!r}: a GET has no body: give `params`")
     segments = path.removeprefix("/").split("/")
     if _UNSAFE_PATH.search(path) or any(map(_UNSAFE_SEGMENT.fullmatch, segments)):
         raise UsageError(
-            f"{path!r} is no path below the base URL: give plain text such as connectors/Profit_Article, without a"
+            f"{path!r} is not a path below the base URL: give plain text such as connectors/Profit_Article, without a"
             " host, escapes, `.` or `..` or empty segments, and the query as `params`"
         )
     name = path.removeprefix("/")
@@ -76,8 +81,8 @@ def raw_request(
 
 
 def _pair(name: str, value: Parameter) -> tuple[str, str]:
-    if not isinstance(value, (str, int, Decimal)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UsageError(f"{name}: a parameter must be text, an int, a Decimal or a bool, not a {type(value).__name__}")
+    check_type("params", name, str, "names as text")
+    check_type(f"params[{name!r}]", value, str | int | bool | Decimal, "str, int, bool or Decimal")
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if not _TEXT.fullmatch(name) or (text and not _TEXT.fullmatch(text)):
         raise UsageError(f"{name!r}: a parameter has a name, and no control characters")
@@ -85,6 +90,8 @@ def _pair(name: str, value: Parameter) -> tuple[str, str]:
 
 
 def _header(name: str, value: str) -> tuple[str, str]:
+    check_type("headers", name, str, "names as text")
+    check_type(f"headers[{name!r}]", value, str, "str")
     spelled = name.title()  # in one spelling, so that it takes the place of the client's own
     if spelled in _OWN_HEADERS or not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
         raise UsageError(

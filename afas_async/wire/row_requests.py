@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
-from afas_async.errors import UsageError
+from afas_async.errors import InvalidNameError, UsageError
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.filters import Group
 from afas_async.vocabulary.names import connector_name, field_id
 from afas_async.wire.filter_parameters import filter_pairs
@@ -53,6 +54,9 @@ def rows_query_length(*, skip: int, take: int, order_by: Sequence[str] = (), whe
 
 def sort_field(field: str) -> str:
     """Return a field of a sort order, `Field` or `-Field`, if it may enter a URL, else raise InvalidNameError."""
+    check_type("order_by", field, str, 'field ids such as "Price" or "-Price"')
+    if field.lower().endswith((" asc", " desc")):
+        raise InvalidNameError(f'order_by: {field!r} is not a field id: give "Price", or "-Price" for descending')
     descending = field.startswith("-")
     return ("-" if descending else "") + field_id(field.removeprefix("-"))
 

@@ -244,12 +244,20 @@ class RowSlices(Generic[RowT]):
         path = f"$.rows[{index}]{inner}"
         return RowError(
             f"{self._connector}: page {self._page}, row {index}: {clean(_WHERE.sub('', reason))} at {path}:"
-            " compare the row type with the connector's fields",
+            f" {_advice(reason)}",
             connector=self._connector,
             page=self._page,
             index=index,
             path=path,
         )
+
+
+def _advice(reason: str) -> str:
+    if "missing required field" in reason:
+        return 'give the row type the field ids as names, by rename="pascal" or msgspec.field(name=...)'
+    if "got `null`" in reason:
+        return "the field can be empty: declare it with `| None`"
+    return "compare the row type with the connector's fields"
 
 
 def _complete_decimals(text: bytes) -> bytes:

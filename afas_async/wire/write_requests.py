@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from afas_async.errors import InvalidElementError
+from afas_async.vocabulary.arguments import check_type, type_name
 from afas_async.vocabulary.names import connector_name, field_id
 from afas_async.wire.requests import Request
 
@@ -50,6 +51,7 @@ def delete_request(connector: str, *elements: tuple[str, Mapping[str, Any]]) -> 
     """
     parts = [quote(connector_name(connector), safe="")]
     for name, key in elements:
+        check_type("key", key, Mapping, "a dict of field ids and values", connector=connector)
         if not key:
             raise InvalidElementError(f"{connector}: nothing is deleted without the key of {name}")
         fields = ",".join(f"@{field_id(field)}" for field in key)
@@ -63,7 +65,7 @@ def _key_text(value: object, place: str) -> str:
         value = value.value
     text = value.isoformat() if type(value) is date else str(value)
     if not isinstance(value, (str, int, Decimal, date)) or isinstance(value, (bool, datetime)):
-        raise InvalidElementError(f"{place}: the key in a URL cannot be a {type(value).__name__}")
+        raise InvalidElementError(f"{place}: expected str, int, Decimal or date, got {type_name(value)}")
     if not text or text in {".", ".."} or _UNSAFE_KEY.search(text):
         raise InvalidElementError(
             f"{place}: {text!r} cannot stand in a URL, where `/ \\ % ? # & : * < > + ,` and control characters have"

@@ -103,6 +103,8 @@ class Journal:
             raise JournalError(f"{log} is part of a journal {self._path}, which is gone: bring it back, or delete both")
         if self._path.exists():
             return
+        if not self._path.parent.is_dir():
+            raise FileNotFoundError(f"the folder {self._path.parent} does not exist")
         descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f"{self._path.name}.")  # with mode 0600
         os.close(descriptor)
         try:

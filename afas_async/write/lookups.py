@@ -14,6 +14,7 @@ from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.policy.spans import Span
 from afas_async.read.source import Source, source_of
 from afas_async.read.window import read_page
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT
 from afas_async.vocabulary.elements import Action, Element
 from afas_async.vocabulary.filters import Condition
@@ -35,6 +36,9 @@ class Lookup(Generic[RowT]):
         matches: Whether a row shows what the element wrote; by default every row that is found does. For an update it
             compares the changed fields: the row is there before as well.
 
+    Raises:
+        UsageError: If an argument is of a wrong type.
+
     Example:
         >>> by_code = Lookup(GetConnector("Profit_Article"), lambda element: F.ItemCode == element.fields["ItCd"])
     """
@@ -42,6 +46,11 @@ class Lookup(Generic[RowT]):
     connector: GetConnector[RowT]
     where: Callable[[Element], Condition]
     matches: Callable[[Element, RowT], bool] | None = None
+
+    def __post_init__(self) -> None:
+        check_type("connector", self.connector, GetConnector, "a GetConnector")
+        check_type("where", self.where, Callable, "a function that returns a condition")
+        check_type("matches", self.matches, Callable | None, "a function that returns True or False")
 
 
 class Finder:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal, TypeAlias
+from types import NoneType
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from afas_async.errors import UsageError
+from afas_async.vocabulary.arguments import check_type
 from afas_async.wire.element_bodies import BODY_LIMIT
 from afas_async.write.lookups import Lookup
 
 OnReject: TypeAlias = Literal["continue", "stop", "split"]
+
+_TYPES: Final[tuple[tuple[str, Any, str], ...]] = (
+    ("max_elements", int, "a whole number such as 1_000"),
+    ("max_bytes", int, "a whole number such as 4_000_000"),
+    ("target_seconds", int | float, "a number of seconds such as 60"),
+    ("in_flight", int, "a whole number such as 4"),
+    ("on_reject", str, '"continue", "stop" or "split"'),
+    ("transaction", bool, "True or False"),
+    ("validate", bool, "True or False"),
+    ("lookup", (Lookup, NoneType), "a Lookup"),
+    ("journal", (str, os.PathLike, NoneType), "a path"),
+)
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +46,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     journal: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
+        for name, types, expected in _TYPES:
+            check_type(name, getattr(self, name), types, expected)
         for wrong, text in (
             (self.max_elements < 1, f"max_elements must be 1 or more, not {self.max_elements}"),
             (not 1 <= self.max_bytes <= BODY_LIMIT, f"max_bytes must be 1 to {BODY_LIMIT}, not {self.max_bytes}"),

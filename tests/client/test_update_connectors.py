@@ -97,6 +97,6 @@ async def test_validate() -> None:
         assert (listed.index, listed.field) == (3, "")
         assert (large.index, large.message) == (
             4,
-            "the element cannot be written as JSON: a text has half a character",
+            "the element cannot be written as JSON: a text has an unpaired surrogate",
         )
         assert simulator.counters.writes == 0

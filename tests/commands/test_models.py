@@ -129,7 +129,7 @@ def test_a_file_is_written_once_and_checked(
         (["Profit_Articles"], "did you mean Profit_Article?"),
         (["Profit_Article", "--key", "Profit_Debtor=DebtorId"], "no metainfo of Profit_Debtor"),
         (["Profit_Article", "--key", "Profit_Article=Price"], "must be str or int"),
-        (["Profit_Article", "--key", "Profit_Article=Other"], "'Other' is not a field"),
+        (["Profit_Article", "--key", "Profit_Article=Other"], "has no field 'Other'"),
         (["Profit_Article", "-o", "/"], "Is a directory"),
     ],
 )

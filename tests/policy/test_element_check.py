@@ -206,7 +206,7 @@ def test_a_field_in_an_object_is_none_of_the_element() -> None:
 def test_what_is_no_element() -> None:
     """What cannot be an element is told with its place."""
     (fault,) = faults(PERSON, "update", Element(key={"BcCo": "1"}, objects={"KnBankAccount": [{}, "NL1"]}))  # type: ignore[list-item]
-    assert fault.startswith("Objects.KnBankAccount[1]: a str is no element: give an Element")
+    assert fault.startswith("Objects.KnBankAccount[1]: expected an Element, a dict of fields")
 
 
 # --- keys ---

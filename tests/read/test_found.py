@@ -26,7 +26,7 @@ async def test_a_token_of_pages_for_rows(start: int, serve: Serve) -> None:
             if len(found) > start:
                 break
         token = pages.cursor
-    with pytest.raises(UsageError, match="after="):
+    with pytest.raises(UsageError, match="after"):
         await afas.rows(BY_NUMBER, where=where, after=token).to_list()
     async for page in afas.pages(BY_NUMBER, where=where, after=token):
         found += numbers(page.rows)
@@ -52,7 +52,7 @@ async def test_a_token_of_another_row_type(first_typed: bool, serve: Serve) -> N
     async with afas.rows(one, **options) as rows:
         found = [_number(await anext(rows)) for _ in range(400)]
         token = rows.cursor
-    with pytest.raises(UsageError, match="after="):
+    with pytest.raises(UsageError, match="after"):
         await afas.rows(other, after=token, **options).to_list()
     found += [_number(row) async for row in afas.rows(one, after=token, **options)]
     assert sorted(found) == list(ROWS)
@@ -82,14 +82,14 @@ async def test_cursors_of_another_shape(facts: dict[str, Any], serve: Serve) -> 
     _, afas = await serve(connectors={"T": table(ROWS)})
     rows = afas.rows(BY_NUMBER)
     token = msgspec.json.encode({**msgspec.json.decode(rows.cursor), **facts}).decode()
-    with pytest.raises(UsageError, match="after="):
+    with pytest.raises(UsageError, match="after"):
         await afas.rows(BY_NUMBER, after=token).to_list()
 
 
 async def test_a_token_that_is_no_unicode(serve: Serve) -> None:
     """Text with half a character is garbage like any other."""
     _, afas = await serve(connectors={"T": table(ROWS)})
-    with pytest.raises(UsageError, match="after="):
+    with pytest.raises(UsageError, match="after"):
         afas.rows(BY_NUMBER, after="\ud800")
 
 
@@ -122,7 +122,7 @@ async def test_equal_keys_of_undecoded_rows(serve: Serve) -> None:
 async def test_a_field_is_no_condition(serve: Serve) -> None:
     """Forgetting the comparison is a clear error."""
     _, afas = await serve(connectors={"T": table(ROWS)})
-    with pytest.raises(UsageError, match="where= takes a condition"):
+    with pytest.raises(UsageError, match="where: expected a condition"):
         afas.rows(BY_NUMBER, where=cast("Any", F.Blocked))
 
 

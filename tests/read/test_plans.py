@@ -108,7 +108,7 @@ async def test_misuse(serve: Serve) -> None:
             afas.rows(connector, part=part)
     wrongs: list[Any] = [{}, {**part, "lower": 1.5}, {**part, "more": 1}, {**part, "lower": []}, 5, "x", []]
     for wrong in wrongs:
-        with pytest.raises(UsageError, match="part= takes"):
+        with pytest.raises(UsageError, match="part: expected"):
             afas.rows(BY_NUMBER, part=wrong)
     with pytest.raises(UsageError, match="parts must be 1"):
         await afas.plan(BY_NUMBER, parts=0)

@@ -91,11 +91,19 @@ def test_bad_key_types(key: str | tuple[str, ...]) -> None:
     assert (key if isinstance(key, str) else "Real") in str(caught.value)
 
 
-@pytest.mark.parametrize("key", ["item_code", "itemcode", "Missing", ("ItemCode", "Missing")])
+@pytest.mark.parametrize("key", ["itemcode", "Missing", ("ItemCode", "Missing")])
 def test_unknown_keys(key: str | tuple[str, ...]) -> None:
     """A key field that the row type lacks is refused, and the error names the fields that there are."""
     with pytest.raises(UnknownFieldError, match="ItemCode, Line, Price"):
         GetConnector("Profit_Article", Article, key=key)
+
+
+def test_attributes_as_keys() -> None:
+    """A key is named by the field id: the attribute of the row type is refused with the id to give."""
+    with pytest.raises(
+        UnknownFieldError, match="'item_code' is the attribute of Article; give the field id 'ItemCode'"
+    ):
+        GetConnector("Profit_Article", Article, key="item_code")
 
 
 @pytest.mark.parametrize("key", ["", "a.b", "a b", "a,b", "-ItemCode", "ItemCode\n", "é", ("ItemCode", "..")])
@@ -136,7 +144,7 @@ def test_doubled_key_fields() -> None:
 )
 def test_bad_row_types(row_type: Any) -> None:
     """Rows are Structs of plain objects, dicts or undecoded."""
-    with pytest.raises(UsageError, match="rows cannot be"):
+    with pytest.raises(UsageError, match="X: row_type: expected a"):
         GetConnector("X", row_type)
 
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from afas_async.errors import InvalidElementError, UsageError
+from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.elements import Element, element_of
 
 
@@ -97,16 +98,23 @@ def test_other_lists_are_no_objects(value: object) -> None:
 @pytest.mark.parametrize("item", [None, "text", b"bytes", 5, [("a", 1)], [{}], Person, object()])
 def test_what_is_no_element(item: object) -> None:
     """Anything else is refused by its type, without its content."""
-    with pytest.raises(InvalidElementError, match=rf"a {type(item).__name__} is no element: give an Element") as raised:
+    with pytest.raises(InvalidElementError, match=rf"expected an Element, .*, got {type_name(item)}$") as raised:
         element_of(item)
     assert isinstance(raised.value, UsageError)
-    assert "text" not in str(raised.value).removeprefix("a str")
+    assert "text" not in str(raised.value)
+
+
+@pytest.mark.parametrize("arguments", [{"fields": [("a", 1)]}, {"key": "x"}, {"objects": [{}]}, {"fields": None}])
+def test_parts_of_an_element(arguments: dict[str, Any]) -> None:
+    """The fields, the key and the objects of an Element are dicts."""
+    with pytest.raises(InvalidElementError, match="expected dicts as fields, key and objects of an Element, got "):
+        element_of(Element(**arguments))
 
 
 @pytest.mark.parametrize("name", [1, None, b"Ds"])
 def test_names_are_texts(name: object) -> None:
     """A name that is no str is refused before it is sent as one."""
-    with pytest.raises(InvalidElementError, match="is no name of a field"):
+    with pytest.raises(InvalidElementError, match="expected field ids as str in the dict, got "):
         element_of({name: "x"})
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afas_async import Condition, F, InvalidFilterError, InvalidNameError
+from afas_async import Condition, F, InvalidFilterError, InvalidNameError, UsageError
 from afas_async.vocabulary.filters import MOST_TESTS, Group, Operator, Test
 
 A, B, C, D = (F[name].contains("x") for name in "ABCD")
@@ -130,18 +130,60 @@ def test_python_must_not_decide(misuse: Callable[[], Any]) -> None:
     [
         lambda: A & True,
         lambda: A | None,
+        lambda: True & A,
+        lambda: None | A,
         lambda: A & F.X,
+        lambda: A | F.X,
         lambda: F.X == 1 & F.Y == 2,
+        lambda: F.X > 1 & F.X < 5,
+        lambda: F.X == 1 | F.Y == 2,
         lambda: F.X & A,
-        lambda: hash(F.X),
-        lambda: 1 in F,
-        F.X,
+        lambda: F.X | A,
     ],
 )
 def test_what_is_no_condition(misuse: Callable[[], Any]) -> None:
     """A field or a value is no condition, and comparisons without their parentheses are none."""
+    with pytest.raises(InvalidFilterError, match="parentheses"):
+        misuse()
+
+
+@pytest.mark.parametrize("misuse", [lambda: hash(F.X), F.X])
+def test_what_a_field_is_not(misuse: Callable[[], Any]) -> None:
+    """A field is neither a function nor a key of a dict."""
     with pytest.raises(TypeError):
         misuse()
+
+
+def test_fields_are_named_by_text() -> None:
+    """A field id that is no text is refused, and so `in` never runs through the fields."""
+    for misuse in (lambda: F[5], lambda: 1 in F):  # type: ignore[index, operator]
+        with pytest.raises(UsageError, match=r"field: expected a field id .*, got int"):
+            misuse()
+
+
+def test_negated_fields() -> None:
+    """A field that is negated without a comparison is refused with what to write."""
+    with pytest.raises(InvalidFilterError, match=r"^X: .*is_\(False\)"):
+        _ = ~F.X  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("starts_with", r"did you mean startswith\(\)\?"),
+        ("is_in", r"did you mean "),
+        ("like", "it has between, contains, endswith, "),
+        ("Price", "it has between"),
+    ],
+)
+def test_methods_that_fields_lack(name: str, hint: str) -> None:
+    """An unknown attribute is an AttributeError that says which methods there are, so that hasattr works."""
+    with pytest.raises(AttributeError, match=f"the field X has no '{name}': {hint}") as raised:
+        getattr(F.X, name)
+    assert raised.value.name == name
+    assert not hasattr(F.X, name)
+    assert not hasattr(F.X, "_nothing")
+    assert not hasattr(F.X, "__len__")
 
 
 @pytest.mark.parametrize(
