@@ -91,16 +91,26 @@ def test_the_ground_does_no_io() -> None:
             assert {imported.split(".")[0] for imported in _imports(TREES[name])} & IO == set(), name
 
 
-def test_no_two_classes_share_a_name() -> None:
+def test_no_two_types_share_a_name() -> None:
     """One thing has one name on every floor, and two things never share one; the simulator is another program."""
     for inside in (True, False):
         found: dict[str, set[str]] = {}
         for name, tree in TREES.items():
             if name.startswith("simulator/") == inside:
-                for node in tree.body:
-                    if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                        found.setdefault(node.name, set()).add(name)
+                for type_name in _types(tree):
+                    found.setdefault(type_name, set()).add(name)
         assert {name: files for name, files in found.items() if len(files) > 1} == {}
+
+
+def _types(tree: ast.Module) -> Iterator[str]:
+    """The public classes and aliases of types that a module makes; a type variable is none."""
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield from [node.name] * (node.name[0] != "_")
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and not isinstance(node.value, ast.Call):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Name) and target.id[0].isupper() and not target.id.isupper():
+                yield target.id
 
 
 def test_no_generator_yields_within_a_scope() -> None:

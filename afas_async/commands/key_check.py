@@ -22,7 +22,7 @@ _IDENTIFYING: Final = re.compile(r".*(Id|Ids|Code|No|Nr|Num|Number|Nummer|Guid|K
 _MOST_COMBINED: Final = 8
 _MOST_CANDIDATES: Final = 5
 
-Key = tuple[Any, ...]
+Candidate = tuple[Any, ...]
 
 
 class KeyCheck:
@@ -51,14 +51,14 @@ class KeyCheck:
         self.nulls: int = 0
         self.blanks: int = 0
         self.duplicates: int = 0
-        self.examples: list[Key] = []
+        self.examples: list[Candidate] = []
         self.types: list[set[str]] = [set() for _ in fields]
         self.disorder: int = 0
-        self.tail: deque[Key] = deque(maxlen=TAIL)
+        self.tail: deque[Candidate] = deque(maxlen=TAIL)
         self._fields = fields
-        self._last: Key = ()
+        self._last: Candidate = ()
 
-    def feed(self, keys: Iterable[Key]) -> None:
+    def feed(self, keys: Iterable[Candidate]) -> None:
         """Take the keys of the next rows, each with a value for each field."""
         for key in keys:
             self.rows += 1
@@ -73,7 +73,7 @@ class KeyCheck:
             else:
                 self._compare(key)
 
-    def _compare(self, key: Key) -> None:
+    def _compare(self, key: Candidate) -> None:
         sorted_as = as_sorted(key)
         if sorted_as == self._last:
             self.duplicates += 1
@@ -105,12 +105,12 @@ class KeyCheck:
         return faults
 
 
-def as_sorted(key: Key) -> Key:
+def as_sorted(key: Candidate) -> Candidate:
     """Return a key as most databases compare it."""
     return tuple(folded(value) if isinstance(value, str) else value for value in key)
 
 
-def _falls(before: Key, after: Key) -> bool:
+def _falls(before: Candidate, after: Candidate) -> bool:
     """Whether a number falls, before any text differs: only the order of texts is the database's own."""
     for one, other in zip(before, after, strict=False):
         if one != other:

@@ -27,7 +27,7 @@ from afas_async.vocabulary.connectors import GetConnector, UpdateConnector
 from afas_async.vocabulary.metainfo import GetMetainfo, UpdateMetainfo
 from afas_async.vocabulary.names import connector_name
 
-Key: TypeAlias = str | tuple[str, ...]
+KeyFields: TypeAlias = str | tuple[str, ...]
 EnumT = TypeVar("EnumT", bound=Enum)
 
 # What a module of models may import: groups of modules with their names, in the order of its lines.
@@ -97,7 +97,7 @@ def _member(member: EnumT, value: str | int) -> EnumT:
     return member
 
 
-def source(metas: Iterable[GetMetainfo | UpdateMetainfo], *, keys: Mapping[str, Key] | None = None) -> str:
+def source(metas: Iterable[GetMetainfo | UpdateMetainfo], *, keys: Mapping[str, KeyFields] | None = None) -> str:
     """Return a Python module with a struct for each connector, and the connector itself as a constant.
 
     The same metainfo gives the same text, whatever the order in which it comes. Attributes are the ids in snake case,
@@ -144,7 +144,7 @@ def source(metas: Iterable[GetMetainfo | UpdateMetainfo], *, keys: Mapping[str, 
     return "\n\n".join([_HEADER + _imports_source(used), *blocks])
 
 
-def define(meta: GetMetainfo | UpdateMetainfo, *, key: Key = ()) -> type[msgspec.Struct]:
+def define(meta: GetMetainfo | UpdateMetainfo, *, key: KeyFields = ()) -> type[msgspec.Struct]:
     """Return the struct for a connector, equal to the one in `source`, without writing a module.
 
     What a module can and this cannot: rows that are pickled, and an editor that knows their attributes.

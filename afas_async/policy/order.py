@@ -18,8 +18,8 @@ from afas_async.vocabulary.collation import folded
 from afas_async.vocabulary.filters import NO_VALUE, Group, Operator, Test
 from afas_async.vocabulary.values import value_text
 
-Value = str | int
-Key = Value | tuple[Value, ...]
+KeyValue = str | int
+Key = KeyValue | tuple[KeyValue, ...]
 Relation = Literal["from", "after", "at"]
 
 _STRICTLY = {False: Operator.GREATER, True: Operator.LESS}
@@ -137,7 +137,7 @@ class Order(msgspec.Struct, frozen=True):
         )
 
 
-def values_of(key: Key) -> tuple[Value, ...]:
+def values_of(key: Key) -> tuple[KeyValue, ...]:
     """Return the values of a key, one for each field."""
     return key if isinstance(key, tuple) else (key,)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from afas_async.policy.order import Key, Order, Value, values_of
+from afas_async.policy.order import Key, KeyValue, Order, values_of
 from afas_async.policy.spans import Bound, Span
 from afas_async.read.position import KeyRange
 from afas_async.read.rowkeys import KeyReader
@@ -22,7 +22,7 @@ NEAREST = 1_000
 async def key_ranges(source: Source[Any], count: int) -> tuple[KeyRange, ...]:
     """Cut a read into key ranges at values of the first key field: fewer than `count` if that has too few values."""
     edges = [await _edge(source, descending=descending) for descending in (False, True)] if count > 1 else []
-    cuts: list[Value]
+    cuts: list[KeyValue]
     match edges:
         case [] | [None, _]:
             cuts = []
@@ -34,7 +34,7 @@ async def key_ranges(source: Source[Any], count: int) -> tuple[KeyRange, ...]:
     return tuple(KeyRange(*bounds) for bounds in zip([None, *cuts], [*cuts, None], strict=True))
 
 
-async def _edge(source: Source[Any], *, descending: bool) -> Value | None:
+async def _edge(source: Source[Any], *, descending: bool) -> KeyValue | None:
     """Return the first value of the first key field in the order of the key, or against it."""
     sign = "-" if descending else ""
     by_key = replace(source, order=Order(tuple(sign + field for field in source.connector.key)))
@@ -47,7 +47,7 @@ async def _key_at(source: Source[Any], span: Span) -> Key | None:
     return KeyReader(source.connector, source.order).read(rows, None, 0)[0] if rows else None
 
 
-async def _probed(source: Source[Any], count: int, first: Value | None) -> list[Value]:
+async def _probed(source: Source[Any], count: int, first: KeyValue | None) -> list[KeyValue]:
     """Return cuts at values that rows have: single rows at growing distances tell how many there are, and where."""
     by_key = replace(source, order=Order(source.connector.key))
     marks: list[Key | None] = [None]  # the keys of the rows 0, FARTHEST, 2 * FARTHEST ...
@@ -62,7 +62,7 @@ async def _probed(source: Source[Any], count: int, first: Value | None) -> list[
     while high - low > max(1, low // (8 * count)):
         middle = (low + high) // 2
         low, high = (low, middle) if await key_at(middle) is None else (middle, high)
-    cuts: list[Value] = []
+    cuts: list[KeyValue] = []
     # Each is found from the one before it: by their numbers alone they would change places when rows appear meanwhile.
     last: Key | None = None
     for number in range(1, count):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.policy.order import Value
+from afas_async.policy.order import KeyValue
 from afas_async.read.cuts import key_ranges
 from afas_async.read.position import KeyRange
 from afas_async.read.source import Source, query_length, refuse_without_key
@@ -21,8 +21,8 @@ from afas_async.wire.row_requests import EVERY_ROW
 class _PlannedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connector: str
     field: str
-    lower: Value | None
-    upper: Value | None
+    lower: KeyValue | None
+    upper: KeyValue | None
 
 
 async def plan(source: Source[Any], parts: int) -> list[dict[str, Any]]:

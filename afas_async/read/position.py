@@ -7,7 +7,7 @@ import hashlib
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.policy.order import Key, Value, values_of
+from afas_async.policy.order import Key, KeyValue, values_of
 from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.filters import Group, Operator, Test
 from afas_async.vocabulary.values import value_text
@@ -23,8 +23,8 @@ class KeyRange(msgspec.Struct, frozen=True, array_like=True):
         upper: The value before which rows belong to it; None for the last.
     """
 
-    lower: Value | None
-    upper: Value | None
+    lower: KeyValue | None
+    upper: KeyValue | None
 
     def group(self, field: str) -> Group:
         """Return the tests on the first key field that the rows of the range meet."""
@@ -61,7 +61,7 @@ class Position(msgspec.Struct, frozen=True):
 class _Cursor(msgspec.Struct, frozen=True):
     version: int
     query: str
-    after: Value | tuple[Value, ...] | None
+    after: KeyValue | tuple[KeyValue, ...] | None
     parts: str
     over: int | None
 
