@@ -80,11 +80,11 @@ async def download(
         except NotFoundError as error:
             missing = _absent(error)
         else:
-            data = await target.keep()
+            data = await target.finish()
             about = fetch.about
             return File(clean(about.filename or name), clean(about.mimetype or ""), data, fetch.taken, path)
     finally:
-        target.discard()
+        target.abandon()
     raise missing
 
 
@@ -95,9 +95,9 @@ class _Target(Protocol):
 
     async def write(self, data: bytes) -> None: ...
 
-    async def keep(self) -> bytes: ...
+    async def finish(self) -> bytes: ...
 
-    def discard(self) -> None: ...
+    def abandon(self) -> None: ...
 
 
 class _Memory:
@@ -115,10 +115,10 @@ class _Memory:
         self._data += data
         await checkpoint()
 
-    async def keep(self) -> bytes:
+    async def finish(self) -> bytes:
         return bytes(self._data)
 
-    def discard(self) -> None:
+    def abandon(self) -> None:
         self._data.clear()
 
 
@@ -145,12 +145,12 @@ class _Disk:
     async def write(self, data: bytes) -> None:
         await asyncio.to_thread(self._file.write, data)
 
-    async def keep(self) -> bytes:
+    async def finish(self) -> bytes:
         await asyncio.to_thread(self._file.close)
         self._part.replace(self._path)
         return b""
 
-    def discard(self) -> None:
+    def abandon(self) -> None:
         with suppress(OSError):  # a full disk fails once more, with bytes that nobody wants
             self._file.close()
         self._part.unlink(missing_ok=True)

@@ -46,7 +46,7 @@ class Signer(Protocol):
         ...
 
 
-class Unsigned:
+class NoSigner:
     """Signs nothing: for requests without an `Authorization` header, such as those for one-time passwords."""
 
     async def ready(self, _connector: str) -> None:
@@ -57,7 +57,7 @@ class Unsigned:
         return False
 
 
-class Constant:
+class ConstantSigner:
     """Signs with one credential.
 
     Args:
@@ -101,7 +101,7 @@ class CredentialSource(Protocol):
         ...
 
 
-class Renewed:
+class RenewingSigner:
     """Signs with a credential that is fetched, and fetched anew when it expires or is refused.
 
     Args:
@@ -168,7 +168,7 @@ class Renewed:
         return failure
 
 
-class Asked:
+class FunctionSource:
     """Credentials that a function of the user gives.
 
     Args:

@@ -22,7 +22,7 @@ from afas_async.errors import (
     AuthenticationError,
     RequestTimeoutError,
 )
-from afas_async.http.auth import Signer, Unsigned
+from afas_async.http.auth import NoSigner, Signer
 from afas_async.http.call import Call
 from afas_async.http.clock import loop_time
 from afas_async.http.limiter import Limiter
@@ -82,7 +82,7 @@ class Engine:
         self._transport = transport
         self._limiter = Limiter(max_concurrency, self.statistics)
         self._integration_id = integration_id
-        self._signer = signer or Unsigned()
+        self._signer = signer or NoSigner()
         self._random = random.Random()  # noqa: S311 - jitter, no secret
 
     async def send(self, call: Call, options: Options, failure: AfasError | None = None) -> AfasError | None:

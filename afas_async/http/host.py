@@ -58,7 +58,7 @@ class Host:
                     self._stopping.set()
                     for job in self._jobs:
                         job.cancel()
-                    await outlast(*self._jobs)
+                    await wait_ended(*self._jobs)
         except Exception as error:  # noqa: BLE001 - it travels to the task that waits for the opening
             self._failure = error
         finally:
@@ -83,7 +83,7 @@ class Host:
         self._stopping.set()
         if not self._opened.is_set():
             self._task.cancel()
-        await outlast(self._task)
+        await wait_ended(self._task)
         self._opened.set()  # the task may have been cancelled before its first step
 
 
@@ -91,10 +91,10 @@ async def stop(*jobs: Job) -> None:
     """Cancel jobs and wait until they have ended, even if the caller is cancelled."""
     for job in jobs:
         job.cancel()
-    await outlast(*jobs)
+    await wait_ended(*jobs)
 
 
-async def outlast(*tasks: asyncio.Task[Any]) -> None:
+async def wait_ended(*tasks: asyncio.Task[Any]) -> None:
     """Wait until tasks have ended, for 5 seconds at most; a cancellation of the caller is delivered after that."""
     cancelled: asyncio.CancelledError | None = None
     pending: set[asyncio.Task[Any]] = {task for task in tasks if not task.done()}

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from afas_async.errors import ClientClosedError, UsageError
-from afas_async.http.auth import Asked, Constant, Renewed, Signer
+from afas_async.http.auth import ConstantSigner, FunctionSource, RenewingSigner, Signer
 from afas_async.http.engine import Engine
 from afas_async.http.host import Host, Job
 from afas_async.http.oauth import TOKEN_SECONDS, TokenEndpoint
@@ -45,11 +45,11 @@ class Session:
         signer: Signer | None = None
         if isinstance(auth, ClientCredentials):
             tokens = Engine(transport, max_concurrency=1, integration_id=integration_id, statistics=statistics)
-            signer = Renewed(TokenEndpoint(auth, tokens, options), self.start)
+            signer = RenewingSigner(TokenEndpoint(auth, tokens, options), self.start)
         elif isinstance(auth, (AppToken, BearerToken)):
-            signer = Constant(auth)
+            signer = ConstantSigner(auth)
         elif auth is not None:
-            signer = Renewed(Asked(auth), self.start)
+            signer = RenewingSigner(FunctionSource(auth), self.start)
         self.engine: Engine = Engine(
             transport,
             max_concurrency=max_concurrency,

@@ -44,7 +44,7 @@ difficult:
 
 - `Rules(time_limit=..., finish_late=...)` and `Fault(cut="reset", works_after=600)` make writes that land after their
   client has given up.
-- `Fault(says="locked", times=3)` locks records.
+- `Fault(refusal="locked", times=3)` locks records.
 - `simulator.latency` may be assigned while it runs.
 
 In a process of its own

@@ -37,9 +37,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     With a `status` the request is not carried out. Without one it is, also when its answer is cut: so
     `Fault(method="POST", cut="reset")` is a write that was done and whose outcome nobody heard of, and
-    `Fault(method="POST", status=503, cut="reset")` one that was not done. `Fault(connector="KnSubject", says="locked",
-    times=3)` locks the records of a connector for three requests, and `Fault(method="POST", cut="reset",
-    works_after=600)` is a write that is done ten minutes after its client has lost the connection.
+    `Fault(method="POST", status=503, cut="reset")` one that was not done. `Fault(refusal="locked", times=3)` locks
+    records for three requests, and `Fault(method="POST", cut="reset", works_after=600)` is a write that is done ten
+    minutes after its client has lost the connection.
 
     Attributes:
         connector: Only requests that have this name as a part of their path between slashes, in any case of letters.
@@ -50,7 +50,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         delay: Seconds before the first byte, on top of the simulator's latency.
         status: Answer with this HTTP status instead.
         body: The text of that answer, such as a page of HTML; none by default.
-        says: Refuse with this message of the service, in the language asked, and do not carry the request out:
+        refusal: Refuse with this message of the service, in the language asked, and do not carry the request out:
             records that another user has locked (docs.afas.help, "Troubleshooting": to be tried again), or a service
             that is short of memory or time.
         works_after: How many seconds after the fault's own answer, or after the connection that it breaks, a write is
@@ -79,7 +79,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     delay: float = 0.0
     status: int | None = None
     body: str | None = None
-    says: Says | None = None
+    refusal: Says | None = None
     works_after: float | None = None
     retry_after: int | None = None
     retry_after_in: Literal["header", "body", "both"] = "both"
@@ -95,7 +95,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             (not (math.isfinite(self.delay) and self.delay >= 0), "`delay` must be 0 or more seconds"),
             (self.status is not None and not 200 <= self.status <= 599, "`status` must be between 200 and 599"),
             (self.body is not None and self.status is None, "`body` needs a `status`"),
-            (self.says is not None and self.status is not None, "`says` is an answer, and so is `status`: give one"),
+            (
+                self.refusal is not None and self.status is not None,
+                "give either `refusal` or `status`",
+            ),
             *self._wrong_work(),
             (
                 self.retry_after is not None and self.status not in _WAITING,
@@ -121,7 +124,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             ),
             (
                 self._does_nothing(),
-                "the fault does nothing: give `status`, `says`, `cut`, `delay`, `content_type` or `headers`",
+                "the fault does nothing: give `status`, `refusal`, `cut`, `delay`, `content_type` or `headers`",
             ),
         ):
             if wrong:
@@ -160,14 +163,14 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         after = self.works_after
         if after is None:
             return
-        answers = self.status is not None or self.says is not None
+        answers = self.status is not None or self.refusal is not None
         yield not (math.isfinite(after) and after >= 0), "`works_after` must be 0 or more seconds"
         yield self.method is not None and self.method.upper() not in WRITES, "`works_after` is for a write"
-        yield not answers and self.cut is None, "`works_after` needs a `status`, `says` or `cut`"
+        yield not answers and self.cut is None, "`works_after` needs a `status`, `refusal` or `cut`"
         yield not answers and self.at is not None, "before the work there is no answer to cut: give no `at`"
 
     def _does_nothing(self) -> bool:
-        changes = (self.status, self.says, self.cut, self.content_type)
+        changes = (self.status, self.refusal, self.cut, self.content_type)
         return changes == (None, None, None, None) and not self.delay and not self.headers
 
 

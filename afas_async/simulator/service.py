@@ -44,7 +44,7 @@ from afas_async.simulator.samples.connectors import Connector
 from afas_async.simulator.samples.update_connectors import UpdateConnector
 from afas_async.simulator.storage.store import Store, UnknownFieldError
 from afas_async.simulator.traffic import TOKEN_PARAMETER, RequestRecord, Traffic
-from afas_async.simulator.write.pending import Works
+from afas_async.simulator.write.pending import PendingWork
 from afas_async.simulator.write.updates import Updates, Work
 
 API_ROOT: Final = "profitrestservices"
@@ -97,7 +97,7 @@ class Service:
         self._files = FileRoutes(files, self._report_lines)
         self._authorization = authorization(token)
         self._connectors = {name.lower(): connector for name, connector in store.connectors.items()}
-        self._works = Works()
+        self._works = PendingWork()
         self._update_connectors = {name.lower(): connector for name, connector in store.updates.items()}
 
     def application(self) -> web.Application:
@@ -319,8 +319,8 @@ def _refusal(fault: Fault | None) -> RefusalError | None:
     """What a fault answers in place of the service, if it does."""
     if fault is None:
         return None
-    if fault.says is not None:
-        return functional_error(_SAID[fault.says])
+    if fault.refusal is not None:
+        return functional_error(_SAID[fault.refusal])
     return RefusalError(fault.status, fault.answer_body()) if fault.status is not None else None
 
 

@@ -161,7 +161,7 @@ async def test_ids_are_checked_first(afas: AfasClient, simulator: Simulator, tmp
         Fault(cut="reset", at=100),
         Fault(cut="close", at=300),
         Fault(status=502, body="<html>"),
-        Fault(says="locked"),
+        Fault(refusal="locked"),
         Fault(cut="close", at=0),
     ],
     ids=str,

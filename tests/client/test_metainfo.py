@@ -229,7 +229,7 @@ async def test_a_refused_credential_is_not_used_again(afas: AfasClient, simulato
 
 async def test_no_hint_for_a_name_that_is_known(afas: AfasClient, simulator: Simulator) -> None:
     """Then something else is wrong."""
-    simulator.faults.add(Fault(says="locked", path="metainfo/get", times=9))
+    simulator.faults.add(Fault(refusal="locked", path="metainfo/get", times=9))
     with pytest.raises(BusinessError) as raised:
         await afas.with_options(max_retries=0).get_metainfo("Profit_Article")
     assert raised.value.hint == ""

@@ -215,8 +215,8 @@ async def test_a_delay_is_on_the_way_back() -> None:
         Fault(cut="stall", works_after=600),
         Fault(status=504, works_after=600),
         Fault(status=504, cut="close", at=0, works_after=600),
-        Fault(says="out of time", works_after=600),
-        Fault(says="locked", delay=5, works_after=595),
+        Fault(refusal="out of time", works_after=600),
+        Fault(refusal="locked", delay=5, works_after=595),
     ],
     ids=str,
 )
@@ -251,7 +251,7 @@ async def test_work_after_a_refused_request(simulator: Simulator) -> None:
 )
 async def test_locked_records(simulator: Simulator, language: str, text: str) -> None:
     """The records of a connector are locked for a number of requests, in words that a client knows to be transient."""
-    simulator.faults.add(Fault(connector="KnSubject", says="locked", times=2))
+    simulator.faults.add(Fault(connector="KnSubject", refusal="locked", times=2))
     for method, target, body in WRITES[:2]:
         message = said(await send(simulator, method, target, body, {"Accept-Language": language}))
         assert text in message
@@ -267,7 +267,7 @@ async def test_this_library_reads_on_when_a_lock_is_gone() -> None:
         Simulator(rows=50) as simulator,
         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
     ):
-        simulator.faults.add(Fault(says="locked", times=2))
+        simulator.faults.add(Fault(refusal="locked", times=2))
         assert len(await afas.rows("Profit_Article", key="ItemCode").to_list()) == 50
         assert [record.status for record in simulator.requests][:3] == [500, 500, 200]
 
@@ -280,8 +280,8 @@ async def test_this_library_reads_on_when_a_lock_is_gone() -> None:
         {"works_after": float("inf"), "cut": "reset"},
         {"works_after": 5, "cut": "reset", "at": 10},
         {"works_after": 5, "cut": "reset", "method": "get"},
-        {"says": "locked", "status": 500},
-        {"says": "locked", "body": "x"},
+        {"refusal": "locked", "status": 500},
+        {"refusal": "locked", "body": "x"},
     ],
     ids=str,
 )
@@ -306,7 +306,7 @@ def test_a_simulator_in_a_process() -> None:
                     return response.status
 
             assert await post() == 200
-            await there.script(Fault(says="locked"))
+            await there.script(Fault(refusal="locked"))
             assert await post() == 500
             await there.set_latency(Latency(per_element=0.2))
             await post()

@@ -259,7 +259,7 @@ async def test_cancelled_while_calls_are_in_flight(way: Way, where: str) -> None
 async def test_cancelled_while_a_call_waits_to_be_sent_again() -> None:
     """It had no effect so far, and will have none: it is not sent."""
     async with serving() as (simulator, afas):
-        simulator.faults.add(Fault(method="POST", says="locked", times=None))
+        simulator.faults.add(Fault(method="POST", refusal="locked", times=None))
         load = afas.load(SUBJECT, validate=False)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1), load:

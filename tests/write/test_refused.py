@@ -266,7 +266,7 @@ async def test_a_service_in_maintenance() -> None:
 async def test_locked_records() -> None:
     """A call that meets a lock is sent again, and applied once."""
     async with serving() as (simulator, afas):
-        simulator.faults.add(Fault(connector=SUBJECT, method="POST", says="locked", times=3))
+        simulator.faults.add(Fault(connector=SUBJECT, method="POST", refusal="locked", times=3))
         async with afas.load(SUBJECT, max_elements=10, in_flight=2) as load:
             for item in elements(50):
                 await load.add(item)

@@ -11,7 +11,7 @@ from afas_async.simulator.answer import Answer, RefusalError
 from afas_async.simulator.write.updates import Work
 
 
-class Works:
+class PendingWork:
     """Carries out writes in one event loop."""
 
     def __init__(self) -> None:
