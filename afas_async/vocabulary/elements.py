@@ -80,7 +80,7 @@ def element_of(item: object) -> Element:
     """
     if isinstance(item, Element):
         for part in (item.fields, item.key, item.objects):
-            if not isinstance(part, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            if type(part) is not dict and not isinstance(part, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise InvalidElementError(
                     f"expected dicts as fields, key and objects of an Element, got {type_name(part)}"
                 )

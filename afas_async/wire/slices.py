@@ -254,7 +254,10 @@ class RowSlices(Generic[RowT]):
 
 def _advice(reason: str) -> str:
     if "missing required field" in reason:
-        return 'give the row type the field ids as names, by rename="pascal" or msgspec.field(name=...)'
+        return (
+            "compare the row type with the connector's fields, which are named by"
+            ' rename="pascal" or msgspec.field(name="ItemCode")'
+        )
     if "got `null`" in reason:
         return "the field can be empty: declare it with `| None`"
     return "compare the row type with the connector's fields"
