@@ -23,6 +23,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def set_aside() -> None:
+    """Spare the collection of garbage after each test all that the modules before have left."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "asyncio", {"debug": True, "loop_factory": VirtualTimeLoop}
