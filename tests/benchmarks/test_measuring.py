@@ -207,6 +207,7 @@ def test_a_sample_stands_for_all_pages(rows: int, take: int) -> None:
     assert abs(sum(skips) / len(skips) - sum(pages) / len(pages)) <= take / 2
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("take", [None, 700, -1])
 @pytest.mark.parametrize("variant", ["", "rows", "nested"])
 def test_a_reading_in_a_process_of_its_own(take: int | None, variant: str) -> None:

@@ -63,6 +63,7 @@ def test_a_server_that_caps_its_answers(take: int, cap: int) -> None:
     assert reads.total >= len(sets) * SEQUENCES
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("batch", [None, 1])
 def test_answers_that_break(batch: int | None) -> None:
@@ -101,6 +102,7 @@ class Guesses(Paging):
         self._forecast = Guess(steps=(1.0,), ahead=self.ahead)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("troubles", [0, 1])
 @pytest.mark.parametrize("ahead", [1, 2, 3])

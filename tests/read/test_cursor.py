@@ -23,6 +23,7 @@ from tests.support.own_connectors import (
     row,
     table,
 )
+from tests.support.thoroughness import by_default
 
 ROWS = range(100, 700)
 
@@ -41,6 +42,7 @@ QUERIES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.filterwarnings("ignore:.*strongly discourages")
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
 @pytest.mark.parametrize("name", QUERIES)
@@ -50,7 +52,7 @@ async def test_any_row(name: str, connector: GetConnector[Any], serve: Serve) ->
     options = QUERIES[name]
     whole = numbers(await afas.rows(connector, **options).to_list())
     chance = random.Random(name)  # noqa: S311
-    for _ in range(2):
+    for _ in range(by_default(1, 2)):
         found: list[int] = []
         token: str | None = None
         ended = False

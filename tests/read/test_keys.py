@@ -46,6 +46,7 @@ async def _both(afas: AfasClient, connector: GetConnector[Any], error: type[Exce
         _ = [page async for page in afas.pages(connector, **options)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("order", [(), "-Account", ("Account", "-LineNo"), ("-UnitId", "-EntryNo", "-LineNo")])
 @pytest.mark.parametrize("options", [{}, {"take": 7}, {"take": 1, "window": 1}])
 async def test_rows_of_every_type(order: Any, options: dict[str, Any], serve: Serve) -> None:
@@ -70,6 +71,7 @@ async def test_rows_of_every_type(order: Any, options: dict[str, Any], serve: Se
         assert [(row.unit, row.entry, row.line) for row in found] == keys
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("take", [None, 3, 100])
 @pytest.mark.parametrize("values", [[5, 5], [None, 1], ["", "a"], ["a", "a"]], ids=["equal", "null", "empty", "text"])
 async def test_equal_and_empty_keys(values: list[Any], take: int | None, serve: Serve) -> None:

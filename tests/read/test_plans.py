@@ -17,6 +17,7 @@ ROWS = range(100, 5_000)
 MANY = range(20_000)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
 @pytest.mark.parametrize("parts", [1, 2, 7, 64])
 async def test_on_several_machines(connector: GetConnector[Any], parts: int, serve: Serve) -> None:
@@ -45,6 +46,7 @@ async def test_parts_are_even(serve: Serve) -> None:
         assert max(sizes) < 1.25 * min(sizes)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("connector", [BY_CODE, BY_BOTH, BY_NUMBER], ids=["text", "both", "int"])
 @pytest.mark.parametrize("when", range(2, 20, 2))
 async def test_written_while_it_is_cut(connector: GetConnector[Any], when: int, serve: Serve) -> None:

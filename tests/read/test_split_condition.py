@@ -22,8 +22,9 @@ from tests.support.own_connectors import (
     numbers,
     table,
 )
+from tests.support.thoroughness import by_default
 
-MANY = 10_000
+MANY = by_default(2_500, 10_000)
 
 
 def _shuffled(values: list[Any]) -> list[Any]:
@@ -76,6 +77,7 @@ def _overlapping() -> Condition:
     return condition | F.Id.in_(range(1, 150))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("connector", [BY_NUMBER, BY_CODE, BY_BOTH], ids=["int", "text", "both"])
 @pytest.mark.parametrize("rules", [Rules(), Rules(page_cap=7)], ids=["", "capped"])
 async def test_overlapping_parts(connector: GetConnector[Any], rules: Rules, serve: Serve) -> None:

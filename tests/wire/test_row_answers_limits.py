@@ -120,6 +120,7 @@ def feed_all(page: PageParser[Any], pieces: Endless) -> None:
         page.feed(piece)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row_type", ROW_TYPES)
 @pytest.mark.parametrize("text", [b'{"a":"' + b"x" * 65_530, b'{"a":[', b'{"a":"},{'])
 def test_a_row_without_end(row_type: Any, text: bytes) -> None:
@@ -141,6 +142,7 @@ def test_a_row_of_permitted_length() -> None:
     assert ([len(row) for row in rows], error) == ([1, 0], None)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("size", [100_000, 4_096])
 @pytest.mark.parametrize(
     "head", [b'{"x":"', b'{"x":[', b'{"skip":0,"take":1000,"rows":[],"x":"', b'{"rows":[{}],"x":[', b""]
@@ -169,6 +171,7 @@ def nested(depth: int) -> str:
     return '{"Id":1,"More":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("row_type", ROW_TYPES)
 @pytest.mark.parametrize(("depth", "size"), [(100_000, 7), (100_000, 1 << 20), (200_000, 1_000), (200_000, 1 << 20)])
 def test_deep_nesting(depth: int, size: int, row_type: Any) -> None:

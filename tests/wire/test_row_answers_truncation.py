@@ -9,12 +9,13 @@ from hypothesis import HealthCheck, given, settings
 
 from afas_async.errors import AnswerError, AnswerLostError
 from tests.support.row_answers import ROW_TYPES, Written, answers, bytewise, outcome, page_of, split, whole
+from tests.support.thoroughness import examples
 
 every_row_type = pytest.mark.parametrize("row_type", ROW_TYPES, ids=["struct", "dict", "raw"])
 
 
 @every_row_type
-@settings(max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(examples(25, 10), suppress_health_check=[HealthCheck.too_slow])
 @given(answers())
 def test_every_prefix(row_type: Any, answer: Written) -> None:
     """Every proper prefix of an answer is lost, and the rows handed out before are the first of the page."""
