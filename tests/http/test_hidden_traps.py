@@ -27,6 +27,7 @@ from tests.support import canary
 from tests.support.numbered_rows import first_row
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import CONNECTOR, Table, chunk, client, head, page_of, read_until_error
+from tests.support.thoroughness import by_default
 
 LONG = [{"Id": number, "Name": "x" * 1_000} for number in range(500)]
 
@@ -106,7 +107,7 @@ async def test_closed_while_it_opens(steps: int) -> None:
 async def test_stream_closed_at_any_step(whole: bool) -> None:  # noqa: FBT001
     """Closing a stream from another task, at whatever step of its reader, ends the reader clearly or not at all."""
     async with Table(rows=LONG) as server, client(server) as afas:
-        for steps in range(0, 120, 3):
+        for steps in range(0, 120, by_default(9, 3)):
             stream: Any = afas.pages(CONNECTOR, take=50) if whole else afas.rows(CONNECTOR, take=50).batches()
             closer = stream if whole else stream.ag_frame.f_locals["self"]
             reading = asyncio.create_task(_drain(stream))
@@ -224,7 +225,7 @@ async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPat
     """A page that is refused while its reader rests is refused: not taken for an answer that was cut off."""
     monkeypatch.setattr("afas_async.read.fetch.HOLD_SECONDS", -1)  # a rest before each step
 
-    for steps in range(120):
+    for steps in range(0, 120, by_default(5, 1)):
 
         async def refuse(connection: Connection, received: Received, steps: int = steps) -> None:
             ahead = last - first_row(received.query)
@@ -244,7 +245,7 @@ async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPat
 async def test_columns_of_a_page_whose_end_was_lost() -> None:
     """What was counted in a page holds for the next ones also if only the end of its envelope was lost."""
     # The text in the rows lets the last of them be found before the end of the list is certain.
-    wide = [{"Id": number, "Text": "},{", **{f"C{field}": 0 for field in range(400)}} for number in range(2_000)]
+    wide = [{"Id": number, "Text": "},{", **{f"C{field}": 0 for field in range(400)}} for number in range(1_000)]
 
     async def cut(connection: Connection, received: Received) -> None:
         body = page_of(received, wide)

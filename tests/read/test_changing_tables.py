@@ -69,7 +69,7 @@ def judge(found: list[int], gone: Collection[int], *, ordered: bool = True) -> N
         assert found == sorted(found)
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("after", [1, 3, 9])
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])

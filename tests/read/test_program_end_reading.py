@@ -26,6 +26,7 @@ from afas_async import AfasClient, GetConnector
 ARTICLES = GetConnector("Profit_Article", key="ItemCode")
 
 async def main():
+    asyncio.get_running_loop().slow_callback_duration = 60  # of a busy machine, debug mode would complain
     afas = AfasClient.from_env()
 {body}
 

@@ -33,6 +33,7 @@ async def fill(load):
 
 async def main():
     global kept
+    asyncio.get_running_loop().slow_callback_duration = 60  # of a busy machine, debug mode would complain
     afas = AfasClient.from_env()
     await afas.open()
 {body}
