@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import socket
 import sys
 from collections.abc import Iterator
@@ -13,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from afas_async import AfasError, ApiError
+from afas_async import AfasClient, AfasError, ApiError, ConnectError
 from afas_async.http.transport import _socket
+from tests.support import canary
 from tests.support.canary import TOKEN, leaks, spelled
 from tests.support.raw_server import Connection, RawServer, Received
-from tests.support.read_table import CONNECTOR, ROWS, Table, client, end, framed, page_of, read, replies, says
+from tests.support.read_table import CONNECTOR, ROWS, Table, client, end, framed, head, page_of, read, replies, says
 
 SIGNED = "AfasToken " + base64.b64encode(TOKEN.encode()).decode()
 
@@ -255,3 +257,31 @@ async def test_limit_holds_under_faults() -> None:
         assert server.peak_in_flight <= 3 + 3  # the server notices a cancelled request late
         statistics = afas.statistics()
         assert (statistics.peak_in_flight, statistics.in_flight) == (3, 0)
+
+
+async def test_proxy_in_trouble() -> None:
+    """A proxy that is unavailable may be back soon; nothing was sent, so it is asked again."""
+
+    async def refuse(connection: Connection, _: Received) -> None:
+        await connection.send(head("Content-Length: 0", status="503 Service Unavailable"))
+
+    async with RawServer(refuse) as proxy:
+        url = proxy.base_url.removesuffix("/rest")
+        async with AfasClient(base_url="https://localhost:1/x", auth=canary.TOKEN, proxy=url, max_retries=2) as afas:
+            with pytest.raises(ConnectError) as raised:
+                await afas.page(CONNECTOR)
+    assert (raised.value.permanent, raised.value.sent, len(proxy.requests)) == (False, "no", 3)
+
+
+async def test_a_connection_forgets_its_answers(afas: AfasClient) -> None:
+    """A connection that is used for days keeps none of the answers that came over it."""
+
+    def kept() -> int:
+        gc.collect()
+        return sum(type(found).__name__ == "_AiohttpResponse" for found in gc.get_objects())
+
+    await afas.page("Profit_Article", take=3_000)
+    before = kept()
+    for _ in range(20):
+        await afas.page("Profit_Article", take=3_000)
+    assert kept() <= before

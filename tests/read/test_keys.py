@@ -228,3 +228,17 @@ def test_equal_undecoded_keys_where_pieces_meet() -> None:
     assert [*reader.read(rows, 4, 0)] == [5, 6, 7]
     with pytest.raises(NonUniqueKeyError):
         reader.read(rows, 5, 0)
+
+
+async def test_equal_keys_of_undecoded_rows(serve: Serve) -> None:
+    """A key that a whole piece of rows has in common is noticed at its ends."""
+    _, afas = await serve(connectors={"T": [{"Group": "a", "Id": number} for number in range(300)]})
+    with pytest.raises(NonUniqueKeyError):
+        await afas.rows(GetConnector("T", msgspec.Raw, key="Group")).to_list()
+
+
+async def test_a_key_that_no_filter_can_hold(serve: Serve) -> None:
+    """A text with a control character is named, with its connector."""
+    _, afas = await serve(connectors={"T": [{"Code": f"a\t{number:04}"} for number in range(300)]})
+    with pytest.raises(UsageError, match=r"T: the read cannot go on by the key"):
+        await afas.rows(GetConnector("T", key="Code")).to_list()

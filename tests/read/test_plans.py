@@ -117,3 +117,17 @@ async def test_misuse(serve: Serve) -> None:
     assert simulator.counters.requests == before
     with pytest.raises(SortKeyRequiredError):
         await afas.plan(GetConnector("T"), parts=2)
+
+
+async def test_a_plan_of_no_rows(serve: Serve) -> None:
+    """A condition that no row can meet is planned as one part, and costs no request."""
+    simulator, afas = await serve(connectors={"T": table(ROWS)})
+    assert len(await afas.plan(BY_NUMBER, parts=3, where=F.Id.in_([]))) == 1
+    assert simulator.counters.requests == 0
+
+
+async def test_a_plan_of_a_long_condition(serve: Serve) -> None:
+    """A condition too long for one request can be planned."""
+    _, afas = await serve(connectors={"T": table(ROWS)})
+    parts = await afas.plan(BY_NUMBER, parts=3, where=F.Id.in_(range(2_000)))
+    assert parts
