@@ -10,15 +10,37 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from afas_async import AfasClient, AfasError
 from afas_async.simulator import Simulator
 from tests.support import canary
+from tests.support.thoroughness import FULL, left_out
 from tests.support.virtual_time import VirtualTimeLoop
+
+# A full run makes as many examples of a property as CI can bear.
+settings.register_profile("sampled", max_examples=30, deadline=None)
+settings.register_profile("full", max_examples=300, deadline=None)
+settings.load_profile("full" if FULL else "sampled")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what a sample leaves out, unless it was asked for by its id."""
+    if not FULL and not any("[" in argument for argument in config.args):
+        left = {id(item) for item in left_out(items)}
+        config.hook.pytest_deselected(items=[item for item in items if id(item) in left])
+        items[:] = [item for item in items if id(item) not in left]
 
 
 def pytest_collection_finish() -> None:
     """Spare the collection of garbage after each test all that was imported before the first."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def set_aside() -> None:
+    """Spare the collection of garbage after each test all that the modules before have left."""
     gc.collect()
     gc.freeze()
 

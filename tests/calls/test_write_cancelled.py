@@ -103,6 +103,7 @@ def assert_each_was_met(seen: Seen) -> None:
     assert seen[1, True], "never after it was sent"
 
 
+@pytest.mark.sampled(4)
 @every_method
 @every_stop
 @every_fault
@@ -134,6 +135,7 @@ async def test_cancelled(warnings_logged: Callable[[], bool], method: str, stop:
     assert_each_was_met(seen)
 
 
+@pytest.mark.sampled(4)
 @every_method
 @every_fault
 async def test_closed(warnings_logged: Callable[[], bool], method: str, fault: str) -> None:

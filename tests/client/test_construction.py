@@ -228,3 +228,28 @@ async def test_views_have_no_life_of_their_own() -> None:
                 pass
     async with afas:
         pass
+
+
+@pytest.mark.parametrize(
+    "base_url", ["https://a..b/x", "https://./x", "https://-a.b/x", f"https://{'a' * 64}.nl/x", "https://a_b/x"]
+)
+def test_hosts_that_cannot_be_called(base_url: str) -> None:
+    """A host name that no resolver takes is refused when the client is made."""
+    with pytest.raises(ConfigurationError):
+        AfasClient(base_url=base_url, auth=canary.TOKEN)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["localhost:8080", "ftp://x", "http://", "http://a..b:1", "http://x:y", "http://u:€@x"]
+)
+def test_malformed_proxies(proxy: str) -> None:
+    """A malformed proxy URL is refused when the client is made."""
+    with pytest.raises(ConfigurationError, match="proxy"):
+        AfasClient("12345", auth=canary.TOKEN, proxy=proxy)
+
+
+@pytest.mark.parametrize("auth", [canary.TOKEN.encode(), None, 5])
+def test_tokens_that_are_no_text(auth: Any) -> None:
+    """A token file that was read as bytes, or a variable that is not set, is a clear error that shows no token."""
+    with pytest.raises(ConfigurationError, match="as str"):
+        AfasClient("12345", auth=auth)

@@ -37,7 +37,7 @@ class Certificates:
 
     def client(self) -> ssl.SSLContext:
         """Return the context of a client that trusts the authority."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._authority.configure_trust(context)
         return context
 

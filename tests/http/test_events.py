@@ -12,8 +12,8 @@ from afas_async.http.engine import Engine
 from afas_async.http.statistics import Event
 from tests.support.canary import leaks
 from tests.support.fake_transport import FakeCall, FakeTransport, after, in_turn, options
-from tests.support.raw_server import Received
-from tests.support.read_table import CONNECTOR, ROWS, TAKE, Table, client, framed, page_of, replies, says
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import CONNECTOR, LONG, ROWS, TAKE, Table, client, framed, head, page_of, replies, says
 
 
 async def events_of(*scripts: Any, **changes: Any) -> list[Event]:
@@ -154,3 +154,30 @@ async def test_connect_errors_are_events() -> None:
         with pytest.raises(ConnectError):
             await afas.page(CONNECTOR)
     assert [event.kind for event in events] == ["failed", "retrying", "failed"]
+
+
+async def test_bytes_of_a_broken_page_count() -> None:
+    """Progress counts every byte that came, and the size of a row is not guessed from the end of a broken page."""
+    shares = iter([0.98])
+    rows = [{"Id": number, "Name": "x" * 1_000} for number in range(2_000)]
+
+    async def breaking(connection: Connection, received: Received) -> None:
+        body = page_of(received, rows)
+        await connection.send(head(f"Content-Length: {len(body)}") + body[: int(len(body) * next(shares, 1))])
+        connection.fin()
+
+    async with RawServer(breaking) as server, client(server) as afas:
+        async with afas.rows(CONNECTOR, window=1) as stream:
+            assert sum([len(batch) async for batch in stream.batches()]) == 2_000
+            assert stream.progress.bytes > 2_000 * 1_000
+        assert max(int(received.query["take"]) for received in server.requests) * 1_000 < 5 << 20
+
+
+async def test_bytes_of_events_with_others_in_flight() -> None:
+    """Each event counts the bytes of its own answer, whatever else is under way."""
+    events: list[Event] = []
+    async with Table(rows=LONG) as server, client(server, on_event=events.append) as afas:
+        async with afas.rows(CONNECTOR, take=50) as rows:
+            assert sum([len(batch) async for batch in rows.batches()]) == 500
+        assert sum(event.bytes for event in events) == afas.statistics().bytes
+        assert max(event.bytes for event in events) < 60_000

@@ -241,3 +241,20 @@ async def test_bomb(status: str) -> None:
     assert isinstance(error, AnswerError) or status != "200 OK"
     assert peak < 24 << 20  # one row may be 16 MiB long
     assert len(server.requests) == 1
+
+
+async def test_malformed_chunk_within_a_body() -> None:
+    """A chunk that makes no sense, after bytes that did, is a broken answer at once and not a wait for the time-out."""
+
+    async def nonsense(connection: Connection, received: Received) -> None:
+        await connection.send(head("Transfer-Encoding: chunked") + chunk(page_of(received)[:40]))
+        await asyncio.sleep(0.1)
+        await connection.send(b"no size\r\n")
+        await connection.reader.read(1)  # until the client closes
+
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with RawServer(nonsense) as server, client(server, max_retries=0) as afas:
+        with pytest.raises(AnswerLostError):
+            await afas.page(CONNECTOR)
+    assert loop.time() - started < 1

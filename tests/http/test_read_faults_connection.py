@@ -154,6 +154,7 @@ async def test_informational_flood() -> None:
     await fails(says(flood, "hold"), RequestTimeoutError, requests=1)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @pytest.mark.parametrize("framing", ["length", "none"])
 async def test_cut_at_every_byte(how: End, framing: str) -> None:

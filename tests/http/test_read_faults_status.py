@@ -27,6 +27,7 @@ from tests.support.numbered_rows import first_row
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import (
     CONNECTOR,
+    LONG,
     ROWS,
     TAKE,
     Case,
@@ -34,6 +35,7 @@ from tests.support.read_table import (
     client,
     fails,
     framed,
+    head,
     mends,
     page_of,
     read,
@@ -41,6 +43,7 @@ from tests.support.read_table import (
     says,
     table_of,
 )
+from tests.support.thoroughness import by_default
 
 
 def profit(message: str) -> bytes:
@@ -300,3 +303,41 @@ async def test_maximum_duration(message: str) -> None:
 async def test_unavailable_for_long() -> None:
     """An outage costs four requests for each read, not fifty."""
     await fails(replies(503), UnavailableError, requests=4, timeout=3600)
+
+
+async def test_slow_text_of_an_error() -> None:
+    """An error whose text does not come is that error all the same, long before the time-out."""
+
+    async def slow(connection: Connection, _: Received) -> None:
+        await connection.send(head("Content-Length: 100", status="401 Unauthorized") + b"{")
+        await asyncio.sleep(1_000)
+
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with RawServer(slow) as server, client(server) as afas:
+        with pytest.raises(AuthenticationError):
+            await afas.page(CONNECTOR)
+        assert afas.statistics().bytes == 1
+    assert loop.time() - started < 10
+
+
+@pytest.mark.parametrize("last", [149, 199])
+async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
+    """A page that is refused while its reader rests is refused: not taken for an answer that was cut off."""
+    monkeypatch.setattr("afas_async.read.fetch.HOLD_SECONDS", -1)  # a rest before each step
+
+    for steps in range(0, 120, by_default(5, 1)):
+
+        async def refuse(connection: Connection, received: Received, steps: int = steps) -> None:
+            ahead = last - first_row(received.query)
+            for _ in range({0: steps, 50: 40}.get(ahead, 0)):
+                await asyncio.sleep(0)
+            if ahead:
+                await connection.answer(page_of(received, LONG))
+            else:
+                await connection.answer(b'{"externalMessage":"no"}', status=500)
+
+        async with RawServer(refuse) as server, client(server) as afas:
+            with pytest.raises(BusinessError):
+                await afas.rows(CONNECTOR, take=50).to_list()
+            assert [first_row(request.query) for request in server.requests].count(last) == 1, steps

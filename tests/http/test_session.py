@@ -292,3 +292,18 @@ async def test_calls_cancelled_at_every_step() -> None:
             assert "afas_async job" not in ours(), step
             assert afas.statistics().in_flight == 0
         assert await afas.rows(CONNECTOR, take=5).to_list() == ROWS
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_closed_while_it_opens(steps: int) -> None:
+    """Closing a client that is still opening ends both: the opening does not hang, and does not report success."""
+    async with Table() as server:
+        afas = client(server)
+        opening = asyncio.create_task(afas.open())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await afas.aclose()
+        opened = (await asyncio.gather(opening, return_exceptions=True))[0]
+        assert opened is None or isinstance(opened, UsageError)
+        with pytest.raises(ClientClosedError):
+            await afas.page(CONNECTOR)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
-from afas_async import AfasError, ApiError
+from afas_async import AfasClient, AfasError, ApiError, ConnectError
 from afas_async.http.transport import _socket
-from tests.support.canary import TOKEN
+from tests.support import canary
+from tests.support.canary import TOKEN, leaks, spelled
 from tests.support.raw_server import Connection, RawServer, Received
-from tests.support.read_table import CONNECTOR, ROWS, Table, client, end, framed, page_of, read, replies, says
+from tests.support.read_table import CONNECTOR, ROWS, Table, client, end, framed, head, page_of, read, replies, says
 
 SIGNED = "AfasToken " + base64.b64encode(TOKEN.encode()).decode()
 
@@ -91,6 +96,39 @@ async def test_server_says_close() -> None:
     async with Table(says(lambda body: framed(body, "Connection: close"), "fin")) as server:
         assert await read(server) == ROWS
         assert [received.connection for received in server.requests] == [1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_no_variable_holds_the_header(method: str) -> None:
+    """While a request is under way, no frame of the library has the credential in a variable for a crash report."""
+
+    async def forever(_: Connection, __: Received) -> None:
+        await asyncio.Event().wait()
+
+    async with RawServer(forever) as server, client(server) as afas:
+        call = afas.page(CONNECTOR) if method == "GET" else afas.insert("KnSubject", {"Ds": "x"})
+        task = asyncio.ensure_future(call)
+        await asyncio.sleep(1)
+        assert server.requests[0].headers["authorization"] == SIGNED
+        found = [frame for each in asyncio.all_tasks() for frame in _frames(each) if "/afas_async/" in _file(frame)]
+        assert any(_file(frame).endswith("/http/transport.py") for frame in found)
+        shown = [name for frame in found for name, value in frame.f_locals.items() if leaks(spelled(value))]
+        assert shown == []
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+def _frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
+    """All frames of a task, from its coroutine to what that waits for in the end."""
+    awaited: Any = task.get_coro()
+    while (frame := getattr(awaited, "cr_frame", None)) is not None:
+        yield frame
+        awaited = awaited.cr_await
+
+
+def _file(frame: FrameType) -> str:
+    return frame.f_code.co_filename
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"])
@@ -219,3 +257,31 @@ async def test_limit_holds_under_faults() -> None:
         assert server.peak_in_flight <= 3 + 3  # the server notices a cancelled request late
         statistics = afas.statistics()
         assert (statistics.peak_in_flight, statistics.in_flight) == (3, 0)
+
+
+async def test_proxy_in_trouble() -> None:
+    """A proxy that is unavailable may be back soon; nothing was sent, so it is asked again."""
+
+    async def refuse(connection: Connection, _: Received) -> None:
+        await connection.send(head("Content-Length: 0", status="503 Service Unavailable"))
+
+    async with RawServer(refuse) as proxy:
+        url = proxy.base_url.removesuffix("/rest")
+        async with AfasClient(base_url="https://localhost:1/x", auth=canary.TOKEN, proxy=url, max_retries=2) as afas:
+            with pytest.raises(ConnectError) as raised:
+                await afas.page(CONNECTOR)
+    assert (raised.value.permanent, raised.value.sent, len(proxy.requests)) == (False, "no", 3)
+
+
+async def test_a_connection_forgets_its_answers(afas: AfasClient) -> None:
+    """A connection that is used for days keeps none of the answers that came over it."""
+
+    def kept() -> int:
+        gc.collect()
+        return sum(type(found).__name__ == "_AiohttpResponse" for found in gc.get_objects())
+
+    await afas.page("Profit_Article", take=3_000)
+    before = kept()
+    for _ in range(20):
+        await afas.page("Profit_Article", take=3_000)
+    assert kept() <= before

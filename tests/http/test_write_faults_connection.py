@@ -162,6 +162,7 @@ async def test_informational_flood() -> None:
     await meets(Case("", says(lambda body: flood + framed(body)), "applied"))
 
 
+@pytest.mark.sampled(3)
 @every_method
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @pytest.mark.parametrize("framing", ["length", "chunks", "none"])

@@ -106,6 +106,7 @@ def test_every_small_table(window: int, *, keyed: bool) -> None:
             check(run(rows, window=window, take=take, keyed=keyed), rows, window)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("keyed", [True, False])
 @pytest.mark.parametrize("window", [1, 2, 4, 8])
 def test_every_silent_cap(window: int, *, keyed: bool) -> None:
@@ -269,6 +270,7 @@ def test_short_tables_need_two_requests() -> None:
 # --- memory and limits ---
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("row_bytes", [100, 447, 4_000])
 @pytest.mark.parametrize("budget", [1, 100_000, 1 << 20, 16 << 20])
 def test_byte_budget(budget: int, row_bytes: int) -> None:

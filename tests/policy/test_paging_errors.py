@@ -153,6 +153,27 @@ def test_a_row_that_was_deleted_and_made_again() -> None:
     assert read.handed == list(range(10))
 
 
+def test_rows_made_again_throughout_a_read() -> None:
+    """Only contradictions in a row, with no progress between them, are an error: a long read meets many."""
+    table = Table(range(40), range(40))
+    read = start(3)
+    read.ask()
+    _answer(table, read)
+    for _ in range(2 * CONTRADICTIONS):
+        last = read.handed[-1]
+        read.ask()
+        table.delete(last)
+        read.flights[0].rows = table.answer(read.flights[0].span)
+        table.insert(last)
+        while read.handed[-1] == last:
+            read.ask()
+            _answer(table, read)
+    while not read.paging.ended:
+        read.ask()
+        _answer(table, read)
+    assert read.handed == list(range(40))
+
+
 def _answer(table: Table, read: Read) -> None:
     head = read.flights[0]
     head.rows = table.answer(head.span) if head.rows is None else head.rows

@@ -69,6 +69,7 @@ def judge(found: list[int], gone: Collection[int], *, ordered: bool = True) -> N
         assert found == sorted(found)
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("after", [1, 3, 9])
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
@@ -84,6 +85,7 @@ async def test_one_change(
     assert simulator.changes.left == []
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
 @pytest.mark.parametrize("options", [{"window": 1}, {"order_by": "-Group"}, {"order_by": "Group"}])
@@ -101,6 +103,7 @@ async def test_changes_again_and_again(
     judge(numbers(found), {*gone, *gone_again}, ordered=options == {"window": 1})
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("rules", [Rules(page_cap=1), Rules(page_cap=2), Rules(page_cap=7)])
 @pytest.mark.parametrize("connector", [BY_NUMBER, BY_BOTH], ids=["int", "both"])
 @pytest.mark.parametrize("take", [None, 5])

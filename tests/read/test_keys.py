@@ -46,6 +46,7 @@ async def _both(afas: AfasClient, connector: GetConnector[Any], error: type[Exce
         _ = [page async for page in afas.pages(connector, **options)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("order", [(), "-Account", ("Account", "-LineNo"), ("-UnitId", "-EntryNo", "-LineNo")])
 @pytest.mark.parametrize("options", [{}, {"take": 7}, {"take": 1, "window": 1}])
 async def test_rows_of_every_type(order: Any, options: dict[str, Any], serve: Serve) -> None:
@@ -70,6 +71,7 @@ async def test_rows_of_every_type(order: Any, options: dict[str, Any], serve: Se
         assert [(row.unit, row.entry, row.line) for row in found] == keys
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("take", [None, 3, 100])
 @pytest.mark.parametrize("values", [[5, 5], [None, 1], ["", "a"], ["a", "a"]], ids=["equal", "null", "empty", "text"])
 async def test_equal_and_empty_keys(values: list[Any], take: int | None, serve: Serve) -> None:
@@ -226,3 +228,17 @@ def test_equal_undecoded_keys_where_pieces_meet() -> None:
     assert [*reader.read(rows, 4, 0)] == [5, 6, 7]
     with pytest.raises(NonUniqueKeyError):
         reader.read(rows, 5, 0)
+
+
+async def test_equal_keys_of_undecoded_rows(serve: Serve) -> None:
+    """A key that a whole piece of rows has in common is noticed at its ends."""
+    _, afas = await serve(connectors={"T": [{"Group": "a", "Id": number} for number in range(300)]})
+    with pytest.raises(NonUniqueKeyError):
+        await afas.rows(GetConnector("T", msgspec.Raw, key="Group")).to_list()
+
+
+async def test_a_key_that_no_filter_can_hold(serve: Serve) -> None:
+    """A text with a control character is named, with its connector."""
+    _, afas = await serve(connectors={"T": [{"Code": f"a\t{number:04}"} for number in range(300)]})
+    with pytest.raises(UsageError, match=r"T: the read cannot go on by the key"):
+        await afas.rows(GetConnector("T", key="Code")).to_list()

@@ -69,6 +69,7 @@ async def _second_task(rows: Rows[Any], count: int) -> None:
         await task
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("way", [_break, _cancel, _close, _second_task])
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("managed", [True, False])
@@ -112,6 +113,7 @@ async def test_a_cancelled_read_is_taken_up(name: str, serve: Serve) -> None:
     assert set(range(180, 1_100)) <= set(found)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("moment", [0.0, 0.03, 0.12, 0.3, 0.6])
 async def test_the_client_closes_meanwhile(name: str, moment: float, serve: Serve) -> None:

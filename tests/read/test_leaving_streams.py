@@ -12,10 +12,12 @@ from typing import Any
 import anyio
 import pytest
 
-from afas_async import AfasClient, Rows
+from afas_async import AfasClient, ClientClosedError, Rows, UsageError
 from afas_async.simulator import Simulator
 from tests.support.census import census, steps
+from tests.support.read_table import CONNECTOR, LONG, Table, client
 from tests.support.sample_connectors import TYPED_ARTICLES, Article
+from tests.support.thoroughness import by_default
 
 # A row in the middle of a page, with full pages on their way behind it.
 SEEN = 130
@@ -264,3 +266,23 @@ async def test_single_requests(reader: AfasClient, slow: Simulator, call: str, s
     async with census(reader, slow, usable=TYPED_ARTICLES):
         with anyio.move_on_after(seconds), contextlib.suppress(LookupError), contextlib.suppress(Exception):
             await calls[call]()
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["pages", "rows"])
+async def test_stream_closed_at_any_step(whole: bool) -> None:  # noqa: FBT001
+    """Closing a stream from another task, at whatever step of its reader, ends the reader clearly or not at all."""
+    async with Table(rows=LONG) as server, client(server) as afas:
+        for steps in range(0, 120, by_default(9, 3)):
+            stream: Any = afas.pages(CONNECTOR, take=50) if whole else afas.rows(CONNECTOR, take=50).batches()
+            closer = stream if whole else stream.ag_frame.f_locals["self"]
+            reading = asyncio.create_task(_drain(stream))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await closer.aclose()
+            ended = (await asyncio.gather(reading, return_exceptions=True))[0]
+            assert ended is None or (isinstance(ended, UsageError) and not isinstance(ended, ClientClosedError)), steps
+
+
+async def _drain(stream: Any) -> None:
+    async for _ in stream:
+        pass

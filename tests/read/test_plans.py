@@ -17,6 +17,7 @@ ROWS = range(100, 5_000)
 MANY = range(20_000)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
 @pytest.mark.parametrize("parts", [1, 2, 7, 64])
 async def test_on_several_machines(connector: GetConnector[Any], parts: int, serve: Serve) -> None:
@@ -45,6 +46,7 @@ async def test_parts_are_even(serve: Serve) -> None:
         assert max(sizes) < 1.25 * min(sizes)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("connector", [BY_CODE, BY_BOTH, BY_NUMBER], ids=["text", "both", "int"])
 @pytest.mark.parametrize("when", range(2, 20, 2))
 async def test_written_while_it_is_cut(connector: GetConnector[Any], when: int, serve: Serve) -> None:
@@ -115,3 +117,17 @@ async def test_misuse(serve: Serve) -> None:
     assert simulator.counters.requests == before
     with pytest.raises(SortKeyRequiredError):
         await afas.plan(GetConnector("T"), parts=2)
+
+
+async def test_a_plan_of_no_rows(serve: Serve) -> None:
+    """A condition that no row can meet is planned as one part, and costs no request."""
+    simulator, afas = await serve(connectors={"T": table(ROWS)})
+    assert len(await afas.plan(BY_NUMBER, parts=3, where=F.Id.in_([]))) == 1
+    assert simulator.counters.requests == 0
+
+
+async def test_a_plan_of_a_long_condition(serve: Serve) -> None:
+    """A condition too long for one request can be planned."""
+    _, afas = await serve(connectors={"T": table(ROWS)})
+    parts = await afas.plan(BY_NUMBER, parts=3, where=F.Id.in_(range(2_000)))
+    assert parts

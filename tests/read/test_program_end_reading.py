@@ -26,6 +26,7 @@ from afas_async import AfasClient, GetConnector
 ARTICLES = GetConnector("Profit_Article", key="ItemCode")
 
 async def main():
+    asyncio.get_running_loop().slow_callback_duration = 60  # of a busy machine, debug mode would complain
     afas = AfasClient.from_env()
 {body}
 
@@ -108,6 +109,7 @@ def variables() -> Iterator[dict[str, str]]:
     thread.join()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", BODIES)
 def test_silent_end(name: str, variables: dict[str, str]) -> None:
     """A program that ends in the middle of a read prints nothing on standard error, with every warning an error."""

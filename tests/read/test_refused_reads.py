@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import traceback
 import warnings
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from afas_async import (
     AfasClient,
+    F,
     GetConnector,
     InvalidNameError,
     PagingError,
@@ -21,10 +23,13 @@ from afas_async import (
     UsageError,
 )
 from afas_async.simulator import Simulator
+from tests.read.conftest import Serve
 from tests.support import canary
 from tests.support.census import census
+from tests.support.own_connectors import BY_NUMBER, table
 from tests.support.paged_server import PagedServer, numbered, page_of, paged
 from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import CONNECTOR, Table, client
 from tests.support.sample_connectors import ARTICLES, KEYLESS, TYPED_ARTICLES, Article, codes, takes
 
 TYPED_KEYLESS = GetConnector("Profit_Article", Article)
@@ -237,3 +242,45 @@ async def test_a_raw_connector_needs_a_key_too(afas: AfasClient, simulator: Simu
     with pytest.raises(SortKeyRequiredError, match="ItemCode"):
         await afas.rows(GetConnector("Profit_Article", msgspec.Raw)).to_list()
     assert [request.path.rsplit("/", 2)[1] for request in simulator.requests] == ["get"]
+
+
+async def test_a_field_is_no_condition(serve: Serve) -> None:
+    """Forgetting the comparison is a clear error."""
+    _, afas = await serve(connectors={"T": table(range(10))})
+    with pytest.raises(UsageError, match="where= takes a condition"):
+        afas.rows(BY_NUMBER, where=cast("Any", F.Blocked))
+
+
+async def test_missing_key_and_missing_service() -> None:
+    """That the key is missing is said also if the service does not tell which fields there are."""
+
+    async def down(connection: Connection, _: Received) -> None:
+        await connection.answer(b"", status=401)
+
+    async with RawServer(down) as server, client(server) as afas:
+        with pytest.raises(SortKeyRequiredError, match="needs a key"):
+            await afas.rows("X").to_list()
+
+
+async def test_orders_that_are_too_long() -> None:
+    """An order that does not fit into a query is refused by the call itself, before anything is sent or counted."""
+    async with Table() as server, client(server) as afas:
+        order = [f"Field{number:060}"[-64:] for number in range(40)]
+        for call in (afas.rows, afas.pages):
+            with pytest.raises(QueryTooLongError):
+                call(CONNECTOR, order_by=order)
+        with pytest.raises(QueryTooLongError):
+            await afas.page(CONNECTOR, order_by=order)
+        assert (server.requests, afas.statistics().requests) == ([], 0)
+
+
+async def test_unreadable_metainfo_and_missing_key() -> None:
+    """A metainfo that is not as documented, or far too long, does not hide the missing key either."""
+    for body in (b"[]", b"{" + b" " * (17 << 20) + b"}", json.dumps({"fields": [{}]}).encode()):
+
+        async def answer(connection: Connection, _: Received, body: bytes = body) -> None:
+            await connection.answer(body)
+
+        async with RawServer(answer) as server, client(server) as afas:
+            with pytest.raises(SortKeyRequiredError):
+                await afas.rows("X").to_list()

@@ -8,13 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from afas_async import AfasClient, AnswerLostError, GetConnector, PagingError
+from afas_async import AfasClient, AnswerLostError, GetConnector, PagingError, RowError
 from tests.support.numbered_rows import first_row
 from tests.support.raw_server import Connection, RawServer, Received
-from tests.support.read_table import CONNECTOR, client, framed, page_of, read_until_error
-
-# Some slices long, so that rows are handed out while the rest of their page is on its way.
-LONG = [{"Id": number, "Name": "x" * 1_000} for number in range(500)]
+from tests.support.read_table import CONNECTOR, LONG, client, framed, head, page_of, read_until_error
 
 
 class Breaking(RawServer):
@@ -154,3 +151,40 @@ async def test_faults_behind_the_head() -> None:
 
     async with RawServer(second_chance) as server, client(server) as afas:
         assert await afas.rows(CONNECTOR, take=20, window=5).to_list() == LONG
+
+
+async def test_wrong_row_of_a_resumed_page() -> None:
+    """A row is numbered within the answer that brought it, also if others have brought rows of its page before."""
+    shares = iter([0.5])
+
+    async def breaking(connection: Connection, received: Received) -> None:
+        body = page_of(received, LONG).replace(b'"Id":480', b'"Id":4e')
+        await connection.send(head(f"Content-Length: {len(body)}") + body[: int(len(body) * next(shares, 1))])
+        await asyncio.sleep(0.01)
+        connection.fin()
+
+    async with RawServer(breaking) as server:
+        _, error = await read_until_error(server, take=500)
+    assert isinstance(error, RowError)
+    assert len(server.requests) == 2
+    assert (error.page, first_row(server.requests[1].query) + error.index) == (0, 480)
+    assert 0 < error.index < 480
+    assert error.path.startswith(f"$.rows[{error.index}]")
+
+
+async def test_columns_of_a_page_whose_end_was_lost() -> None:
+    """What was counted in a page holds for the next ones also if only the end of its envelope was lost."""
+    # The text in the rows lets the last of them be found before the end of the list is certain.
+    wide = [{"Id": number, "Text": "},{", **{f"C{field}": 0 for field in range(400)}} for number in range(1_000)]
+
+    async def cut(connection: Connection, received: Received) -> None:
+        body = page_of(received, wide)
+        first = first_row(received.query) == 0
+        await connection.send(head(f"Content-Length: {len(body)}") + body[: len(body) - first])
+        await asyncio.sleep(0.1)
+        connection.fin()
+
+    async with RawServer(cut) as server, client(server) as afas:
+        assert await afas.rows(CONNECTOR).to_list() == wide
+        assert [first_row(received.query) for received in server.requests].count(0) == 1
+        assert max(int(received.query["take"]) for received in server.requests) * 402 < 150_000

@@ -18,12 +18,14 @@ from tests.support.own_connectors import (
     BY_NUMBER,
     WIDE,
     WIDE_RAW,
+    code,
     longest_query,
     numbers,
     table,
 )
+from tests.support.thoroughness import by_default
 
-MANY = 10_000
+MANY = by_default(2_500, 10_000)
 
 
 def _shuffled(values: list[Any]) -> list[Any]:
@@ -76,6 +78,7 @@ def _overlapping() -> Condition:
     return condition | F.Id.in_(range(1, 150))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("connector", [BY_NUMBER, BY_CODE, BY_BOTH], ids=["int", "text", "both"])
 @pytest.mark.parametrize("rules", [Rules(), Rules(page_cap=7)], ids=["", "capped"])
 async def test_overlapping_parts(connector: GetConnector[Any], rules: Rules, serve: Serve) -> None:
@@ -132,3 +135,22 @@ async def test_texts_that_the_service_takes_for_equal(serve: Serve) -> None:
     values = [f"W{number:07}" for number in range(200)] + [f"w{number:07}" for number in range(200)]
     found = await afas.rows(WIDE, where=F.Code.in_(_shuffled(values))).to_list()
     assert [row.number for row in found] == [3 * number + 1 for number in range(200)]
+
+
+async def test_a_part_whose_rows_have_all_been_seen(serve: Serve) -> None:
+    """Parts that overlap wholly end, also where more rows than are kept ready are dropped at once."""
+    _, afas = await serve(connectors={"T": [{"Code": code(number), "Name": "xxyy"} for number in range(300)]})
+    where = F.Name.contains("xx")
+    for number in range(40):
+        where |= F.Name.contains(f"never {number:060}")
+    for connector in (GetConnector("T", key="Code"), GetConnector("T", key=("Name", "Code"))):
+        rows = await afas.rows(connector, where=where | F.Name.contains("yy")).to_list()
+        assert [row["Code"] for row in rows] == [code(number) for number in range(300)]
+
+
+async def test_an_anchor_is_as_long_as_it_is_written(serve: Serve) -> None:
+    """Values that take more characters in a request than they have do not make it too long behind the first page."""
+    texts = [f"{'é' * 8}{number:03}" for number in range(60)] + [f"{'e' * 8}{number:03}x" for number in range(60)]
+    _, afas = await serve(connectors={"T": [{"Code": text} for text in texts[::2]]})
+    rows = await afas.rows(GetConnector("T", key="Code"), where=F.Code.in_(texts)).to_list()
+    assert sorted(row["Code"] for row in rows) == sorted(texts[::2])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async.simulator import Rules, Simulator
@@ -16,6 +16,7 @@ from afas_async.simulator.read.bounds import Condition, implied_bounds
 from afas_async.simulator.read.conditions import read_filter
 from afas_async.simulator.storage.store import Store, Where
 from tests.simulator.conftest import Client
+from tests.support.thoroughness import examples
 
 LINES = "Profit_JournalLines"
 KEY = ("UnitId", "EntryNo", "LineNo")
@@ -199,7 +200,7 @@ def small() -> Iterator[Store]:
     store.close()
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500, 60)
 @given(GROUPS, st.permutations(KEY))
 def test_nothing_is_left_out(small: Store, groups: list[list[tuple[str, str, Any]]], order: list[str]) -> None:
     """Whatever is implied, a filter has the rows that it has without that, empty keys included."""

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async.simulator import Latency, Rules, Simulator
@@ -21,6 +21,7 @@ from afas_async.simulator.read.conditions import read_filter
 from afas_async.simulator.samples.connectors import SAMPLES
 from afas_async.simulator.storage.store import Store
 from tests.simulator.conftest import Client
+from tests.support.thoroughness import examples
 
 ARTICLE = "/connectors/Profit_Article"
 WIDE = "/connectors/Profit_Wide"
@@ -157,7 +158,7 @@ def store() -> Any:
     store.close()
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300, 60)
 @given(groups=GROUPS, and_first=st.booleans())
 def test_any_conditions(store: Store, groups: list[list[tuple[str, int, str]]], and_first: bool) -> None:  # noqa: FBT001
     """Any set of conditions gives the rows that a plain evaluation over all rows gives, in every form and grouping."""

@@ -70,11 +70,25 @@ def _texts(error: AfasError) -> Iterable[str]:
     yield repr(error.args)
     yield repr(error.__dict__)
     yield pickle.dumps(error).decode("latin-1")
-    # The frames of the tests hold the token by right; what counts are the frames of the library and of what it uses.
-    report = traceback.TracebackException.from_exception(error, capture_locals=True)
-    while report is not None:
-        for frame in report.stack:
-            if "/tests/" not in frame.filename and "/_pytest/" not in frame.filename:
-                yield repr(frame.locals)
-        yield "".join(report.format_exception_only())
-        report = report.__cause__ or report.__context__
+    shown: BaseException | None = error
+    seen = set[int]()
+    while shown is not None and id(shown) not in seen:
+        seen.add(id(shown))
+        # The frames of the tests hold the token by right; what counts are the frames of the library and of what it
+        # uses.
+        for frame, _ in traceback.walk_tb(shown.__traceback__):
+            if "/tests/" not in frame.f_code.co_filename and "/_pytest/" not in frame.f_code.co_filename:
+                for value in frame.f_locals.values():
+                    yield spelled(value)
+        yield "".join(traceback.format_exception_only(shown))
+        shown = shown.__cause__ or shown.__context__
+
+
+def spelled(value: object) -> str:
+    """Return the text in which a crash reporter shows a value; bytes as characters, as their `repr` takes long."""
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("latin-1")
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 (a crash reporter shows nothing of it)
+        return ""

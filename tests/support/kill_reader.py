@@ -1,6 +1,6 @@
 """Read rows into a file and store where the read stands: `python -m tests.support.kill_reader FOLDER URL RANGES`.
 
-It may be killed at any moment; started again, it goes on behind the last token that was stored.
+It may be killed at any moment; started again, it goes on behind the last cursor that was stored.
 """
 
 from __future__ import annotations

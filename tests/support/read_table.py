@@ -20,6 +20,8 @@ from tests.support.raw_server import Connection, RawServer, Received
 
 TAKE = 10
 ROWS: list[dict[str, Any]] = [{"Id": number, "Name": f"Row {number}"} for number in range(25)]
+# Some slices long, so that rows are handed out while the rest of their page is on its way.
+LONG = [{"Id": number, "Name": "x" * 1_000} for number in range(500)]
 CONNECTOR = GetConnector("X", key="Id")
 
 # Plain HTTP needs no context; making the default one, with all the world's authorities, takes longer than most tests.

@@ -37,7 +37,7 @@ class Query:
         options: The arguments of `rows`.
         meets: Whether a row meets the condition.
         sorted_by: The fields that the rows come sorted by; none if no order is promised.
-        resumable: Whether there are tokens.
+        resumable: Whether there are cursors.
         pages: Whether to read whole pages.
     """
 
@@ -142,9 +142,9 @@ async def read(chance: random.Random, query: Query, service: Service) -> Outcome
     """Read a query to its end, with stops on the way from which a new client goes on."""
     outcome = Outcome(query)
     key_of = service.universe.keys_of[query.connector.row_type]
-    token: str | None = None
+    cursor: str | None = None
     while True:
-        options: dict[str, Any] = {**query.options, "after": token}
+        options: dict[str, Any] = {**query.options, "after": cursor}
         async with client_of(service) as client:
             made = client.pages if query.pages else client.rows
             stream: Rows[Any] | Pages[Any] = made(query.connector, **options)
@@ -155,7 +155,7 @@ async def read(chance: random.Random, query: Query, service: Service) -> Outcome
                 ended = await _rows(chance, stream, outcome.keys, key_of, stop)
             if ended:
                 break
-            token = stream.cursor
+            cursor = stream.cursor
             outcome.legs += 1
         service.change()
     _judge(outcome, service)

@@ -9,12 +9,13 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, BusinessError
 from afas_async.wire.file_answers import REST_LIMIT, About, FileDecoder
 from tests.support.row_answers import bytewise
+from tests.support.thoroughness import examples
 
 NOISE = random.Random(1).randbytes(1_000)  # noqa: S311 - all 64 signs of base64
 TEXT = base64.b64encode(NOISE).decode()
@@ -75,7 +76,7 @@ def test_every_prefix_is_an_error(body: str) -> None:
             decoder.finish()
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@examples(300, 60)
 @given(st.binary(max_size=400), st.text(max_size=20), st.integers(1, 50), st.permutations(range(4)))
 def test_it_agrees_with_json_and_base64(data: bytes, text: str, size: int, order: list[int]) -> None:
     """Any file, any name, any other member, any order of them, any size of pieces."""
@@ -89,7 +90,7 @@ def test_it_agrees_with_json_and_base64(data: bytes, text: str, size: int, order
     assert decode(bytewise(body, size)) == (data, About("", filename=text, mimetype=text[::-1]))
 
 
-@settings(max_examples=500, derandomize=True, deadline=None, database=None)
+@examples(500, 60)
 @given(st.data(), st.sampled_from([body.encode() for body in BODIES.values()]))
 def test_one_wrong_byte(data: st.DataObject, body: bytes) -> None:
     """A byte that changed makes an error of the library, or a file that a strict decoder would take for good, too."""

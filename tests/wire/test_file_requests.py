@@ -6,12 +6,13 @@ from functools import partial
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async.errors import InvalidFilterError, InvalidNameError, QueryTooLongError
 from afas_async.vocabulary.filters import F
 from afas_async.wire.file_requests import file_request, image_request, report_request, subject_request
+from tests.support.thoroughness import examples
 
 ID = "0123456789ABCDEFabcdef0123456789"
 GUID = "01234567-89AB-CDEF-abcd-ef0123456789"
@@ -41,7 +42,7 @@ def test_names_are_coded(name: str, coded: str) -> None:
     assert file_request(ID, name).path == f"fileconnector/{ID}/{coded}"
 
 
-@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@examples(300, 60)
 @given(st.text(min_size=1, max_size=50))
 def test_every_name_can_be_read_again(name: str) -> None:
     """A name is refused, or it is one segment of the URL that tells it without loss."""

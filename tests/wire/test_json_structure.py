@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async.wire.json_structure import Structure
 from tests.support.row_answers import bytewise
+from tests.support.thoroughness import examples
 
 
 def tokens(pieces: list[bytes]) -> list[tuple[str, int]]:
@@ -47,7 +48,7 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=100, derandomize=True, deadline=None, database=None)
+@examples(100)
 @given(_json, st.integers(1, 9))
 def test_pieces_do_not_matter(value: object, size: int) -> None:
     """The tokens are the same however the text arrives, and the depth ends where it began."""
@@ -58,7 +59,7 @@ def test_pieces_do_not_matter(value: object, size: int) -> None:
     assert [depth for _, depth in expected[-1:]] in ([], [0])
 
 
-@settings(max_examples=60, derandomize=True, deadline=None, database=None)
+@examples(60)
 @given(_json)
 def test_every_byte_is_passed_once(value: object) -> None:
     """The position only ever grows, so that no byte is followed twice."""

@@ -7,12 +7,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
 from afas_async.errors import QueryTooLongError, UsageError
 from afas_async.wire.raw_requests import raw_request
+from tests.support.thoroughness import examples
 
 BASE = "https://12345.rest.afas.online/profitrestservices"
 ESCAPES = [
@@ -35,7 +36,7 @@ def test_ways_out(path: str) -> None:
         raw_request("GET", path)
 
 
-@settings(max_examples=1_000, derandomize=True, deadline=None, database=None)
+@examples(1_000, 100)
 @given(
     st.lists(st.sampled_from([*"./\\%?#@:;, ~a2eE\u2025\uff0e\n", "..", "%2e", "//", "http"]), max_size=12).map("".join)
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 import pytest
 
 from afas_async.errors import InvalidNameError, QueryTooLongError, UsageError
 from afas_async.wire.metainfo_requests import metainfo_request, update_metainfo_request
-from afas_async.wire.requests import QUERY_LIMIT, Request
+from afas_async.wire.requests import QUERY_LIMIT, Request, query_string
 from afas_async.wire.row_requests import rows_request, sort_field
 
 
@@ -33,6 +35,16 @@ def test_paths(name: str) -> None:
     assert rows_request(name, skip=0, take=1).path == f"connectors/{name}"
     assert metainfo_request(name) == Request("GET", f"metainfo/get/{name}", "", name)
     assert update_metainfo_request(name) == Request("GET", f"metainfo/update/{name}", "", name)
+
+
+def test_values_come_back_as_they_were() -> None:
+    """A server that reads a query as forms are read, with a plus sign for a blank, reads each value as it was."""
+    texts = ["a+b", "+", "a b", " ", "50%", "%2B", "a&b=c", "a#b", "a?b", "a/b", "a,b;c", "\u20ac", '"', ":@", "a\tb\n"]
+    for text in texts:
+        for name in ("filtervalues", "filterjson"):
+            query = query_string("X", [("skip", "0"), (name, text), ("take", "1")])
+            read = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+            assert read == [("skip", "0"), (name, text), ("take", "1")]
 
 
 @pytest.mark.parametrize(("skip", "take"), [(0, 0), (-1, 0), (-1, 1), (-1, 100), (0, -1), (2, -1), (-2, -1), (-2, 5)])

@@ -13,7 +13,9 @@ from afas_async.errors import AnswerError
 from afas_async.wire.row_answers import ENVELOPE_LIMIT, PageParser
 from afas_async.wire.slices import ROW_LIMIT, SLICE, RowSlices
 from tests.support.row_answers import ROW_TYPES, bytewise, outcome, page_of, parser
+from tests.support.thoroughness import by_default
 
+MEGABYTES = by_default(10, 30)
 HEAD = b'{"skip":0,"take":1000,"rows":['
 
 
@@ -41,6 +43,7 @@ def work(body: bytes, size: int, row_type: Any = dict) -> tuple[int, int]:
 # --- work ---
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("length", "size"), [(2_000_000, 1_024), (2_000_000, 1 << 16), (200_000, 1)])
 @pytest.mark.parametrize("tricky", ["},{", "} , {", "},{]", '\\"},{'])
 def test_a_row_full_of_false_boundaries(length: int, size: int, tricky: str) -> None:
@@ -51,6 +54,7 @@ def test_a_row_full_of_false_boundaries(length: int, size: int, tricky: str) -> 
     assert decoded <= 3 * len(body)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row", ['{"a":"},{","b":[{},{}]}', '{"a":-.5,"b":[{"c":.5},{}]}', '{ "a" : { } , "b" : 1 }'])
 @pytest.mark.parametrize("size", [1, 100, 1 << 16])
 def test_many_rows_with_false_boundaries(row: str, size: int) -> None:
@@ -84,17 +88,17 @@ def long_answer(megabytes: int) -> Iterator[bytes]:
 
 
 def test_memory_of_a_long_page() -> None:
-    """An answer of 30 MB passes through less than 1 MB, its rows apart."""
+    """A long answer passes through less than 1 MB, its rows apart."""
     page = parser(msgspec.Raw, take=-1)
     largest = count = 0
     tracemalloc.start()
-    for piece in long_answer(30):
+    for piece in long_answer(MEGABYTES):
         count += len(page.feed(piece))
         largest = max(largest, len(page._slices._text) + len(page._envelope))
     count += len(page.finish())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert count == 1_300 * (30 * 16 + 1)
+    assert count == 1_300 * (MEGABYTES * 16 + 1)
     assert largest < 200_000
     assert peak < 1_000_000
 
@@ -120,6 +124,7 @@ def feed_all(page: PageParser[Any], pieces: Endless) -> None:
         page.feed(piece)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row_type", ROW_TYPES)
 @pytest.mark.parametrize("text", [b'{"a":"' + b"x" * 65_530, b'{"a":[', b'{"a":"},{'])
 def test_a_row_without_end(row_type: Any, text: bytes) -> None:
@@ -141,6 +146,7 @@ def test_a_row_of_permitted_length() -> None:
     assert ([len(row) for row in rows], error) == ([1, 0], None)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("size", [100_000, 4_096])
 @pytest.mark.parametrize(
     "head", [b'{"x":"', b'{"x":[', b'{"skip":0,"take":1000,"rows":[],"x":"', b'{"rows":[{}],"x":[', b""]
@@ -169,6 +175,7 @@ def nested(depth: int) -> str:
     return '{"Id":1,"More":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("row_type", ROW_TYPES)
 @pytest.mark.parametrize(("depth", "size"), [(100_000, 7), (100_000, 1 << 20), (200_000, 1_000), (200_000, 1 << 20)])
 def test_deep_nesting(depth: int, size: int, row_type: Any) -> None:

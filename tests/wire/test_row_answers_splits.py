@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from afas_async.errors import RowError
 from afas_async.wire import slices
+from tests.support import thoroughness
 from tests.support.row_answers import (
     ROW_TYPES,
     TRICKY,
@@ -34,9 +35,7 @@ every_row_type = pytest.mark.parametrize("row_type", ROW_TYPES, ids=["struct", "
 
 
 def examples(count: int) -> settings:
-    return settings(
-        max_examples=count, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-    )
+    return settings(thoroughness.examples(count, count // 4), suppress_health_check=list(HealthCheck))
 
 
 @every_row_type
@@ -108,6 +107,7 @@ def test_every_split_in_three(text: str) -> None:
         assert feed(split(body, *cuts), ROW_TYPES[which]) == expected[which]
 
 
+@pytest.mark.sampled(3)
 @every_row_type
 @pytest.mark.parametrize("tricky", TRICKY)
 def test_tricky_strings(row_type: Any, tricky: str) -> None:
@@ -120,6 +120,7 @@ def test_tricky_strings(row_type: Any, tricky: str) -> None:
             assert feed(split(body, cut), row_type) == expected
 
 
+@pytest.mark.sampled(3)
 @every_row_type
 @pytest.mark.parametrize("space", ["", " ", "\r\n", "\n" + " " * 30, " " * 9_000])
 def test_long_pages(row_type: Any, space: str) -> None:

@@ -9,12 +9,13 @@ from hypothesis import HealthCheck, given, settings
 
 from afas_async.errors import AnswerError, AnswerLostError
 from tests.support.row_answers import ROW_TYPES, Written, answers, bytewise, outcome, page_of, split, whole
+from tests.support.thoroughness import by_default, examples
 
 every_row_type = pytest.mark.parametrize("row_type", ROW_TYPES, ids=["struct", "dict", "raw"])
 
 
 @every_row_type
-@settings(max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(examples(25, 10), suppress_health_check=[HealthCheck.too_slow])
 @given(answers())
 def test_every_prefix(row_type: Any, answer: Written) -> None:
     """Every proper prefix of an answer is lost, and the rows handed out before are the first of the page."""
@@ -53,7 +54,7 @@ def test_a_long_page(row_type: Any) -> None:
     rows = [f'{{"Id":{number},"Text":"{"},{" * 30}"}}' for number in range(1_000)]
     body = page_of(*rows)
     complete = whole(body, row_type)
-    for end in [*range(1, len(body), 12_345), *range(len(body) - 130, len(body))]:
+    for end in [*range(1, len(body), 12_345), *range(len(body) - 130, len(body), by_default(9, 1))]:
         got, error = outcome(bytewise(body[:end], 20_000), row_type)
         assert type(error) is AnswerLostError
         assert got == complete[: len(got)]

@@ -17,6 +17,7 @@ from afas_async import AfasClient, ClientClosedError, LoadReport, UsageError
 from afas_async.simulator import Fault, Latency, Simulator
 from tests.support import canary
 from tests.support.census import assert_idle, census, quiet, steps, tasks, until
+from tests.support.thoroughness import by_default
 from tests.support.written_service import SUBJECT, agree, element, elements, faulty, serving
 
 MOST_STEPS = 3_000
@@ -150,7 +151,7 @@ async def test_cancelled_at_any_step(scenario: Callable[[Scene], Awaitable[None]
     async with _scene() as scene:
         before = tasks()
         async with quiet():
-            for step in range(0, MOST_STEPS, 3 if twice else 1):
+            for step in range(0, MOST_STEPS, by_default(13, 3) if twice else by_default(5, 1)):
                 task = asyncio.ensure_future(scenario(scene))
                 await steps(step)
                 running = task.cancel()
@@ -175,7 +176,7 @@ async def test_cancelled_and_closed_at_any_step(later: int) -> None:
     async with serving() as (simulator, afas):
         before = tasks()
         async with quiet():
-            for step in range(0, MOST_STEPS, 4):
+            for step in range(0, MOST_STEPS, by_default(11, 4)):
                 client = AfasClient(base_url=simulator.base_url, auth=canary.TOKEN)
                 await client.open()
                 scene = Scene(simulator, client)
@@ -232,6 +233,7 @@ async def _by_task_group(body: Callable[[], Awaitable[None]]) -> None:
     assert [type(error) for error in failure.value.exceptions] == [BodyError]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("way", [_by_timeout, _by_fail_after, _by_wait_for, _by_task_group])
 @pytest.mark.parametrize("where", ["inside", "at the end"])
 async def test_cancelled_while_calls_are_in_flight(way: Way, where: str) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from afas_async import AfasClient, OutcomeUnknownError
 from afas_async.simulator import Fault, Latency, Rules, Simulator
+from tests.support.thoroughness import by_default
 from tests.support.written_service import SUBJECT, agree, element, elements, posts, serving, statuses, written
 
 # 100,000 on a machine that has nothing else to do.
-ELEMENTS = int(os.environ.get("AFAS_LOAD_ELEMENTS", "20000"))
+ELEMENTS = int(os.environ.get("AFAS_LOAD_ELEMENTS", by_default("10000", "20000")))
 TARGET = 0.6
 LIMIT = Rules(time_limit=15 * TARGET)
 
@@ -45,6 +46,7 @@ async def test_a_service_that_drifts() -> None:
         assert posts(simulator)[-20] < max(posts(simulator)) / 3, "calls became smaller as elements became slower"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("moment", [0, 1, 700, 3_000])
 async def test_a_service_that_is_suddenly_ten_times_slower(moment: int) -> None:
     """Calls that are sent just then still end below the limit."""

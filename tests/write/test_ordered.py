@@ -109,6 +109,7 @@ async def test_a_source_that_fails(count: int) -> None:
         agree(outcomes.report, simulator)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("way", ["break", "exception"])
 @pytest.mark.parametrize("source", ["list", "endless", "slow", "stuck"])
 async def test_left_early(way: str, source: str) -> None:
@@ -233,6 +234,7 @@ async def test_a_pull_that_is_cancelled() -> None:
         agree(outcomes.report, simulator)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("way", ["task", "timeout", "scope"])
 @pytest.mark.parametrize("moment", [0.0, 0.5, 2.5, 8.0])
 async def test_cancelled(way: str, moment: float) -> None:

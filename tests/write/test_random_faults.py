@@ -29,10 +29,11 @@ from afas_async.vocabulary.outcomes import WriteResult
 from tests.support import canary
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import End, Fault, chunk, client, end, framed, head
+from tests.support.thoroughness import by_default
 from tests.support.write_table import HTML, RESULT, profit, replies, says
 
 WRITES = int(os.environ.get("AFAS_FAULT_WRITES", "500"))
-CONTROLS = 300
+CONTROLS = by_default(100, 300)
 WORKERS = 8
 QUIET = 2_000.0  # seconds after which nothing is under way any more
 

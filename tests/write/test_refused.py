@@ -24,6 +24,7 @@ from afas_async import (
 from afas_async.simulator import Fault, Latency, Rules
 from afas_async.write import intake
 from afas_async.write.journal import Journal
+from tests.support.thoroughness import by_default
 from tests.support.virtual_time import VirtualTimeLoop
 from tests.support.written_service import SUBJECT, agree, element, elements, faulty, posts, serving, written
 
@@ -71,7 +72,7 @@ async def test_split(culprits: tuple[int, ...]) -> None:
 
 
 @given(count=st.integers(1, 60), culprits=st.sets(st.integers(0, 59), max_size=12), in_flight=st.integers(1, 4))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=by_default(10, 25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_split_anywhere(count: int, culprits: set[int], in_flight: int) -> None:
     """Wherever the faulty elements are."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from typing import Final
@@ -81,15 +82,10 @@ class Files:
     """
 
     def __init__(self, seed: int) -> None:
-        draw = random.Random(f"files {seed}")  # noqa: S311 (no secret)
-        self.attached: list[Attachment] = [
-            Attachment(_id(draw), draw.randrange(_ITEMS) + 1, name, mimetype, _CONTENTS[name](draw))
-            for name, mimetype in _NAMES
-        ]
-        self.images: list[Image] = [Image(_id(draw), _sizes(draw, *shape)) for shape in ((1600, 1200), (300, 900))]
-        self.reports: list[Report] = [
-            Report(_guid(draw), connector) for connector in ("Profit_Article", "Profit_Debtor")
-        ]
+        attached, images, reports = _drawn(seed)
+        self.attached: list[Attachment] = [*attached]
+        self.images: list[Image] = [*images]
+        self.reports: list[Report] = [*reports]
 
     def add(self, name: str, data: bytes, *, mimetype: str = "application/octet-stream", subject_id: int = 1) -> str:
         """Attach a file to a dossier item, and return its id."""
@@ -123,6 +119,19 @@ _CONTENTS: Final[dict[str, Callable[[random.Random], bytes]]] = {
     "foto.png": lambda draw: png(120, 80, _colour(draw)),
     "groot.bin": lambda draw: b"".join(draw.randbytes(_BLOCK) for _ in range(20)),
 }
+
+
+@functools.lru_cache(maxsize=4)
+def _drawn(seed: int) -> tuple[tuple[Attachment, ...], tuple[Image, ...], tuple[Report, ...]]:
+    """Draw the files of a seed once, as drawing takes longer than all the rest of a simulator."""
+    draw = random.Random(f"files {seed}")  # noqa: S311 (no secret)
+    attached = tuple(
+        Attachment(_id(draw), draw.randrange(_ITEMS) + 1, name, mimetype, _CONTENTS[name](draw))
+        for name, mimetype in _NAMES
+    )
+    images = tuple(Image(_id(draw), _sizes(draw, *shape)) for shape in ((1600, 1200), (300, 900)))
+    reports = tuple(Report(_guid(draw), connector) for connector in ("Profit_Article", "Profit_Debtor"))
+    return attached, images, reports
 
 
 def _sizes(draw: random.Random, width: int, height: int) -> tuple[bytes, bytes, bytes]:
