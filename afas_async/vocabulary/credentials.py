@@ -21,7 +21,38 @@ _DATA = re.compile(r"[0-9A-Za-z]{20,128}", re.ASCII)
 _CLIENT = re.compile(r"[ -~]{1,1024}")  # RFC 6749, appendix A
 
 
-class AppToken:
+class _Secret:
+    """A secret that no repr, format, pickle, copy, slot or traceback shows.
+
+    It is kept in a closure: what prints the slots of an object or the locals of a frame shows a function, not its
+    cells. Never bind what `_reveal` returns to a variable.
+    """
+
+    __slots__ = ("_reveal",)
+
+    def __init__(self, secret: str | None, malformed: str) -> None:
+        if secret is None:
+            raise ConfigurationError(malformed)
+        self._reveal: Callable[[], str] = lambda: secret
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} is not pickled or copied: make it anew where you need it")
+
+
+class _Header(_Secret):
+    """A secret that is the value of the `Authorization` header."""
+
+    __slots__ = ()
+
+    def header(self) -> str:
+        """Return the value of the `Authorization` header. Do not bind it to a variable: tracebacks show those."""
+        return self._reveal()
+
+
+class AppToken(_Header):
     """The token of an app connector.
 
     AFAS wants the base64 of the whole XML text in the header (AFAS, REST API for developers). Three spellings are
@@ -41,30 +72,16 @@ class AppToken:
         AppToken(***)
     """
 
-    __slots__ = ("__header",)
+    __slots__ = ()
 
     def __init__(self, token: str) -> None:
         xml = _xml(token) if isinstance(token, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
-        advice = "" if xml else _token_advice(token)
-        del token  # even a malformed token must not stand in the locals of the traceback below
-        if xml is None:
-            raise ConfigurationError(f"the token is malformed: {advice}")
-        # In a closure: what prints the slots of an object or the locals of a frame shows a function, not its cells.
-        header = "AfasToken " + base64.b64encode(xml.encode("ascii")).decode("ascii")
-        self.__header: Callable[[], str] = lambda: header
-
-    def header(self) -> str:
-        """Return the value of the `Authorization` header. Do not bind it to a variable: tracebacks show those."""
-        return self.__header()
-
-    def __repr__(self) -> str:
-        return "AppToken(***)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an AppToken is not pickled or copied: make it anew where it is needed")
+        malformed = f"the token is malformed: {_token_advice(token)}" if xml is None else ""
+        del token  # even a malformed token must not stand in the locals of a traceback
+        super().__init__(None if xml is None else _app_header(xml), malformed)
 
 
-class BearerToken:
+class BearerToken(_Header):
     """An access token of OAuth, for who gets it in a way of his own, such as the sign-in of a user.
 
     The client credentials of an app connector need none of this: give `ClientCredentials`, and the client asks for
@@ -84,27 +101,15 @@ class BearerToken:
         BearerToken(***)
     """
 
-    __slots__ = ("__header",)
+    __slots__ = ()
 
     def __init__(self, token: str) -> None:
         header = _bearer(token) if isinstance(token, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
         del token
-        if header is None:
-            raise ConfigurationError("the access token is malformed: give it as str, without the word Bearer")
-        self.__header: Callable[[], str] = lambda: header
-
-    def header(self) -> str:
-        """Return the value of the `Authorization` header. Do not bind it to a variable: tracebacks show those."""
-        return self.__header()
-
-    def __repr__(self) -> str:
-        return "BearerToken(***)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a BearerToken is not pickled or copied: make it anew where it is needed")
+        super().__init__(header, "the access token is malformed: give it as str, without the word Bearer")
 
 
-class ClientCredentials:
+class ClientCredentials(_Secret):
     """The client id and client secret of an app connector, for which the service gives tokens that expire (OAuth 2.1).
 
     The client asks for a token with its first request, shares it among all its requests, and asks for the next one
@@ -125,24 +130,16 @@ class ClientCredentials:
         ClientCredentials(***)
     """
 
-    __slots__ = ("__form",)
+    __slots__ = ()
 
     def __init__(self, client_id: str, client_secret: str) -> None:
         form = _form(client_id, client_secret)
         del client_id, client_secret
-        if form is None:
-            raise ConfigurationError("the client id or the client secret is malformed: give both as str")
-        self.__form: Callable[[], bytes] = lambda: form
+        super().__init__(form, "the client id or the client secret is malformed: give both as str")
 
     def form(self) -> bytes:
         """Return the body of the request for a token. Do not bind it to a variable: tracebacks show those."""
-        return self.__form()
-
-    def __repr__(self) -> str:
-        return "ClientCredentials(***)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("ClientCredentials are not pickled or copied: make them anew where they are needed")
+        return self._reveal().encode("ascii")
 
 
 Credential: TypeAlias = AppToken | BearerToken
@@ -184,14 +181,14 @@ def _bearer(token: str) -> str | None:
     return f"Bearer {text}" if re.fullmatch(BEARER, text) else None
 
 
-def _form(client_id: object, client_secret: object) -> bytes | None:
+def _form(client_id: object, client_secret: object) -> str | None:
     if not isinstance(client_id, str) or not isinstance(client_secret, str):
         return None
     pair = client_id.strip(), client_secret.strip()
     if not all(map(_CLIENT.fullmatch, pair)):
         return None
     fields = {"grant_type": "client_credentials", "client_id": pair[0], "client_secret": pair[1]}
-    return urlencode(fields).encode("ascii")
+    return urlencode(fields)
 
 
 def _token_advice(token: object) -> str:
@@ -204,6 +201,10 @@ def _token_advice(token: object) -> str:
             return "it is an OAuth access token; give BearerToken(...) with what follows the word Bearer"
         case _:
             return "give the whole <token>...</token> as str, its bare data, or its base64"
+
+
+def _app_header(xml: str) -> str:
+    return "AfasToken " + base64.b64encode(xml.encode("ascii")).decode("ascii")
 
 
 def _xml(token: str) -> str | None:

@@ -251,5 +251,5 @@ def test_malformed_proxies(proxy: str) -> None:
 @pytest.mark.parametrize("auth", [canary.TOKEN.encode(), None, 5])
 def test_tokens_that_are_no_text(auth: Any) -> None:
     """A token file that was read as bytes, or a variable that is not set, is a clear error that shows no token."""
-    with pytest.raises(ConfigurationError, match="as str"):
+    with pytest.raises(UsageError, match="auth: expected a token as str, "):
         AfasClient("12345", auth=auth)

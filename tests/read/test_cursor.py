@@ -203,7 +203,7 @@ async def test_a_cursor_of_pages_for_rows(start: int, serve: Serve) -> None:
             if len(found) > start:
                 break
         cursor = pages.cursor
-    with pytest.raises(UsageError, match="after="):
+    with pytest.raises(UsageError, match="after"):
         await afas.rows(BY_NUMBER, where=where, after=cursor).to_list()
     async for page in afas.pages(BY_NUMBER, where=where, after=cursor):
         found += numbers(page.rows)
@@ -229,7 +229,7 @@ async def test_a_cursor_of_another_row_type(first_typed: bool, serve: Serve) -> 
     async with afas.rows(one, **options) as rows:
         found = [_number(await anext(rows)) for _ in range(400)]
         cursor = rows.cursor
-    with pytest.raises(UsageError, match="after="):
+    with pytest.raises(UsageError, match="after"):
         await afas.rows(other, after=cursor, **options).to_list()
     found += [_number(row) async for row in afas.rows(one, after=cursor, **options)]
     assert sorted(found) == list(MORE)
@@ -245,12 +245,12 @@ async def test_cursors_of_another_shape(facts: dict[str, Any], serve: Serve) -> 
     _, afas = await serve(connectors={"T": table(ROWS)})
     rows = afas.rows(BY_NUMBER)
     cursor = msgspec.json.encode({**msgspec.json.decode(rows.cursor), **facts}).decode()
-    with pytest.raises(UsageError, match="after="):
+    with pytest.raises(UsageError, match="after"):
         await afas.rows(BY_NUMBER, after=cursor).to_list()
 
 
 async def test_a_cursor_that_is_no_unicode(serve: Serve) -> None:
     """Text with half a character is garbage like any other."""
     _, afas = await serve(connectors={"T": table(ROWS)})
-    with pytest.raises(UsageError, match="after="):
+    with pytest.raises(UsageError, match="after"):
         afas.rows(BY_NUMBER, after="\ud800")

@@ -247,7 +247,7 @@ async def test_a_raw_connector_needs_a_key_too(afas: AfasClient, simulator: Simu
 async def test_a_field_is_no_condition(serve: Serve) -> None:
     """Forgetting the comparison is a clear error."""
     _, afas = await serve(connectors={"T": table(range(10))})
-    with pytest.raises(UsageError, match="where= takes a condition"):
+    with pytest.raises(UsageError, match="where: expected a condition"):
         afas.rows(BY_NUMBER, where=cast("Any", F.Blocked))
 
 

@@ -24,7 +24,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from afas_async.errors import InvalidNameError
+from afas_async.errors import UsageError
 from afas_async.simulator.samples.connectors import Connector, Field, FieldType
 from afas_async.simulator.storage.sources import Reading, Source, read_source
 from afas_async.vocabulary.names import connector_name, field_id
@@ -66,7 +66,7 @@ def read_table(name: str, source: Source) -> Table:
     """
     try:
         connector_name(name)
-    except InvalidNameError as error:
+    except UsageError as error:
         raise ValueError(str(error)) from None
     if name.lower().startswith("sqlite_"):
         raise ValueError(f"{name!r}: SQLite keeps the names that start with `sqlite_` to itself")
@@ -130,7 +130,7 @@ def _add_columns(columns: dict[str, _Column], names: Iterable[str], reading: Rea
     for name in names:
         try:
             field_id(name)
-        except (InvalidNameError, TypeError):  # the second if it is no text
+        except UsageError:
             reason = f"{name!r} cannot be the name of a field: letters, digits and `_` only, 64 at most"
             raise reading.error(number, reason) from None
         if name.lower() in _RESERVED:
