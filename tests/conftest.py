@@ -96,7 +96,7 @@ async def afas(simulator: Simulator, watch: canary.Watch) -> AsyncIterator[AfasC
         base_url=simulator.base_url, auth=simulator.token, on_event=lambda event: watch.texts.append(repr(event))
     ) as client:
         yield client
-        engine = client._channel.session.engine
+        engine = client._session.engine
         for _ in range(100):
             if not engine.statistics.in_flight:
                 break

@@ -15,7 +15,6 @@ from afas_async.client.get_connectors import GetConnectors
 from afas_async.client.metainfo import Catalogue
 from afas_async.client.update_connectors import UpdateConnectors
 from afas_async.errors import ConfigurationError, UsageError
-from afas_async.http.channel import Channel
 from afas_async.http.oauth import TOKEN_SECONDS
 from afas_async.http.options import Options
 from afas_async.http.session import Session
@@ -95,17 +94,16 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
         check_type("max_concurrency", max_concurrency, int, "a whole number from 1 to 8")
         if not 1 <= max_concurrency <= 8:
             raise ConfigurationError(f"max_concurrency must be 1 to 8, not {max_concurrency}")
-        options = Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
-        session = Session(
+        self._options = Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
+        self._session = Session(
             AiohttpTransport(
                 self._base_url, proxy=None if proxy is None else checked_proxy(proxy), ssl_context=ssl_context
             ),
             max_concurrency=max_concurrency,
             integration_id=checked_integration_id(integration_id),
             auth=checked,
-            options=msgspec.structs.replace(options, timeout=TOKEN_SECONDS),
+            options=msgspec.structs.replace(self._options, timeout=TOKEN_SECONDS),
         )
-        self._channel = Channel(session, options)
         self._is_view = False
 
     @classmethod
@@ -148,7 +146,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
             UsageError: If it was opened before, or this is a view.
         """
         self._refuse_view()
-        await self._channel.session.open()
+        await self._session.open()
 
     async def aclose(self) -> None:
         """Close the client: stop what is under way and close the connections.
@@ -160,7 +158,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
             UsageError: If this is a view, another event loop, or a forked process.
         """
         self._refuse_view()
-        await self._channel.session.aclose()
+        await self._session.aclose()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -201,7 +199,8 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
         view._base_url = self._base_url
         changes = {"timeout": timeout, "max_retries": max_retries, "language": language, "on_event": on_event}
         given = {name: value for name, value in changes.items() if value is not None}
-        view._channel = Channel(self._channel.session, msgspec.structs.replace(self._channel.options, **given))
+        view._session = self._session
+        view._options = msgspec.structs.replace(self._options, **given)
         view._is_view = True
         return view
 

@@ -10,7 +10,7 @@ import msgspec
 
 from afas_async.calls.file import File, download
 from afas_async.calls.raw import RawAnswer, call
-from afas_async.http.channel import Channel
+from afas_async.http.channel import Caller
 from afas_async.vocabulary.arguments import check_callback, check_type
 from afas_async.vocabulary.filters import Condition
 from afas_async.wire.error_answers import clean
@@ -39,10 +39,8 @@ class _Version(msgspec.Struct, frozen=True):
     version: str
 
 
-class DataConnectors:
+class DataConnectors(Caller):
     """The part of a client that gets files, and whatever else has a path."""
-
-    _channel: Channel
 
     async def version(self) -> str:
         """Return the version of Profit, such as "22.22.5".

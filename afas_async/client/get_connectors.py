@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack, overload
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.http.channel import Channel
+from afas_async.http.channel import Caller
 from afas_async.policy.order import Key
 from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Span
@@ -39,10 +39,8 @@ class ReadArguments(TypedDict, total=False):
     verify: bool
 
 
-class GetConnectors:
+class GetConnectors(Caller):
     """The part of a client that reads GetConnectors."""
-
-    _channel: Channel
 
     @overload
     def rows(self, connector: GetConnector[RowT], **options: Unpack[ReadArguments]) -> Rows[RowT]: ...

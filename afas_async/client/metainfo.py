@@ -6,16 +6,14 @@ from collections.abc import Iterable
 
 from afas_async.calls.metainfo import all_metainfo, get_metainfo, metainfo, update_metainfo
 from afas_async.errors import UsageError
-from afas_async.http.channel import Channel
+from afas_async.http.channel import Caller
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.metainfo import GetMetainfo, Metainfo, UpdateMetainfo
 from afas_async.vocabulary.names import connector_name
 
 
-class Catalogue:
+class Catalogue(Caller):
     """The part of a client that asks for metainfo, and keeps it for its views, reads and loads."""
-
-    _channel: Channel
 
     async def metainfo(self, *, refresh: bool = False) -> Metainfo:
         """Return what the token may use: its connectors, and the environment it belongs to.

@@ -11,7 +11,7 @@ from msgspec import Struct
 from afas_async.calls.metainfo import explain, update_metainfo
 from afas_async.calls.write import send_one
 from afas_async.errors import BusinessError, InvalidElementError, UsageError
-from afas_async.http.channel import Channel
+from afas_async.http.channel import Caller
 from afas_async.policy.element_check import Checker
 from afas_async.vocabulary.arguments import check_type, type_name
 from afas_async.vocabulary.connectors import UpdateConnector
@@ -40,10 +40,9 @@ class LoadArguments(TypedDict, total=False):
     journal: str | os.PathLike[str] | None
 
 
-class UpdateConnectors:
+class UpdateConnectors(Caller):
     """The part of a client that writes through UpdateConnectors."""
 
-    _channel: Channel
     _base_url: str
 
     async def insert(self, connector: UpdateConnector | str, item: Item, *, sub: str | None = None) -> WriteResult:

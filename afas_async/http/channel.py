@@ -42,3 +42,14 @@ class Channel:
     async def send(self, call: Call, failure: AfasError | None = None) -> AfasError | None:
         """Send a call until it succeeds or fails for good, and return the failure; see `Engine.send`."""
         return await self.session.engine.send(call, self.options, failure)
+
+
+class Caller:
+    """What makes calls: it has a session, and options of its own."""
+
+    _session: Session
+    _options: Options
+
+    @property
+    def _channel(self) -> Channel:
+        return Channel(self._session, self._options)

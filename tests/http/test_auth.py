@@ -330,6 +330,6 @@ async def test_credentials_show_nowhere(
     mark(simulator, monkeypatch)
     async with client(simulator, watch, Vault(BearerToken(given(simulator)))) as afas:
         await afas.page(ARTICLES, take=1)
-        session = afas._channel.session
+        session = afas._session
         shown = [vars(afas), vars(session), vars(session.engine), vars(session.engine._signer)]
         assert not any(canary.leaks(repr(each)) for each in shown)

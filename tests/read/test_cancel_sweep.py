@@ -183,7 +183,7 @@ async def _by_scope(scene: Scene, scenario: Scenario, step: int) -> bool:
 async def _check(scene: Scene, before: set[asyncio.Task[object]]) -> None:
     """Nothing is left, whatever the scenario had opened is closed or can be, and the other client works."""
     for client in scene.clients:
-        session = client._channel.session
+        session = client._session
         # Either open() returned, and the client is usable; or it did not, and the client is closed.
         if session._closed:
             assert session._host is None or session._host._task.done()

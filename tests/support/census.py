@@ -73,7 +73,7 @@ async def quiet() -> AsyncIterator[None]:
 
 def assert_idle(afas: AfasClient) -> None:
     """The client has no request under way, no slot taken and no connection in use."""
-    session = afas._channel.session
+    session = afas._session
     assert session.engine.statistics.in_flight == 0
     assert session.engine._limiter.borrowed_tokens == 0
     for sessions in ("_reads", "_writes"):

@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from afas_async import AfasClient, Condition, F, GetConnector, Pages, Rows
-from afas_async.http.channel import Channel
 from afas_async.http.session import Session
 from afas_async.policy.order import Key
 from tests.support import canary
@@ -24,7 +23,7 @@ ADDRESS = "http://127.0.0.1:9/profitrestservices"
 def client_of(service: Service, *, max_concurrency: int = 5) -> AfasClient:
     """Return a client whose transport is the service itself."""
     client = AfasClient(base_url=ADDRESS, auth=canary.TOKEN, max_retries=20)
-    client._channel = Channel(Session(service, max_concurrency=max_concurrency), client._channel.options)  # pyright: ignore[reportPrivateUsage]
+    client._session = Session(service, max_concurrency=max_concurrency)  # pyright: ignore[reportPrivateUsage]
     return client
 
 

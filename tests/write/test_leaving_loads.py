@@ -332,7 +332,7 @@ async def test_a_call_that_is_stopped_before_its_first_step() -> None:
     """The report is complete when the block is left, also if the client stops a call in the very same moment."""
     async with serving() as (simulator, afas):
         load = afas.load(SUBJECT, validate=False)
-        host = afas._channel.session._host
+        host = afas._session._host
         assert host is not None
 
         async def body() -> None:
