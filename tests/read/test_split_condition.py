@@ -80,7 +80,7 @@ def _overlapping() -> Condition:
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("connector", [BY_NUMBER, BY_CODE, BY_BOTH], ids=["int", "text", "both"])
-@pytest.mark.parametrize("rules", [Rules(), Rules(page_cap=7)], ids=["", "capped"])
+@pytest.mark.parametrize("rules", [Rules(), Rules(page_cap=by_default(25, 7))], ids=["", "capped"])
 async def test_overlapping_parts(connector: GetConnector[Any], rules: Rules, serve: Serve) -> None:
     """A row that meets many parts comes once, in key order if the key holds whole numbers."""
     simulator, afas = await serve(connectors={"T": table(range(1, 400))}, rules=rules)
