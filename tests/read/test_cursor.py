@@ -191,6 +191,7 @@ async def test_no_cursor(serve: Serve) -> None:
     await rows.aclose()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("start", [100, 300])
 async def test_a_cursor_of_pages_for_rows(start: int, serve: Serve) -> None:
     """A split condition, read as pages part after part, cannot be gone on with as rows, which are merged."""
@@ -215,6 +216,7 @@ class Line(msgspec.Struct):
     number: int = msgspec.field(name="Id")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("first_typed", [True, False])
 async def test_a_cursor_of_another_row_type(first_typed: bool, serve: Serve) -> None:  # noqa: FBT001
     """A condition that is split otherwise for rows of another type is not gone on with as those."""

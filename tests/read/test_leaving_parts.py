@@ -92,6 +92,7 @@ async def test_nothing_is_left(
             del rows
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", OPTIONS)
 async def test_a_cancelled_read_is_taken_up(name: str, serve: Serve) -> None:
     """A pull that is cancelled again and again costs no row."""

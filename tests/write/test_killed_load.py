@@ -133,6 +133,7 @@ def _judge(folder: Path, plan: Plan) -> Counter[str]:
     return found
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_killed_at_any_moment(variant: str, service: SimulatorProcess, tmp_path: Path) -> None:
@@ -229,6 +230,7 @@ def _caught(folder: Path, plan: Plan) -> None:
             _judge(folder, plan)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("design", [None, "send what is in flight", "mark after sending"])
 def test_killed_between_the_answer_and_its_note(design: str | None, service: SimulatorProcess, tmp_path: Path) -> None:
     """What is answered and not noted yet is in flight to the next run, which does not send it again."""
@@ -240,6 +242,7 @@ def test_killed_between_the_answer_and_its_note(design: str | None, service: Sim
     _caught(tmp_path, plan)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("design", [None, "believe absent at once"])
 def test_killed_before_the_service_does_its_work(
     design: str | None, held: tuple[str, Event, Event], tmp_path: Path

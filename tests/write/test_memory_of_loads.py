@@ -18,7 +18,7 @@ GROWTH_LIMIT = 64_000_000
 LARGE_LIMIT = 200_000_000
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("kind", "count"), [("load", ELEMENTS), ("outcomes", ELEMENTS // 5), ("large", LARGE), ("invalid", LARGE)]
