@@ -91,6 +91,7 @@ def test_another_order(capsys: pytest.CaptureFixture[str]) -> None:
     assert "check        complete, in another order than that of Id: each row is there once" in ended.out
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("key", "why"), [("Unit", "two rows have the same Unit"), ("Price", "Price, a field of the key, is empty")]
 )

@@ -199,6 +199,7 @@ async def _check(scene: Scene, before: set[asyncio.Task[object]]) -> None:
     assert_idle(scene.afas)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("way", [_by_task, _by_scope], ids=["task", "scope"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.__name__.strip("_") for scenario in SCENARIOS])
 async def test_sweep(scenario: Scenario, way: Callable[[Scene, Scenario, int], Awaitable[bool]]) -> None:

@@ -18,7 +18,7 @@ GROWTH_LIMIT = 120_000_000
 DEFAULT = 0
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("take", "pauses"),

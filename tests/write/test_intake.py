@@ -145,6 +145,7 @@ def shuffling(simulator: Simulator, seed: int) -> None:
         simulator.faults.add(Fault(method="PUT", delay=chance.random(), after=after))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("keys", [1, 3, 40])
 async def test_elements_with_the_same_key_keep_their_order(keys: int) -> None:
     """However long each call takes, an element is sent only when the one before it with its key is applied."""

@@ -271,6 +271,7 @@ def _is_answered(folder: Path) -> bool:
     return b"SbId" in (folder / "journal-wal").read_bytes()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("design", [None, "time-out is failure"])
 def test_no_answer_in_time(
     design: str | None, portal: BlockingPortal, service: SimulatorProcess, tmp_path: Path
@@ -283,6 +284,7 @@ def test_no_answer_in_time(
     _caught(tmp_path, plan)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("design", [None, "cut answer is failure"])
 def test_an_answer_that_is_cut(
     design: str | None, portal: BlockingPortal, service: SimulatorProcess, tmp_path: Path

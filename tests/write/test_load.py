@@ -61,6 +61,7 @@ async def test_a_service_that_is_suddenly_ten_times_slower(moment: int) -> None:
         agree(load.report, simulator)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("late", [True, False])
 async def test_a_service_that_times_out(late: bool) -> None:  # noqa: FBT001
     """What was in a call that took too long is unknown, and the calls after it are smaller."""
