@@ -63,7 +63,7 @@ def test_compare(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"seconds", "rows/s", "first", "ratio"} <= columns.keys()
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.connector.name)
 def test_each_connector_of_the_simulator(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
     """As dicts too, each value comes through as the database has it."""

@@ -151,6 +151,7 @@ async def test_lost(case: Case, method: str) -> None:
     assert found.seconds < 10
 
 
+@pytest.mark.sampled(2)
 @table_of(WHOLE)
 @every_method
 async def test_whole(case: Case, method: str) -> None:
@@ -210,6 +211,7 @@ async def test_gzip_cut_at_every_byte() -> None:
             assert len(server.requests) == at + 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("gzipped", [False, True])
 async def test_every_split(*, gzipped: bool) -> None:
     """An answer may arrive in two pieces, cut anywhere."""

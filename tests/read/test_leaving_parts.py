@@ -69,7 +69,7 @@ async def _second_task(rows: Rows[Any], count: int) -> None:
         await task
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("way", [_break, _cancel, _close, _second_task])
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("managed", [True, False])

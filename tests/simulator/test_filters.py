@@ -188,6 +188,7 @@ def test_any_conditions(store: Store, groups: list[list[tuple[str, int, str]]], 
         assert found(swapped) == and_of_ors
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("field", "written", "meant"),
     [

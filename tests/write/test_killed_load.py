@@ -36,7 +36,7 @@ from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.thoroughness import by_default
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("AFAS_JOURNAL_KILLS", "6"))
+KILLS = int(os.environ.get("AFAS_JOURNAL_KILLS", by_default("3", "6")))
 SUBJECTS = GetConnector("Profit_Subjects", key="SubjectId")
 VARIANTS: dict[str, dict[str, object]] = {
     "looked up": {"check": True},
