@@ -125,8 +125,8 @@ class GetConnectors(Caller):
     ) -> Pages[Any]:
         """Return the rows of a GetConnector as whole server pages: the form for loading a database.
 
-        As `rows`, with the same guarantee, but each `Page` is handed out only when its answer was complete: its rows
-        are in memory together. `pages.cursor` is the point to go on from after the last page.
+        As `rows`, with the same guarantee, but you get each `Page` when its answer is complete: its rows are in memory
+        together. `pages.cursor` is the point to continue from after the last page.
 
         Args:
             connector: As for `rows`.
