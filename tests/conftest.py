@@ -65,6 +65,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[canary.Watch]:
     root.addHandler(watch)
     level = root.level
     root.setLevel(logging.DEBUG)
+    logging.getLogger("asyncio").setLevel(logging.INFO)  # at DEBUG it notes each connection, with no word of a request
     with warnings.catch_warnings(record=False):
         yield watch
     found = watch.found()

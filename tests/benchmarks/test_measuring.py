@@ -161,17 +161,14 @@ def test_the_bare_server_counts_from_an_anchor() -> None:
     store.close()
 
 
-@pytest.mark.parametrize(
-    "query", ["filterfieldids=Id&filtervalues=4&operatortypes=3", "filterjson=%7B%7D", "filtervalues=4"]
-)
-def test_the_bare_server_answers_no_other_filter(query: str) -> None:
+def test_the_bare_server_answers_no_other_filter() -> None:
     """It would answer with other rows than those asked for."""
-    with (
-        stage.bare_server(5) as server,
-        pytest.raises(OSError, match="closed connection"),
-        urlopen(f"{server.base_url}/connectors/Profit_Wide?skip=0&take=5&{query}"),  # noqa: S310 - our own server
-    ):
-        pass
+    queries = ("filterfieldids=Id&filtervalues=4&operatortypes=3", "filterjson=%7B%7D", "filtervalues=4")
+    with stage.bare_server(5) as server:
+        for query in queries:
+            url = f"{server.base_url}/connectors/Profit_Wide?skip=0&take=5&{query}"
+            with pytest.raises(OSError, match="closed connection"), urlopen(url):  # noqa: S310 - our own server
+                pytest.fail(f"answered: {query}")
 
 
 @pytest.mark.parametrize("verify", [True, False])
@@ -225,12 +222,12 @@ def test_a_reading_in_a_process_of_its_own(take: int | None, variant: str) -> No
 
 def test_who_does_not_sort_loses_rows() -> None:
     """The marks are earned: an opponent that asks for no order loses and doubles rows, and this library does not."""
-    with stage.simulator(90_000, Latency()) as server:
+    with stage.simulator(50_000, Latency()) as server:
         wave = stage.read(server.task("wave", check=True))
         ours = stage.read(server.task(throughput.OURS, check=True))
     assert wave.missing > 1_000
     assert wave.doubled > 1_000
-    assert (ours.rows, ours.missing, ours.doubled) == (90_000, 0, 0)
+    assert (ours.rows, ours.missing, ours.doubled) == (50_000, 0, 0)
 
 
 def test_a_reader_that_fails_is_no_measurement() -> None:

@@ -64,6 +64,7 @@ every_form = [
 ]
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("binary", "packed"), every_form)
 @every_end
 async def test_cut_at_every_byte_of_its_length(
@@ -102,6 +103,7 @@ async def test_cut_at_every_byte_with_a_clean_end(binary: bool, packed: bool) ->
         assert isinstance(await fails(answer, binary=binary), (AnswerLostError, AnswerError))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("binary", "packed"), every_form)
 @every_end
 async def test_cut_at_every_byte_without_framing(binary: bool, packed: bool, how: End) -> None:  # noqa: FBT001

@@ -82,6 +82,7 @@ async def test_no_length() -> None:
 # --- writes that go wrong ---
 
 
+@pytest.mark.sampled(3)
 @every_write
 @pytest.mark.parametrize(
     "fault",

@@ -63,7 +63,7 @@ def test_compare(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"seconds", "rows/s", "first", "ratio"} <= columns.keys()
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.connector.name)
 def test_each_connector_of_the_simulator(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
     """As dicts too, each value comes through as the database has it."""
@@ -91,6 +91,7 @@ def test_another_order(capsys: pytest.CaptureFixture[str]) -> None:
     assert "check        complete, in another order than that of Id: each row is there once" in ended.out
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("key", "why"), [("Unit", "two rows have the same Unit"), ("Price", "Price, a field of the key, is empty")]
 )

@@ -293,6 +293,7 @@ async def test_all_cancelled(service: Simulator, watch: canary.Watch) -> None:
     assert (len(grants(service)), others(service)) == (1, [200])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("revoked", [False, True])
 async def test_closed_at_every_step(service: Simulator, watch: canary.Watch, *, revoked: bool) -> None:
     """A client that is closed while a token is fetched ends all who wait for it, each with a ClientClosedError."""

@@ -63,6 +63,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize("write", [False, True])
 async def test_refused(service: Simulator, watch: canary.Watch, name: str, *, write: bool) -> None:
@@ -98,6 +99,7 @@ TRANSIENT = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", TRANSIENT)
 @pytest.mark.parametrize("write", [False, True])
 async def test_transient(service: Simulator, watch: canary.Watch, name: str, *, write: bool) -> None:

@@ -102,6 +102,7 @@ BROKEN = [
 ENCODINGS = ["deflate", "br", "zstd", "compress", "gzip, gzip", "identity, gzip", "unheard-of"]
 
 
+@pytest.mark.sampled(3)
 @table_of(CUT + BROKEN)
 @pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize("page", [0, 1])
@@ -224,6 +225,7 @@ async def test_slow_loris() -> None:
     assert 60 <= loop.time() - started < 62
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("status", ["200 OK", "500 Reason"])
 async def test_bomb(status: str) -> None:
     """A small body that unpacks to a huge one is stopped long before it is unpacked."""

@@ -60,6 +60,7 @@ NO_HTTP = [
 ]
 
 
+@pytest.mark.sampled(2)
 @table_of(LOST + NO_HTTP)
 @pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize("page", [0, 1])

@@ -283,7 +283,7 @@ async def test_refusal_under_success(body: bytes, content_type: str) -> None:
     assert (error.status, error.connector, error.attempts) == (200, "X", 1)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("depth", [100_000, 1_000_000])
 @pytest.mark.parametrize("where", ["row", "rows", "envelope"])
 async def test_depth(depth: int, where: str) -> None:

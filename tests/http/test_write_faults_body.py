@@ -142,6 +142,7 @@ NOT_THE_SERVICE = [
 ]
 
 
+@pytest.mark.sampled(2)
 @table_of(LOST)
 @every_method
 async def test_lost(case: Case, method: str) -> None:
@@ -150,6 +151,7 @@ async def test_lost(case: Case, method: str) -> None:
     assert found.seconds < 10
 
 
+@pytest.mark.sampled(2)
 @table_of(WHOLE)
 @every_method
 async def test_whole(case: Case, method: str) -> None:
@@ -169,6 +171,7 @@ async def test_empty(case: Case, method: str) -> None:
     assert found.result.keys == ()
 
 
+@pytest.mark.sampled(2)
 @table_of(NOT_THE_SERVICE)
 @every_method
 async def test_not_the_service(case: Case, method: str) -> None:
@@ -208,6 +211,7 @@ async def test_gzip_cut_at_every_byte() -> None:
             assert len(server.requests) == at + 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("gzipped", [False, True])
 async def test_every_split(*, gzipped: bool) -> None:
     """An answer may arrive in two pieces, cut anywhere."""
@@ -224,6 +228,7 @@ async def test_every_split(*, gzipped: bool) -> None:
             assert (await WRITES["PUT"](afas)).keys == KEYS, at
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("status", ["200 OK", "500 Reason"])
 async def test_bomb(status: str) -> None:
     """A small body that unpacks to a huge one is stopped long before it is unpacked."""

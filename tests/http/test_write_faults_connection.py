@@ -68,6 +68,7 @@ SILENT = [
 ]
 
 
+@pytest.mark.sampled(2)
 @table_of(LOST + NO_HTTP)
 @every_method
 async def test_never_again(case: Case, method: str) -> None:
@@ -77,6 +78,7 @@ async def test_never_again(case: Case, method: str) -> None:
     assert found.seconds < 10
 
 
+@pytest.mark.sampled(2)
 @table_of(SILENT)
 @every_method
 @pytest.mark.parametrize("timeout", [1.0, 5_000.0])
@@ -238,6 +240,7 @@ async def test_connections_are_closed_by_the_client(method: str) -> None:
         assert all("connection" not in received.headers for received in server.requests)
 
 
+@pytest.mark.sampled(2)
 @every_method
 @pytest.mark.parametrize("after_a_read", [False, True])
 @pytest.mark.parametrize("how", ["fin", "rst"])

@@ -151,6 +151,7 @@ async def test_paths(write: Upload, method: str, path: str) -> None:
 # --- what goes wrong ---
 
 
+@pytest.mark.sampled(6)
 @every_upload
 @pytest.mark.parametrize("most", [0, 1, 1 << 16, 5_000_000])
 @pytest.mark.parametrize("how", ["fin", "rst"])
@@ -184,6 +185,7 @@ async def test_server_stops_reading(method: str) -> None:
     assert 960 <= loop.time() - started < 965
 
 
+@pytest.mark.sampled(8)
 @every_upload
 @pytest.mark.parametrize("most", [0, 1 << 16, 5_000_000])
 @pytest.mark.parametrize("then", ["reads on", "holds", "fin", "rst"])

@@ -15,6 +15,7 @@ from afas_async import AfasClient, SortKeyRequiredError
 from afas_async.simulator import Simulator
 from tests.support.census import assert_idle, quiet, steps, tasks, until
 from tests.support.sample_connectors import TYPED_ARTICLES
+from tests.support.thoroughness import by_default
 
 MOST_STEPS = 2_000
 
@@ -198,6 +199,7 @@ async def _check(scene: Scene, before: set[asyncio.Task[object]]) -> None:
     assert_idle(scene.afas)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("way", [_by_task, _by_scope], ids=["task", "scope"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.__name__.strip("_") for scenario in SCENARIOS])
 async def test_sweep(scenario: Scenario, way: Callable[[Scene, Scenario, int], Awaitable[bool]]) -> None:
@@ -205,7 +207,7 @@ async def test_sweep(scenario: Scenario, way: Callable[[Scene, Scenario, int], A
     async with _scene() as scene:
         before = tasks()
         async with quiet():
-            for step in range(MOST_STEPS):
+            for step in range(0, MOST_STEPS, by_default(3, 1)):
                 running = await way(scene, scenario, step)
                 await _check(scene, before)
                 if not running:
@@ -224,7 +226,7 @@ async def test_two_cancellations(scenario: Scenario) -> None:
     async with _scene() as scene:
         before = tasks()
         async with quiet():
-            for step in range(MOST_STEPS):
+            for step in range(0, MOST_STEPS, by_default(4, 1)):
                 task = asyncio.ensure_future(scenario(scene))
                 await steps(step)
                 running = task.cancel()

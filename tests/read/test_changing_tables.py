@@ -69,7 +69,7 @@ def judge(found: list[int], gone: Collection[int], *, ordered: bool = True) -> N
         assert found == sorted(found)
 
 
-@pytest.mark.sampled(7)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("after", [1, 3, 9])
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
@@ -103,7 +103,7 @@ async def test_changes_again_and_again(
     judge(numbers(found), {*gone, *gone_again}, ordered=options == {"window": 1})
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("rules", [Rules(page_cap=1), Rules(page_cap=2), Rules(page_cap=7)])
 @pytest.mark.parametrize("connector", [BY_NUMBER, BY_BOTH], ids=["int", "both"])
 @pytest.mark.parametrize("take", [None, 5])

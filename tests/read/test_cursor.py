@@ -27,7 +27,7 @@ from tests.support.own_connectors import (
 from tests.support.thoroughness import by_default
 
 ROWS = range(100, 700)
-MORE = range(100, 1_100)
+MORE = range(100, by_default(500, 1_100))
 
 
 def _another(simulator: Simulator) -> AfasClient:
@@ -44,7 +44,7 @@ QUERIES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.filterwarnings("ignore:.*strongly discourages")
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
 @pytest.mark.parametrize("name", QUERIES)
@@ -191,6 +191,7 @@ async def test_no_cursor(serve: Serve) -> None:
     await rows.aclose()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("start", [100, 300])
 async def test_a_cursor_of_pages_for_rows(start: int, serve: Serve) -> None:
     """A split condition, read as pages part after part, cannot be gone on with as rows, which are merged."""
@@ -215,6 +216,7 @@ class Line(msgspec.Struct):
     number: int = msgspec.field(name="Id")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("first_typed", [True, False])
 async def test_a_cursor_of_another_row_type(first_typed: bool, serve: Serve) -> None:  # noqa: FBT001
     """A condition that is split otherwise for rows of another type is not gone on with as those."""
@@ -227,7 +229,7 @@ async def test_a_cursor_of_another_row_type(first_typed: bool, serve: Serve) -> 
     # So long that two values fit into a request if the key is known to hold numbers, and one otherwise.
     options: dict[str, Any] = {"where": F.Part.in_(MORE) & (F.Name != "n" * 119)}
     async with afas.rows(one, **options) as rows:
-        found = [_number(await anext(rows)) for _ in range(400)]
+        found = [_number(await anext(rows)) for _ in range(2 * len(MORE) // 5)]
         cursor = rows.cursor
     with pytest.raises(UsageError, match="after"):
         await afas.rows(other, after=cursor, **options).to_list()

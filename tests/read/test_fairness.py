@@ -27,6 +27,7 @@ async def _read(rows: Rows[Any], seen: list[int], number: int, check: Callable[[
     return seen[number]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("options", [{}, {"window": 1}, {"window": 2}], ids=str)
 async def test_ten_connectors(options: dict[str, Any], serve: Serve) -> None:
     """Never are more requests under way than `max_concurrency`, all complete, and none is far ahead of another."""
@@ -58,6 +59,7 @@ async def _paced(afas: AfasClient, wide: Rows[Any]) -> tuple[int, int]:
     return pages
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("field", ["Id", "Code"])
 async def test_beside_a_condition_of_thousands_of_parts(field: str, serve: Serve) -> None:
     """A split condition does not starve a plain stream, nor the other way round."""

@@ -47,6 +47,7 @@ async def test_numbers_that_jump(serve: Serve) -> None:
     assert len(simulator.requests) <= 6_000 / TAKE + 6 * WINDOW
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("seed", range(6))
 async def test_rows_that_change_meanwhile(seed: int, serve: Serve) -> None:
     """Rows vanish and appear before, at and behind the places where pages begin."""

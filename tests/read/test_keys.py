@@ -46,7 +46,7 @@ async def _both(afas: AfasClient, connector: GetConnector[Any], error: type[Exce
         _ = [page async for page in afas.pages(connector, **options)]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("order", [(), "-Account", ("Account", "-LineNo"), ("-UnitId", "-EntryNo", "-LineNo")])
 @pytest.mark.parametrize("options", [{}, {"take": 7}, {"take": 1, "window": 1}])
 async def test_rows_of_every_type(order: Any, options: dict[str, Any], serve: Serve) -> None:

@@ -21,7 +21,7 @@ from tests.support import canary
 from tests.support.kill_reader import ROWS_PER_CURSOR
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = int(os.environ.get("AFAS_KILL_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("AFAS_KILL_ROUNDS", "1"))
 ROWS = 3_000
 
 

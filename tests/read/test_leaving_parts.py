@@ -69,7 +69,7 @@ async def _second_task(rows: Rows[Any], count: int) -> None:
         await task
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("way", [_break, _cancel, _close, _second_task])
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.parametrize("managed", [True, False])
@@ -92,6 +92,7 @@ async def test_nothing_is_left(
             del rows
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", OPTIONS)
 async def test_a_cancelled_read_is_taken_up(name: str, serve: Serve) -> None:
     """A pull that is cancelled again and again costs no row."""

@@ -57,6 +57,7 @@ async def test_ten_thousand_texts_of_the_key(serve: Serve) -> None:
     assert longest_query(simulator) <= QUERY_LIMIT
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("connector", [WIDE, WIDE_RAW], ids=["typed", "raw"])
 async def test_ten_thousand_texts_beside_the_key(connector: GetConnector[Any], serve: Serve) -> None:
     """They come complete and once, and in the order of the key, which holds whole numbers."""
@@ -78,9 +79,9 @@ def _overlapping() -> Condition:
     return condition | F.Id.in_(range(1, 150))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("connector", [BY_NUMBER, BY_CODE, BY_BOTH], ids=["int", "text", "both"])
-@pytest.mark.parametrize("rules", [Rules(), Rules(page_cap=7)], ids=["", "capped"])
+@pytest.mark.parametrize("rules", [Rules(), Rules(page_cap=by_default(25, 7))], ids=["", "capped"])
 async def test_overlapping_parts(connector: GetConnector[Any], rules: Rules, serve: Serve) -> None:
     """A row that meets many parts comes once, in key order if the key holds whole numbers."""
     simulator, afas = await serve(connectors={"T": table(range(1, 400))}, rules=rules)

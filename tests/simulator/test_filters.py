@@ -110,6 +110,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("path", "field", "text"), CASES)
 async def test_every_operator(client: Client, simulator: Simulator, path: str, field: str, text: str) -> None:
     """Each operator gives the rows of its documented meaning, in the simple form and in the JSON form."""
@@ -187,6 +188,7 @@ def test_any_conditions(store: Store, groups: list[list[tuple[str, int, str]]], 
         assert found(swapped) == and_of_ors
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("field", "written", "meant"),
     [

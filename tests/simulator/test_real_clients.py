@@ -161,7 +161,7 @@ HABITS: list[tuple[str, str, Callable[[Row], bool]]] = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("query", "wanted"), [habit[1:] for habit in HABITS], ids=[habit[0] for habit in HABITS])
 @pytest.mark.parametrize("everything", ["skip=-1&take=-1", "skip=-1&take=10", "Skip=-1"])
 async def test_habits(query: str, wanted: Callable[[Row], bool], everything: str) -> None:

@@ -9,7 +9,7 @@ from afas_async import AfasClient, Condition, F
 from afas_async.simulator import spawn
 from tests.support.memory_reader import TYPED, forget_peak, peak
 
-ROWS = 5_000
+ROWS = 2_000
 OVERLAPS = 100
 
 

@@ -41,6 +41,7 @@ def parse(pieces: Sequence[bytes], row_type: Any, page: int) -> None:
     reader.finish()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("size", [1, 9, 1 << 16])
 @pytest.mark.parametrize("before", [0, 1, 4])
 @pytest.mark.parametrize(
@@ -70,6 +71,7 @@ def test_a_row_that_does_not_fit(row: str, path: str, before: int, size: int) ->
     assert error.path in str(error)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row_type", [Article, dict, msgspec.Raw])
 @pytest.mark.parametrize("size", [1, 9, 1 << 16])
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def nested(depth: int) -> str:
     return '{"Id":1,"More":' + "[" * (depth - 1) + "]" * (depth - 1) + "}"
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("row_type", ROW_TYPES)
 @pytest.mark.parametrize(("depth", "size"), [(100_000, 7), (100_000, 1 << 20), (200_000, 1_000), (200_000, 1 << 20)])
 def test_deep_nesting(depth: int, size: int, row_type: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from afas_async import AfasClient, Element, Outcome, UpdateConnector
 from afas_async.simulator import Fault, Latency, Rules, Simulator
+from afas_async.write.intake import Intake
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import client
 from tests.support.written_service import SUBJECT, agree, element, posts, serving, statuses, written
@@ -144,6 +145,7 @@ def shuffling(simulator: Simulator, seed: int) -> None:
         simulator.faults.add(Fault(method="PUT", delay=chance.random(), after=after))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("keys", [1, 3, 40])
 async def test_elements_with_the_same_key_keep_their_order(keys: int) -> None:
     """However long each call takes, an element is sent only when the one before it with its key is applied."""
@@ -174,6 +176,17 @@ async def test_elements_with_the_same_key_keep_their_order(keys: int) -> None:
         assert {key: rows[key] for key in latest} == {key: f"element {number}" for key, number in latest.items()}
         if keys == 40:
             assert simulator.counters.peak_in_flight == 4
+
+
+def test_keys_that_the_service_takes_for_equal() -> None:
+    """Keys that differ only in letter case or in blanks at their ends share a lane; other keys do not."""
+    intake = Intake(UpdateConnector("FbItemArticle"), "update", transaction=True, metainfo=None)
+
+    def lane(key: str) -> object:
+        return intake.piece(0, {"@ItCd": key, "Ds": "x"}).lane
+
+    assert {lane(key) for key in ("ab", "AB", "Ab ", " aB")} == {lane("ab")}
+    assert len({lane(key) for key in ("ab", "a b", "abc", "ac")}) == 4
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.thoroughness import by_default
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("AFAS_JOURNAL_KILLS", "6"))
+KILLS = int(os.environ.get("AFAS_JOURNAL_KILLS", by_default("3", "6")))
 SUBJECTS = GetConnector("Profit_Subjects", key="SubjectId")
 VARIANTS: dict[str, dict[str, object]] = {
     "looked up": {"check": True},
@@ -133,6 +133,7 @@ def _judge(folder: Path, plan: Plan) -> Counter[str]:
     return found
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_killed_at_any_moment(variant: str, service: SimulatorProcess, tmp_path: Path) -> None:
@@ -229,6 +230,7 @@ def _caught(folder: Path, plan: Plan) -> None:
             _judge(folder, plan)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("design", [None, "send what is in flight", "mark after sending"])
 def test_killed_between_the_answer_and_its_note(design: str | None, service: SimulatorProcess, tmp_path: Path) -> None:
     """What is answered and not noted yet is in flight to the next run, which does not send it again."""
@@ -240,6 +242,7 @@ def test_killed_between_the_answer_and_its_note(design: str | None, service: Sim
     _caught(tmp_path, plan)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("design", [None, "believe absent at once"])
 def test_killed_before_the_service_does_its_work(
     design: str | None, held: tuple[str, Event, Event], tmp_path: Path
@@ -268,6 +271,7 @@ def _is_answered(folder: Path) -> bool:
     return b"SbId" in (folder / "journal-wal").read_bytes()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("design", [None, "time-out is failure"])
 def test_no_answer_in_time(
     design: str | None, portal: BlockingPortal, service: SimulatorProcess, tmp_path: Path
@@ -280,6 +284,7 @@ def test_no_answer_in_time(
     _caught(tmp_path, plan)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("design", [None, "cut answer is failure"])
 def test_an_answer_that_is_cut(
     design: str | None, portal: BlockingPortal, service: SimulatorProcess, tmp_path: Path

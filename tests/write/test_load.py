@@ -12,11 +12,10 @@ import pytest
 
 from afas_async import AfasClient, OutcomeUnknownError
 from afas_async.simulator import Fault, Latency, Rules, Simulator
-from tests.support.thoroughness import by_default
 from tests.support.written_service import SUBJECT, agree, element, elements, posts, serving, statuses, written
 
 # 100,000 on a machine that has nothing else to do.
-ELEMENTS = int(os.environ.get("AFAS_LOAD_ELEMENTS", by_default("10000", "20000")))
+ELEMENTS = int(os.environ.get("AFAS_LOAD_ELEMENTS", "20000"))
 TARGET = 0.6
 LIMIT = Rules(time_limit=15 * TARGET)
 
@@ -62,6 +61,7 @@ async def test_a_service_that_is_suddenly_ten_times_slower(moment: int) -> None:
         agree(load.report, simulator)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("late", [True, False])
 async def test_a_service_that_times_out(late: bool) -> None:  # noqa: FBT001
     """What was in a call that took too long is unknown, and the calls after it are smaller."""

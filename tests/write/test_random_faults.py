@@ -32,7 +32,7 @@ from tests.support.read_table import End, Fault, chunk, client, end, framed, hea
 from tests.support.thoroughness import by_default
 from tests.support.write_table import HTML, RESULT, profit, replies, says
 
-WRITES = int(os.environ.get("AFAS_FAULT_WRITES", "500"))
+WRITES = int(os.environ.get("AFAS_FAULT_WRITES", by_default("300", "500")))
 CONTROLS = by_default(100, 300)
 WORKERS = 8
 QUIET = 2_000.0  # seconds after which nothing is under way any more
@@ -316,6 +316,7 @@ WRONG: dict[str, Callable[..., Any]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", WRONG)
 async def test_wrong_designs_are_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
