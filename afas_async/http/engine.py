@@ -131,6 +131,8 @@ class Engine:
     async def _wait_for(self, retry: Retry, call: Call, options: Options, failure: AfasError) -> None:
         if retry.calmer:
             self._limiter.calm()
+        if retry.for_all:
+            self._limiter.hold(retry.wait)
         self.statistics.retries += 1
         log.info("%s: attempt %d failed, again in %.1f s: %s", call.connector, len(call.failures), retry.wait, failure)
         if options.on_event is not None:

@@ -26,6 +26,7 @@ class Limiter:
         self._clean_answers = 0
         self._waiting = 0
         self._paused: set[BackPressure] = set()
+        self._held_until = 0.0
 
     @property
     def borrowed_tokens(self) -> int:
@@ -33,7 +34,19 @@ class Limiter:
         return self._slots.borrowed_tokens
 
     async def take(self, call: object) -> None:
-        """Wait for a slot, in turn."""
+        """Wait for a slot, in turn; and for the end of a wait that the service has asked for."""
+        await self._acquire(call)
+        while (left := self._held_until - loop_time()) > 0:
+            self.give_back(call)
+            self._statistics.seconds_waited += left
+            await anyio.sleep(left)
+            await self._acquire(call)
+
+    def hold(self, seconds: float) -> None:
+        """Give no slot for some seconds: the service has asked to wait."""
+        self._held_until = max(self._held_until, loop_time() + seconds)
+
+    async def _acquire(self, call: object) -> None:
         try:
             self._slots.acquire_on_behalf_of_nowait(call)
         except anyio.WouldBlock:

@@ -44,11 +44,13 @@ class Retry(msgspec.Struct, frozen=True):
         wait: Seconds to wait before.
         smaller: Ask for half of the rows.
         calmer: The service is short of something: have fewer requests in flight.
+        for_all: The service asks to wait, whoever asks it: send nothing else meanwhile.
     """
 
     wait: float
     smaller: bool = False
     calmer: bool = False
+    for_all: bool = False
 
 
 def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter: float) -> Retry | None:
@@ -175,7 +177,9 @@ def _says(failure: errors.ApiError, phrases: Sequence[str]) -> bool:
 
 
 def _after(stated: float | None, backoff: Retry, jitter: float) -> Retry:
-    return backoff if stated is None else Retry(max(stated * (1 + jitter / 10), backoff.wait))
+    if not stated:
+        return backoff
+    return Retry(max(stated * (1 + jitter / 10), backoff.wait), calmer=True, for_all=True)
 
 
 def _after_lock(locks: int, jitter: float) -> Retry:

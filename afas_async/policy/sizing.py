@@ -2,9 +2,11 @@
 
 * Pages grow from 100 rows, so that the first row comes soon and a small table costs little, up to AFAS's advice of
   columns x rows < 150,000 (AFAS, GET connector) and about 4 MB.
-* A page that takes longer than 10 seconds is followed by smaller ones: the service ends every call after 15 minutes.
-* Where the service was seen to cap its answers, no more is asked for; where it ran out of memory or time, half of it,
-  and more again after a while.
+* A call takes some seconds whatever its size, and some for each row: two pages of different sizes tell both. A page
+  should take 10 seconds, or three times what any page takes, so that a view which is slow by itself is not read in
+  tiny pages. The service ends every call after 15 minutes.
+* Where the service was seen to cap its answers, no more is asked for; where it ran out of memory or time, half of it.
+  After a while more is tried again: rows that trickle in look like a cap, and one bad moment is not the next one.
 """
 
 from __future__ import annotations
@@ -14,7 +16,12 @@ GROWTH = 10
 CELL_LIMIT = 150_000
 PAGE_BYTES = 4 << 20
 PAGE_SECONDS = 10.0
+FIXED_SHARE = 3  # a page may take so many times what a page of no rows takes
+ROW_SECONDS = 0.01  # the most that a row is thought to take before two sizes tell; Profit's views take far less
+MOST_SECONDS = 240.0  # for a page, if all of the time of the last one was its rows'
+SLOW_SECONDS = 1.0  # from here on a page more costs more than a page that is too large
 PAGES_TO_GROW = 20
+PAGES_AT_CAP = 3
 EVERYTHING = -1
 # What a row takes before any has been seen; the wide ones of Profit have about that.
 ROW_BYTES_GUESS = 500.0
@@ -42,13 +49,17 @@ class Sizing:
         self._page_bytes = min(PAGE_BYTES, byte_budget * 7 // (8 * max(1, window - 1)))
         self._growing = take is None
         self._take = FIRST_TAKE if take is None else take
-        self._cap: int | None = None  # where the server was seen to cap its answers
+        self._cap: int | None = None  # where the server was seen to cap its answers; more is tried again
+        self._pages_at_cap = PAGES_AT_CAP  # before more is tried: each failure makes the next trial rarer
+        self._full_at_cap = 0
         self._last_short = 0
         self._ceiling: int | None = None  # what the service was seen to manage; it is tried again
         self._full_below_ceiling = 0
         self._row_bytes = ROW_BYTES_GUESS
         self._columns = 1
-        self._timely: int | None = None  # rows that come within PAGE_SECONDS, by the last full page
+        self._last: tuple[int, float] | None = None  # rows and seconds of the last full page
+        self._other: tuple[int, float] | None = None  # and of the latest one of clearly another size
+        self._timely: int | None = None  # rows that come in good time, by these two
 
     def size(self) -> int:
         """Return how many rows a page has now."""
@@ -82,20 +93,40 @@ class Sizing:
     def full(self, rows: int, seconds: float) -> None:
         """Take note of a page that came back full, and of how long it took."""
         self._last_short = 0
-        self._timely = int(rows * PAGE_SECONDS / seconds) if seconds else None
-        # After many full pages try larger ones again: one bad moment must not make a long read small for ever.
+        self._timely = self._in_time(rows, seconds) if seconds > 0 else None
         self._full_below_ceiling += 1
         if self._ceiling is not None and self._full_below_ceiling >= PAGES_TO_GROW:
             self._ceiling *= 2
             self._full_below_ceiling = 0
+        self._full_at_cap += 1
+        if self._cap is not None and self._full_at_cap >= self._pages_at_cap:
+            self._cap *= GROWTH
+            self._full_at_cap = 0
         if self._growing and self._take < self.size() * GROWTH:
-            self._take *= GROWTH
+            slow = self._timely if seconds >= SLOW_SECONDS and self._timely is not None else 0
+            self._take = max(self._take * GROWTH, slow)
 
     def short(self, rows: int) -> None:
         """Take note of a page that came back with fewer rows than were asked for."""
         if rows == self._last_short:  # twice the same number of rows: the server caps its answers there
+            self._pages_at_cap *= 1 if self._cap is None else 4
             self._cap = max(1, rows - self._overlap)
+            self._full_at_cap = 0
         self._last_short = rows
+
+    def _in_time(self, rows: int, seconds: float) -> int:
+        """Return how many rows a page may have to come in good time."""
+        if self._last is not None and _differ(rows, self._last[0]):
+            self._other = self._last
+        self._last = (rows, seconds)
+        each = min(seconds / rows, ROW_SECONDS)
+        if self._other is not None and _differ(rows, self._other[0]):
+            other, its = self._other
+            each = min(max(0.0, (seconds - its) / (rows - other)), seconds / rows)
+        fixed = seconds - each * rows
+        left = max(PAGE_SECONDS, FIXED_SHARE * fixed) - fixed
+        most = rows * MOST_SECONDS / seconds
+        return max(1, int(min(most, left / each) if each else most))
 
     def too_large(self, rows: int) -> None:
         """Take note of a page that was too much for the service, and of which half is asked for now."""
@@ -105,3 +136,8 @@ class Sizing:
     def _largest(self) -> int:
         largest = min((CELL_LIMIT - 1) // self._columns - self._overlap, int(self._page_bytes / self._row_bytes))
         return max(1, largest if self._timely is None else min(largest, self._timely))
+
+
+def _differ(rows: int, other: int) -> bool:
+    """Whether two sizes differ so much that their times tell what a row takes."""
+    return not 2 * other < 3 * rows < 4.5 * other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from random import Random
 from typing import Any
 
 import anyio
@@ -59,13 +60,29 @@ async def test_body_counts() -> None:
 
 async def test_slots_are_free_between_attempts() -> None:
     """A call that waits for its next attempt holds no slot."""
-    sender, _ = engine(in_turn(after(0, 503, Retry_After="100"), OK))
+    sender, _ = engine(in_turn(after(0, 502), OK), 1)
+    sender._random = Random(3)  # noqa: S311 - a known jitter
     patient = asyncio.create_task(sender.send(FakeCall(), options()))
-    await asyncio.sleep(1)
-    started = now()
+    await asyncio.sleep(0.01)
     assert await sender.send(FakeCall(), options()) is None
-    assert now() - started < 2
+    assert not patient.done()
     assert await patient is None
+
+
+async def test_a_stated_wait_is_for_all_calls() -> None:
+    """A service that asks to wait is asked nothing by anybody meanwhile, and by fewer at a time afterwards."""
+    sender, transport = engine(in_turn(after(0, 503, Retry_After="100"), after(10, 200)), 4)
+    started = now()
+    calls = [asyncio.create_task(sender.send(FakeCall(), options())) for _ in range(9)]
+    await asyncio.sleep(50)
+    late = asyncio.create_task(sender.send(FakeCall(1), options(20)))  # its time begins when it is sent
+    sent = len(transport.sent)
+    await asyncio.sleep(40)
+    assert len(transport.sent) == sent <= 4
+    transport.peak = transport.now
+    assert [await call for call in (*calls, late)][:9] == [None] * 9
+    assert transport.peak == 2
+    assert now() - started > 100
 
 
 @pytest.mark.parametrize(("stated", "requests"), [(5, 2), (8, 2), (11, 1), (7200, 1)])

@@ -160,6 +160,7 @@ def test_a_stated_wait(status: int, wait: float) -> None:
     """A wait that the service asks for is kept, and at most a tenth is added to it."""
     waits = [retry(api(status, wait=wait), jitter=jitter) for jitter in (0.0, 0.5, 1.0)]
     assert [decision.wait for decision in waits if decision] == pytest.approx([wait, 1.05 * wait, 1.1 * wait])
+    assert all(decision.calmer and decision.for_all for decision in waits if decision)
     assert retry(*[api(status, wait=wait)] * 4) is None
 
 

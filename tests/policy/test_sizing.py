@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from afas_async.policy.sizing import CELL_LIMIT, EVERYTHING, FIRST_TAKE, PAGE_BYTES, PAGE_SECONDS, PAGES_TO_GROW, Sizing
+from afas_async.policy.sizing import (
+    CELL_LIMIT,
+    EVERYTHING,
+    FIRST_TAKE,
+    FIXED_SHARE,
+    PAGE_BYTES,
+    PAGE_SECONDS,
+    PAGES_AT_CAP,
+    PAGES_TO_GROW,
+    Sizing,
+)
 
 
 def sizing(*, window: int = 1, take: int | None = None, byte_budget: int = 1 << 40, overlap: int = 1) -> Sizing:
@@ -108,6 +118,42 @@ def test_a_time_that_was_not_measured_counts_for_nothing() -> None:
     assert grown(sizing(), seconds=0.0, pages=2) == 10_000
 
 
+def pages_of(fixed: float, each: float, *, pages: int = 8) -> list[int]:
+    """Return the sizes of pages of a service whose call takes some seconds, and some for each row."""
+    sizes, found = sizing(), list[int]()
+    for _ in range(pages):
+        rows = sizes.size()
+        found.append(rows)
+        sizes.measure(rows, size=rows * 10, columns=1)
+        sizes.full(rows, fixed + each * rows)
+    return found
+
+
+@pytest.mark.parametrize("fixed", [5.0, 12.0, 30.0])
+def test_a_call_that_is_slow_by_itself_does_not_make_pages_small(fixed: float) -> None:
+    """What a call takes whatever its size is no reason for smaller pages: they would take as long, and be many."""
+    found = pages_of(fixed, 0.0)
+    assert found == sorted(found)
+    assert found[1] >= 5 * FIRST_TAKE
+    assert found[-1] == CELL_LIMIT - 2
+
+
+@pytest.mark.parametrize(("fixed", "each"), [(12.0, 0.001), (30.0, 0.01), (0.5, 0.02), (0.0, 0.05), (2.0, 0.3)])
+def test_two_sizes_tell_what_a_row_takes(fixed: float, each: float) -> None:
+    """Pages come to take 10 seconds, or three times what a call takes by itself; none ever takes 15 minutes."""
+    found = pages_of(fixed, each)
+    assert fixed + each * found[-1] == pytest.approx(max(PAGE_SECONDS, FIXED_SHARE * fixed), rel=0.05)
+    assert max(fixed + each * rows for rows in found) < 300
+
+
+def test_the_same_size_again_tells_nothing_new() -> None:
+    """Pages of about one size are no two points of a line."""
+    sizes = sizing()
+    for rows in (100, 200, 150, 110, 100, 100):
+        sizes.full(rows, 12.0)
+    assert sizes.size() >= 1_000
+
+
 # --- what the service manages ---
 
 
@@ -167,9 +213,23 @@ def test_short_pages_that_differ_are_no_cap() -> None:
     assert sizes.size() == 1_000
 
 
-def test_a_cap_stays() -> None:
-    """It is a rule of the server, not a moment."""
+def test_a_cap_is_tried_again() -> None:
+    """After some full pages: rows that trickle in look like a cap, and must not make a long read small for ever."""
     sizes = sizing(take=1_000)
-    sizes.short(64)
-    sizes.short(64)
-    assert grown(sizes, pages=100) == 63
+    sizes.short(2)
+    sizes.short(2)
+    assert sizes.size() == 1
+    assert grown(sizes, pages=PAGES_AT_CAP) == 10
+    assert grown(sizes, pages=2 * PAGES_AT_CAP) == 1_000
+
+
+def test_a_cap_that_is_one_is_tried_ever_more_rarely() -> None:
+    """Each trial costs what is in flight: where the server does cap its answers, the trials cost next to nothing."""
+    sizes, trials = sizing(take=1_000), 0
+    for _ in range(1_000):
+        if sizes.size() > 63:
+            trials += 1
+            sizes.short(64)
+            sizes.short(64)
+        sizes.full(64, 0.1)
+    assert 2 <= trials <= 5
