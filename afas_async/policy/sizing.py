@@ -21,7 +21,10 @@ ROW_SECONDS = 0.01  # the most that a row is thought to take before two sizes te
 MOST_SECONDS = 240.0  # for a page, if all of the time of the last one was its rows'
 SLOW_SECONDS = 1.0  # from here on a page more costs more than a page that is too large
 PAGES_TO_GROW = 20
-PAGES_AT_CAP = 3
+# Full pages before more than a cap is tried: few if it is so small that rows which trickle in are likelier.
+PAGES_AT_CAP = 50
+PAGES_AT_TINY_CAP = 3
+TINY_CAP = 10
 EVERYTHING = -1
 # What a row takes before any has been seen; the wide ones of Profit have about that.
 ROW_BYTES_GUESS = 500.0
@@ -50,8 +53,9 @@ class Sizing:
         self._growing = take is None
         self._take = FIRST_TAKE if take is None else take
         self._cap: int | None = None  # where the server was seen to cap its answers; more is tried again
-        self._pages_at_cap = PAGES_AT_CAP  # before more is tried: each failure makes the next trial rarer
+        self._pages_at_cap = 0  # before more is tried: each failure makes the next trial rarer
         self._full_at_cap = 0
+        self._tried_from = 0  # the rows of the answers that were capped before more was tried
         self._last_short = 0
         self._ceiling: int | None = None  # what the service was seen to manage; it is tried again
         self._full_below_ceiling = 0
@@ -100,6 +104,7 @@ class Sizing:
             self._full_below_ceiling = 0
         self._full_at_cap += 1
         if self._cap is not None and self._full_at_cap >= self._pages_at_cap:
+            self._tried_from = self._cap + self._overlap
             self._cap *= GROWTH
             self._full_at_cap = 0
         if self._growing and self._take < self.size() * GROWTH:
@@ -108,9 +113,11 @@ class Sizing:
 
     def short(self, rows: int) -> None:
         """Take note of a page that came back with fewer rows than were asked for."""
-        if rows == self._last_short:  # twice the same number of rows: the server caps its answers there
-            self._pages_at_cap *= 1 if self._cap is None else 4
-            self._cap = max(1, rows - self._overlap)
+        if rows in {self._last_short, self._tried_from}:  # the same number again: the server caps its answers there
+            cap = max(1, rows - self._overlap)
+            first = PAGES_AT_TINY_CAP if cap < TINY_CAP else PAGES_AT_CAP
+            self._pages_at_cap = self._pages_at_cap * 4 if self._cap is not None else first
+            self._cap = cap
             self._full_at_cap = 0
         self._last_short = rows
 

@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import log
 from random import Random
 from typing import Any
 
@@ -231,6 +232,8 @@ def check_peace(scene: Scene, seed: int) -> None:
     if take != EVERYTHING:  # answers that are short by chance, twice by as much, are taken for a cap of the server
         page = min(page, scene.sizing.size() + 1)
     most = rows / max(1, page - 1) + 2 * scene.window + 8
+    # More than a cap is tried again, after 3 full pages at first, and each time four times as rarely.
+    most += (1 + log(max(4.0, most / 3), 4)) * (scene.window + 1) if take != EVERYTHING else 0
     if scene.halved:  # from one row on, twice as many after each 20 full pages
         most += 21 * take.bit_length()
     assert len(scene.read.asked) - asked <= most, (seed, len(scene.read.asked) - asked, most)

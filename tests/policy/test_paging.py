@@ -232,7 +232,7 @@ def test_a_cap_is_learned() -> None:
     """A server that caps its answers is noticed after two short ones, and then read with full speed."""
     capped = run(10_000, window=5, take=1_000, cap=100)
     assert [span.take for span in capped.asked[:2]] == [1_000, 1_001]
-    assert {span.take for span in capped.asked[2:]} == {100}
+    assert sum(span.take != 100 for span in capped.asked[2:]) <= 5  # one trial whether that is still so
     assert len(capped.asked) <= 10_000 / 99 + 2 + 5 + 2
     assert max(capped.in_flight) == 5
 
