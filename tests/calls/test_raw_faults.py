@@ -82,7 +82,7 @@ async def test_no_length() -> None:
 # --- writes that go wrong ---
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(4)
 @every_write
 @pytest.mark.parametrize(
     "fault",

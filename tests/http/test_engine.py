@@ -248,6 +248,7 @@ async def test_time_out_is_told_apart() -> None:
     assert (sender.statistics.in_flight, transport.now) == (0, 0)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("step", range(30))
 async def test_cancelled_at_every_step(step: int) -> None:
     """A call that is cancelled, wherever it stands, gives back its slot and its answer."""

@@ -60,7 +60,7 @@ NO_HTTP = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @table_of(LOST + NO_HTTP)
 @pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize("page", [0, 1])
@@ -69,6 +69,7 @@ async def test_mended(case: Case, page: int, window: int) -> None:
     await mends(case.fault, page=page, window=window)
 
 
+@pytest.mark.sampled(2)
 @table_of(LOST + NO_HTTP)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_permanent(case: Case, page: int) -> None:

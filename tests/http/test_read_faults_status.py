@@ -87,6 +87,7 @@ PASSING = [
 ]
 
 
+@pytest.mark.sampled(2)
 @table_of(FINAL)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_final(case: Case, page: int) -> None:
@@ -106,6 +107,7 @@ async def test_passing(case: Case, page: int) -> None:
     assert (error.status, error.attempts) == (int(case.name[:3]), case.requests)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
     "target",
@@ -137,6 +139,7 @@ HALF_A_MINUTE = ("Date: Wed, 21 Oct 2026 07:28:00 GMT", "Retry-After: Wed, 21 Oc
 THE_PAST = ("Date: Wed, 21 Oct 2026 07:28:00 GMT", "Retry-After: Wed, 21 Oct 2026 07:27:30 GMT")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize(
     ("headers", "body", "least", "most"),

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import Fault, chunk, chunked, client, framed, head
+from tests.support.thoroughness import by_default
 from tests.support.write_table import (
     HTML,
     KEYS,
@@ -142,7 +143,7 @@ NOT_THE_SERVICE = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @table_of(LOST)
 @every_method
 async def test_lost(case: Case, method: str) -> None:
@@ -151,7 +152,7 @@ async def test_lost(case: Case, method: str) -> None:
     assert found.seconds < 10
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @table_of(WHOLE)
 @every_method
 async def test_whole(case: Case, method: str) -> None:
@@ -171,7 +172,7 @@ async def test_empty(case: Case, method: str) -> None:
     assert found.result.keys == ()
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @table_of(NOT_THE_SERVICE)
 @every_method
 async def test_not_the_service(case: Case, method: str) -> None:
@@ -234,7 +235,11 @@ async def test_bomb(status: str) -> None:
     """A small body that unpacks to a huge one is stopped long before it is unpacked."""
     packer = zlib.compressobj(wbits=31)
     start = b'{"results":{"KnSubject":{"SbId":"' + bytes(1 << 20)
-    bomb = packer.compress(start) + b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    bomb = (
+        packer.compress(start)
+        + b"".join(packer.compress(bytes(1 << 20)) for _ in range(by_default(80, 200)))
+        + packer.flush()
+    )
     # Debug mode reports slow steps with what they returned, which here takes more memory than all else.
     asyncio.get_running_loop().slow_callback_duration = 60
     async with Desk(says(framed(bomb, GZIP, status=status))) as server:

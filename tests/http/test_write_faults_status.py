@@ -100,7 +100,7 @@ VAGUE = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @table_of(REFUSED)
 @every_method
 async def test_refused(case: Case, method: str) -> None:
@@ -114,7 +114,7 @@ async def test_refused(case: Case, method: str) -> None:
     assert found.seconds < 10
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @table_of(VAGUE)
 @every_method
 async def test_vague(case: Case, method: str) -> None:

@@ -48,7 +48,7 @@ def test_page_after_page() -> None:
 @pytest.mark.parametrize("eager", [False, True])
 def test_two_pages_at_a_time(*, eager: bool) -> None:
     """The same with two pages in flight, or a third beside one that has come in, in every order of arrival."""
-    sets = SETS if LONG else [{1, 2, 4}, {1, 3, 4, 5}] if eager else SETS[:: by_default(3, 1)]
+    sets = SETS if LONG else [{1, 2, 4}, {1, 3, 4, 5}][: by_default(1, 2)] if eager else SETS[:: by_default(6, 1)]
     reads = all_reads(Walk(eager=eager), sets)
     assert reads.wrong == 0
     assert reads.total > 3 * len(sets) * SEQUENCES
@@ -58,7 +58,7 @@ def test_two_pages_at_a_time(*, eager: bool) -> None:
 @pytest.mark.parametrize("take", [1, 2, 3])
 def test_a_server_that_caps_its_answers(take: int, cap: int) -> None:
     """Silently capped answers, down to one row, end no read before its end."""
-    sets = SETS if LONG else SETS[::5]
+    sets = SETS if LONG else SETS[:: by_default(10, 5)]
     reads = all_reads(Walk(take=take, cap=cap, eager=False), sets)
     assert reads.wrong == 0
     assert reads.total >= len(sets) * SEQUENCES
@@ -73,6 +73,7 @@ def test_answers_that_break(batch: int | None) -> None:
     assert all_reads(Walk(batch=batch, troubles=1, eager=False), sets).wrong == 0
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.skipif(not LONG, reason="takes minutes: set AFAS_MODEL_RUNS")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("how", [{"anywhere": True}, {"batch": 1}, {"window": 3, "eager": False}])
@@ -103,7 +104,7 @@ class Guesses(Paging):
         self._forecast = Guess(steps=(1.0,), ahead=self.ahead)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("troubles", [0, 1])
 @pytest.mark.parametrize("ahead", [1, 2, 3])

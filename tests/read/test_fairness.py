@@ -27,7 +27,7 @@ async def _read(rows: Rows[Any], seen: list[int], number: int, check: Callable[[
     return seen[number]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("options", [{}, {"window": 1}, {"window": 2}], ids=str)
 async def test_ten_connectors(options: dict[str, Any], serve: Serve) -> None:
     """Never are more requests under way than `max_concurrency`, all complete, and none is far ahead of another."""

@@ -144,6 +144,7 @@ async def test_update_of_an_address(simulator: Simulator) -> None:
     assert addresses(simulator, 100003) == [(None, None, "1", None, "BE")]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("target", "body", "message"),
     [

@@ -51,6 +51,7 @@ REFUSED: list[tuple[str, str, bytes | None, str]] = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("method", "target", "body", "message"), REFUSED)
 async def test_refusals(simulator: Simulator, method: str, target: str, body: bytes | None, message: str) -> None:
     """What cannot be carried out is a 500 with a message, in English or in Dutch, and changes nothing."""

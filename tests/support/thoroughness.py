@@ -23,7 +23,7 @@ def by_default(sampled: T, full: T) -> T:
     return full if FULL else sampled
 
 
-def examples(full: int, sampled: int = 30) -> settings:
+def examples(full: int, sampled: int = 15) -> settings:
     """Have hypothesis make so many examples, the same in each run."""
     return settings(max_examples=by_default(sampled, full), derandomize=True, deadline=None, database=None)
 

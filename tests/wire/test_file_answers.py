@@ -48,6 +48,7 @@ def decode(pieces: list[bytes]) -> tuple[bytes, About]:
     return data, decoder.finish()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 64, 1_000, 10**6])
 def test_the_file_comes_out(body: str, size: int) -> None:
@@ -110,6 +111,7 @@ def test_an_empty_file() -> None:
     assert decode([b'{"filename":null,"filedata":"","mimetype":null}']) == (b"", About(""))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "body",
     [

@@ -180,7 +180,7 @@ def _written(log: Path) -> float:
 @pytest.mark.timeout(900)
 def test_killed_at_each_statement_of_the_journal(service: SimulatorProcess, tmp_path: Path) -> None:
     """Wherever in its work with the file the process dies, the next run finds a journal, and goes on with it."""
-    for last in itertools.count(1, 1 if KILLS > 100 else by_default(24, 8)):
+    for last in itertools.count(1, 1 if KILLS > 100 else by_default(48, 8)):
         plan = Plan(service.base_url, f"statement {last}", elements=4, faulty=False, last_statement=last)
         _make(tmp_path / str(last), plan)
         status = _run(tmp_path / str(last))

@@ -316,7 +316,7 @@ WRONG: dict[str, Callable[..., Any]] = {
 }
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", WRONG)
 async def test_wrong_designs_are_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
