@@ -11,13 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.memory_parts import ROWS
-from tests.support.thoroughness import FULL
 
 ROOT = Path(__file__).parents[2]
 GROWTH_LIMIT = 120_000_000
 
 
-@pytest.mark.skipif(not FULL, reason="a long run")
 @pytest.mark.timeout(300)
 def test_bounded_memory(record_property: Callable[[str, object], None]) -> None:
     """All rows arrive within the memory bound, also where the reader pauses."""
