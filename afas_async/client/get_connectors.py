@@ -11,9 +11,8 @@ import msgspec
 
 from afas_async.errors import UsageError
 from afas_async.http.channel import Caller
-from afas_async.policy.order import Key
 from afas_async.policy.sizing import EVERYTHING
-from afas_async.policy.spans import Span
+from afas_async.policy.spans import Key, Span
 from afas_async.read.changes import Changes, missing_keys
 from afas_async.read.options import ReadOptions
 from afas_async.read.plans import plan, restrict

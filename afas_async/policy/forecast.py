@@ -16,8 +16,7 @@ from typing import cast
 import msgspec
 from msgspec.structs import replace
 
-from afas_async.policy.order import Key
-from afas_async.policy.spans import Span
+from afas_async.policy.spans import Key, Span
 
 MARKS = 8
 PATIENCE = 2
@@ -66,14 +65,14 @@ class Forecast(msgspec.Struct, frozen=True):
         """
         if self.marks < self.patience or span.take < ROWS:
             return None
-        if span.bound is None or not isinstance(span.bound.key, int):
+        if span.within is None or not isinstance(span.within.key, int):
             return None
         step = sum(self.steps) / len(self.steps)
         spread = max(self.steps) - min(self.steps)
         if spread >= SPREAD_LIMIT * abs(step):
             return None
         common = 1 + ceil(spread / abs(step) * span.take)
-        begin = span.bound.key + round(step * (span.skip + span.take - common))
+        begin = span.within.key + round(step * (span.skip + span.take - common))
         return (begin, common) if abs(begin) <= KEY_LIMIT else None
 
     def passed(self, keys: Sequence[Key], key: Key | None) -> int:

@@ -1,4 +1,4 @@
-"""The order of a read: the conditions that put an anchor into it, and the proof that rows came in it.
+"""The order of a read: the tests that find a slice of it, and the proof that rows came in it.
 
 A key is the value of the one field that a read is sorted by, or the values of all of them. Whole numbers have the same
 order here and at the service. Texts do not: the service compares by a collation that is not known here, so that
@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import msgspec
 
 from afas_async.errors import KeyOrderError, NonUniqueKeyError
+from afas_async.policy.spans import Key, Slice, values_of
 from afas_async.vocabulary.collation import folded
 from afas_async.vocabulary.filters import NO_VALUE, Group, Operator, Test
 from afas_async.vocabulary.values import value_text
 
-KeyValue = str | int
-Key = KeyValue | tuple[KeyValue, ...]
-Relation = Literal["from", "after", "at"]
-
-_STRICTLY = {False: Operator.GREATER, True: Operator.LESS}
-_OR_EQUAL = {False: Operator.AT_LEAST, True: Operator.AT_MOST}
+_SIGNS = {
+    ("from", False): Operator.AT_LEAST,
+    ("from", True): Operator.AT_MOST,
+    ("after", False): Operator.GREATER,
+    ("after", True): Operator.LESS,
+}
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -35,26 +36,28 @@ class Order(msgspec.Struct, frozen=True):
 
     fields: tuple[str, ...]
 
-    def groups(self, relation: Relation, key: Key) -> tuple[Group, ...]:
-        """Return the condition for rows from a key on (it included), after it, or with it.
+    def tests(self, within: Slice) -> Group:
+        """Return what the rows of a slice have in common.
 
-        Empty values come first in ascending order and last in descending order, and no comparison finds them. Rows with
-        such values belong behind every key of a descending order, where they can be noticed.
+        Empty values come first in ascending order and last in descending order, and no comparison finds them.
         """
-        values = values_of(key)
-        same: list[Test] = []
-        groups: list[Group] = []
-        for field, value in zip(self.fields, values, strict=True):
-            name, descending = field.removeprefix("-"), field.startswith("-")
-            text = value_text(value, name)
-            if relation != "at":
-                last = len(same) == len(values) - 1
-                sign = _OR_EQUAL if last and relation == "from" else _STRICTLY
-                groups.append((*same, Test(name, sign[descending], text)))
-                if descending:
-                    groups.append((*same, Test(name, Operator.EMPTY, NO_VALUE)))
-            same.append(Test(name, Operator.EQUAL, text))
-        return tuple(groups) if relation != "at" else (tuple(same),)
+        pairs = [*zip(self._names, values_of(within.key), strict=True)]
+        equal = len(pairs) if within.relation == "at" else within.depth
+        tests = [Test(name, Operator.EQUAL, value_text(value, name)) for name, value in pairs[:equal]]
+        if within.relation == "empty":
+            tests.append(Test(self._names[equal], Operator.EMPTY, NO_VALUE))
+        elif within.relation != "at":
+            name, value = pairs[equal]
+            tests.append(Test(name, _SIGNS[within.relation, self.descending(equal)], value_text(value, name)))
+        return tuple(tests)
+
+    def descending(self, number: int) -> bool:
+        """Whether the field of this number is sorted from the greatest value down."""
+        return self.fields[number].startswith("-")
+
+    @property
+    def _names(self) -> list[str]:
+        return [field.removeprefix("-") for field in self.fields]
 
     def proves(self, keys: Sequence[Any], before: Any) -> bool:
         """Whether single keys are certainly of one kind, unique, not empty, and in order behind the one before them.
@@ -135,11 +138,6 @@ class Order(msgspec.Struct, frozen=True):
             all(isinstance(value, int) for value in values_of(key))
             and len({field[0] == "-" for field in self.fields}) == 1
         )
-
-
-def values_of(key: Key) -> tuple[KeyValue, ...]:
-    """Return the values of a key, one for each field."""
-    return key if isinstance(key, tuple) else (key,)
 
 
 def combine(*conditions: Sequence[Group]) -> tuple[Group, ...]:

@@ -5,9 +5,9 @@ read, and what they bring is fed back in that order. Rows may appear and vanish 
 of rows to skip means something else in each of them. What holds nevertheless is that a row which exists, meets the
 condition and keeps its key during the whole read is handed out exactly once:
 
-* *Anchors.* A span counts its rows from the last row handed out when it was asked for (`key >= anchor`), never from the
-  start of the connector. So it skips only what is in flight before it, however long the read is; and nothing if the
-  key at which that ends can be foretold (`forecast.py`).
+* *Anchors.* A span counts its rows from the last row handed out when it was asked for (`anchor.py`), never from the
+  start of the connector. So it skips little more than what is in flight before it, however long the read is; and
+  nothing if the key at which that ends can be foretold (`forecast.py`). An anchor is a hint.
 * *Seams.* A span asks for one row more, the one before it. An answer is a contiguous run of rows of one moment; so if
   the last row handed out is among them, the rows behind that row are the next ones. Otherwise they are not used. Of
   whole numbers the order is known: there it is enough that the answer begins before the last row handed out.
@@ -16,8 +16,9 @@ condition and keeps its key during the whole read is handed out exactly once:
   repair has ended. If neither helps, what is in flight is dropped.
 * *Probe.* If an answer that was anchored at the last row handed out does not begin with it, that row was deleted, or
   filter and order disagree: whether the row can still be found by its key tells.
-* *End.* A read ends only on proof: an answer that holds nothing but the overlap, or nothing at all. A short one may be
-  the end, or a server that silently caps its answers: what is in flight behind it is dropped, and the next asked for.
+* *End.* A slice ends, and with the last one the read, only at an answer without a row. A short answer may be the end,
+  or a server that caps its answers without a word: what is in flight behind it is dropped, and the rows behind its last
+  one are asked for. If there are some, the server caps, and they are asked for again, behind the one before them.
 
 Speculation grows: 1, 3, 7 ... spans in flight, each step after as many full ones, and from 1 again after a short one.
 Without a key there are no anchors and no seams: rows are counted from the start, and drift goes unnoticed.
@@ -31,31 +32,36 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import islice
 
+import msgspec
+
 from afas_async.errors import KeyOrderError, NonUniqueKeyError
+from afas_async.policy.anchor import Anchor
 from afas_async.policy.forecast import Forecast
-from afas_async.policy.order import Key, Relation, looks_equal
+from afas_async.policy.order import looks_equal
 from afas_async.policy.sizing import EVERYTHING, Sizing
-from afas_async.policy.spans import Bound, Span, Step
+from afas_async.policy.spans import Key, Slice, Span
 
 # Gaps are short as a rule, and a repair that is longer than its gap keeps the reader waiting.
 REPAIR_TAKE = 1_000
 CONTRADICTIONS = 3
 
 
-class _Role(Enum):
+class Role(Enum):
+    """Why a span is asked for."""
+
     PAGE = auto()
     REPAIR = auto()
     PROBE = auto()
 
 
-@dataclass(slots=True)
-class _Asked:
-    """A span in flight.
+@dataclass(eq=False, slots=True)
+class Ask:
+    """A span that is asked for.
 
     Attributes:
-        span: What was asked for.
+        span: The rows that are asked for.
         end: How many rows of the read will have been handed out behind it, by what was known when it was asked for.
-        role: Why it was asked for.
+        role: Why it is asked for.
         until: The row at which a repair has done its work.
         foretold: Whether its beginning was foretold.
         seen: How many rows of its answer have been fed.
@@ -67,7 +73,7 @@ class _Asked:
 
     span: Span
     end: int
-    role: _Role = _Role.PAGE
+    role: Role = Role.PAGE
     until: Key | None = None
     foretold: bool = False
     seen: int = 0
@@ -77,26 +83,38 @@ class _Asked:
     contradicted: bool = False
 
 
+class Step(msgspec.Struct, frozen=True):
+    """What to do with rows that were fed.
+
+    Args:
+        start: The first of these rows to hand out.
+        stop: The row behind the last of them to hand out.
+        again: Feed these rows again, when the span that is asked for in front of them is over.
+    """
+
+    start: int = 0
+    stop: int = 0
+    again: bool = False
+
+
 class Paging:
     """Decides which spans to ask for, and which rows to hand out.
-
-    Whoever drives it keeps its own list of the spans in flight in step with the one in here: appended by `ask`,
-    changed at the head and cut off behind a place by `feed`, cut off behind a place by `halve`.
 
     Args:
         sizing: Decides how many rows a span has.
         window: How many spans may be in flight at a time; a repair comes on top.
-        keyed: Whether rows have a key; then reading is anchored and verified.
+        anchor: Where to begin.
         eager: Whether to ask for one span more when one has come in whole: the service shall not wait while it is
             decoded. Otherwise a window of one means page after page.
-        after: The key behind which to begin, None for the first row.
         at_most: How many rows there can be, None if that is not known; as many are taken as proof of the end.
         skip_limit: Without a key, the first `skip` that is not asked for any more, None for no limit.
         connector: The connector's name, for errors.
 
     Attributes:
+        asks: What is asked for, in the order of the read: `ask`, `feed` and `halve` add to it and take from it, and
+            whoever drives it sends and drops requests accordingly. The first is the one whose rows are fed.
+        anchor: Where the read stands.
         ended: Whether the end of the rows has been proved.
-        last: The key of the last row handed out, or the one to begin after.
         rows: How many rows have been handed out.
     """
 
@@ -105,117 +123,111 @@ class Paging:
         sizing: Sizing,
         *,
         window: int,
-        keyed: bool,
+        anchor: Anchor,
         eager: bool = True,
-        after: Key | None = None,
         at_most: int | None = None,
         skip_limit: int | None = None,
         connector: str = "",
     ) -> None:
+        self.asks: deque[Ask] = deque()
+        self.anchor: Anchor = anchor
         self.ended: bool = False
-        self.last: Key | None = after
         self.rows: int = 0
         self._sizing = sizing
         self._window = window
-        self._keyed = keyed
+        self._keyed = anchor.order is not None
+        self._single = anchor.order is None or len(anchor.order.fields) == 1
         self._eager = eager
-        self._start = None if after is None else Bound("after", after)
         self._at_most = at_most
         self._skip_limit = skip_limit
         self._connector = connector
+        self._sought: tuple[Key, ...] = ()  # keys of rows that were handed out before; what follows the last comes next
         self._width = 1
         self._full = 0  # spans at this width
         self._most = 0  # rows in one answer
+        self._short = False  # whether the last answer was
+        self._trial = False  # whether the next rows are asked for without the one before them: there may be none
+        self._capped = False  # whether rows came behind a short answer
         self._gone: Key | None = None  # a key that a probe has not found
         self._contradictions = 0
         self._forecast = Forecast()
-        self._asked: deque[_Asked] = deque()
+        if anchor.since:
+            self._begin_again(anchor.since)
 
     # --- asking ---
 
-    def ask(self, *, arrived: int = 0) -> Span | None:
-        """Return the next span to ask for, or None while there is nothing to ask for.
+    def ask(self, *, arrived: int = 0) -> None:
+        """Ask for what is wanted next.
 
         Args:
             arrived: How many of the spans asked for and not over yet have come in whole. One such span counts no more
                 if the read is eager; more of them would only run ahead of the reader.
         """
-        if self.ended or len(self._asked) - min(arrived, int(self._eager)) >= self._width:
-            return None
-        ahead = max(0, self._asked[-1].end - self.rows) if self._asked else 0
-        if self._asked and (self._sizing.everything or (self._keyed and self._most == 1)):
+        while (ask := self._next(arrived)) is not None:
+            self.asks.append(ask)
+
+    def _next(self, arrived: int) -> Ask | None:
+        # Nothing is asked for behind a page that may be the last one.
+        free = min(arrived, 1) if self._eager and (self._width > 1 or self._full) else 0
+        if self.ended or len(self.asks) - free >= self._width:
             return None
         if self._sizing.everything:
-            asked = _Asked(Span(-1, EVERYTHING, self._start), self.rows)
-        else:
-            size = self._sizing.next_size(self._asked[-1].span.take if self._asked else None)
-            asked = self._foretold(size) or _Asked(self._span(ahead, size), self.rows + ahead + size)
-            if self._skip_limit is not None and asked.span.skip >= self._skip_limit:
-                return None
-            behind = sum(other.span.take for other in islice(self._asked, 1, None))
-            if self._asked and not self._sizing.fits(behind + asked.span.take):
-                return None
-        self._asked.append(asked)
-        return asked.span
+            return None if self.asks else Ask(self.anchor.everything(), self.rows)
+        if not self.asks:
+            size = self._sizing.next_size(None)
+            span = self.anchor.trial(size) if self._trial else self.anchor.span(0, size)
+            return self._unless_too_far(Ask(span, self.rows + size))
+        if self._keyed and self._most == 1:
+            return None
+        size = self._sizing.next_size(self.asks[-1].span.take)
+        ahead = max(0, self.asks[-1].end - self.rows)
+        ask = self._foretold(size) or Ask(self.anchor.span(ahead, size), self.rows + ahead + size)
+        behind = sum(other.span.take for other in islice(self.asks, 1, None))
+        return self._unless_too_far(ask) if self._sizing.fits(behind + ask.span.take) else None
 
-    def _span(self, ahead: int, size: int) -> Span:
-        """Return the span of `size` rows behind the `ahead` rows in flight."""
-        if not self._keyed:
-            return Span(self.rows + ahead, size)
-        if self.rows == 0:  # nothing to count from but the start
-            return Span(ahead - 1, size + 1, self._start, overlap=True) if ahead else Span(0, size, self._start)
-        if self._most == 1:  # a server that caps at one row would answer with the overlap only, for ever
-            return Span(0, size + 1, self._bound("after"))
-        return Span(ahead, size + 1, self._bound("from"), overlap=True)
+    def _unless_too_far(self, ask: Ask) -> Ask | None:
+        return None if self._skip_limit is not None and ask.span.skip >= self._skip_limit else ask
 
-    def _foretold(self, size: int) -> _Asked | None:
+    def _foretold(self, size: int) -> Ask | None:
         """Return a span behind those in flight that skips nothing, if the key at which it begins can be foretold."""
-        behind = self._forecast.behind(self._asked[-1].span) if self._asked else None
+        behind = self._forecast.behind(self.asks[-1].span)
         if behind is None:
             return None
         begin, common = behind
-        span = Span(0, size + 1, Bound("from", begin), overlap=True)
-        return _Asked(span, self._asked[-1].end + max(1, size + 1 - common), foretold=True)
+        span = Span(0, size + 1, Slice("from", begin), overlap=True)
+        return Ask(span, self.asks[-1].end + max(1, size + 1 - common), foretold=True)
 
-    def _bound(self, relation: Relation) -> Bound | None:
-        return None if self.last is None else Bound(relation, self.last)
-
-    def halve(self, index: int) -> Span | None:
-        """Halve what is left of a span that is too much for the service; the spans asked for behind it are abandoned.
-
-        Args:
-            index: Which of the spans in flight.
+    def halve(self, ask: Ask) -> bool:
+        """Halve what is left of a span that is too much for the service; the spans behind it are dropped.
 
         Returns:
-            The smaller span in its place, or None if a single row is left, which cannot be halved.
+            Whether there is more than one row, which cannot be halved.
         """
-        whole = self.renew(index)
+        self.renew(ask)
+        whole = ask.span
         rows = whole.take - whole.overlap
         if rows < 2:
-            return None
-        asked = self._asked[index]
-        asked.span = Span(whole.skip, rows // 2 + whole.overlap, whole.bound, overlap=whole.overlap)
-        asked.end -= rows - rows // 2
-        self._abandon(index + 1)
+            return False
+        ask.span = Span(whole.skip, rows // 2 + whole.overlap, whole.within, overlap=whole.overlap)
+        ask.end -= rows - rows // 2
+        self._abandon(self.asks.index(ask) + 1)
         self._sizing.too_large(rows)
-        return asked.span
+        return True
 
-    def renew(self, index: int) -> Span:
-        """Return what to ask for in place of a span whose answer has broken: what is left of it.
+    def renew(self, ask: Ask) -> None:
+        """Make the span of a broken answer what is left of it.
 
         Rows of it that were handed out are not skipped but left behind by key: meanwhile they may have moved.
         """
-        asked = self._asked[index]
-        if asked.joined and asked.seen and self._keyed:
-            everything = asked.span.take == EVERYTHING
-            # At least one row behind the overlap, or the answer would look like the end.
-            take = EVERYTHING if everything else max(1, asked.span.take - asked.seen) + 1
-            asked.span = Span(-1 if everything else 0, take, self._bound("from"), overlap=True)
-        elif asked.joined:
-            asked.span = Span(asked.span.skip + asked.seen, asked.span.take - asked.seen)
-        asked.seen = asked.handed = 0
-        asked.joined = False
-        return asked.span
+        if ask.joined and ask.seen and self._keyed:
+            if ask.span.take == EVERYTHING:
+                ask.span = self.anchor.exact().everything()
+            else:  # at least one row behind the overlap, or the answer would look like the end
+                ask.span = self.anchor.span(0, max(1, ask.span.take - ask.seen))
+        elif ask.joined:
+            ask.span = Span(ask.span.skip + ask.seen, ask.span.take - ask.seen)
+        ask.seen = ask.handed = 0
+        ask.joined = False
 
     # --- being fed ---
 
@@ -229,7 +241,7 @@ class Paging:
         seconds: float = 0.0,
         page: int = 0,
     ) -> Step:
-        """Take the next rows of the first span in flight.
+        """Take the next rows of the first span that is asked for.
 
         Args:
             keys: The keys of the rows. Without a key their number is all that counts.
@@ -243,133 +255,210 @@ class Paging:
             KeyOrderError: If filter and order disagree.
             NonUniqueKeyError: If another row stands in the place of the anchor that looks like it.
         """
-        head = self._asked[0]
-        if head.role is _Role.PROBE:
+        head = self.asks[0]
+        if head.role is Role.PROBE:
             return self._probed(keys, page)
         head.seen += len(keys)
+        if keys and self._trial and self._keyed:
+            fresh, self._capped = not self._capped, True
+            if self.anchor.since:
+                return self._begin_again(self.anchor.since)
+            if fresh and self._most > 1:  # a row with the key of the one before them would not be among them
+                self._trial = False
+                return self._abandon(0)
         start = 0
         if not head.joined:
+            if self.anchor.has_left(head.span.within):
+                return self._abandon(0)
             place = self._place(head, keys, page)
             if place is None:
                 return self._displaced(head, keys, done=done)
             start, head.joined = place, True
+            if head.span.overlap and place != 1:
+                self.anchor = self.anchor.found(head.span, place)
         elif not head.handed:
-            start = self._forecast.passed(keys, self.last)
+            start = self._forecast.passed(keys, self.anchor.last)
+        if self._sought:
+            start = self._seek(keys, start)
         stop = len(keys)
         met = head.until is not None and head.until in keys[start:]
         if met:
             stop = start + keys[start:].index(head.until) + 1
         if start < stop:
-            self.last = keys[stop - 1] if self._keyed else None
+            if not head.handed:
+                self._check_pair(self.anchor.last, keys[start], page)
+            if done:
+                self._check_pair(keys[stop - 2] if stop - start > 1 else self.anchor.last, keys[stop - 1], page)
+            self.anchor = self.anchor.behind(keys[start:stop] if stop - start < len(keys) else keys)
             self.rows += stop - start
+            self._capped = self._capped or (self._short and self._keyed)
+            self._short = False
             head.handed += stop - start
             self._contradictions = 0
         if met:
-            self._asked.popleft()
-            return Step(start, stop, over=True)
-        if not done:
-            return Step(start, stop)
-        return Step(start, stop, over=True, wanted=self._finish(size, columns, seconds))
+            self.asks.popleft()
+        elif done:
+            self._finish(size, columns, seconds)
+        return Step(start, stop)
 
-    def _place(self, head: _Asked, keys: Sequence[Key], page: int) -> int | None:
+    def _place(self, head: Ask, keys: Sequence[Key], page: int) -> int | None:
         """Return the first of the rows to hand out, or None if that cannot be told by these rows."""
         if not head.span.overlap:
             return 0
+        last = self.anchor.last
         if keys and head.seen == len(keys):
-            if keys[0] == self.last:
+            if keys[0] == last:
                 return 1
             self._check_begin(head.span, keys[:1], page)
-        if self._is_anchored(head):
-            if self._gone == self.last:
+        if self.anchor.is_at(head.span):
+            if self._gone == last:
                 return 0
-            if self.last in keys:
-                raise self._disagreement(self.last, keys[0], page)
+            if last in keys:
+                raise self._disagreement(last, keys[0], page)
             return None
-        if self.last in keys:
-            return keys.index(self.last) + 1
+        if last in keys:
+            return keys.index(last) + 1
         # Numbers have one order: an answer that begins before the last row handed out has all that are behind it.
-        return self._forecast.passed(keys, self.last) or None
+        return self._forecast.passed(keys, last) or None
+
+    def _check_pair(self, one: Key | None, other: Key, page: int) -> None:
+        """Check that the service can tell two rows apart that stand together where two pages meet."""
+        if self._keyed and one is not None and one != other and looks_equal(one, other):
+            raise self._disagreement(one, other, page)
 
     def _check_begin(self, span: Span, first: Sequence[Key], page: int) -> None:
-        if span.bound is not None and first[0] != span.bound.key and self._forecast.passed(first, span.bound.key):
-            raise self._disagreement(span.bound.key, first[0], page)
+        self._check_pair(self.anchor.last, first[0], page)
+        anchor = span.within.key if span.within is not None else None
+        if first[0] != anchor and self._forecast.passed(first, anchor):
+            raise self._disagreement(anchor, first[0], page)
 
-    def _is_anchored(self, head: _Asked) -> bool:
-        """Whether a span begins at the last row handed out, so that nothing can lie between."""
-        return head.span.skip <= 0 and head.span.bound == self._bound("from")
+    def _seek(self, keys: Sequence[Key], start: int) -> int:
+        """Return the first of the rows behind the one that is sought, which was handed out before."""
+        found = self._sought[-1] in keys
+        stop = keys.index(self._sought[-1]) + 1 if found else len(keys)
+        if start < stop:
+            self.anchor = self.anchor.passed(keys[start:stop])
+        self._sought = () if found else self._sought
+        return stop
 
-    def _displaced(self, head: _Asked, keys: Sequence[Key], *, done: bool) -> Step:
+    def _displaced(self, head: Ask, keys: Sequence[Key], *, done: bool) -> Step:
         """Find out where rows belong whose place is not known."""
-        if self._is_anchored(head):
+        if self.anchor.is_at(head.span):
             if not head.contradicted:
-                return self._ask_in_front(head, keys, Span(0, 1, self._bound("at")), _Role.PROBE)
-            self._asked[0] = _Asked(head.span, head.end, head.role, head.until)
-            return Step(over=True, front=head.span)
+                return self._ask_in_front(head, keys, Ask(self.anchor.probe(), self.rows, Role.PROBE))
+            self.asks[0] = Ask(head.span, head.end, head.role, head.until)
+            return Step()
+        if self.anchor.since:
+            return self._begin_again(self.anchor.since)
         if not head.repaired:
             head.repaired = True
             self._forecast = self._forecast.failed() if head.foretold else self._forecast
-            take = min(self._sizing.size(), REPAIR_TAKE) + 1
+            self.anchor = self.anchor.exact()
+            take = min(self._sizing.size(), REPAIR_TAKE)
             until = keys[0] if keys else None
-            return self._ask_in_front(head, keys, Span(0, take, self._bound("from"), overlap=True), _Role.REPAIR, until)
+            repair = Ask(self.anchor.span(0, take), self.rows + take, Role.REPAIR, until)
+            return self._ask_in_front(head, keys, repair)
         if not done:
             return Step()  # passed over, in search of the last row handed out
-        self._abandon(0)
-        return Step(over=True, wanted=0)
+        return self._abandon(0)
 
-    def _ask_in_front(
-        self, head: _Asked, keys: Sequence[Key], span: Span, role: _Role, until: Key | None = None
-    ) -> Step:
+    def _ask_in_front(self, head: Ask, keys: Sequence[Key], ask: Ask) -> Step:
         head.seen -= len(keys)
-        self._asked.appendleft(_Asked(span, self.rows + span.take - 1, role, until))
-        return Step(again=True, front=span)
+        self.asks.appendleft(ask)
+        return Step(again=True)
 
     def _probed(self, keys: Sequence[Key], page: int) -> Step:
-        self._asked.popleft()
+        self.asks.popleft()
         if keys:
             self._contradictions += 1
-            self._asked[0].contradicted = True
+            self.asks[0].contradicted = True
             if self._contradictions == CONTRADICTIONS:  # once or twice, it may have been deleted and made again
-                raise self._disagreement(self.last, keys[0], page)
+                raise self._disagreement(self.anchor.last, keys[0], page)
         else:
-            self._gone = self.last
-        return Step(over=True)
+            self._gone = self.anchor.last
+        return Step()
 
-    def _finish(self, size: int, columns: int, seconds: float) -> int | None:
-        """Leave the first span behind, and return how many of the others are still wanted."""
-        head = self._asked.popleft()
-        self._forecast = self._forecast.reached(self.rows, self.last)
+    def _finish(self, size: int, columns: int, seconds: float) -> None:
+        """Leave the first span behind, and with it those behind it that are of no use any more."""
+        head = self.asks.popleft()
+        self._forecast = self._forecast.reached(self.rows, self.anchor.last)
         if head.seen:
             self._most = max(self._most, head.seen)
             self._sizing.measure(head.seen, size=size, columns=columns)
-        # Nothing but the overlap proves nothing as long as the server may cap its answers at one row.
-        nothing = head.seen == 0 or (head.handed == 0 and head.seen <= head.span.overlap and self._most > 1)
-        if head.span.take == EVERYTHING or nothing or self.rows == self._at_most:
-            self.ended = True
-            self._asked.clear()
-            return 0
-        if head.role is _Role.REPAIR:
-            return None
-        if head.seen < head.span.take:
-            self._sizing.short(head.seen)
+        if self.rows == self._at_most:
+            self._end()
+        elif not head.seen or head.span.take == EVERYTHING:
+            self._leave_slice(head)
+        elif head.role is Role.REPAIR:
+            if head.seen < head.span.take:
+                self._repair_behind(head)
+        elif head.seen < head.span.take or head.seen == head.span.overlap:
+            self._after_short(head)
+        elif not head.handed:  # rows have appeared before the last one
+            self.anchor = self.anchor.exact()
             self._abandon(0)
-            return 0
-        if head.foretold and head.handed < head.seen // 2:  # keys have made a jump, also those of the spans behind it
+        elif head.foretold and head.handed < head.seen // 2:  # keys have made a jump, also those of the spans behind it
             self._forecast = self._forecast.failed()
             self._abandon(0)
-            return 0
-        self._sizing.full(head.seen, seconds)
-        self._full += 1
-        if self._full >= self._width:
-            self._full = 0
-            self._width = min(self._window, self._width * 2 + 1)
-        return None
+        else:
+            self._trial = self._trial and self._most == 1
+            self._sizing.full(head.seen, seconds)
+            self._full += 1
+            if self._full >= self._width:
+                self._full = 0
+                self._width = min(self._window, self._width * 2 + 1)
 
-    def _abandon(self, keep: int) -> None:
-        """Forget the spans behind the first `keep`, and grow anew."""
-        while len(self._asked) > keep:
-            self._asked.pop()
+    def _after_short(self, head: Ask) -> None:
+        """Find out whether a short answer was the last of its slice."""
+        if head.handed:
+            self._sizing.short(head.seen)
+        self._abandon(0)
+        alone = head.seen == head.span.overlap
+        if self._single and not self._capped:
+            self._trial = True
+        elif self._most > 1 and alone and not self._capped:
+            self._leave_slice(head)
+        else:
+            self._trial = self._most == 1 or alone
+            self._short = head.handed > 0
+
+    def _leave_slice(self, head: Ask) -> None:
+        """Go on with the next slice: behind the last row handed out, this one has no more."""
+        further = self.anchor.beyond(head.span.within)
+        if further is None and self._sought:  # the last of them has vanished
+            self._begin_again(self._sought[:-1])
+        elif further is None:
+            self._end()
+        elif head.role is Role.REPAIR:
+            self._repair_behind(head)
+        else:
+            self.anchor = further
+            self._trial = self._short = False
+            self._abandon(0)
+
+    def _repair_behind(self, head: Ask) -> None:
+        """Go on with a repair in the next slice, if there is one: whether it was enough is seen at the next span."""
+        further = self.anchor.beyond(head.span.within)
+        if further is not None:
+            self.asks.appendleft(Ask(further.span(0, head.span.take), head.end, Role.REPAIR, head.until))
+
+    def _begin_again(self, sought: tuple[Key, ...]) -> Step:
+        """Pass over all rows behind the last key that can be sent, up to the last one that is sought."""
+        self.anchor, self._sought = self.anchor.again(sought), sought
+        self._trial = self._short = False
+        return self._abandon(0)
+
+    def _end(self) -> None:
+        self.ended = True
+        self.asks.clear()
+
+    def _abandon(self, keep: int) -> Step:
+        """Drop the spans behind the first `keep`, and grow anew."""
+        while len(self.asks) > keep:
+            self.asks.pop()
         self._width = 1
         self._full = 0
+        return Step()
 
     def _disagreement(self, anchor: Key | None, first: Key, page: int) -> KeyOrderError | NonUniqueKeyError:
         if anchor is not None and first != anchor and looks_equal(first, anchor):

@@ -1,50 +1,50 @@
-"""What a read asks for, spans of rows, counted from its start or from a key; and what it does with those that come."""
+"""What a read asks for: spans of rows, counted from the start of the read or within a slice of it."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
-from afas_async.policy.order import Key, Relation
+KeyValue = str | int
+Key = KeyValue | tuple[KeyValue, ...]
+Relation = Literal["from", "after", "empty", "at"]
 
 
-class Bound(msgspec.Struct, frozen=True):
-    """A condition on the key: rows from a key on (it included), after it, or with it."""
+class Slice(msgspec.Struct, frozen=True):
+    """Rows on one side of a key, which one group of tests finds.
+
+    Rows behind a key `(x, y)` lie in two slices: `a = x and b >= y`, and after it `a > x`. The first has depth 1, the
+    second depth 0.
+
+    Args:
+        relation: Rows whose next field has the key's value or a later one, a later one, or none; or all fields the
+            same.
+        key: The key.
+        depth: How many of the first fields have the key's values.
+    """
 
     relation: Relation
     key: Key
+    depth: int = 0
 
 
 class Span(msgspec.Struct, frozen=True):
-    """Rows `skip` up to `skip + take` of those that meet the bound; both -1 for all of them in one answer.
+    """Rows `skip` up to `skip + take` of those in a slice; both -1 for all of them in one answer.
 
     Args:
         skip: Rows to leave out.
         take: Rows to answer at most.
-        bound: Where the counting starts; None for the start of the read.
+        within: The slice in which rows are counted; None for the whole read.
         overlap: Whether the first of the rows should be the last of those before the span.
     """
 
     skip: int
     take: int
-    bound: Bound | None = None
+    within: Slice | None = None
     overlap: bool = False
 
 
-class Step(msgspec.Struct, frozen=True):
-    """What to do after rows were fed.
-
-    Args:
-        start: The first of these rows to hand out.
-        stop: The row behind the last of them to hand out.
-        again: Feed these rows again, when the span that is asked for in front of them is over.
-        over: The first span is over: take it off the list; what is still to come of it is of no use.
-        wanted: How many of the spans behind it are still wanted, None for all; those after them are to be dropped.
-        front: Ask for this span, and put it at the head of the list.
-    """
-
-    start: int = 0
-    stop: int = 0
-    again: bool = False
-    over: bool = False
-    wanted: int | None = None
-    front: Span | None = None
+def values_of(key: Key) -> tuple[KeyValue, ...]:
+    """Return the values of a key, one for each field."""
+    return key if isinstance(key, tuple) else (key,)

@@ -15,8 +15,8 @@ from typing import Any, Generic
 import msgspec
 
 from afas_async.errors import AnswerError, UsageError
-from afas_async.policy.order import Key, Order, combine
-from afas_async.policy.spans import Span
+from afas_async.policy.order import Order, combine
+from afas_async.policy.spans import Key, Span
 from afas_async.read.position import fingerprint
 from afas_async.read.reader import Feed
 from afas_async.read.reading import Reading

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from afas_async.policy.order import Key, KeyValue, Order, values_of
-from afas_async.policy.spans import Bound, Span
+from afas_async.policy.order import Order
+from afas_async.policy.spans import Key, KeyValue, Slice, Span, values_of
 from afas_async.read.position import KeyRange
 from afas_async.read.rowkeys import KeyReader
 from afas_async.read.source import SKIP_LIMIT, Source
@@ -54,7 +54,7 @@ async def _probed(source: Source[Any], count: int, first: KeyValue | None) -> li
 
     async def key_at(row: int) -> Key | None:
         mark = marks[row // FARTHEST]
-        return await _key_at(by_key, Span(row % FARTHEST, 1, None if mark is None else Bound("from", mark)))
+        return await _key_at(by_key, Span(row % FARTHEST, 1, None if mark is None else Slice("from", mark)))
 
     low, high = 0, NEAREST
     while (await key_at(high) if high % FARTHEST else await _next_mark(by_key, marks)) is not None:
@@ -78,7 +78,7 @@ async def _probed(source: Source[Any], count: int, first: KeyValue | None) -> li
 async def _key_behind(source: Source[Any], key: Key | None, rows: int) -> Key | None:
     """Return the key so many rows behind another one, or from the first row on; None if there is none."""
     while True:
-        key = await _key_at(source, Span(min(rows, FARTHEST), 1, None if key is None else Bound("from", key)))
+        key = await _key_at(source, Span(min(rows, FARTHEST), 1, None if key is None else Slice("from", key)))
         rows -= FARTHEST
         if rows <= 0 or key is None:
             return key
@@ -86,7 +86,7 @@ async def _key_behind(source: Source[Any], key: Key | None, rows: int) -> Key | 
 
 async def _next_mark(source: Source[Any], marks: list[Key | None]) -> Key | None:
     last = marks[-1]
-    key = await _key_at(source, Span(FARTHEST, 1, None if last is None else Bound("from", last)))
+    key = await _key_at(source, Span(FARTHEST, 1, None if last is None else Slice("from", last)))
     if key is not None:
         marks.append(key)
     return key

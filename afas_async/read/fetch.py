@@ -11,9 +11,8 @@ from anyio.lowlevel import checkpoint
 from afas_async.calls.fetch import Fetch
 from afas_async.errors import AnswerError, AnswerLostError, TransportError
 from afas_async.http.host import Job
-from afas_async.policy.order import Key
 from afas_async.policy.sizing import EVERYTHING
-from afas_async.policy.spans import Span
+from afas_async.policy.spans import Key, Span
 from afas_async.read.source import Source
 from afas_async.vocabulary.connectors import RowT
 from afas_async.wire.requests import Request
@@ -69,7 +68,7 @@ class PageFetch(Fetch, Generic[RowT]):
         span: Which rows of it.
         early: Hand out rows as they arrive; otherwise all at once, when the page is complete.
         renew: Returns the span to ask for, when the request is made.
-        halve: Makes the span of this page smaller; returns None if it cannot.
+        halve: Makes the span of this page smaller; returns whether it could.
         arrived: Called when the answer has come in whole, or failed.
 
     Attributes:
@@ -86,8 +85,8 @@ class PageFetch(Fetch, Generic[RowT]):
         span: Span,
         *,
         early: bool,
-        renew: Callable[[PageFetch[RowT]], Span] | None = None,
-        halve: Callable[[PageFetch[RowT]], Span | None] | None = None,
+        renew: Callable[[], Span] | None = None,
+        halve: Callable[[], bool] | None = None,
         arrived: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(source.channel, source.connector.name)
@@ -125,7 +124,7 @@ class PageFetch(Fetch, Generic[RowT]):
 
     def _next_request(self) -> Request:
         if self._renew is not None:
-            self.span = self._renew(self)
+            self.span = self._renew()
         self.rows = 0
         self.last = None
         return self._source.request(self.span)
@@ -137,10 +136,7 @@ class PageFetch(Fetch, Generic[RowT]):
 
     def halve(self) -> bool:
         """Ask for half of the rest from now on."""
-        smaller = None if self._halve is None else self._halve(self)
-        if smaller is not None:
-            self.span = smaller
-        return smaller is not None
+        return self._halve is not None and self._halve()
 
     # --- the reader's side ---
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.policy.order import KeyValue
+from afas_async.policy.spans import KeyValue
 from afas_async.read.cuts import key_ranges
 from afas_async.read.position import KeyRange
 from afas_async.read.source import Source, query_length, refuse_without_key

@@ -7,7 +7,7 @@ import hashlib
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.policy.order import Key, KeyValue, values_of
+from afas_async.policy.spans import Key, KeyValue, values_of
 from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.filters import Group, Operator, Test
 from afas_async.vocabulary.values import value_text

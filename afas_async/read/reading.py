@@ -10,10 +10,10 @@ from typing import Any, Generic
 from afas_async.calls.fetch import MEMORY
 from afas_async.calls.metainfo import get_metainfo
 from afas_async.errors import QueryTooLongError, UsageError
-from afas_async.policy.order import Key
+from afas_async.policy.anchor import Anchor
 from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import EVERYTHING, Sizing
-from afas_async.policy.spans import Span
+from afas_async.policy.spans import Key, Span
 from afas_async.policy.splitting import Parts, split
 from afas_async.read.fetch import paced
 from afas_async.read.position import Position, fingerprint, from_cursor, to_cursor
@@ -133,12 +133,12 @@ class Reading(Generic[RowT]):
     ) -> Window[RowT]:
         in_order = bool(source.connector.key) or self.take == EVERYTHING
         sizing = Sizing(window=window, take=self.take, byte_budget=MEMORY // at_once, overlap=int(source.keyed))
+        anchor = Anchor(source.order if source.keyed else None, after).exact()
         paging = Paging(
             sizing,
             window=window,
-            keyed=source.keyed,
+            anchor=anchor,
             eager=self.window > 1,
-            after=after,
             at_most=at_most,
             skip_limit=None if source.connector.key else SKIP_LIMIT,
             connector=source.connector.name,

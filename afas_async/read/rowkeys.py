@@ -10,7 +10,8 @@ from typing import Any, Generic, cast, overload
 import msgspec
 
 from afas_async.errors import NonUniqueKeyError, UnknownFieldError, UsageError
-from afas_async.policy.order import Key, Order
+from afas_async.policy.order import Order
+from afas_async.policy.spans import Key
 from afas_async.vocabulary.connectors import GetConnector, RowT
 
 

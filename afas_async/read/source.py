@@ -21,7 +21,7 @@ from afas_async.errors import (
 )
 from afas_async.http.channel import Channel
 from afas_async.policy.order import Order, combine
-from afas_async.policy.spans import Bound, Span
+from afas_async.policy.spans import Slice, Span
 from afas_async.read.position import KeyRange
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT, key_types
@@ -56,24 +56,13 @@ class Source(Generic[RowT]):
     where: tuple[Group, ...] = ((),)
     keyed: bool = True
 
-    def _beyond(self, bound: Bound) -> tuple[Group, ...]:
-        try:
-            return self.order.groups(bound.relation, bound.key)
-        except InvalidFilterError as error:
-            raise UsageError(
-                f"{self.connector.name}: the read cannot go on by the key {bound.key!r}: {error}"
-            ) from None
-
     def within(self, key_range: KeyRange) -> Source[RowT]:
         """Return what is to be read of a key range."""
         return replace(self, where=combine(self.where, (key_range.group(self.connector.key[0]),)))
 
     def request(self, span: Span) -> Request:
         """Return the request for a span."""
-        where = self.where
-        if span.bound is not None:
-            beyond = self._beyond(span.bound)
-            where = beyond if where == EVERY_ROW else combine(where, beyond)
+        where = self.where if span.within is None else combine(self.where, (self.order.tests(span.within),))
         return rows_request(
             self.connector.name, skip=span.skip, take=span.take, order_by=self.order.fields, where=where
         )
@@ -138,7 +127,7 @@ def query_length(source: Source[Any], groups: Sequence[Group]) -> int:
     if source.keyed:
         fields = [field.removeprefix("-") for field in source.order.fields]
         longest = tuple(_longest_value(source, groups, field) for field in fields)
-        groups = combine(groups, source.order.groups("from", longest if len(fields) > 1 else longest[0]))
+        groups = combine(groups, (source.order.tests(Slice("from", longest if len(fields) > 1 else longest[0], len(fields) - 1)),))
     return rows_query_length(skip=LARGEST, take=LARGEST, order_by=source.order.fields, where=groups)
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from afas_async.errors import UsageError
 from afas_async.http.host import Job
-from afas_async.policy.order import Key
+from afas_async.policy.spans import Key
 from afas_async.read.position import Position
 from afas_async.read.window import Window
 from afas_async.vocabulary.connectors import RowT

@@ -8,15 +8,13 @@ others wait as bytes. What to ask for, and which of the rows to hand out, is dec
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from typing import Any, Generic
 
 from afas_async.errors import BusinessError, PagingError
 from afas_async.http.host import Job, stop
-from afas_async.policy.order import Key
-from afas_async.policy.paging import Paging
-from afas_async.policy.spans import Span, Step
+from afas_async.policy.paging import Ask, Paging
+from afas_async.policy.spans import Key, Span
 from afas_async.read.fetch import Pace, PageFetch
 from afas_async.read.position import Position
 from afas_async.read.rowkeys import KeyReader
@@ -44,16 +42,15 @@ class Window(Generic[RowT]):
         self.bytes: int = 0
         self.source: Source[RowT] = source
         self.news: asyncio.Event = asyncio.Event()
-        self._name = source.connector.name
         self._paging = paging
         self._early = early
         self._key_reader = KeyReader(source.connector, source.order) if source.keyed else None
         self._columns = 0  # counted once
         self._asking = True  # whether there may be something to ask for
-        self._fetches: deque[PageFetch[RowT]] = deque()
+        self._fetches: dict[Ask, PageFetch[RowT]] = {}
         self._dropped: list[PageFetch[RowT]] = []
         self._handed_out = False  # rows of the first page
-        self._before: Key | None = paging.last
+        self._before = Position(paging.anchor.last)
         self._keys: Sequence[Key] = ()
 
     @property
@@ -68,7 +65,7 @@ class Window(Generic[RowT]):
 
     def position(self, handed_out: int) -> Position:
         """Return where the read stands if so many of the rows returned last have been handed out."""
-        return Position(self._keys[handed_out - 1] if handed_out else self._before)
+        return Position(self._keys[handed_out - 1]) if handed_out else self._before
 
     def poll(self) -> list[RowT] | None:
         """Return the next rows, an empty list if there may be more at once, or None if there are none before `news`.
@@ -78,9 +75,9 @@ class Window(Generic[RowT]):
         Raises:
             AfasError: If rows cannot be had.
         """
-        if not self._fetches:
+        if not self._paging.asks:
             self._ask()
-            if not self._fetches:
+            if not self._paging.asks:
                 return self._nothing_to_ask()
         rows = self._take()
         if self._asking:  # only now: rows that have come may tell that there are no more
@@ -89,12 +86,13 @@ class Window(Generic[RowT]):
 
     def _ask(self) -> None:
         self.source.channel.check()
-        while (span := self._paging.ask(arrived=sum(not fetch.jobs for fetch in self._fetches))) is not None:
-            self._fetches.append(self._start(span))
+        self._paging.ask(arrived=sum(not fetch.jobs for fetch in self._fetches.values()))
+        self._follow()
         self._asking = False
 
     def _take(self) -> list[RowT] | None:
-        head = self._fetches[0]
+        ask = self._paging.asks[0]
+        head = self._fetches[ask]
         head.news = self.news
         head.number, head.columns = self.pages, head.columns or self._columns
         rows = head.take()
@@ -109,10 +107,12 @@ class Window(Generic[RowT]):
         elif rows and self._key_reader is not None:
             head.last = keys[-1]
         self._handed_out = self._handed_out or step.start < step.stop
-        self._follow(step)
+        if ask not in self._paging.asks:
+            self._leave_page(head)
+        self._follow()
         if step.start == step.stop:
             return []
-        self._before = self._keys[-1] if self._keys else self._before
+        self._before = self.position(len(self._keys))
         self._keys = keys if step.stop - step.start == len(keys) else keys[step.start : step.stop]
         return rows[step.start : step.stop] if len(self._keys) < len(rows) else rows
 
@@ -123,7 +123,7 @@ class Window(Generic[RowT]):
 
     def jobs(self) -> list[Job]:
         """Return what is under way."""
-        return [job for fetch in (*self._fetches, *self._dropped) for job in fetch.jobs]
+        return [job for fetch in (*self._fetches.values(), *self._dropped) for job in fetch.jobs]
 
     def forget(self) -> None:
         """Forget the pages on their way, once their jobs have been cancelled."""
@@ -133,9 +133,10 @@ class Window(Generic[RowT]):
     def _nothing_to_ask(self) -> list[RowT]:
         if self._paging.ended:
             return []
+        name = self.source.connector.name
         raise PagingError(
-            f"{self._name}: there are more rows than can be skipped over without a key: declare the connector's key",
-            connector=self._name,
+            f"{name}: there are more rows than can be skipped over without a key: declare the connector's key",
+            connector=name,
             page=self.pages,
         )
 
@@ -143,49 +144,47 @@ class Window(Generic[RowT]):
         self._asking = True
         self.news.set()
 
-    def _start(self, span: Span) -> PageFetch[RowT]:
+    def _leave_page(self, head: PageFetch[RowT]) -> None:
+        self.bytes += head.size
+        self._columns = head.columns or self._columns
+        self.pages += self._handed_out  # the answer that proves the end is no page
+        self._handed_out = False
+        self._ask_again()
+
+    def _follow(self) -> None:
+        """Send what the policy asks for, and drop what it does not ask for any more."""
+        asks = self._paging.asks
+        for ask in [ask for ask in self._fetches if ask not in asks]:
+            fetch = self._fetches.pop(ask)
+            if not fetch.complete:
+                fetch.drop()
+                self._dropped.append(fetch)
+        for ask in asks:
+            if ask not in self._fetches:
+                self._fetches[ask] = self._start(ask)
+        self._dropped = [dropped for dropped in self._dropped if dropped.jobs]
+
+    def _start(self, ask: Ask) -> PageFetch[RowT]:
         fetch = PageFetch(
-            self.source, span, early=self._early, renew=self._renew, halve=self._halve, arrived=self._ask_again
+            self.source,
+            ask.span,
+            early=self._early,
+            renew=lambda: self._renew(ask),
+            halve=lambda: self._halve(ask),
+            arrived=self._ask_again,
         )
         fetch.start()
         return fetch
 
-    def _follow(self, step: Step) -> None:
-        """Keep the list of pages in step with that of the policy."""
-        if step.over:
-            head = self._fetches.popleft()
-            self.bytes += head.size
-            self._columns = head.columns or self._columns
-            self.pages += self._handed_out  # the answer that proves the end is no page
-            self._handed_out = False
-            self._leave(head)
-            self._ask_again()
-        if step.wanted is not None:
-            self._drop_behind(step.wanted)
-        if step.front is not None:
-            self._fetches.appendleft(self._start(step.front))
+    def _renew(self, ask: Ask) -> Span:
+        if ask in self._paging.asks:
+            self._paging.renew(ask)
+        return ask.span
 
-    def _drop_behind(self, wanted: int) -> None:
-        while len(self._fetches) > wanted:
-            self._leave(self._fetches.pop())
-
-    def _leave(self, fetch: PageFetch[RowT]) -> None:
-        if not fetch.complete:
-            fetch.drop()
-            self._dropped.append(fetch)
-        self._dropped = [dropped for dropped in self._dropped if dropped.jobs]
-
-    def _renew(self, fetch: PageFetch[RowT]) -> Span:
-        return self._paging.renew(self._fetches.index(fetch)) if fetch in self._fetches else fetch.span
-
-    def _halve(self, fetch: PageFetch[RowT]) -> Span | None:
-        if fetch not in self._fetches:
-            return None
-        index = self._fetches.index(fetch)
-        smaller = self._paging.halve(index)
-        if smaller is not None:
-            self._drop_behind(index + 1)
-        return smaller
+    def _halve(self, ask: Ask) -> bool:
+        halved = ask in self._paging.asks and self._paging.halve(ask)
+        self._follow()
+        return halved
 
 
 async def read_page(source: Source[RowT], span: Span) -> list[RowT]:

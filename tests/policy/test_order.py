@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from afas_async.errors import InvalidFilterError, KeyOrderError, NonUniqueKeyError
-from afas_async.policy.order import Key, Order, Relation, combine, looks_equal
+from afas_async.policy.anchor import Anchor
+from afas_async.policy.order import Order, combine, looks_equal
+from afas_async.policy.spans import Key, Slice
 from afas_async.vocabulary.filters import Group, Operator, Test
 
 SIGNS = {
@@ -20,63 +22,69 @@ SIGNS = {
 }
 
 
-def shown(groups: tuple[Group, ...]) -> str:
-    """Return a condition as one reads it."""
-    return " or ".join(" ".join(map(_shown, group)) for group in groups)
-
-
-def _shown(test: Test) -> str:
-    return (
+def shown(group: Group) -> str:
+    """Return tests as one reads them."""
+    return " ".join(
         f"{test.field} empty" if test.operator is Operator.EMPTY else f"{test.field}{SIGNS[test.operator]}{test.text}"
+        for test in group
     )
 
 
-# --- conditions ---
+# --- slices ---
 
 
 @pytest.mark.parametrize(
-    ("fields", "relation", "key", "condition"),
+    ("fields", "within", "tests"),
     [
-        (("A",), "from", 7, "A>=7"),
-        (("A",), "after", 7, "A>7"),
-        (("A",), "at", 7, "A=7"),
-        (("-A",), "from", "x", "A<=x or A empty"),
-        (("-A",), "after", "x", "A<x or A empty"),
-        (("-A",), "at", "x", "A=x"),
-        (("A", "B"), "from", ("x", 2), "A>x or A=x B>=2"),
-        (("A", "B"), "after", ("x", 2), "A>x or A=x B>2"),
-        (("A", "B"), "at", ("x", 2), "A=x B=2"),
-        (("-A", "B"), "from", ("x", 2), "A<x or A empty or A=x B>=2"),
-        (("A", "-B"), "after", ("x", 2), "A>x or A=x B<2 or A=x B empty"),
-        (("A", "B", "C"), "from", (1, 2, 3), "A>1 or A=1 B>2 or A=1 B=2 C>=3"),
-        (("A", "-B", "C"), "after", (1, 2, 3), "A>1 or A=1 B<2 or A=1 B empty or A=1 B=2 C>3"),
+        (("A",), Slice("from", 7), "A>=7"),
+        (("A",), Slice("after", 7), "A>7"),
+        (("A",), Slice("at", 7), "A=7"),
+        (("-A",), Slice("from", "x"), "A<=x"),
+        (("-A",), Slice("after", "x"), "A<x"),
+        (("-A",), Slice("empty", "x"), "A empty"),
+        (("A", "B"), Slice("from", ("x", 2)), "A>=x"),
+        (("A", "B"), Slice("from", ("x", 2), 1), "A=x B>=2"),
+        (("A", "-B"), Slice("after", ("x", 2), 1), "A=x B<2"),
+        (("A", "-B"), Slice("empty", ("x", 2), 1), "A=x B empty"),
+        (("A", "B"), Slice("at", ("x", 2)), "A=x B=2"),
+        (("A", "B", "C"), Slice("from", (1, 2, 3), 2), "A=1 B=2 C>=3"),
     ],
 )
-def test_conditions(fields: tuple[str, ...], relation: Relation, key: Key, condition: str) -> None:
-    """Rows from a key on, after it, or with it, in the order of one field or of several."""
-    assert shown(Order(fields).groups(relation, key)) == condition
+def test_the_tests_of_a_slice(fields: tuple[str, ...], within: Slice, tests: str) -> None:
+    """Rows from a key on, after it, without a value or with it, with the same first fields: one group of tests."""
+    assert shown(Order(fields).tests(within)) == tests
 
 
 @pytest.mark.parametrize("fields", [("A", "B"), ("-A", "B"), ("A", "-B"), ("-A", "-B")])
-def test_conditions_cut_the_order_in_two(fields: tuple[str, ...]) -> None:
-    """Sorted by the fields, the rows after a key are those behind it; from it on, itself besides.
+def test_slices_cut_the_order_in_two(fields: tuple[str, ...]) -> None:
+    """Sorted by the fields, the rows behind a key are those of its slices, one after the other.
 
     Empty values, which are -1 here, are the least; no key has any.
     """
     signs = [-1 if field.startswith("-") else 1 for field in fields]
     values = range(-1, 4)
     rows = sorted(product(values, values), key=lambda row: [s * value for s, value in zip(signs, row, strict=True)])
+    order = Order(fields)
     for place, row in enumerate(rows):
         if -1 in row:
             continue
-        order = Order(fields)
-        assert [other for other in rows if _meets(other, order.groups("after", row))] == rows[place + 1 :]
-        assert [other for other in rows if _meets(other, order.groups("from", row))] == rows[place:]
-        assert [other for other in rows if _meets(other, order.groups("at", row))] == [row]
+        place_of_value = next(number for number, other in enumerate(rows) if other[0] == row[0])
+        assert _rows_of(rows, order, Slice("from", row)) == _without_empties(rows[place_of_value:], descending=signs[0])
+        anchor = Anchor(order, row).exact()
+        behind: list[tuple[int, int]] = []
+        while anchor is not None and anchor.within is not None:
+            behind += _rows_of(rows, order, anchor.within)
+            anchor = anchor.beyond(anchor.within)
+        assert behind == rows[place:]
+        assert _rows_of(rows, order, Slice("at", row)) == [row]
 
 
-def _meets(row: tuple[int, int], groups: tuple[Group, ...]) -> bool:
-    def holds(test: Test) -> bool:
+def _without_empties(rows: list[tuple[int, int]], *, descending: int) -> list[tuple[int, int]]:
+    return [row for row in rows if row[0] != -1] if descending == -1 else rows
+
+
+def _rows_of(rows: list[tuple[int, int]], order: Order, within: Slice) -> list[tuple[int, int]]:
+    def holds(row: tuple[int, int], test: Test) -> bool:
         mine = row["AB".index(test.field)]
         if mine == -1 or test.operator is Operator.EMPTY:
             return mine == -1 and test.operator is Operator.EMPTY
@@ -85,19 +93,19 @@ def _meets(row: tuple[int, int], groups: tuple[Group, ...]) -> bool:
             SIGNS[test.operator]
         ]
 
-    return any(all(map(holds, group)) for group in groups)
+    return [row for row in rows if all(holds(row, test) for test in order.tests(within))]
 
 
 def test_a_key_needs_a_value_for_each_field() -> None:
     """A key of another length is a mistake of the caller, not a condition."""
     with pytest.raises(ValueError, match="zip"):
-        Order(("A", "B")).groups("from", ("x",))
+        Order(("A", "B")).tests(Slice("from", ("x",)))
 
 
 def test_a_key_that_no_filter_can_hold() -> None:
     """It is named with its field."""
     with pytest.raises(InvalidFilterError, match="ItemCode"):
-        Order(("ItemCode",)).groups("from", "a\nb")
+        Order(("ItemCode",)).tests(Slice("from", "a\nb"))
 
 
 def test_combine() -> None:
@@ -106,9 +114,6 @@ def test_combine() -> None:
     assert combine() == ((),)
     assert combine(((one,),)) == ((one,),)
     assert combine(((one,), (two,)), ((three,),)) == ((one, three), (two, three))
-    assert shown(combine(((one,), (two,)), Order(("A", "B")).groups("after", (1, 2)))) == (
-        "X=1 A>1 or X=1 A=1 B>2 or Y=1 A>1 or Y=1 A=1 B>2"
-    )
 
 
 # --- proof ---

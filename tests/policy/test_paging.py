@@ -11,8 +11,8 @@ import pytest
 
 from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import CELL_LIMIT, EVERYTHING, FIRST_TAKE, PAGE_BYTES, Sizing
-from afas_async.policy.spans import Bound, Span
-from tests.support.paging_model import Read, Table
+from afas_async.policy.spans import Slice, Span
+from tests.support.paging_model import Read, Table, anchor
 
 BUDGET = 16 << 20
 
@@ -48,7 +48,7 @@ def start(
 ) -> Read:
     """Return a read that has not begun."""
     sizing = Sizing(window=window, take=take, byte_budget=budget, overlap=int(keyed))
-    return Read(Paging(sizing, window=window, keyed=keyed, eager=eager, skip_limit=skip_limit))
+    return Read(Paging(sizing, window=window, anchor=anchor(keyed=keyed), eager=eager, skip_limit=skip_limit))
 
 
 def run(
@@ -91,7 +91,7 @@ def check(run: Run, rows: int, window: int) -> None:
     last, found = run.fed[-1]
     assert found <= last.overlap or last.take == EVERYTHING
     assert max(run.in_flight) <= window
-    assert not any(span.bound is not None and span.bound.relation == "at" for span in run.asked)
+    assert not any(span.within is not None and span.within.relation == "at" for span in run.asked)
 
 
 # --- every row ---
@@ -142,11 +142,12 @@ def test_spans_are_anchored_and_overlap() -> None:
     asked = run(10_000, window=3, take=10).asked
     assert asked[:3] == [
         Span(0, 10),
-        Span(0, 11, Bound("from", 9), overlap=True),
-        Span(10, 11, Bound("from", 9), overlap=True),
+        Span(0, 11, Slice("from", 9), overlap=True),
+        Span(10, 11, Slice("from", 9), overlap=True),
     ]
     assert max(span.skip for span in asked) == 20
-    assert all(span.overlap and span.take == 11 for span in asked[1:])
+    assert all(span.overlap and span.take == 11 for span in asked[1:-1])
+    assert asked[-1] == Span(0, 10, Slice("after", 9_999))
 
 
 def test_without_a_key_rows_are_counted() -> None:
@@ -157,13 +158,15 @@ def test_without_a_key_rows_are_counted() -> None:
 def test_after() -> None:
     """A read that goes on behind a row begins there, whether or not that row is still there."""
     sizing = Sizing(window=1, take=10, byte_budget=BUDGET, overlap=1)
-    assert Paging(sizing, window=1, keyed=True, after="B").ask() == Span(0, 10, Bound("after", "B"))
+    read = Read(Paging(sizing, window=1, anchor=anchor(after="B")))
+    read.ask()
+    assert read.asked == [Span(0, 11, Slice("from", "B"), overlap=True)]
 
 
 def test_unchanged_rows_need_no_repair() -> None:
     """While nothing changes, each span is asked for once: the price of the seams is one row for each span."""
     run_ = run(5_000, window=5, take=50)
-    assert len(run_.asked) == 5_000 / 50 + 1 + run_.read.dropped
+    assert len(run_.asked) == 5_000 / 50 + 2 + run_.read.dropped  # two, as the last span is full
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8])
@@ -221,26 +224,29 @@ def test_ramp_up(window: int, widths: list[int]) -> None:
 
 
 def test_ramp_up_after_a_short_span() -> None:
-    """It starts again from 1 when a span comes back short, behind the last row that was received."""
+    """It starts again from 1 when a span comes back short, behind the last row that was received.
+
+    The first time it is asked whether anything follows that row. As something does, it is asked for again beside it.
+    """
     capped = run(1_000, window=8, take=10, cap=4)
     assert capped.fed[0] == (Span(0, 10), 4)
-    assert capped.asked[1] == Span(0, 11, Bound("from", 3), overlap=True)
-    assert capped.in_flight[:2] == [1, 1]
+    assert capped.asked[1:3] == [Span(0, 10, Slice("after", 3)), Span(0, 11, Slice("from", 3), overlap=True)]
+    assert capped.in_flight[:3] == [1, 1, 1]
 
 
 def test_a_cap_is_learned() -> None:
     """A server that caps its answers is noticed after two short ones, and then read with full speed."""
     capped = run(10_000, window=5, take=1_000, cap=100)
-    assert [span.take for span in capped.asked[:2]] == [1_000, 1_001]
-    assert sum(span.take != 100 for span in capped.asked[2:]) <= 5  # one trial whether that is still so
-    assert len(capped.asked) <= 10_000 / 99 + 2 + 5 + 2
+    assert [span.take for span in capped.asked[:3]] == [1_000, 1_000, 1_001]
+    assert sum(span.take != 100 for span in capped.asked[3:]) <= 6  # one trial whether that is still so
+    assert len(capped.asked) <= 10_000 / 99 + 2 + 5 + 4
     assert max(capped.in_flight) == 5
 
 
 def test_a_cap_of_one_row() -> None:
     """A server that answers one row would answer with the overlap for ever: it is asked for what comes after."""
     capped = run(5, take=10, cap=1)
-    assert [span.bound for span in capped.asked] == [None, *(Bound("after", row) for row in range(5))]
+    assert [span.within for span in capped.asked] == [None, *(Slice("after", row) for row in range(5))]
 
 
 # --- waste ---
@@ -262,8 +268,8 @@ def test_waste_of_any_table(window: int) -> None:
 
 def test_short_tables_need_two_requests() -> None:
     """A table of less than the first take is read with one request and the proof of its end."""
-    assert run(99).asked == [Span(0, 100), Span(0, 101, Bound("from", 98), overlap=True)]
-    assert run(1).asked == [Span(0, 100), Span(0, 101, Bound("after", 0))]
+    assert run(99).asked == [Span(0, 100), Span(0, 100, Slice("after", 98))]
+    assert run(1).asked == [Span(0, 100), Span(0, 100, Slice("after", 0))]
     assert run(0).asked == [Span(0, 100)]
 
 
@@ -310,11 +316,17 @@ def test_nothing_after_the_end() -> None:
 
 def test_a_span_that_has_come_in_leaves_its_place_to_another() -> None:
     """The service shall not wait while an answer is decoded; one such place is enough, and only within the budget."""
-    paging = start(window=2, take=100, eager=True).paging
-    assert paging.ask() == Span(0, 100)
-    assert paging.ask(arrived=0) is None
-    assert paging.ask(arrived=1) == Span(99, 101, overlap=True)
-    assert paging.ask(arrived=2) is None
+    read = start(window=2, take=100, eager=True)
+    read.ask()
+    read.ask(arrived=1)
+    assert read.asked == [Span(0, 100)]  # the first page may be the last
+    read.flights[0].rows = range(100)
+    read.feed()
+    read.ask()
+    assert [span.skip for span in read.asked] == [0, 0, 100]
+    read.ask(arrived=1)
+    read.ask(arrived=2)
+    assert [span.skip for span in read.asked] == [0, 0, 100, 200]
 
 
 @pytest.mark.parametrize(
@@ -322,9 +334,14 @@ def test_a_span_that_has_come_in_leaves_its_place_to_another() -> None:
 )
 def test_or_not(take: int, budget: int, *, eager: bool) -> None:
     """It leaves no place where there is no budget, nothing to come, or page after page was asked for."""
-    paging = start(window=1, take=take, budget=budget, eager=eager).paging
-    assert paging.ask() is not None
-    assert paging.ask(arrived=1) is None
+    read = start(window=1, take=take, budget=budget, eager=eager)
+    read.ask()
+    if take != EVERYTHING:
+        read.flights[0].rows = range(100)
+        read.feed()
+        read.ask()
+    read.ask(arrived=1)
+    assert len(read.flights) == 1
 
 
 @pytest.mark.parametrize("rows", [100, 7])

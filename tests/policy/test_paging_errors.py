@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from afas_async.errors import KeyOrderError, NonUniqueKeyError
-from afas_async.policy.order import Key
 from afas_async.policy.paging import CONTRADICTIONS, Paging
 from afas_async.policy.sizing import Sizing
-from afas_async.policy.spans import Bound, Span
-from tests.support.paging_model import Read, Table
+from afas_async.policy.spans import Key, Slice, Span, values_of
+from tests.support.paging_model import Read, Table, anchor
 
 
 class OddTable(Table):
@@ -42,26 +41,31 @@ class OddTable(Table):
         self._equals = equals or compares
 
     def answer(self, span: Span) -> list[Key]:
-        rows = self.keys
-        if span.bound is not None:
-            relation, value = span.bound.relation, self._literal(span.bound.key)
-            if relation == "at":
-                rows = [row for row in rows if self._equals(row) == self._equals(span.bound.key)]
-            elif relation == "from":
-                rows = [row for row in rows if self._compares(row) >= value]
+        rows, within = self.keys, span.within
+        if within is not None and within.relation == "at":
+            return [row for row in rows if _each(self._equals, row) == _each(self._equals, within.key)][: span.take]
+        if within is not None:
+            depth, value = within.depth, _each(self._literal, within.key)
+            rows = [row for row in rows if _each(self._compares, row)[:depth] == value[:depth]]
+            if within.relation == "from":
+                rows = [row for row in rows if _each(self._compares, row)[depth] >= value[depth]]
             else:
-                rows = [row for row in rows if self._compares(row) > value]
+                rows = [row for row in rows if _each(self._compares, row)[depth] > value[depth]]
         return rows[span.skip : span.skip + span.take]
 
 
-def start(take: int, window: int = 1) -> Read:
+def _each(compares: Callable[[Any], Any], key: Key) -> tuple[Any, ...]:
+    return tuple(map(compares, values_of(key)))
+
+
+def start(take: int, window: int = 1, fields: int = 1) -> Read:
     sizing = Sizing(window=window, take=take, byte_budget=1 << 24, overlap=1)
-    return Read(Paging(sizing, window=window, keyed=True, eager=False, connector="Profit_Article"))
+    return Read(Paging(sizing, window=window, anchor=anchor(fields=fields), eager=False, connector="Profit_Article"))
 
 
 def read_all(table: Table, *, take: int, window: int = 1, batch: int | None = None) -> list[Key]:
     """Read a table that does not change."""
-    read = start(take, window)
+    read = start(take, window, len(values_of(table.universe[0])) if table.universe else 1)
     while True:
         read.ask()
         if not read.flights:
@@ -117,7 +121,7 @@ def test_keys_that_differ_in_case_only(keys: list[Key], batch: int | None) -> No
     def folded(key: Key) -> str:
         return str(key).casefold()
 
-    table = OddTable(keys, sorts=folded, compares=folded)
+    table = OddTable(keys, sorts=folded, compares=lambda value: str(value).casefold())
     with pytest.raises(NonUniqueKeyError, match="ignores the case of letters"):
         read_all(table, take=2, batch=batch)
 
@@ -143,8 +147,8 @@ def test_a_row_that_was_deleted_and_made_again() -> None:
         table.delete(2)
         read.flights[0].rows = table.answer(read.flights[0].span)
         table.insert(2)
-        page = Span(0, 4, Bound("from", 2), overlap=True)
-        for span in (page, Span(0, 1, Bound("at", 2)), page):
+        page = Span(0, 4, Slice("from", 2), overlap=True)
+        for span in (page, Span(0, 1, Slice("at", 2)), page):
             assert read.flights[0].span == span
             _answer(table, read)
     while not read.paging.ended:
@@ -191,7 +195,7 @@ def test_a_row_that_is_gone_is_looked_for_once() -> None:
         read.ask()
         _answer(table, read)
     assert read.handed == list(range(6))
-    assert [span.bound for span in read.asked].count(Bound("at", 1)) == 1
+    assert [span.within for span in read.asked].count(Slice("at", 1)) == 1
 
 
 def test_everything_is_deleted() -> None:

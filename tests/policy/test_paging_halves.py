@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from afas_async.policy.sizing import EVERYTHING
-from afas_async.policy.spans import Bound, Span
+from afas_async.policy.spans import Slice, Span
 from tests.policy.test_paging import check, run, start
 from tests.support.paging_model import Read, Table
 
@@ -36,7 +36,7 @@ def test_halves(seed: int) -> None:
                 return
             halved += 1
             smaller = read.flights[-1].span
-            assert (smaller.skip, smaller.bound) == (span.skip, span.bound)
+            assert (smaller.skip, smaller.within) == (span.skip, span.within)
             assert smaller.take - smaller.overlap == (span.take - span.overlap) // 2
 
     rows, window = random.randint(0, 3_000), random.randint(1, 8)
@@ -50,7 +50,7 @@ def test_halves(seed: int) -> None:
     [
         (100, 0, Span(0, 50)),
         (101, 0, Span(0, 50)),
-        (100, 40, Span(0, 31, Bound("from", 39), overlap=True)),
+        (100, 40, Span(0, 31, Slice("from", 39), overlap=True)),
         (2, 0, Span(0, 1)),
         (100, 99, None),
         (100, 100, None),
@@ -65,18 +65,20 @@ def test_one_half(take: int, received: int, smaller: Span | None) -> None:
     answer(read)
     if received:
         read.feed(received, done=False)
-    assert read.paging.halve(0) == smaller
+    ask = read.paging.asks[0]
+    assert read.paging.halve(ask) == (smaller is not None)
+    assert smaller is None or ask.span == smaller
 
 
 @pytest.mark.parametrize(
     ("take", "received", "rest"),
     [
         (100, 0, Span(0, 100)),
-        (100, 40, Span(0, 61, Bound("from", 39), overlap=True)),
-        (100, 99, Span(0, 2, Bound("from", 98), overlap=True)),
-        (100, 100, Span(0, 2, Bound("from", 99), overlap=True)),  # a row more, or the answer would look like the end
+        (100, 40, Span(0, 61, Slice("from", 39), overlap=True)),
+        (100, 99, Span(0, 2, Slice("from", 98), overlap=True)),
+        (100, 100, Span(0, 2, Slice("from", 99), overlap=True)),  # a row more, or the answer would look like the end
         (EVERYTHING, 0, Span(-1, -1)),
-        (EVERYTHING, 40, Span(-1, -1, Bound("from", 39), overlap=True)),
+        (EVERYTHING, 40, Span(-1, -1, Slice("from", 39), overlap=True)),
     ],
 )
 def test_the_rest_of_a_broken_answer(take: int, received: int, rest: Span) -> None:
@@ -85,28 +87,29 @@ def test_the_rest_of_a_broken_answer(take: int, received: int, rest: Span) -> No
     answer(read)
     if received:
         read.feed(received, done=False)
-    assert read.paging.renew(0) == rest
-    assert read.paging.renew(0) == rest
+    for _ in range(2):
+        read.renew()
+        assert read.flights[0].span == rest
 
 
 def test_the_rest_of_a_broken_answer_may_prove_the_end() -> None:
-    """If nothing is left but the overlap, nothing else is asked for."""
+    """If nothing is left but the overlap, what follows its row is asked for, and nothing else."""
     table = Table(range(10), range(10))
     read = start(window=1, take=5)
-    for broken in (False, True, False):
+    for broken in (False, True, False, False):
         read.ask()
         read.flights[0].rows = table.answer(read.flights[0].span)
         read.feed(done=not broken)
         if broken:
             read.renew()
-    assert (read.handed, read.paging.ended, len(read.asked)) == (list(range(10)), True, 3)
+    assert (read.handed, read.paging.ended, len(read.asked)) == (list(range(10)), True, 4)
 
 
 def test_a_cap_of_one_row_and_an_answer_that_breaks() -> None:
     """Nothing but the overlap is no end, as long as the server was seen to answer one row at most."""
     table = Table(range(5), range(5), cap=1)
     read = start(take=10)
-    for broken in (True, *([False] * 7)):
+    for broken in (True, *([False] * 9)):
         read.ask()
         if read.flights:
             read.flights[0].rows = table.answer(read.flights[0].span)
@@ -121,7 +124,8 @@ def test_without_a_key_the_rest_is_counted() -> None:
     read = start(window=1, take=10, keyed=False)
     answer(read)
     read.feed(4, done=False)
-    assert read.paging.renew(0) == Span(4, 6)
+    read.renew()
+    assert read.flights[0].span == Span(4, 6)
 
 
 def test_pages_behind_a_broken_one_are_kept() -> None:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from afas_async.policy.order import Key
-from afas_async.policy.paging import Paging
+from afas_async.policy.anchor import Anchor
+from afas_async.policy.order import Order
+from afas_async.policy.paging import Ask, Paging
 from afas_async.policy.sizing import EVERYTHING
-from afas_async.policy.spans import Span
+from afas_async.policy.spans import Key, Slice, Span, values_of
 
 COLUMNS = 2
 ROW_BYTES = 40
@@ -59,23 +60,47 @@ class Table:
         if key in self:
             self._ranks.remove(self.rank(key))
 
+    def _ends(self, within: Slice) -> tuple[int, int]:
+        """Return between which of the rows a slice lies."""
+        if not isinstance(within.key, tuple):
+            place = self._place(within.key)
+            low = (bisect_right if within.relation in {"after", "empty"} else bisect_left)(self._ranks, place)
+            high = bisect_right(self._ranks, place) if within.relation == "at" else len(self._ranks)
+            return low, low if within.relation == "empty" else high
+        depth = len(within.key) if within.relation == "at" else within.depth
+        alike = [rank for rank, key in enumerate(self.universe) if values_of(key)[:depth] == within.key[:depth]]
+        place = self._rank[within.key]
+        if within.relation == "after":
+            further = [rank for rank in alike if values_of(self.universe[rank])[depth] != within.key[depth]]
+            first = next((rank for rank in further if rank > place), alike[-1] + 1)
+        elif within.relation == "from":
+            first = next(rank for rank in alike if values_of(self.universe[rank])[depth] == within.key[depth])
+        else:
+            first = alike[0] if within.relation == "at" else alike[-1] + 1
+        return bisect_left(self._ranks, first), bisect_right(self._ranks, alike[-1])
+
     def answer(self, span: Span) -> list[Key]:
         """Return what the service answers to a span at this moment."""
         low, high = 0, len(self._ranks)
-        if span.bound is not None:
-            place = self._place(span.bound.key)
-            low = (bisect_right if span.bound.relation == "after" else bisect_left)(self._ranks, place)
-            high = bisect_right(self._ranks, place) if span.bound.relation == "at" else high
+        if span.within is not None:
+            low, high = self._ends(span.within)
         if span.take != EVERYTHING:
             low += span.skip
             high = min(high, low + min(span.take, self.cap or span.take))
         return [self.universe[rank] for rank in self._ranks[low:high]]
 
 
+def anchor(*, keyed: bool = True, after: Key | None = None, fields: int = 1) -> Anchor:
+    """Return the place where a read begins, by a key of so many fields."""
+    order = Order(tuple("ABCDE"[:fields]))
+    return Anchor(order if keyed else None, after).exact()
+
+
 @dataclass(slots=True)
 class Flight:
     """A span that was asked for: its answer as far as it is there, and how many rows of it are dealt with."""
 
+    ask: Ask
     span: Span
     rows: Sequence[Key] | None = None
     fed: int = 0
@@ -83,7 +108,7 @@ class Flight:
 
 @dataclass(slots=True)
 class Read:
-    """A paging machine, and its driver's list of the spans in flight.
+    """A paging machine, and the answers to what it asks for.
 
     Attributes:
         paging: The machine.
@@ -101,9 +126,8 @@ class Read:
 
     def ask(self, *, arrived: int = 0) -> None:
         """Ask for whatever there is to ask for."""
-        while (span := self.paging.ask(arrived=arrived)) is not None:
-            self.flights.append(Flight(span))
-            self.asked.append(span)
+        self.paging.ask(arrived=arrived)
+        self._follow()
 
     def arrived(self) -> int:
         """How many answers are there."""
@@ -121,34 +145,31 @@ class Read:
         step = self.paging.feed(keys, done=done, size=size, columns=columns if head.rows else 0)
         self.handed += keys[step.start : step.stop]
         head.fed += 0 if step.again else len(keys)
-        if step.over:
-            self.flights.popleft()
-        if step.wanted is not None:
-            self._drop_behind(step.wanted)
-        if step.front is not None:
-            self.flights.appendleft(Flight(step.front))
-            self.asked.append(step.front)
+        self._follow(head)
 
-    def _drop_behind(self, keep: int) -> None:
-        assert 0 <= keep <= len(self.flights)
-        self.dropped += len(self.flights) - keep
-        while len(self.flights) > keep:
-            self.flights.pop()
+    def _follow(self, over: Flight | None = None) -> None:
+        """Keep the flights in step with what the machine asks for; if the first is gone, it is over."""
+        flights = {id(flight.ask): flight for flight in self.flights}
+        asks = {id(ask) for ask in self.paging.asks}
+        self.dropped += sum(flight is not over and id(flight.ask) not in asks for flight in self.flights)
+        self.flights = deque(flights.get(id(ask)) or self._send(ask) for ask in self.paging.asks)
 
     def renew(self, index: int = 0) -> None:
         """An answer has broken: ask for what is left of it."""
-        self._send(index, self.paging.renew(index))
+        ask = self.flights[index].ask
+        self.paging.renew(ask)
+        self.flights[index] = self._send(ask)
 
     def halve(self, index: int = 0) -> bool:
         """An answer was too much for the service: ask for less, or again if that is not possible."""
-        span = self.paging.halve(index)
-        if span is None:
+        ask = self.flights[index].ask
+        if not self.paging.halve(ask):
             self.renew(index)
-        else:
-            self._send(index, span)
-            self._drop_behind(index + 1)
-        return span is not None
+            return False
+        self.flights[index] = self._send(ask)
+        self._follow()
+        return True
 
-    def _send(self, index: int, span: Span) -> None:
-        self.flights[index] = Flight(span)
-        self.asked.append(span)
+    def _send(self, ask: Ask) -> Flight:
+        self.asked.append(ask.span)
+        return Flight(ask, ask.span)

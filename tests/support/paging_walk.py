@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from afas_async.policy.order import Key
-from afas_async.policy.paging import Paging
+from msgspec.structs import replace
+
+from afas_async.policy.anchor import Anchor
+from afas_async.policy.order import Order
+from afas_async.policy.paging import Ask, Paging
 from afas_async.policy.sizing import Sizing
-from afas_async.policy.spans import Span
+from afas_async.policy.spans import Key, Span, values_of
 from tests.support.paging_model import COLUMNS, Table
 
 KEYS = range(1, 6)
 SLOTS = 4
 LETTERS = 1 + 2 * len(KEYS)  # what may be in a slot: nothing, insert a key, delete a key
 
-Keys = frozenset[int]
+Keys = frozenset[Key]
 
 
 class Flight(NamedTuple):
@@ -87,6 +90,8 @@ class Walk:
         batch: How many rows are fed at a time, None for whole answers.
         troubles: How many answers of a read break where it hurts, or are too much for the service.
         anywhere: Whether the changes fall into any places between answers, instead of the first ones.
+        universe: The five keys that there can be, in order.
+        fits: Which of them can be sent.
     """
 
     def __init__(
@@ -101,26 +106,31 @@ class Walk:
         batch: int | None = None,
         troubles: int = 0,
         anywhere: bool = False,
+        universe: Sequence[Key] = KEYS,
+        fits: Callable[[Key], bool] | None = None,
     ) -> None:
         sizing = Sizing(window=window, take=take, byte_budget=1 << 24, overlap=1)
-        paging = kind(sizing, window=window, keyed=keyed, eager=eager)
+        order = Order(("A", "B")[: len(values_of(universe[0]))])
+        anchor = Anchor(order if keyed else None)
+        if fits is not None:
+            anchor = replace(anchor, fits=fits)
+        paging = kind(sizing, window=window, anchor=anchor, eager=eager)
         self._kind = kind
         self._eager = eager
         self._batch = batch
         self._troubles = troubles
         self._anywhere = anywhere
         self._cap = cap
+        self._universe = universe
         self._answer = cache(self._ask_table)
         self._attributes = (list(vars(paging)), list(vars(sizing)))
-        paging.ask()
-        self._asked: Any = type(vars(paging)["_asked"].pop())
-        self._asked_attributes: Any = attrgetter(*self._asked.__slots__)
+        self._ask_attributes: Any = attrgetter(*Ask.__slots__)
         self._begin = self._freeze(paging)
         self._known: dict[State, Reads | None] = {}
 
     def reads(self, initial: Iterable[int]) -> Reads:
         """Return what becomes of the reads of a table that holds these rows at first."""
-        table = frozenset(initial)
+        table = frozenset(self._universe[key - 1] for key in initial)
         slots = SLOTS + (not self._anywhere)
         return self._walk(self._ask(State(self._begin, (), table, table, (), slots, self._troubles)))
 
@@ -143,7 +153,7 @@ class Walk:
         count = 1 if self._anywhere else LETTERS ** min(state.slots, SLOTS)
         lost = not state.stable.issubset(state.handed)
         doubled = any(state.handed.count(key) > 1 for key in state.stable)
-        disordered = list(state.handed) != [key for key in KEYS if key in state.handed]
+        disordered = list(state.handed) != [key for key in self._universe if key in state.handed]
         return Reads(count, count * lost, count * doubled, count * disordered)
 
     def _steps(self, state: State) -> Iterator[tuple[int, State]]:
@@ -157,7 +167,8 @@ class Walk:
                     yield from self._halve(state, index)
             elif state.troubles:
                 machine = self._thaw(state.machine)
-                renewed = _put(state, index, Flight(machine.renew(index)))
+                machine.renew(machine.asks[index])
+                renewed = _put(state, index, Flight(machine.asks[index].span))
                 yield 1, renewed._replace(machine=self._freeze(machine), troubles=state.troubles - 1)
         if state.flights[0].rows is not None:
             yield 1, self._feed(state, done=True)
@@ -165,7 +176,7 @@ class Walk:
                 yield 1, self._feed(state, done=False)
 
     def _ask_table(self, table: Keys, span: Span) -> tuple[Key, ...]:
-        return tuple(Table(KEYS, table, cap=self._cap).answer(span))
+        return tuple(Table(self._universe, table, cap=self._cap).answer(span))
 
     def _changes(self, state: State) -> Iterator[tuple[int, State]]:
         open_slot = 0 < state.slots <= SLOTS
@@ -174,44 +185,45 @@ class Walk:
             yield 1, state
         else:
             yield LETTERS - len(KEYS) if open_slot else 1, state._replace(slots=left)
-        for key in KEYS if open_slot else ():
+        for key in self._universe if open_slot else ():
             table = state.table ^ {key}
             yield 1, state._replace(table=table, stable=state.stable & table, slots=left)
 
     def _halve(self, state: State, index: int) -> Iterator[tuple[int, State]]:
         machine = self._thaw(state.machine)
-        if (span := machine.halve(index)) is not None:
-            flights = (*state.flights[:index], Flight(span))
+        if machine.halve(machine.asks[index]):
+            flights = (*state.flights[:index], Flight(machine.asks[index].span))
             frozen = self._freeze(machine)
             yield 1, state._replace(machine=frozen, flights=flights, troubles=state.troubles - 1)
 
     def _feed(self, state: State, *, done: bool) -> State:
-        machine, (head, *others) = self._thaw(state.machine), state.flights
-        rows = head.rows or ()
+        machine, head = self._thaw(state.machine), state.flights[0]
+        rows, asks = head.rows or (), [*machine.asks]
         keys = rows[head.fed :][: self._batch]
         last = head.fed + len(keys) == len(rows)
         step = machine.feed(keys, done=done and last, size=100, columns=COLUMNS)
-        flights = others if step.over else [head._replace(fed=head.fed + len(keys) * (not step.again)), *others]
-        if step.wanted is not None:
-            flights = flights[: step.wanted + (not step.over)]
-        if step.front is not None:
-            flights = [Flight(step.front), *flights]
+        flights = [head._replace(fed=head.fed + len(keys) * (not step.again)), *state.flights[1:]]
+        in_flight = dict(zip(map(id, asks), flights, strict=True))
         handed = state.handed + keys[step.start : step.stop]
-        return state._replace(machine=self._freeze(machine), flights=tuple(flights), handed=handed)
+        return self._after(state, machine, in_flight)._replace(handed=handed)
 
     def _ask(self, state: State) -> State:
-        machine, flights = self._thaw(state.machine), list(state.flights)
-        arrived = sum(flight.rows is not None for flight in flights) if self._eager else 0
-        while (span := machine.ask(arrived=arrived)) is not None:
-            flights.append(Flight(span))
-        return state._replace(machine=self._freeze(machine), flights=tuple(flights))
+        machine, flights = self._thaw(state.machine), state.flights
+        in_flight = dict(zip(map(id, machine.asks), flights, strict=True))
+        machine.ask(arrived=sum(flight.rows is not None for flight in flights) if self._eager else 0)
+        return self._after(state, machine, in_flight)
+
+    def _after(self, state: State, machine: Paging, in_flight: dict[int, Flight]) -> State:
+        """Return the state in which what the machine asks for is in flight."""
+        flights = tuple(in_flight.get(id(ask)) or Flight(ask.span) for ask in machine.asks)
+        return state._replace(machine=self._freeze(machine), flights=flights)
 
     # --- a machine, as a value that can be compared, and walked on from more than once ---
 
     def _freeze(self, paging: Paging) -> tuple[Any, ...]:
         values: dict[str, Any] = vars(paging) | {
             "_sizing": (*_values(vars(paging)["_sizing"]),),
-            "_asked": (*map(self._asked_attributes, vars(paging)["_asked"]),),
+            "asks": (*map(self._ask_attributes, paging.asks),),
         }
         return tuple(values.values())
 
@@ -219,8 +231,8 @@ class Walk:
         paging, sizing = self._kind.__new__(self._kind), Sizing.__new__(Sizing)
         vars(paging).update(zip(self._attributes[0], frozen, strict=True))
         vars(sizing).update(zip(self._attributes[1], vars(paging)["_sizing"], strict=True))
-        asked = deque(self._asked(*values) for values in vars(paging)["_asked"])
-        vars(paging).update(_sizing=sizing, _asked=asked)
+        asks = deque(Ask(*values) for values in vars(paging)["asks"])
+        vars(paging).update(_sizing=sizing, asks=asks)
         return paging
 
 

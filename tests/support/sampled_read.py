@@ -12,7 +12,7 @@ import msgspec
 
 from afas_async import AfasClient, Condition, F, GetConnector, Pages, Rows
 from afas_async.http.session import Session
-from afas_async.policy.order import Key
+from afas_async.policy.spans import Key
 from tests.support import canary
 from tests.support.table_service import Service
 from tests.support.universe import GROUPS, KINDS, Record, Universe, universe

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from afas_async.policy.order import Key
+from afas_async.policy.spans import Key
 
 Kind = Literal["int", "text", "composite"]
 KINDS: Sequence[Kind] = ("int", "text", "composite")

@@ -1,0 +1,164 @@
+"""Where a read stands: from where its rows are counted, and how many of them lie before the next one.
+
+A read goes on by the key of the last row handed out: `a >= x` finds the rows from there on, and those with the same
+`a` that were handed out already are skipped; mostly that is the one row. Where it is some thousands, as all rows of one
+company have the same first field, the slice is a deeper one: `a = x and b >= y`, and after its last row `a > x`.
+
+A key that cannot be sent moves the anchor no further: from then on, the rows behind the last key that can be are
+counted, and remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+
+import msgspec
+from msgspec.structs import replace
+
+from afas_async.policy.order import Order, looks_equal
+from afas_async.policy.sizing import EVERYTHING
+from afas_async.policy.spans import Key, Slice, Span, values_of
+
+LONG_RUN = 10_000  # rows that are skipped rather than left behind by a deeper slice
+REMEMBERED = 1_000
+
+
+def _can_be_sent(_: Key) -> bool:
+    return True
+
+
+class Anchor(msgspec.Struct, frozen=True):
+    """A place in a read.
+
+    Args:
+        order: What the read is sorted by; None without a key, when rows are counted from the start of the read.
+        last: The key of the last row handed out.
+        within: The slice in which rows are counted; None for the whole read.
+        offset: How many rows of the slice lie before the next one.
+        runs: For each field of the key, how many of the rows handed out have it and those before it in common with the
+            last one, as it is one of them; infinite if that is not known.
+        origin: The key of the last row handed out whose key can be sent.
+        since: The keys of the rows handed out behind that one.
+        fits: Whether a key can be sent, with all its fields.
+    """
+
+    order: Order | None
+    last: Key | None = None
+    within: Slice | None = None
+    offset: int = 0
+    runs: tuple[float, ...] = ()
+    origin: Key | None = None
+    since: tuple[Key, ...] = ()
+    fits: Callable[[Key], bool] = _can_be_sent
+
+    def span(self, ahead: int, size: int) -> Span:
+        """Return the next `size` rows behind those `ahead`, which are in flight."""
+        skip = self.offset + ahead
+        if self.order is None or not skip:
+            return Span(skip, size, self.within)
+        return Span(skip - 1, size + 1, self.within, overlap=True)
+
+    def trial(self, size: int) -> Span:
+        """Return the next rows without the one before them, where there may be none."""
+        return Span(self.offset, size, self.within) if self.since else self.after().span(0, size)
+
+    def everything(self) -> Span:
+        """Return the span of all rows in one answer."""
+        overlap = self.within is not None and self.within.relation == "from"
+        return Span(-1, EVERYTHING, self.within, overlap=overlap)
+
+    def probe(self) -> Span:
+        """Return the span of the last row handed out."""
+        assert self.last is not None  # noqa: S101 - it is looked for
+        return Span(0, 1, Slice("at", self.last))
+
+    def behind(self, keys: Sequence[Key]) -> Anchor:
+        """Return the anchor when the rows with these keys have been handed out."""
+        if self.order is None:
+            return replace(self, offset=self.offset + len(keys))
+        last, runs = keys[-1], self._runs(keys)
+        if not self.fits(last):
+            since = (*self.since, *keys[-REMEMBERED:])[-REMEMBERED:]
+            return replace(self, last=last, offset=self.offset + len(keys), runs=runs, since=since)
+        depth = next(depth for depth, run in enumerate(runs) if run <= LONG_RUN)
+        within = Slice("from", last, depth)
+        return replace(self, last=last, within=within, offset=int(runs[depth]), runs=runs, origin=last, since=())
+
+    def found(self, span: Span, place: int) -> Anchor:
+        """Return the anchor when the last row was found before this place of a span's answer."""
+        if span.within != self.within:
+            return self
+        return replace(self, offset=span.skip + place)
+
+    def passed(self, keys: Sequence[Key]) -> Anchor:
+        """Return the anchor when rows with these keys have come again."""
+        runs = (*[inf] * (len(values_of(keys[-1])) - 1), 1)
+        return replace(self, last=keys[-1], offset=self.offset + len(keys), runs=runs)
+
+    def exact(self) -> Anchor:
+        """Return the anchor that counts none of the rows before the last one: some of them may have vanished."""
+        if self.last is None or self.since:
+            return self
+        depth = len(values_of(self.last)) - 1
+        return replace(self, within=Slice("from", self.last, depth), offset=1, runs=(*[inf] * depth, 1))
+
+    def after(self) -> Anchor:
+        """Return the anchor for the rows behind the last one, which is not among them."""
+        exact = self.exact()
+        if exact.within is None or exact.since:
+            return self
+        return replace(exact, within=replace(exact.within, relation="after"), offset=0)
+
+    def again(self, since: tuple[Key, ...]) -> Anchor:
+        """Return the anchor before all rows behind the last key that can be sent, of which these were handed out."""
+        begin = replace(self, last=self.origin, within=None, offset=0, runs=(), since=())
+        return replace(begin if self.origin is None else begin.exact(), since=since)
+
+    def beyond(self, within: Slice | None) -> Anchor | None:
+        """Return the anchor for the rows behind all those of a slice, or None if there are none."""
+        if self.order is None or within is None:
+            return None
+        if within.relation != "empty" and self.order.descending(within.depth):
+            return replace(self, within=Slice("empty", within.key, within.depth), offset=0)
+        if not within.depth:
+            return None
+        return replace(self, within=Slice("after", within.key, within.depth - 1), offset=0)
+
+    def is_at(self, span: Span) -> bool:
+        """Whether a span begins at the last row handed out, so that nothing can lie between."""
+        return span.skip <= 0 and span.within is not None and span.within == self.exact().within
+
+    def has_left(self, within: Slice | None) -> bool:
+        """Whether the last row handed out lies behind all rows of a slice."""
+        if within is None or not within.depth or self.last is None:
+            return False
+        return not _alike(self.last, within.key, within.depth)
+
+    def _runs(self, keys: Sequence[Key]) -> tuple[float, ...]:
+        last = keys[-1]
+        runs: list[float] = []
+        for fields in range(1, len(values_of(last))):
+            run: float = _run(keys, fields)
+            if run == len(keys) and self.last is not None and _alike(self.last, last, fields):
+                run += self.runs[fields - 1]
+            runs.append(run)
+        return (*runs, 1)
+
+
+def _run(keys: Sequence[Key], fields: int) -> int:
+    """Return how many keys at the end have the first fields in common."""
+    last, low, high = keys[-1], 0, len(keys) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if _alike(keys[middle], last, fields):
+            high = middle
+        else:
+            low = middle + 1
+    return len(keys) - low
+
+
+def _alike(one: Key, other: Key, fields: int) -> bool:
+    """Whether two keys have the first fields in common, as far as the service can tell."""
+    mine, its = values_of(one)[:fields], values_of(other)[:fields]
+    return mine == its or looks_equal(mine, its)
