@@ -24,7 +24,8 @@ LONG_RUN = 10_000  # rows that are skipped rather than left behind by a deeper s
 REMEMBERED = 1_000
 
 
-def _can_be_sent(_: Key) -> bool:
+def any_key(_: Key) -> bool:
+    """Whether a key can be sent, where all can."""
     return True
 
 
@@ -50,7 +51,7 @@ class Anchor(msgspec.Struct, frozen=True):
     runs: tuple[float, ...] = ()
     origin: Key | None = None
     since: tuple[Key, ...] = ()
-    fits: Callable[[Key], bool] = _can_be_sent
+    fits: Callable[[Key], bool] = any_key
 
     def span(self, ahead: int, size: int) -> Span:
         """Return the next `size` rows behind those `ahead`, which are in flight."""

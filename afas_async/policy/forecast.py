@@ -7,11 +7,7 @@ rows are handed out is decided by the keys that come.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
 from math import ceil
-from operator import neg
-from typing import cast
 
 import msgspec
 from msgspec.structs import replace
@@ -74,10 +70,3 @@ class Forecast(msgspec.Struct, frozen=True):
         common = 1 + ceil(spread / abs(step) * span.take)
         begin = span.within.key + round(step * (span.skip + span.take - common))
         return (begin, common) if abs(begin) <= KEY_LIMIT else None
-
-    def passed(self, keys: Sequence[Key], key: Key | None) -> int:
-        """Return how many of the keys, which are in order, lie before another one or are that; 0 if it is not known."""
-        if not self.steps or not isinstance(key, int):
-            return 0
-        numbers = cast("Sequence[int]", keys)
-        return bisect_right(numbers, key) if self.steps[0] > 0 else bisect_right(numbers, -key, key=neg)

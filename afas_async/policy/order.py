@@ -7,8 +7,10 @@ texts are only ever compared for being equal.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from operator import neg
 from typing import Any, cast
 
 import msgspec
@@ -99,6 +101,20 @@ class Order(msgspec.Struct, frozen=True):
             connector=connector,
             page=page,
         )
+
+    def passed(self, keys: Sequence[Key], key: Key | None) -> int | None:
+        """Return how many of the keys, which are in order, lie before another one or are that; None if not known.
+
+        That is known of whole numbers, and not of texts.
+        """
+        if len(self.fields) > 1 or not isinstance(key, int):
+            return None
+        try:
+            if self.descending(0):
+                return bisect_right(cast("Sequence[int]", keys), -key, key=neg)
+            return bisect_right(cast("Sequence[int]", keys), key)
+        except TypeError:  # texts among the numbers
+            return None
 
     def rank(self, key: Key) -> tuple[int, ...]:
         """Return what keys of whole numbers are sorted by."""

@@ -274,10 +274,10 @@ class Paging:
             if place is None:
                 return self._displaced(head, keys, done=done)
             start, head.joined = place, True
-            if head.span.overlap and place != 1:
+            if head.span.overlap and place > 1:  # rows have appeared before the last one
                 self.anchor = self.anchor.found(head.span, place)
         elif not head.handed:
-            start = self._forecast.passed(keys, self.anchor.last)
+            start = self._passed(keys, self.anchor.last) or 0
         if self._sought:
             start = self._seek(keys, start)
         stop = len(keys)
@@ -319,7 +319,10 @@ class Paging:
         if last in keys:
             return keys.index(last) + 1
         # Numbers have one order: an answer that begins before the last row handed out has all that are behind it.
-        return self._forecast.passed(keys, last) or None
+        return self._passed(keys, last) or None
+
+    def _passed(self, keys: Sequence[Key], key: Key | None) -> int | None:
+        return self.anchor.order.passed(keys, key) if self.anchor.order is not None else None
 
     def _check_pair(self, one: Key | None, other: Key, page: int) -> None:
         """Check that the service can tell two rows apart that stand together where two pages meet."""
@@ -329,13 +332,15 @@ class Paging:
     def _check_begin(self, span: Span, first: Sequence[Key], page: int) -> None:
         self._check_pair(self.anchor.last, first[0], page)
         anchor = span.within.key if span.within is not None else None
-        if first[0] != anchor and self._forecast.passed(first, anchor):
+        if first[0] != anchor and self._passed(first, anchor):
             raise self._disagreement(anchor, first[0], page)
 
     def _seek(self, keys: Sequence[Key], start: int) -> int:
         """Return the first of the rows behind the one that is sought, which was handed out before."""
-        found = self._sought[-1] in keys
-        stop = keys.index(self._sought[-1]) + 1 if found else len(keys)
+        sought = self._sought[-1]
+        stop = keys.index(sought) + 1 if sought in keys else self._passed(keys, sought)
+        found = stop is not None and (sought in keys or stop < len(keys))
+        stop = len(keys) if stop is None else stop
         if start < stop:
             self.anchor = self.anchor.passed(keys[start:stop])
         self._sought = () if found else self._sought
@@ -387,21 +392,20 @@ class Paging:
             self._sizing.measure(head.seen, size=size, columns=columns)
         if self.rows == self._at_most:
             self._end()
+        elif head.role is Role.REPAIR:
+            self._after_repair(head)
         elif not head.seen or head.span.take == EVERYTHING:
             self._leave_slice(head)
-        elif head.role is Role.REPAIR:
-            if head.seen < head.span.take:
-                self._repair_behind(head)
         elif head.seen < head.span.take or head.seen == head.span.overlap:
             self._after_short(head)
-        elif not head.handed:  # rows have appeared before the last one
-            self.anchor = self.anchor.exact()
-            self._abandon(0)
         elif head.foretold and head.handed < head.seen // 2:  # keys have made a jump, also those of the spans behind it
             self._forecast = self._forecast.failed()
             self._abandon(0)
+        elif not head.handed:  # rows have appeared before the last one
+            self.anchor = self.anchor.exact()
+            self._abandon(0)
         else:
-            self._trial = self._trial and self._most == 1
+            self._trial = self._keyed and self._most == 1
             self._sizing.full(head.seen, seconds)
             self._full += 1
             if self._full >= self._width:
@@ -425,20 +429,21 @@ class Paging:
     def _leave_slice(self, head: Ask) -> None:
         """Go on with the next slice: behind the last row handed out, this one has no more."""
         further = self.anchor.beyond(head.span.within)
-        if further is None and self._sought:  # the last of them has vanished
+        unordered = self._sought and self._passed((), self._sought[-1]) is None
+        if further is None and unordered:  # the last of them has vanished; of numbers it is known what is behind it
             self._begin_again(self._sought[:-1])
         elif further is None:
             self._end()
-        elif head.role is Role.REPAIR:
-            self._repair_behind(head)
         else:
             self.anchor = further
             self._trial = self._short = False
             self._abandon(0)
 
-    def _repair_behind(self, head: Ask) -> None:
-        """Go on with a repair in the next slice, if there is one: whether it was enough is seen at the next span."""
-        further = self.anchor.beyond(head.span.within)
+    def _after_repair(self, head: Ask) -> None:
+        """Go on with a repair that has come to the end of its slice: whether it was enough shows at the next span."""
+        if head.seen == head.span.take or self._single or self.anchor.since:
+            return
+        further = self.anchor.after() if head.seen else self.anchor.beyond(head.span.within)
         if further is not None:
             self.asks.appendleft(Ask(further.span(0, head.span.take), head.end, Role.REPAIR, head.until))
 

@@ -1,126 +1,154 @@
 """Conditions that are too long for one request: which groups to ask for together.
 
-A query string has 2,048 characters at most (AFAS, REST API for developers), which is about a dozen alternatives. Where
-each alternative asks for a value of one field, the parts have no row in common, and follow each other in the order of
-these values. Otherwise a row can meet several of them.
+A query string has 2,048 characters at most (AFAS, REST API for developers), which is about eight alternatives, or eighty
+values of one field. Where each alternative asks for a value of one field, the parts have no row in common; and if the
+service's order of these values is certain, they follow each other in it.
 """
 
 from __future__ import annotations
 
+import heapq
 import re
 from collections.abc import Callable, Generator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Final, TypeAlias
-
-import msgspec
+from typing import Any, Final, TypeAlias
 
 from afas_async.errors import QueryTooLongError
 from afas_async.vocabulary.collation import widely_folded
 from afas_async.vocabulary.filters import Group, Operator
 
 Groups: TypeAlias = tuple[Group, ...]
+Steps: TypeAlias = Generator[None, None, Any]  # it yields where an event loop can run meanwhile
 
-_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
-
-
-class Parts(msgspec.Struct, frozen=True):
-    """A condition in parts.
-
-    Attributes:
-        groups: The groups of each part, to be asked for in one request; no part if no row can meet the condition.
-        field: The field by whose values the condition was split: the parts are sorted by them, numbers by value and
-            texts as far as their order is known. None if there is one part, or it was split otherwise.
-        disjoint: Whether no row can meet two parts.
-    """
-
-    groups: tuple[Groups, ...]
-    field: str | None
-    disjoint: bool
+STEP = 1_000  # values that take about a millisecond
+_NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
 
 
-def split(
-    groups: Groups, *, connector: str, length: Callable[[Groups], int], limit: int
-) -> Generator[None, None, Parts]:
-    """Split a condition into parts that fit into requests, each with as many groups as fit.
-
-    It yields after each part, so that an event loop can run meanwhile: thousands of values take a while.
+def values_in_order(groups: Groups, field: str, *, numbers: bool) -> Steps:
+    """Sort groups by the values of a field for which they ask, each with a test of its own.
 
     Args:
-        groups: The condition, as `Condition.groups()` returns it.
+        groups: The condition.
+        field: The field.
+        numbers: Whether its values are whole numbers; otherwise they are texts.
+
+    Returns:
+        The groups for each value, as the value of the generator; None if a group asks for no single value, or it is
+        not certain in which order the service puts two of them: it compares texts by a collation that is not known,
+        and only of letters and digits is it known to all.
+    """
+    pairs = yield from _by_value(groups, field, _number if numbers else widely_folded)
+    if pairs is None:
+        return None
+    for place, ((one, _), (other, _)) in enumerate(zip(pairs, pairs[1:], strict=False)):
+        if not numbers and not _certain(one, other):
+            return None
+        if place % STEP == 0:
+            yield
+    return [groups for _, groups in pairs]
+
+
+def values_apart(groups: Groups) -> Steps:
+    """Divide groups into such that no row can meet two of them: by the values of a field for which they ask.
+
+    Returns:
+        The groups for each value, as the value of the generator; None if no field has a value in each group.
+    """
+    for field in dict.fromkeys(test.field for test in groups[0]):
+        if (pairs := (yield from _by_value(groups, field, _alike))) is not None:
+            return [groups for _, groups in pairs]
+    return None
+
+
+def pack(
+    units: Sequence[Groups], *, connector: str, length: Callable[[Groups], int], limit: int
+) -> Generator[None, None, tuple[Groups, ...]]:
+    """Pack units of groups into parts that fit into requests, in their order, each with as many as fit.
+
+    Args:
+        units: Groups that belong together.
         connector: The connector, for errors.
-        length: Returns the length of a request for some of the groups, with all that will ever be added to it; more
-            groups must make it longer. It is called about twice for each part, with about as many groups as fit.
+        length: Returns the length of a request for some of the groups; more groups must make it longer. It is called
+            about twice for each part, with about as many groups as fit.
         limit: The greatest length that can be sent.
 
     Returns:
         The parts, as the value of the generator.
 
     Raises:
-        QueryTooLongError: If a single group does not fit.
+        QueryTooLongError: If a single unit does not fit.
     """
 
     def fits(part: Groups) -> bool:
         return length(part) <= limit
 
-    if not groups:
-        return Parts((), None, disjoint=True)
-    single = [(group,) for group in groups]
-    if _most(single, 0, 1, fits) == len(groups):
-        return Parts((groups,), None, disjoint=True)
-    for field, equal in _by_value(groups):
-        # What asks for one value may not fit into one request: then it is an "or" like any other.
-        if parts := (yield from _packed(equal, fits)):
-            return Parts(parts, field, disjoint=True)
-    if parts := (yield from _packed(single, fits)):
-        return Parts(parts, None, disjoint=False)
-    needed = next(needed for needed in map(length, single) if needed > limit)
-    raise QueryTooLongError(
-        f"{connector}: a part of the condition, which cannot be split further, takes a query string of {needed}"
-        f" characters, and the service accepts {limit}",
-        length=needed,
-        limit=limit,
-    )
-
-
-def _by_value(groups: Groups) -> list[tuple[str, list[Groups]]]:
-    """Return the fields that every group compares with a single value, each with the groups by that value, sorted.
-
-    Those with the most values come first: they make the smallest units.
-    """
-    found: list[tuple[str, list[Groups]]] = []
-    for field in dict.fromkeys(test.field for test in groups[0]):
-        values: list[str] = []
-        for group in groups:
-            texts = [test.text for test in group if test.field == field and test.operator is Operator.EQUAL]
-            if len(texts) != 1:
-                break
-            values += texts
-        else:
-            found.append((field, _sorted(groups, values)))
-    return sorted(found, key=lambda pair: -len(pair[1]))
-
-
-def _sorted(groups: Groups, values: Sequence[str]) -> list[Groups]:
-    """Sort groups by their values, together those whose values a database may take for equal."""
-    fold = Decimal if all(map(_NUMBER.fullmatch, values)) else widely_folded
-    pairs = sorted(zip(map(fold, values), groups, strict=True), key=itemgetter(0))
-    return [tuple(group for _, group in equal) for _, equal in groupby(pairs, key=itemgetter(0))]
-
-
-def _packed(units: Sequence[Groups], fits: Callable[[Groups], bool]) -> Generator[None, None, tuple[Groups, ...]]:
-    """Return the units in parts, in their order; nothing if one of them does not fit by itself."""
     parts: list[Groups] = []
     start, count = 0, 1
     while start < len(units):
         count = _most(units, start, count, fits)
         if not count:
-            return ()
+            needed = length(units[start])
+            raise QueryTooLongError(
+                f"{connector}: a part of the condition, which cannot be split further, takes a query string of {needed}"
+                f" characters, and the service accepts {limit}",
+                length=needed,
+                limit=limit,
+            )
         parts.append(_joined(units, start, count))
         start += count
         yield
     return tuple(parts)
+
+
+def _by_value(groups: Groups, field: str, fold: Callable[[str], Any]) -> Steps:
+    """Return the groups for each value of a field, sorted by what it is folded to; None if one asks for no value."""
+    pairs: list[tuple[Any, Group]] = []
+    for place, group in enumerate(groups):
+        texts = [test.text for test in group if test.field == field and test.operator is Operator.EQUAL]
+        value = fold(texts[0]) if len(texts) == 1 else None
+        if value is None:
+            return None
+        pairs.append((value, group))
+        if place % STEP == 0:
+            yield
+    runs: list[list[tuple[Any, Group]]] = []
+    for start in range(0, len(pairs), STEP):
+        runs.append(sorted(pairs[start : start + STEP], key=itemgetter(0)))
+        yield
+    found: list[tuple[Any, Groups]] = []
+    for place, (value, equal) in enumerate(groupby(heapq.merge(*runs, key=itemgetter(0)), key=itemgetter(0))):
+        found.append((value, tuple(group for _, group in equal)))
+        if place % STEP == 0:
+            yield
+    return found
+
+
+def _number(text: str) -> Decimal | None:
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def _alike(text: str) -> str:
+    """Return the same for all spellings that the service may take for one value, whatever type the field has."""
+    folded = widely_folded(text)
+    if folded in {"true", "false"}:
+        return str(int(folded == "true"))
+    if (number := _number(folded)) is not None:
+        return str(number.normalize())
+    try:
+        return datetime.fromisoformat(text.strip()).replace(tzinfo=None).isoformat()
+    except ValueError:
+        return folded
+
+
+def _certain(one: str, other: str) -> bool:
+    """Whether every collation puts a folded text before another one that is greater by the codes of its letters."""
+    for mine, its in zip(one, other, strict=False):
+        if mine != its:
+            return (mine + its).isascii() and (mine + its).isalnum()
+    return any(letter.isascii() and letter.isalnum() for letter in other[len(one) :])
 
 
 def _most(units: Sequence[Groups], start: int, guess: int, fits: Callable[[Groups], bool]) -> int:

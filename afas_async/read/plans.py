@@ -12,9 +12,8 @@ from afas_async.errors import UsageError
 from afas_async.policy.spans import KeyValue
 from afas_async.read.cuts import key_ranges
 from afas_async.read.position import KeyRange
-from afas_async.read.source import Source, query_length, refuse_without_key
+from afas_async.read.source import MOST_GROUPS, ROOM, Source, refuse_without_key
 from afas_async.vocabulary.arguments import check_type, type_name
-from afas_async.wire.requests import QUERY_LIMIT
 from afas_async.wire.row_requests import EVERY_ROW
 
 
@@ -35,7 +34,7 @@ async def plan(source: Source[Any], parts: int) -> list[dict[str, Any]]:
     name, field = source.connector.name, source.connector.key[0]
     if not source.where:  # no row can meet it
         parts = 1
-    elif query_length(source, source.where) > QUERY_LIMIT:
+    elif len(source.where) > MOST_GROUPS or source.room < ROOM * len(source.order.fields):
         source = replace(source, where=EVERY_ROW)  # any cuts will do
     return [
         msgspec.to_builtins(_PlannedPart(name, field, each.lower, each.upper))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Generic
 
 import msgspec
+from msgspec.structs import replace
 
 from afas_async.errors import UsageError
+from afas_async.policy.anchor import any_key
 from afas_async.policy.spans import Key, KeyValue, values_of
 from afas_async.vocabulary.arguments import type_name
+from afas_async.vocabulary.connectors import RowT
 from afas_async.vocabulary.filters import Group, Operator, Test
 from afas_async.vocabulary.values import value_text
 
@@ -40,12 +46,14 @@ class Position(msgspec.Struct, frozen=True):
     """Where a read stands.
 
     Args:
-        after: The key of the last row handed out, None at the start.
+        after: The key of the last row handed out that can be sent, None at the start.
+        since: The keys of the rows handed out behind it, which cannot.
         parts: How the condition was split; empty if it was not.
         over: How many of them have been read to their end; None if they are read together, or there is only one.
     """
 
     after: Key | None = None
+    since: tuple[Key, ...] = ()
     parts: str = ""
     over: int | None = None
 
@@ -54,14 +62,41 @@ class Position(msgspec.Struct, frozen=True):
         return (
             self.parts == start.parts
             and (self.over is None if start.over is None else self.over is not None and self.over >= 0)
-            and (self.after is None or len(values_of(self.after)) == fields)
+            and all(len(values_of(key)) == fields for key in (self.after, *self.since) if key is not None)
         )
+
+
+START = Position()
+
+
+class Batch(msgspec.Struct, Generic[RowT], frozen=True):
+    """Rows that are handed out together, and where the read stands behind each of them.
+
+    Args:
+        rows: The rows.
+        keys: Their keys; without a key, whatever has their number.
+        before: Where the read stands before them.
+        fits: Whether a key can be sent.
+    """
+
+    rows: Sequence[RowT] = ()
+    keys: Sequence[Key] = ()
+    before: Position = START
+    fits: Callable[[Key], bool] = any_key
+
+    def position(self, handed_out: int) -> Position:
+        """Return where the read stands when so many of the rows have been handed out."""
+        for place in reversed(range(handed_out)):
+            if self.fits(self.keys[place]):
+                return replace(self.before, after=self.keys[place], since=(*self.keys[place + 1 : handed_out],))
+        return replace(self.before, since=(*self.before.since, *self.keys[:handed_out]))
 
 
 class _Cursor(msgspec.Struct, frozen=True):
     version: int
     query: str
     after: KeyValue | tuple[KeyValue, ...] | None
+    since: tuple[KeyValue | tuple[KeyValue, ...], ...]
     parts: str
     over: int | None
 
@@ -73,8 +108,8 @@ def fingerprint(*query: object) -> str:
 
 def to_cursor(position: Position, query: str) -> str:
     """Return a position as text."""
-    cursor = _Cursor(_VERSION, query, position.after, position.parts, position.over)
-    return msgspec.json.encode(cursor).decode()
+    cursor = _Cursor(_VERSION, query, position.after, position.since, position.parts, position.over)
+    return json.dumps(msgspec.to_builtins(cursor))  # which writes also what UTF-8 cannot
 
 
 def from_cursor(cursor: str, query: str, connector: str) -> Position:
@@ -84,8 +119,8 @@ def from_cursor(cursor: str, query: str, connector: str) -> Position:
         UsageError: If it is no such text, or one of another query.
     """
     try:
-        found = msgspec.json.decode(cursor, type=_Cursor)
-    except (msgspec.DecodeError, TypeError, UnicodeError):
+        found = msgspec.convert(json.loads(cursor), _Cursor)
+    except (msgspec.ValidationError, TypeError, ValueError, RecursionError):
         given = "another text" if isinstance(cursor, str) else type_name(cursor)  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"{connector}: after: expected a cursor, the text of `rows.cursor`, got {given}") from None
     if found.version != _VERSION:
@@ -95,4 +130,4 @@ def from_cursor(cursor: str, query: str, connector: str) -> Position:
             f"{connector}: the cursor in after= is of another query: connector, key, order, condition and part must be"
             " the same"
         )
-    return Position(found.after, found.parts, found.over)
+    return Position(found.after, found.since, found.parts, found.over)

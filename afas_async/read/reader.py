@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, Protocol
 
 from afas_async.errors import ClientClosedError, UsageError
 from afas_async.http.host import Job, stop
 from afas_async.read.fetch import Pace
-from afas_async.read.position import Position
+from afas_async.read.position import Batch
 from afas_async.read.source import Source, explain_refusal
 from afas_async.vocabulary.connectors import RowT
 
@@ -37,12 +37,8 @@ class Feed(Protocol[RowT]):
         """Bytes of their bodies, as they came over the connection."""
         ...
 
-    def poll(self) -> list[RowT] | None:
-        """Return the next rows, an empty list if there may be more at once, or None if there are none before `news`."""
-        ...
-
-    def position(self, handed_out: int) -> Position:
-        """Return where the read stands if so many of the rows returned last have been handed out."""
+    def poll(self) -> Batch[RowT] | None:
+        """Return the next rows, no row if there may be more at once, or None if there are none before `news`."""
         ...
 
     def jobs(self) -> list[Job]:
@@ -64,18 +60,20 @@ class Reader(Generic[RowT]):
     Attributes:
         source: What is read.
         feed: Where rows come from, None before the first pull.
+        batch: The rows that were returned last, None before the first.
     """
 
     def __init__(self, source: Source[RowT], opening: Callable[[], Awaitable[Feed[RowT]]]) -> None:
         self.source: Source[RowT] = source
         self.feed: Feed[RowT] | None = None
+        self.batch: Batch[RowT] | None = None
         self._opening: Callable[[], Awaitable[Feed[RowT]]] | None = opening
         self._opener: Job | None = None
         self._pace = Pace()
         self._reading = False
         self._over: str | None = None
 
-    async def next_rows(self) -> list[RowT]:
+    async def next_rows(self) -> Sequence[RowT]:
         """Return the next rows, an empty list at the end.
 
         Raises:
@@ -101,7 +99,7 @@ class Reader(Generic[RowT]):
         finally:
             self._reading = False
 
-    async def _next_rows(self) -> list[RowT]:
+    async def _next_rows(self) -> Sequence[RowT]:
         channel = self.source.channel
         if self.feed is None:
             self.feed = await self._open()
@@ -113,11 +111,12 @@ class Reader(Generic[RowT]):
             if self.feed.ended:
                 await self._stop()
                 return []
-            rows = self.feed.poll()
-            if rows:
-                channel.statistics.rows += len(rows)
-                return rows
-            if rows is None:
+            batch = self.feed.poll()
+            if batch is not None and batch.rows:
+                channel.statistics.rows += len(batch.rows)
+                self.batch = batch
+                return batch.rows
+            if batch is None:
                 channel.check()
                 self.feed.news.clear()
                 await self.feed.news.wait()

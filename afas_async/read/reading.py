@@ -7,25 +7,26 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic
 
+from msgspec.structs import replace as replace_position
+
 from afas_async.calls.fetch import MEMORY
-from afas_async.calls.metainfo import get_metainfo
 from afas_async.errors import QueryTooLongError, UsageError
 from afas_async.policy.anchor import Anchor
 from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import EVERYTHING, Sizing
-from afas_async.policy.spans import Key, Span
-from afas_async.policy.splitting import Parts, split
+from afas_async.policy.spans import Span, values_of
+from afas_async.policy.splitting import Groups, pack, values_apart, values_in_order
 from afas_async.read.fetch import paced
-from afas_async.read.position import Position, fingerprint, from_cursor, to_cursor
+from afas_async.read.in_turn import InTurn
+from afas_async.read.merged import Merged
+from afas_async.read.position import START, Position, fingerprint, from_cursor, to_cursor
 from afas_async.read.reader import Feed, Reader
-from afas_async.read.source import SKIP_LIMIT, Source, query_length, refuse_without_key
-from afas_async.read.union import Turn, Union
+from afas_async.read.rowkeys import KeyReader
+from afas_async.read.source import ROOM, SKIP_LIMIT, Source, refuse_without_key
 from afas_async.read.window import Window, read_page
 from afas_async.vocabulary.connectors import RowT, key_types
-from afas_async.vocabulary.filters import Group
 from afas_async.wire.requests import QUERY_LIMIT
-
-START = Position()
+from afas_async.wire.row_requests import EVERY_ROW
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,14 @@ class Reading(Generic[RowT]):
 
     async def first(self) -> RowT | None:
         """Return the first row, or None, with one request for one row."""
-        parts = await self._parts()
-        if len(parts.groups) == 1 and self.position == START:
-            rows = await read_page(replace(self.source, where=parts.groups[0]), Span(0, 1))
+        whole = self.source.in_one_request()
+        if whole is not None and self.position == START:
+            rows = await read_page(whole, Span(0, 1))
             return rows[0] if rows else None
         reader = Reader(self.source, replace(self, take=1).open)
         try:
-            rows = await reader.next_rows()
-            return rows[0] if rows else None
+            first = await reader.next_rows()
+            return first[0] if first else None
         finally:
             await reader.aclose()
 
@@ -91,15 +92,17 @@ class Reading(Generic[RowT]):
         Raises:
             SortKeyRequiredError: If there is no key.
             QueryTooLongError: If the condition cannot be split into requests.
+            UsageError: If the rows of several requests cannot be brought into the order of the read.
             AfasError: If what has to be known cannot be had.
         """
         if not (self.source.connector.key or self.take == EVERYTHING) and self.verify:
             await refuse_without_key(self.source)
-        parts = await self._parts()
-        if len(parts.groups) != 1:
-            return await self._parts_in_turn(parts)
-        begin = self._begin(START)
-        return self._window(self.source, begin.after, window=self.window)
+        whole = self.source.in_one_request()
+        if whole is not None:
+            return self._window(whole, self._begin(START), window=self.window)
+        if not self.source.where:
+            return InTurn((), at_once=1)
+        return await self._in_parts()
 
     def _begin(self, start: Position) -> Position:
         """Return where to begin in a read that has its start there."""
@@ -112,91 +115,91 @@ class Reading(Generic[RowT]):
             )
         return self.position
 
-    async def _parts(self) -> Parts:
-        return await paced(
-            split(
-                self.source.where,
-                connector=self.source.connector.name,
-                length=lambda groups: query_length(self.source, groups),
-                limit=QUERY_LIMIT,
-            )
-        )
-
     def _window(
-        self,
-        source: Source[RowT],
-        after: Key | None = None,
-        *,
-        window: int,
-        at_once: int = 1,
-        at_most: int | None = None,
+        self, source: Source[RowT], begin: Position = START, *, window: int = 1, at_once: int = 1
     ) -> Window[RowT]:
         in_order = bool(source.connector.key) or self.take == EVERYTHING
         sizing = Sizing(window=window, take=self.take, byte_budget=MEMORY // at_once, overlap=int(source.keyed))
-        anchor = Anchor(source.order if source.keyed else None, after).exact()
+        anchor = Anchor(
+            source.order if source.keyed else None,
+            begin.after,
+            origin=begin.after,
+            since=begin.since,
+            fits=source.fits,
+        )
+        counted = not source.connector.key or source.room < ROOM
         paging = Paging(
             sizing,
             window=window,
-            anchor=anchor,
+            anchor=anchor.exact(),
             eager=self.window > 1,
-            at_most=at_most,
-            skip_limit=None if source.connector.key else SKIP_LIMIT,
+            at_most=len(source.where) if source.by_key and begin.after is None and not begin.since else None,
+            skip_limit=SKIP_LIMIT if counted else None,
             connector=source.connector.name,
         )
-        return Window(source, paging, early=in_order and not self.whole_pages)
+        return Window(source, paging, early=in_order and not self.whole_pages, place=begin)
 
-    async def _parts_in_turn(self, parts: Parts) -> Union[RowT]:
-        source, first = self.source, self.source.order.fields[:1]
-        if not (parts.disjoint or source.keyed):
-            raise QueryTooLongError(
-                f"{source.connector.name}: the condition is too long for one request, and without a key it cannot be"
-                " told whether a row meets two of its parts",
-                length=query_length(source, source.where),
-                limit=QUERY_LIMIT,
-            )
-        groups, turn = parts.groups, Turn.FIRST
-        if first == (parts.field,):
-            pass  # the parts follow each other in the order of the read
-        elif first == (f"-{parts.field}",):
-            groups = groups[::-1]
-        elif groups and not self.whole_pages and await _whole_numbers(source):
-            turn = Turn.LEAST
-        sizes = fingerprint(*map(len, groups))
-        begin = self._begin(Position(parts=sizes, over=0 if turn is Turn.FIRST else None))
-        return Union(
-            self._windows(parts, groups, begin),
-            turn=turn,
-            at_once=self.window,
-            start=begin,
-            rank=source.order.rank,
-            disjoint=parts.disjoint,
+    async def _in_parts(self) -> Feed[RowT]:
+        """Return where the rows of a condition come from that is too long for one request."""
+        source = self.source
+        if not source.keyed:
+            apart = await paced(values_apart(source.where))
+            if apart is None:
+                raise QueryTooLongError(
+                    f"{source.connector.name}: the condition is too long for one request, and without a key it cannot"
+                    " be told whether a row meets two of its parts",
+                    length=source.length(source.where),
+                    limit=QUERY_LIMIT,
+                )
+            return self._in_turn(await self._packed(source, apart), source)
+        parts = await self._packed(source, [(group,) for group in source.where])
+        kinds = await self._kinds()
+        first = source.order.fields[0]
+        numbers = kinds[0] is int
+        ordered = await paced(values_in_order(source.where, first.removeprefix("-"), numbers=numbers))
+        if ordered is not None:
+            written = replace(source, listed=source.by_key)
+            units = ordered[::-1] if first.startswith("-") else ordered
+            return self._in_turn(await self._packed(written, units), written)
+        if set(kinds) == {int} and not self.whole_pages:
+            return self._merged(parts)
+        raise UsageError(
+            f"{source.connector.name}: the condition is too long for one request, and the rows of several cannot be"
+            f" brought into the order of {', '.join(source.order.fields)}: that is possible for rows() by whole"
+            " numbers, and by the field for whose values the condition asks, if they are made of letters and digits."
+            " Give such an order_by, or verify=False and sort afterwards, or ask for fewer alternatives at a time"
         )
 
-    def _windows(self, parts: Parts, groups: Sequence[tuple[Group, ...]], begin: Position) -> Iterator[Window[RowT]]:
-        """Make the windows of the parts as they are wanted: there may be thousands."""
-        # Of rows with one of so many keys there are no more than that.
-        by_key = self.source.keyed and (parts.field,) == self.source.connector.key
-        after = begin.after
-        # Of each of the parts that are read together a page waits, and the one that follows it.
-        at_once = 2 * len(groups) if begin.over is None else self.window
-        for group in groups[begin.over :]:
-            yield self._window(
-                replace(self.source, where=group),
-                after,
-                window=1,
-                at_once=at_once,
-                at_most=len(group) if by_key and after is None else None,
-            )
-            after = after if begin.over is None else None
+    async def _packed(self, source: Source[RowT], units: Sequence[Groups]) -> Sequence[Groups]:
+        name = source.connector.name
+        return await paced(pack(units, connector=name, length=source.length_with_key, limit=QUERY_LIMIT))
 
+    def _in_turn(self, parts: Sequence[Groups], source: Source[RowT]) -> InTurn[RowT]:
+        start = Position(parts=fingerprint(*map(len, parts)), over=0)
+        begin = self._begin(start)
 
-async def _whole_numbers(source: Source[Any]) -> bool:
-    """Whether all fields that a read is sorted by hold whole numbers, so that their order is known here."""
-    if not source.keyed:
-        return False
-    types = key_types(source.connector.row_type)
-    fields = {field.removeprefix("-") for field in source.order.fields}
-    if types is not None:
-        return all(types[field] is int for field in fields)
-    described = await get_metainfo(source.channel, source.connector.name)
-    return fields <= {field.id for field in described.fields if field.data_type == "int"}
+        def windows() -> Iterator[Window[RowT]]:
+            for number in range(begin.over or 0, len(parts)):
+                place = begin if number == begin.over else replace_position(start, over=number)
+                yield self._window(replace(source, where=parts[number]), place, at_once=self.window)
+
+        return InTurn(windows(), at_once=self.window)
+
+    def _merged(self, parts: Sequence[Groups]) -> Merged[RowT]:
+        begin = self._begin(Position(parts=fingerprint(*map(len, parts))))
+        # Of each of the parts a page waits, and the one that follows it.
+        sources = [replace(self.source, where=part) for part in parts]
+        windows = [self._window(source, begin, at_once=2 * len(parts)) for source in sources]
+        return Merged(self.source, windows, at_once=self.window, start=begin)
+
+    async def _kinds(self) -> Sequence[type[object] | None]:
+        """Return the types of the values that the read is sorted by: by the row type, or by a row."""
+        source = self.source
+        fields = [field.removeprefix("-") for field in source.order.fields]
+        types = key_types(source.connector.row_type)
+        if types is not None:
+            return [types[field] for field in fields]
+        rows = await read_page(replace(source, where=EVERY_ROW), Span(0, 1))
+        if not rows:
+            return [None for _ in fields]
+        return [type(value) for value in values_of(KeyReader(source.connector, source.order).read(rows, None, 0)[0])]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Generic, NoReturn
 from urllib.parse import quote
 
@@ -21,21 +22,21 @@ from afas_async.errors import (
 )
 from afas_async.http.channel import Channel
 from afas_async.policy.order import Order, combine
-from afas_async.policy.spans import Slice, Span
+from afas_async.policy.spans import Key, Slice, Span, values_of
 from afas_async.read.position import KeyRange
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT, key_types
 from afas_async.vocabulary.filters import Condition, Group, Operator
-from afas_async.wire.requests import Request
+from afas_async.vocabulary.values import value_text
+from afas_async.wire.requests import QUERY_LIMIT, Request
 from afas_async.wire.row_requests import EVERY_ROW, rows_query_length, rows_request, sort_field
 
 # AFAS (GET connector; Troubleshooting): beyond it a request is too slow to be of use.
 SKIP_LIMIT = 100_000
 LARGEST = 10**9  # rows that a skip may count
-LONGEST_KEY: dict[type[int | str], str] = {
-    int: "-9223372036854775808",
-    str: 48 * "0",
-}  # where no value is known; Profit's own codes are shorter
+MOST_GROUPS = 500  # in one request, and far from it
+LONGEST_NUMBER = 20  # characters
+ROOM = 12  # characters for each value of a key that a request should have; Profit's own codes are about as long
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Source(Generic[RowT]):
         order: The sort order.
         where: The condition that rows must meet.
         keyed: Whether pages are anchored by key and verified.
+        listed: Whether alternatives are written as a list, beside which no key has a place.
     """
 
     channel: Channel
@@ -55,6 +57,7 @@ class Source(Generic[RowT]):
     order: Order
     where: tuple[Group, ...] = ((),)
     keyed: bool = True
+    listed: bool = False
 
     def within(self, key_range: KeyRange) -> Source[RowT]:
         """Return what is to be read of a key range."""
@@ -64,8 +67,66 @@ class Source(Generic[RowT]):
         """Return the request for a span."""
         where = self.where if span.within is None else combine(self.where, (self.order.tests(span.within),))
         return rows_request(
-            self.connector.name, skip=span.skip, take=span.take, order_by=self.order.fields, where=where
+            self.connector.name,
+            skip=span.skip,
+            take=span.take,
+            order_by=self.order.fields,
+            where=where,
+            listed=self.listed,
         )
+
+    def length(self, groups: Sequence[Group]) -> int:
+        """Return the length of the longest query string for the rows of some groups that goes by no key."""
+        return rows_query_length(
+            skip=LARGEST, take=LARGEST, order_by=self.order.fields, where=groups, listed=self.listed
+        )
+
+    def length_with_key(self, groups: Sequence[Group]) -> int:
+        """Return the same of one that goes by a key with values of `ROOM` characters, if there are several groups."""
+        if len(groups) == 1 or self.listed or not self.keyed:
+            return self.length(groups)
+        values = (ROOM * "0",) * len(self.order.fields)
+        return self.length(combine(groups, (self.order.tests(Slice("at", values)),)))
+
+    @cached_property
+    def room(self) -> int:
+        """How many characters the values of a key may take in a request."""
+        if self.listed or not self.where:
+            return 0
+        values = (ROOM * "0",) * len(self.order.fields)
+        left = QUERY_LIMIT - self.length(combine(self.where, (self.order.tests(Slice("at", values)),)))
+        return left // len(self.where) + ROOM * len(self.order.fields)
+
+    def fits(self, key: Key) -> bool:
+        """Whether the read can go on by a key."""
+        room = self.room
+        if type(key) is int:
+            return room >= LONGEST_NUMBER
+        try:
+            texts = [value_text(value, "key") for value in values_of(key)]
+        except InvalidFilterError:
+            return False
+        return sum(map(_written, texts)) <= room
+
+    @cached_property
+    def by_key(self) -> bool:
+        """Whether the condition asks for nothing but values of a key of one field, by which the read is sorted."""
+        if not self.keyed or len(self.order.fields) != 1:
+            return False
+        (key,) = self.connector.key
+        return all(
+            len(group) == 1 and group[0].field == key and group[0].operator is Operator.EQUAL for group in self.where
+        )
+
+    def in_one_request(self) -> Source[RowT] | None:
+        """Return what is to be read, written so that it fits into one request, or None if there is no such way.
+
+        Values of the key are written as a list: of so many rows the end is known without going by a key.
+        """
+        if not 0 < len(self.where) <= MOST_GROUPS:
+            return None
+        written = replace(self, listed=self.by_key)
+        return written if written.length(self.where) <= QUERY_LIMIT else None
 
 
 def source_of(
@@ -122,29 +183,9 @@ def _check_sortable(connector: GetConnector[Any], order: Sequence[str]) -> None:
             )
 
 
-def query_length(source: Source[Any], groups: Sequence[Group]) -> int:
-    """Return the length of the longest query string that a read of these groups can need."""
-    if source.keyed:
-        fields = [field.removeprefix("-") for field in source.order.fields]
-        longest = tuple(_longest_value(source, groups, field) for field in fields)
-        groups = combine(groups, (source.order.tests(Slice("from", longest if len(fields) > 1 else longest[0], len(fields) - 1)),))
-    return rows_query_length(skip=LARGEST, take=LARGEST, order_by=source.order.fields, where=groups)
-
-
 def _written(text: str) -> int:
-    """Return about how many characters a text takes in a query: others than letters and digits are escaped."""
-    return len(quote(msgspec.json.encode(text)))
-
-
-def _longest_value(source: Source[Any], groups: Sequence[Group], field: str) -> str:
-    """Return the longest value of a field that a row can have which meets one of the groups, as far as known."""
-    texts = [
-        [test.text for test in group if test.field == field and test.operator is Operator.EQUAL] for group in groups
-    ]
-    if texts and all(texts):
-        return max((text[0] for text in texts), key=_written)
-    types = key_types(source.connector.row_type)
-    return LONGEST_KEY[(types or {}).get(field) or str]
+    """Return how many characters a text takes in a query: others than letters and digits are escaped."""
+    return len(quote(msgspec.json.encode(text))) - len(quote('""'))
 
 
 async def explain_refusal(source: Source[Any], error: BaseException) -> None:

@@ -80,10 +80,10 @@ class _Stream(Generic[RowT]):
 
     def _cursor(self) -> str:
         """Return the point to go on from, after the last row or page returned."""
-        feed = self._reader.feed
-        if feed is None:
+        batch = self._reader.batch
+        if batch is None:
             return self._reading.cursor(self._reading.position)
-        return self._reading.cursor(feed.position(self._last_rows - self._waiting()))
+        return self._reading.cursor(batch.position(self._last_rows - self._waiting()))
 
     def _waiting(self) -> int:
         """Return how many of the rows pulled have not been handed out."""

@@ -11,12 +11,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Generic
 
+from msgspec.structs import replace
+
 from afas_async.errors import BusinessError, PagingError
 from afas_async.http.host import Job, stop
 from afas_async.policy.paging import Ask, Paging
-from afas_async.policy.spans import Key, Span
+from afas_async.policy.spans import Span
 from afas_async.read.fetch import Pace, PageFetch
-from afas_async.read.position import Position
+from afas_async.read.position import START, Batch, Position
 from afas_async.read.rowkeys import KeyReader
 from afas_async.read.source import Source, explain_refusal
 from afas_async.vocabulary.connectors import RowT
@@ -29,6 +31,7 @@ class Window(Generic[RowT]):
         source: What is read.
         paging: Decides what to ask for, and what to hand out.
         early: Hand out rows as they arrive; otherwise page by page.
+        place: Which part of the read it is.
 
     Attributes:
         source: What is read.
@@ -37,7 +40,7 @@ class Window(Generic[RowT]):
         bytes: Bytes of their bodies, as they came over the connection.
     """
 
-    def __init__(self, source: Source[RowT], paging: Paging, *, early: bool) -> None:
+    def __init__(self, source: Source[RowT], paging: Paging, *, early: bool, place: Position = START) -> None:
         self.pages: int = 0
         self.bytes: int = 0
         self.source: Source[RowT] = source
@@ -50,25 +53,15 @@ class Window(Generic[RowT]):
         self._fetches: dict[Ask, PageFetch[RowT]] = {}
         self._dropped: list[PageFetch[RowT]] = []
         self._handed_out = False  # rows of the first page
-        self._before = Position(paging.anchor.last)
-        self._keys: Sequence[Key] = ()
+        self._place = place
 
     @property
     def ended(self) -> bool:
         """Whether all rows have been handed out."""
         return self._paging.ended
 
-    @property
-    def keys(self) -> Sequence[Key]:
-        """The keys of the rows returned last."""
-        return self._keys
-
-    def position(self, handed_out: int) -> Position:
-        """Return where the read stands if so many of the rows returned last have been handed out."""
-        return Position(self._keys[handed_out - 1]) if handed_out else self._before
-
-    def poll(self) -> list[RowT] | None:
-        """Return the next rows, an empty list if there may be more at once, or None if there are none before `news`.
+    def poll(self) -> Batch[RowT] | None:
+        """Return the next rows, no row if there may be more at once, or None if there are none before `news`.
 
         It decodes 64 KiB at most, and asks for the next pages.
 
@@ -79,10 +72,10 @@ class Window(Generic[RowT]):
             self._ask()
             if not self._paging.asks:
                 return self._nothing_to_ask()
-        rows = self._take()
+        batch = self._take()
         if self._asking:  # only now: rows that have come may tell that there are no more
             self._ask()
-        return rows
+        return batch
 
     def _ask(self) -> None:
         self.source.channel.check()
@@ -90,15 +83,18 @@ class Window(Generic[RowT]):
         self._follow()
         self._asking = False
 
-    def _take(self) -> list[RowT] | None:
+    def _take(self) -> Batch[RowT] | None:
         ask = self._paging.asks[0]
         head = self._fetches[ask]
         head.news = self.news
         head.number, head.columns = self.pages, head.columns or self._columns
         rows = head.take()
-        if rows is None or not (rows or head.complete):
-            return rows
+        if rows is None:
+            return None
+        if not (rows or head.complete):
+            return Batch()
         keys = self._keys_of(rows, head)
+        anchor = self._paging.anchor
         step = self._paging.feed(
             keys, done=head.complete, size=head.size, columns=head.columns, seconds=head.seconds, page=self.pages
         )
@@ -111,10 +107,11 @@ class Window(Generic[RowT]):
             self._leave_page(head)
         self._follow()
         if step.start == step.stop:
-            return []
-        self._before = self.position(len(self._keys))
-        self._keys = keys if step.stop - step.start == len(keys) else keys[step.start : step.stop]
-        return rows[step.start : step.stop] if len(self._keys) < len(rows) else rows
+            return Batch()
+        if step.stop - step.start < len(keys):
+            rows, keys = rows[step.start : step.stop], keys[step.start : step.stop]
+        before = replace(self._place, after=anchor.origin, since=anchor.since)
+        return Batch(rows, keys, before, self.source.fits)
 
     def _keys_of(self, rows: Sequence[Any], head: PageFetch[RowT]) -> Sequence[Any]:
         if self._key_reader is None or not rows:
@@ -130,9 +127,9 @@ class Window(Generic[RowT]):
         self._fetches.clear()
         self._dropped.clear()
 
-    def _nothing_to_ask(self) -> list[RowT]:
+    def _nothing_to_ask(self) -> Batch[RowT]:
         if self._paging.ended:
-            return []
+            return Batch()
         name = self.source.connector.name
         raise PagingError(
             f"{name}: there are more rows than can be skipped over without a key: declare the connector's key",

@@ -1,8 +1,7 @@
 """Conditions as a request writes them: the simple form where nothing can be mistaken in it, the JSON form otherwise.
 
 The simple form is three lists, in which `,` means "and" and `;` means "or" (AFAS, GET connector). Nobody documents
-which of the two binds tighter, and clients disagree, so it is used for a single group only. Nor has it an escape for
-them.
+which of the two binds tighter, and clients disagree, so it is never used with both. Nor has it an escape for them.
 """
 
 from __future__ import annotations
@@ -37,11 +36,13 @@ class _Filter(msgspec.Struct, frozen=True):
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def filter_pairs(groups: Sequence[Group]) -> list[tuple[str, str]]:
+def filter_pairs(groups: Sequence[Group], *, listed: bool = False) -> list[tuple[str, str]]:
     """Return the parameters of a request for the rows that meet a condition, not escaped yet.
 
     Args:
         groups: The groups of tests of which a row must meet one, as `Condition.groups()` returns them.
+        listed: Whether to write groups of one test each as a list in the simple form, where that is possible: a
+            quarter as long as the JSON form.
 
     Returns:
         Names and values; none if every row meets the condition.
@@ -59,11 +60,9 @@ def filter_pairs(groups: Sequence[Group]) -> list[tuple[str, str]]:
     if not all(groups):
         return []
     if len(groups) == 1 and all(map(_is_simple, groups[0])):
-        return [
-            ("filterfieldids", ",".join([field_id(test.field) for test in groups[0]])),
-            ("filtervalues", ",".join([test.text for test in groups[0]])),
-            ("operatortypes", ",".join([str(int(test.operator)) for test in groups[0]])),
-        ]
+        return _simple_form(groups[0], ",")
+    if listed and all(len(group) == 1 and _is_simple(group[0]) for group in groups):
+        return _simple_form([group[0] for group in groups], ";")
     filters = [
         _Filter(
             f"Filter {number}", [_Field(field_id(test.field), str(int(test.operator)), test.text) for test in group]
@@ -71,6 +70,14 @@ def filter_pairs(groups: Sequence[Group]) -> list[tuple[str, str]]:
         for number, group in enumerate(groups, 1)
     ]
     return [(JSON_FORM, _ENCODER.encode({"Filters": {"Filter": filters}}).decode())]
+
+
+def _simple_form(tests: Sequence[Test], separator: str) -> list[tuple[str, str]]:
+    return [
+        ("filterfieldids", separator.join([field_id(test.field) for test in tests])),
+        ("filtervalues", separator.join([test.text for test in tests])),
+        ("operatortypes", separator.join([str(int(test.operator)) for test in tests])),
+    ]
 
 
 def _is_simple(test: Test) -> bool:

@@ -18,7 +18,13 @@ EVERY_ROW: Final[tuple[Group, ...]] = ((),)
 
 
 def rows_request(
-    connector: str, *, skip: int, take: int, order_by: Sequence[str] = (), where: Sequence[Group] = EVERY_ROW
+    connector: str,
+    *,
+    skip: int,
+    take: int,
+    order_by: Sequence[str] = (),
+    where: Sequence[Group] = EVERY_ROW,
+    listed: bool = False,
 ) -> Request:
     """Return the request for rows `skip` up to `skip + take` of a GetConnector.
 
@@ -29,6 +35,7 @@ def rows_request(
         order_by: Field ids, each with a leading `-` for descending order. AFAS (GET connector): without an order,
             the database picks one that may differ from call to call.
         where: The groups of tests of which a row must meet one, as `Condition.groups()` returns them.
+        listed: Whether to write groups of one test each as a list, which is short.
 
     Raises:
         InvalidNameError: If a name may not enter a URL.
@@ -39,17 +46,18 @@ def rows_request(
     # A take of 0 was answered with one row, and other negative numbers with an error or with skip 0.
     if not ((skip >= 0 and take >= 1) or (skip == -1 and take == -1)):
         raise UsageError(f"{connector}: skip must be 0 or more and take 1 or more, not skip={skip} and take={take}")
-    pairs = _row_pairs(skip, take, order_by, where)
+    pairs = _row_pairs(skip, take, order_by, where, listed=listed)
     return Request("GET", _connector_path(connector), query_string(connector, pairs), connector)
 
 
-def rows_query_length(*, skip: int, take: int, order_by: Sequence[str] = (), where: Sequence[Group] = EVERY_ROW) -> int:
+def rows_query_length(
+    *, skip: int, take: int, order_by: Sequence[str] = (), where: Sequence[Group] = EVERY_ROW, listed: bool = False
+) -> int:
     """Return the length of the query string that `rows_request` would make, also of one that is too long to be sent.
 
     It costs a quarter of making it, so that many can be tried.
     """
-    pairs = _row_pairs(skip, take, order_by, where)
-    return query_length(pairs)
+    return query_length(_row_pairs(skip, take, order_by, where, listed=listed))
 
 
 def sort_field(field: str) -> str:
@@ -61,11 +69,13 @@ def sort_field(field: str) -> str:
     return ("-" if descending else "") + field_id(field.removeprefix("-"))
 
 
-def _row_pairs(skip: int, take: int, order_by: Sequence[str], where: Sequence[Group]) -> list[tuple[str, str]]:
+def _row_pairs(
+    skip: int, take: int, order_by: Sequence[str], where: Sequence[Group], *, listed: bool
+) -> list[tuple[str, str]]:
     pairs = [("skip", str(skip)), ("take", str(take))]
     if order_by:
         pairs.append(("orderbyfieldids", _order_text(tuple(order_by))))
-    return pairs + filter_pairs(where)
+    return pairs + filter_pairs(where, listed=listed)
 
 
 @lru_cache(maxsize=1_024)

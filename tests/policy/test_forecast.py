@@ -60,13 +60,6 @@ def test_steps_are_measured() -> None:
     assert Forecast().reached(100, "a").reached(200, ("b", 1)) == Forecast()
 
 
-def test_keys_passed() -> None:
-    """In ascending and descending order; nothing is said about texts, or before an order is known."""
-    assert EVEN.passed([1, 4, 7], 4) == EVEN.passed([1, 4, 7], 5) == 2
-    assert Forecast(100, -300, (-3.0,)).passed([7, 4, 1], 4) == 2
-    assert EVEN.passed(["a"], "b") == EVEN.passed([1], None) == Forecast(100, 300).passed([1], 2) == 0
-
-
 # --- reads ---
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -58,14 +58,14 @@ def _each(compares: Callable[[Any], Any], key: Key) -> tuple[Any, ...]:
     return tuple(map(compares, values_of(key)))
 
 
-def start(take: int, window: int = 1, fields: int = 1) -> Read:
+def start(take: int, window: int = 1, universe: Sequence[Key] = (0, 1)) -> Read:
     sizing = Sizing(window=window, take=take, byte_budget=1 << 24, overlap=1)
-    return Read(Paging(sizing, window=window, anchor=anchor(fields=fields), eager=False, connector="Profit_Article"))
+    return Read(Paging(sizing, window=window, anchor=anchor(universe=universe), eager=False, connector="Profit_Article"))
 
 
 def read_all(table: Table, *, take: int, window: int = 1, batch: int | None = None) -> list[Key]:
     """Read a table that does not change."""
-    read = start(take, window, len(values_of(table.universe[0])) if table.universe else 1)
+    read = start(take, window, table.universe or (0, 1))
     while True:
         read.ask()
         if not read.flights:

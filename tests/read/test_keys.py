@@ -237,8 +237,31 @@ async def test_equal_keys_of_undecoded_rows(serve: Serve) -> None:
         await afas.rows(GetConnector("T", msgspec.Raw, key="Group")).to_list()
 
 
-async def test_a_key_that_no_filter_can_hold(serve: Serve) -> None:
-    """A text with a control character is named, with its connector."""
-    _, afas = await serve(connectors={"T": [{"Code": f"a\t{number:04}"} for number in range(300)]})
-    with pytest.raises(UsageError, match=r"T: the read cannot go on by the key"):
-        await afas.rows(GetConnector("T", key="Code")).to_list()
+@pytest.mark.parametrize("odd", ["a\t", "a\x7f", "a\n", "a" * 2_000], ids=["tab", "delete", "newline", "long"])
+async def test_keys_that_no_filter_can_hold(odd: str, serve: Serve) -> None:
+    """The rows behind the last key that can be sent are counted, and a cursor works behind each of them."""
+    codes = [f"0{number:03}" for number in range(50)] + [f"{odd}{number:04}" for number in range(60)]
+    _, afas = await serve(connectors={"T": [{"Code": text} for text in codes]})
+    connector = GetConnector("T", key="Code")
+    assert [row["Code"] async for row in afas.rows(connector, take=20)] == codes
+    for stop in (1, 40, 50, 51, 75, 109):
+        async with afas.rows(connector, take=20) as rows:
+            found = [(await anext(rows))["Code"] for _ in range(stop)]
+            cursor = rows.cursor
+        found += [row["Code"] async for row in afas.rows(connector, take=20, after=cursor)]
+        assert found == codes
+
+
+async def test_a_key_of_many_fields_beside_a_long_condition(serve: Serve) -> None:
+    """Each request has the condition and a few tests: a key of four fields bears eight."""
+    rows = [{"A": n // 60, "B": f"b{n // 20 % 3}", "C": n % 20 // 5, "D": f"d{n % 5}", "V": n} for n in range(300)]
+    simulator, afas = await serve(connectors={"T": rows})
+    where = (F.V >= 0) & (F.V < 999) & (F.A >= 0) & (F.A < 99) & F.B.is_not_empty() & (F.D != "x") & (F.C > -1)
+    where &= F.B.startswith("b")
+    connector = GetConnector("T", key=("A", "B", "C", "D"))
+    assert [row["V"] async for row in afas.rows(connector, where=where, take=7)] == list(range(300))
+    assert not any("filterjson" in request.query for request in simulator.requests)
+    parts = await afas.plan(connector, parts=3, where=where)
+    found = [row["V"] for part in parts for row in await afas.rows(connector, where=where, part=part).to_list()]
+    assert found == list(range(300))
+

@@ -57,7 +57,7 @@ async def test_a_fixed_take(afas: AfasClient, simulator: Simulator) -> None:
 async def test_pages_overlap_by_one_row(afas: AfasClient, simulator: Simulator) -> None:
     """Every page but the first asks for one row more, the last of the page before, and is found by key."""
     assert len(await afas.rows(TYPED_ARTICLES, take=700, window=1).to_list()) == 3_000
-    assert takes(simulator) == [(0, 700), *[(0, 701)] * 5]
+    assert takes(simulator) == [(0, 700), *[(0, 701)] * 4, (0, 700)]
     anchors = [request.query.get("filtervalues") for request in simulator.requests]
     assert anchors == [None, *(codes(simulator)[last] for last in (699, 1_399, 2_099, 2_799, 2_999))]
 
@@ -194,4 +194,4 @@ async def test_the_wait_for_the_reader_is_no_timeout(slow: Simulator) -> None:
             await asyncio.sleep(60)
         assert count >= 5
         firsts = [first for first, _ in spans(slow)]
-        assert len(set(firsts)) == len(firsts)
+        assert len(set(firsts)) == len(firsts) - 1  # the proof of the end, which was asked for ahead as well

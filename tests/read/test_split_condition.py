@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 
-from afas_async import Condition, F, GetConnector, QueryTooLongError
+from afas_async import Condition, F, GetConnector, KeyOrderError, NonUniqueKeyError, QueryTooLongError, UsageError
 from afas_async.simulator import Rules, Simulator
 from afas_async.wire.requests import QUERY_LIMIT
 from tests.read.conftest import Serve
@@ -23,6 +24,8 @@ from tests.support.own_connectors import (
     numbers,
     table,
 )
+from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.read_table import client
 from tests.support.thoroughness import by_default
 
 MANY = by_default(2_500, 10_000)
@@ -79,18 +82,95 @@ def _overlapping() -> Condition:
     return condition | F.Id.in_(range(1, 150))
 
 
-@pytest.mark.sampled(4)
-@pytest.mark.parametrize("connector", [BY_NUMBER, BY_CODE, BY_BOTH], ids=["int", "text", "both"])
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rules", [Rules(), Rules(page_cap=by_default(25, 7))], ids=["", "capped"])
-async def test_overlapping_parts(connector: GetConnector[Any], rules: Rules, serve: Serve) -> None:
-    """A row that meets many parts comes once, in key order if the key holds whole numbers."""
+async def test_overlapping_parts(rules: Rules, serve: Serve) -> None:
+    """A row that meets many parts comes once, in the order of the key, which holds whole numbers."""
     simulator, afas = await serve(connectors={"T": table(range(1, 400))}, rules=rules)
-    found = numbers(await afas.rows(connector, where=_overlapping()).to_list())
-    assert sorted(found) == list(range(1, 250))
-    assert connector is not BY_NUMBER or found == sorted(found)
+    found = numbers(await afas.rows(BY_NUMBER, where=_overlapping()).to_list())
+    assert found == list(range(1, 250))
     assert _status(simulator) == {200}
-    found = numbers([row async for page in afas.pages(connector, where=_overlapping()) for row in page.rows])
-    assert sorted(found) == list(range(1, 250))
+
+
+class Coded(msgspec.Struct):
+    """A row whose key is known to be text."""
+
+    code: str = msgspec.field(name="Code")
+
+
+TYPED = GetConnector("T", Coded, key="Code")
+
+
+@pytest.mark.parametrize("connector", [BY_CODE, BY_BOTH, TYPED], ids=["text", "both", "typed"])
+async def test_an_order_that_cannot_be_kept(connector: GetConnector[Any], serve: Serve) -> None:
+    """By texts, rows of several requests cannot be put in order: the read is refused, and told what would do.
+
+    Of rows as dicts, one is asked for to see what the key holds.
+    """
+    simulator, afas = await serve(connectors={"T": table(range(1, 400))})
+    for read in (afas.rows, afas.pages):
+        with pytest.raises(UsageError, match="cannot be brought into the order of .* verify=False and sort afterwards"):
+            await anext(read(connector, where=_overlapping()))
+    assert simulator.counters.requests == (0 if connector is TYPED else 2)
+
+
+async def test_pages_of_parts_that_have_no_order(serve: Serve) -> None:
+    """Pages are whole answers, of which none can be put between others."""
+    _, afas = await serve(connectors={"T": table(range(1, 400))})
+    with pytest.raises(UsageError, match="possible for rows"):
+        await anext(afas.pages(BY_NUMBER, where=_overlapping()))
+
+
+async def test_pages_of_values_of_the_key(serve: Serve) -> None:
+    """Each page holds the rows of one answer, in the order of the key."""
+    simulator, afas = await serve(connectors={"T": table(range(1, 400))})
+    pages = [page async for page in afas.pages(BY_NUMBER, where=F.Id.in_(range(0, 800, 2)))]
+    assert [row["Id"] for page in pages for row in page.rows] == list(range(2, 400, 2))
+    answers = [record for record in simulator.requests if "filterfieldids" in record.query]
+    assert 3 <= len(pages) <= len(answers)
+    assert [page.skip for page in pages] == [sum(len(page.rows) for page in pages[:place]) for place in range(len(pages))]
+
+
+async def test_a_row_of_two_parts_is_one_row(serve: Serve) -> None:
+    """A key that comes in two parts is asked for once: two rows with it are noticed, and one that moved is no error."""
+    rows = [{"Id": number, "Group": f"g{number % 60}"} for number in range(300)]
+    where = F.Group.in_([f"g{number}" for number in range(60)])
+    _, afas = await serve(connectors={"T": [*rows, {"Id": 7, "Group": "g55"}]})
+    with pytest.raises(NonUniqueKeyError, match="two rows have the same Id, 7"):
+        await afas.rows(BY_NUMBER, where=where).to_list()
+
+
+async def test_numbers_that_are_texts_in_rows() -> None:
+    """What a first row says of the key is not trusted: rows that cannot be compared are an error, and not left out."""
+
+    async def answer(connection: Connection, received: Received) -> None:
+        row = '{"Id":"17","Group":"g7"}' if "filterjson" in received.query else '{"Id":1,"Group":"g1"}'
+        await connection.answer(b'{"skip":0,"take":%s,"rows":[%s]}' % (received.query["take"].encode(), row.encode()))
+
+    async with RawServer(answer) as server, client(server) as afas:
+        with pytest.raises(KeyOrderError, match="T: .* whole numbers, and a row has '17'"):
+            await afas.rows(BY_NUMBER, where=F.Group.in_([f"g{number}" for number in range(60)])).to_list()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [text for day in range(1, 29) for text in (f"2024-01-{day:02}", f"2024-01-{day:02}T00:00:00")],
+        [*range(40), *(f"+{number}" for number in range(40))],
+    ],
+    ids=["days", "signs"],
+)
+async def test_one_value_in_several_spellings(values: list[Any], serve: Serve) -> None:
+    """A row comes once, also where the rows have no key."""
+    day = isinstance(values[0], str)
+    rows = [
+        {"Id": number, "Value": f"2024-01-{number % 28 + 1:02}T00:00:00Z" if day else number % 40}
+        for number in range(120)
+    ]
+    _, afas = await serve(connectors={"T": rows})
+    for options in ({}, {"verify": False}):
+        found = [row["Id"] async for row in afas.rows(BY_NUMBER, where=F.Value.in_(values), **options)]
+        assert sorted(found) == list(range(120))
 
 
 async def test_descending(serve: Serve) -> None:
@@ -139,14 +219,13 @@ async def test_texts_that_the_service_takes_for_equal(serve: Serve) -> None:
 
 
 async def test_a_part_whose_rows_have_all_been_seen(serve: Serve) -> None:
-    """Parts that overlap wholly end, also where more rows than are kept ready are dropped at once."""
-    _, afas = await serve(connectors={"T": [{"Code": code(number), "Name": "xxyy"} for number in range(300)]})
+    """Parts that overlap wholly end."""
+    _, afas = await serve(connectors={"T": [{"Id": number, "Name": "xxyy"} for number in range(300)]})
     where = F.Name.contains("xx")
     for number in range(40):
         where |= F.Name.contains(f"never {number:060}")
-    for connector in (GetConnector("T", key="Code"), GetConnector("T", key=("Name", "Code"))):
-        rows = await afas.rows(connector, where=where | F.Name.contains("yy")).to_list()
-        assert [row["Code"] for row in rows] == [code(number) for number in range(300)]
+    rows = await afas.rows(BY_NUMBER, where=where | F.Name.contains("yy")).to_list()
+    assert [row["Id"] for row in rows] == list(range(300))
 
 
 async def test_an_anchor_is_as_long_as_it_is_written(serve: Serve) -> None:

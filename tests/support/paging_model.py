@@ -90,10 +90,13 @@ class Table:
         return [self.universe[rank] for rank in self._ranks[low:high]]
 
 
-def anchor(*, keyed: bool = True, after: Key | None = None, fields: int = 1) -> Anchor:
-    """Return the place where a read begins, by a key of so many fields."""
-    order = Order(tuple("ABCDE"[:fields]))
-    return Anchor(order if keyed else None, after).exact()
+def anchor(*, keyed: bool = True, after: Key | None = None, universe: Sequence[Key] = (0, 1)) -> Anchor:
+    """Return the place where a read of such keys begins."""
+    fields = tuple("ABCDE"[: len(values_of(universe[0]))])
+    numbers = all(isinstance(key, int) for key in (universe[0], universe[-1]))
+    if numbers and cast("int", universe[0]) > cast("int", universe[-1]):
+        fields = ("-A",)
+    return Anchor(Order(fields) if keyed else None, after, origin=after).exact()
 
 
 @dataclass(slots=True)

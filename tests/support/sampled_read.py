@@ -35,7 +35,8 @@ class Query:
         connector: The connector.
         options: The arguments of `rows`.
         meets: Whether a row meets the condition.
-        sorted_by: The fields that the rows come sorted by; none if no order is promised.
+        sorted_by: The fields that the rows come sorted by.
+        refusable: Whether it may be refused, as its condition has to be split and its order cannot be kept then.
         resumable: Whether there are cursors.
         pages: Whether to read whole pages.
     """
@@ -44,6 +45,7 @@ class Query:
     options: dict[str, Any]
     meets: Callable[[Record], bool]
     sorted_by: Sequence[str]
+    refusable: bool
     resumable: bool
     pages: bool
 
@@ -131,10 +133,8 @@ def draw(chance: random.Random, *, verify: bool = True) -> Query:
         options["order_by"] = order
     pages = options["take"] != -1 and chance.random() < 0.3
     sorted_by = [*order, *(name for name in rows.key if f"-{name}" not in order)]
-    if splits != "whole" and not (numeric and row_type is not msgspec.Raw and not pages):
-        sorted_by = []
-    overlap = splits == "overlap" and (pages or not numeric)
-    return Query(GetConnector("X", row_type, key=rows.key), options, meets, sorted_by, verify and not overlap, pages)
+    refusable = splits != "whole" and (pages or not numeric)
+    return Query(GetConnector("X", row_type, key=rows.key), options, meets, sorted_by, refusable, verify, pages)
 
 
 async def read(chance: random.Random, query: Query, service: Service) -> Outcome:
@@ -203,12 +203,10 @@ def _judge(outcome: Outcome, service: Service) -> None:
     outcome.doubled = len(keys) - len(set(keys))
     records = {row.key: row for row in service.universe.records}
     outcome.alien = {key for key in keys if not query.meets(records[key])}
-    if query.sorted_by:
-        ranks = [
-            tuple(
-                records[key].ranks[name.removeprefix("-")] * (-1 if name.startswith("-") else 1)
-                for name in query.sorted_by
-            )
-            for key in keys
-        ]
-        outcome.disordered = ranks != sorted(ranks)
+    ranks = [
+        tuple(
+            records[key].ranks[name.removeprefix("-")] * (-1 if name.startswith("-") else 1) for name in query.sorted_by
+        )
+        for key in keys
+    ]
+    outcome.disordered = ranks != sorted(ranks)

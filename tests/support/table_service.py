@@ -158,8 +158,10 @@ class Service:
             return [[self._test(**test) for test in group["Field"]] for group in filters]
         if "filterfieldids" not in query:
             return [[]]
-        lists = [query[name].split(",") for name in ("filterfieldids", "operatortypes", "filtervalues")]
-        return [[self._test(*texts) for texts in zip(*lists, strict=True)]]
+        lists = [query[name] for name in ("filterfieldids", "operatortypes", "filtervalues")]
+        if ";" in lists[1]:
+            return [[self._test(*texts)] for texts in zip(*(texts.split(";") for texts in lists), strict=True)]
+        return [[self._test(*texts) for texts in zip(*(texts.split(",") for texts in lists), strict=True)]]
 
     def _test(self, *texts: str, **json: str) -> Test:
         field, operator, text = texts or (json["@FieldId"], json["@OperatorType"], json["#text"])
