@@ -22,7 +22,7 @@ from afas_async.read.merged import Merged
 from afas_async.read.position import START, Position, fingerprint, from_cursor, to_cursor
 from afas_async.read.reader import Feed, Reader
 from afas_async.read.rowkeys import KeyReader
-from afas_async.read.source import ROOM, SKIP_LIMIT, Source, refuse_without_key
+from afas_async.read.source import SKIP_LIMIT, Source, refuse_without_key
 from afas_async.read.window import Window, read_page
 from afas_async.vocabulary.connectors import RowT, key_types
 from afas_async.wire.requests import QUERY_LIMIT
@@ -97,12 +97,13 @@ class Reading(Generic[RowT]):
         """
         if not (self.source.connector.key or self.take == EVERYTHING) and self.verify:
             await refuse_without_key(self.source)
-        whole = self.source.in_one_request()
-        if whole is not None:
-            return self._window(whole, self._begin(START), window=self.window)
-        if not self.source.where:
+        source = self.source
+        if not source.where:
             return InTurn((), at_once=1)
-        return await self._in_parts()
+        whole = source.in_one_request()
+        if whole is not None and (source.by_key or not source.keyed or whole.room):
+            return self._window(whole, self._begin(START), window=self.window)
+        return await self._in_parts(whole)
 
     def _begin(self, start: Position) -> Position:
         """Return where to begin in a read that has its start there."""
@@ -127,7 +128,7 @@ class Reading(Generic[RowT]):
             since=begin.since,
             fits=source.fits,
         )
-        counted = not source.connector.key or source.room < ROOM
+        counted = not source.connector.key or not source.room
         paging = Paging(
             sizing,
             window=window,
@@ -139,8 +140,8 @@ class Reading(Generic[RowT]):
         )
         return Window(source, paging, early=in_order and not self.whole_pages, place=begin)
 
-    async def _in_parts(self) -> Feed[RowT]:
-        """Return where the rows of a condition come from that is too long for one request."""
+    async def _in_parts(self, whole: Source[RowT] | None) -> Feed[RowT]:
+        """Return where the rows of a condition come from that is too long for one request, or has no room for a key."""
         source = self.source
         if not source.keyed:
             apart = await paced(values_apart(source.where))
@@ -154,6 +155,8 @@ class Reading(Generic[RowT]):
             return self._in_turn(await self._packed(source, apart), source)
         parts = await self._packed(source, [(group,) for group in source.where])
         kinds = await self._kinds()
+        if not kinds:
+            return InTurn((), at_once=1)
         first = source.order.fields[0]
         numbers = kinds[0] is int
         ordered = await paced(values_in_order(source.where, first.removeprefix("-"), numbers=numbers))
@@ -163,6 +166,8 @@ class Reading(Generic[RowT]):
             return self._in_turn(await self._packed(written, units), written)
         if set(kinds) == {int} and not self.whole_pages:
             return self._merged(parts)
+        if whole is not None:
+            return self._window(whole, self._begin(START), window=self.window)
         raise UsageError(
             f"{source.connector.name}: the condition is too long for one request, and the rows of several cannot be"
             f" brought into the order of {', '.join(source.order.fields)}: that is possible for rows() by whole"
@@ -193,7 +198,7 @@ class Reading(Generic[RowT]):
         return Merged(self.source, windows, at_once=self.window, start=begin)
 
     async def _kinds(self) -> Sequence[type[object] | None]:
-        """Return the types of the values that the read is sorted by: by the row type, or by a row."""
+        """Return the types of the values that the read is sorted by: by the row type, or by a row; none without one."""
         source = self.source
         fields = [field.removeprefix("-") for field in source.order.fields]
         types = key_types(source.connector.row_type)
@@ -201,5 +206,5 @@ class Reading(Generic[RowT]):
             return [types[field] for field in fields]
         rows = await read_page(replace(source, where=EVERY_ROW), Span(0, 1))
         if not rows:
-            return [None for _ in fields]
+            return []
         return [type(value) for value in values_of(KeyReader(source.connector, source.order).read(rows, None, 0)[0])]

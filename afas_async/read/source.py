@@ -119,13 +119,15 @@ class Source(Generic[RowT]):
         )
 
     def in_one_request(self) -> Source[RowT] | None:
-        """Return what is to be read, written so that it fits into one request, or None if there is no such way.
+        """Return what is to be read, written so that it fits into one request; None if there is no such way.
 
-        Values of the key are written as a list: of so many rows the end is known without going by a key.
+        A list of alternatives is short. It has no place for a key, so that the rows of such a read are counted.
         """
         if not 0 < len(self.where) <= MOST_GROUPS:
             return None
-        written = replace(self, listed=self.by_key)
+        if not self.by_key and self.room >= ROOM * len(self.order.fields):
+            return self
+        written = replace(self, listed=all(len(group) == 1 for group in self.where))
         return written if written.length(self.where) <= QUERY_LIMIT else None
 
 
