@@ -1,8 +1,8 @@
 """A server that costs as little as possible: the rows are in memory as bytes, and go out without being touched.
 
-It answers as the service does as far as clients look: paging, an anchor (`Id >= ...`), a length, keep-alive, and gzip
-if asked to. It knows one connector, no other filter, does not check the token, and takes no time: what depends on time
-is measured against the simulator.
+It answers as the service does as far as clients look: paging, an anchor (`Id >= ...` or `Id > ...`), a length,
+keep-alive, and gzip if asked to. It knows one connector, no other filter, does not check the token, and takes no time:
+what depends on time is measured against the simulator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _BLOCK_ROWS = 2_000
 _SKIP = re.compile(rb"[?&]skip=(-?\d+)")
 _TAKE = re.compile(rb"[?&]take=(-?\d+)")
 _FILTERS = re.compile(rb"[?&]filter[^ ]*")
-_ANCHOR = re.compile(rb"[?&]filterfieldids=Id&filtervalues=(-?\d+)&operatortypes=2")
+_ANCHOR = re.compile(rb"[?&]filterfieldids=Id&filtervalues=(-?\d+)&operatortypes=([24])")
 
 
 class Question(NamedTuple):
@@ -131,9 +131,9 @@ def _question(head: bytes) -> Question:
     skip, take, anchor = _SKIP.search(head), _TAKE.search(head), _ANCHOR.search(head)
     filters = _FILTERS.search(head)
     if filters and (anchor is None or anchor[0] != filters[0]):
-        raise ValueError(f"the bare server knows no other filter than Id >= ...: {filters[0]!r}")
+        raise ValueError(f"the bare server knows no other filter than Id >= ... and Id > ...: {filters[0]!r}")
     # The ids are 1, 4, 7 and so on.
-    first = max(0, (int(anchor[1]) + 1) // 3) if anchor else 0
+    first = max(0, (int(anchor[1]) + (2 if anchor[2] == b"4" else 1)) // 3) if anchor else 0
     return Question(int(skip[1]) if skip else 0, int(take[1]) if take else 100, first)
 
 

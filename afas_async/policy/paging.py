@@ -34,7 +34,7 @@ from itertools import islice
 
 import msgspec
 
-from afas_async.errors import KeyOrderError, NonUniqueKeyError
+from afas_async.errors import KeyOrderError, NonUniqueKeyError, PagingError
 from afas_async.policy.anchor import Anchor
 from afas_async.policy.forecast import Forecast
 from afas_async.policy.order import looks_equal
@@ -259,10 +259,27 @@ class Paging:
         if head.role is Role.PROBE:
             return self._probed(keys, page)
         head.seen += len(keys)
+        start = self._start(head, keys, page, done=done)
+        if isinstance(start, Step):
+            return start
+        rows = keys[start:] if start else keys
+        met = head.until is not None and head.until in rows
+        if met:
+            rows = rows[: rows.index(head.until) + 1]
+        if len(rows):
+            self._hand_out(head, rows, page, last=done)
+        if met:
+            self.asks.popleft()
+        elif done:
+            self._finish(size, columns, seconds)
+        return Step(start, start + len(rows))
+
+    def _start(self, head: Ask, keys: Sequence[Key], page: int, *, done: bool) -> int | Step:
+        """Return the first of the rows to hand out, or what else to do."""
         if keys and self._trial and self._keyed:
             fresh, self._capped = not self._capped, True
-            if self.anchor.since:
-                return self._begin_again(self.anchor.since)
+            if self.anchor.since and not self._sought:
+                return self._count_again(page, fresh=fresh)
             if fresh and self._most > 1:  # a row with the key of the one before them would not be among them
                 self._trial = False
                 return self._abandon(0)
@@ -278,28 +295,20 @@ class Paging:
                 self.anchor = self.anchor.found(head.span, place)
         elif not head.handed:
             start = self._passed(keys, self.anchor.last) or 0
-        if self._sought:
-            start = self._seek(keys, start)
-        stop = len(keys)
-        met = head.until is not None and head.until in keys[start:]
-        if met:
-            stop = start + keys[start:].index(head.until) + 1
-        if start < stop:
-            if not head.handed:
-                self._check_pair(self.anchor.last, keys[start], page)
-            if done:
-                self._check_pair(keys[stop - 2] if stop - start > 1 else self.anchor.last, keys[stop - 1], page)
-            self.anchor = self.anchor.behind(keys[start:stop] if stop - start < len(keys) else keys)
-            self.rows += stop - start
-            self._capped = self._capped or (self._short and self._keyed)
-            self._short = False
-            head.handed += stop - start
-            self._contradictions = 0
-        if met:
-            self.asks.popleft()
-        elif done:
-            self._finish(size, columns, seconds)
-        return Step(start, stop)
+        return self._seek(keys, start) if self._sought else start
+
+    def _hand_out(self, head: Ask, keys: Sequence[Key], page: int, *, last: bool) -> None:
+        """Take note of rows that are handed out, and check those where two pages meet."""
+        if not head.handed:
+            self._check_pair(self.anchor.last, keys[0], page)
+        if last:
+            self._check_pair(keys[-2] if len(keys) > 1 else self.anchor.last, keys[-1], page)
+        self.anchor = self.anchor.behind(keys)
+        self.rows += len(keys)
+        self._capped = self._capped or (self._short and self._keyed)
+        self._short = False
+        head.handed += len(keys)
+        self._contradictions = 0
 
     def _place(self, head: Ask, keys: Sequence[Key], page: int) -> int | None:
         """Return the first of the rows to hand out, or None if that cannot be told by these rows."""
@@ -423,7 +432,7 @@ class Paging:
         elif self._most > 1 and alone and not self._capped:
             self._leave_slice(head)
         else:
-            self._trial = self._most == 1 or alone
+            self._trial = alone or (self._most == 1 and not self.anchor.since)
             self._short = head.handed > 0
 
     def _leave_slice(self, head: Ask) -> None:
@@ -446,6 +455,17 @@ class Paging:
         further = self.anchor.after() if head.seen else self.anchor.beyond(head.span.within)
         if further is not None:
             self.asks.appendleft(Ask(further.span(0, head.span.take), head.end, Role.REPAIR, head.until))
+
+    def _count_again(self, page: int, *, fresh: bool) -> Step:
+        """Count anew, as rows came behind what was taken for the end: some of those before may have vanished."""
+        if self._most > 1 or fresh:
+            return self._begin_again(self.anchor.since)
+        raise PagingError(
+            f"{self._connector}: page {page}: the service answers one row at a time, and the read cannot go on by its"
+            " key, so that rows which appear or vanish would be missed: ask for fewer alternatives",
+            connector=self._connector,
+            page=page,
+        )
 
     def _begin_again(self, sought: tuple[Key, ...]) -> Step:
         """Pass over all rows behind the last key that can be sent, up to the last one that is sought."""

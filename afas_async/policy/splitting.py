@@ -1,8 +1,8 @@
 """Conditions that are too long for one request: which groups to ask for together.
 
-A query string has 2,048 characters at most (AFAS, REST API for developers), which is about eight alternatives, or eighty
-values of one field. Where each alternative asks for a value of one field, the parts have no row in common; and if the
-service's order of these values is certain, they follow each other in it.
+A query string has 2,048 characters at most (AFAS, REST API for developers), which is about eight alternatives, or
+eighty values of one field. Where each alternative asks for a value of one field, the parts have no row in common; and
+if the service's order of these values is certain, they follow each other in it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import chain, groupby
+from itertools import chain, groupby, pairwise
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
@@ -43,7 +43,7 @@ def values_in_order(groups: Groups, field: str, *, numbers: bool) -> Steps:
     pairs = yield from _by_value(groups, field, _number if numbers else widely_folded)
     if pairs is None:
         return None
-    for place, ((one, _), (other, _)) in enumerate(zip(pairs, pairs[1:], strict=False)):
+    for place, ((one, _), (other, _)) in enumerate(pairwise(pairs)):
         if not numbers and not _certain(one, other):
             return None
         if place % STEP == 0:

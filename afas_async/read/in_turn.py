@@ -84,6 +84,6 @@ class InTurn(Generic[RowT]):
         return [job for window in (*(window for window, _ in self._left), *self._over) for job in window.jobs()]
 
     def forget(self) -> None:
-        """Forget what was on its way, once its jobs have been cancelled."""
+        """Forget what is on its way."""
         for window in (*(window for window, _ in self._left), *self._over):
             window.forget()

@@ -11,7 +11,6 @@ from typing import Generic
 
 from afas_async.errors import KeyOrderError, NonUniqueKeyError
 from afas_async.http.host import Job
-from afas_async.policy.order import Order
 from afas_async.policy.spans import Key, Slice, Span, values_of
 from afas_async.read.fetch import PageFetch
 from afas_async.read.position import Batch, Position
@@ -47,9 +46,7 @@ class Merged(Generic[RowT]):
         news: Set when `poll` may have something to do.
     """
 
-    def __init__(
-        self, source: Source[RowT], windows: Sequence[Window[RowT]], *, at_once: int, start: Position
-    ) -> None:
+    def __init__(self, source: Source[RowT], windows: Sequence[Window[RowT]], *, at_once: int, start: Position) -> None:
         self.news: asyncio.Event = asyncio.Event()
         self._source = source
         self._windows = windows
@@ -170,6 +167,6 @@ class Merged(Generic[RowT]):
         return [*checks, *(job for window in self._windows for job in window.jobs())]
 
     def forget(self) -> None:
-        """Forget what was on its way, once its jobs have been cancelled."""
+        """Forget what is on its way."""
         for window in self._windows:
             window.forget()

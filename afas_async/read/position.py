@@ -79,7 +79,7 @@ class Batch(msgspec.Struct, Generic[RowT], frozen=True):
         fits: Whether a key can be sent.
     """
 
-    rows: Sequence[RowT] = ()
+    rows: list[RowT] = []
     keys: Sequence[Key] = ()
     before: Position = START
     fits: Callable[[Key], bool] = any_key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol
 
 from afas_async.errors import ClientClosedError, UsageError
@@ -46,7 +46,7 @@ class Feed(Protocol[RowT]):
         ...
 
     def forget(self) -> None:
-        """Forget what was on its way, once its jobs have been cancelled."""
+        """Forget what is on its way."""
         ...
 
 
@@ -73,7 +73,7 @@ class Reader(Generic[RowT]):
         self._reading = False
         self._over: str | None = None
 
-    async def next_rows(self) -> Sequence[RowT]:
+    async def next_rows(self) -> list[RowT]:
         """Return the next rows, an empty list at the end.
 
         Raises:
@@ -99,7 +99,7 @@ class Reader(Generic[RowT]):
         finally:
             self._reading = False
 
-    async def _next_rows(self) -> Sequence[RowT]:
+    async def _next_rows(self) -> list[RowT]:
         channel = self.source.channel
         if self.feed is None:
             self.feed = await self._open()
@@ -109,7 +109,7 @@ class Reader(Generic[RowT]):
             if self._over is not None:  # closed by another task meanwhile
                 raise self._misuse(self._over)
             if self.feed.ended:
-                await self._stop()
+                self.feed.forget()  # requests behind the end keep their slots: the service works on them all the same
                 return []
             batch = self.feed.poll()
             if batch is not None and batch.rows:

@@ -123,7 +123,7 @@ class Window(Generic[RowT]):
         return [job for fetch in (*self._fetches.values(), *self._dropped) for job in fetch.jobs]
 
     def forget(self) -> None:
-        """Forget the pages on their way, once their jobs have been cancelled."""
+        """Forget the pages on their way."""
         self._fetches.clear()
         self._dropped.clear()
 

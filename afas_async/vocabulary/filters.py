@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from enum import IntEnum
 from itertools import chain, product
 from keyword import iskeyword
-from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias, cast
 
 import msgspec
 
@@ -21,6 +21,7 @@ from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.names import field_id
 from afas_async.vocabulary.values import Value, value_text
 
+LONG_LIST: Final = 1_000
 MOST_TESTS: Final = 100_000  # that `&` may make by multiplying alternatives
 # The service ignores what stands in the place of a value; in AFAS's example it is this (AFAS, GET connector).
 NO_VALUE: Final = '""'
@@ -162,6 +163,8 @@ class Condition(msgspec.Struct, frozen=True):
             InvalidFilterError: If alternatives multiply to more than 100,000 tests. An `in_()` of any length does not,
                 as long as it is not combined by `&` with other alternatives.
         """
+        if not self.every and len(self.parts) > LONG_LIST and all(isinstance(part, Test) for part in self.parts):
+            return tuple(zip(cast("tuple[Test, ...]", self.parts)))  # in a tenth of the time; in_() repeats nothing
         factors = [((part,),) if isinstance(part, Test) else part.groups() for part in self.parts]
         if self.every:
             _check_product(factors)
@@ -314,8 +317,8 @@ class Field:  # noqa: PLW1641 - whether fields are equal is a condition, so they
             raise InvalidFilterError(
                 f"{self._id}.in_(): expected several values, such as a list, got {type_name(values)}"
             )
-        tests = (Test(self._id, Operator.EQUAL, value_text(value, self._id)) for value in values)
-        return Condition(tuple(tests), every=False)
+        texts = dict.fromkeys(value_text(value, self._id) for value in values)
+        return Condition(tuple(Test(self._id, Operator.EQUAL, text) for text in texts), every=False)
 
     def between(self, lowest: Value, highest: Value) -> Condition:
         """Whether the field is at least `lowest` and at most `highest`."""

@@ -151,9 +151,11 @@ def test_the_bare_server_counts_from_an_anchor() -> None:
     store = Store(2_500, 1)
     with stage.bare_server(2_500) as server:
         url = f"{server.base_url}/connectors/Profit_Wide"
-        for anchor, first in ((-3, 0), (1, 0), (2, 1), (4, 1), (5, 2), (7_498, 2_499), (7_499, 2_500), (99_999, 2_500)):
+        froms = ((-3, 0), (1, 0), (2, 1), (4, 1), (5, 2), (7_498, 2_499), (7_499, 2_500), (99_999, 2_500))
+        afters = ((-3, 0), (0, 0), (1, 1), (2, 1), (4, 2), (7_498, 2_500))
+        for operator, anchor, first in ((sign, *pair) for sign, pairs in ((2, froms), (4, afters)) for pair in pairs):
             for skip, take in ((0, 10), (3, 2_500)):
-                query = f"skip={skip}&take={take}&filterfieldids=Id&filtervalues={anchor}&operatortypes=2"
+                query = f"skip={skip}&take={take}&filterfieldids=Id&filtervalues={anchor}&operatortypes={operator}"
                 with urlopen(f"{url}?{query}") as answer:  # noqa: S310 - our own server
                     text = answer.read()
                 wanted = store.page("Profit_Wide", first + skip, take, [("Id", False)])

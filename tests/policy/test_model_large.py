@@ -109,7 +109,14 @@ class Scene:
     def _start(self, after: Key | None) -> Read:
         self.sizing = Sizing(window=self.window, take=self.take, byte_budget=1 << 24, overlap=1)
         kind = Guesses if self.guesses else Paging
-        return Read(kind(self.sizing, window=self.window, anchor=anchor(after=after, universe=self.table.universe), eager=self.eager))
+        return Read(
+            kind(
+                self.sizing,
+                window=self.window,
+                anchor=anchor(after=after, universe=self.table.universe),
+                eager=self.eager,
+            )
+        )
 
     # --- what happens to the table ---
 

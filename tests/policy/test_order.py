@@ -120,7 +120,12 @@ def test_keys_passed() -> None:
     """Of whole numbers it is known how many lie before a key, of texts and of keys of several fields it is not."""
     assert Order(("A",)).passed([1, 4, 7], 4) == Order(("A",)).passed([1, 4, 7], 5) == 2
     assert Order(("-A",)).passed([7, 4, 1], 4) == 2
-    for order, keys, key in ((("A",), ["a"], "b"), (("A",), ["a"], 1), (("A",), [1], None), (("A", "B"), [(1, 2)], (1, 3))):
+    for order, keys, key in (
+        (("A",), ["a"], "b"),
+        (("A",), ["a"], 1),
+        (("A",), [1], None),
+        (("A", "B"), [(1, 2)], (1, 3)),
+    ):
         assert Order(order).passed(keys, key) is None
 
 

@@ -60,7 +60,9 @@ def _each(compares: Callable[[Any], Any], key: Key) -> tuple[Any, ...]:
 
 def start(take: int, window: int = 1, universe: Sequence[Key] = (0, 1)) -> Read:
     sizing = Sizing(window=window, take=take, byte_budget=1 << 24, overlap=1)
-    return Read(Paging(sizing, window=window, anchor=anchor(universe=universe), eager=False, connector="Profit_Article"))
+    return Read(
+        Paging(sizing, window=window, anchor=anchor(universe=universe), eager=False, connector="Profit_Article")
+    )
 
 
 def read_all(table: Table, *, take: int, window: int = 1, batch: int | None = None) -> list[Key]:

@@ -180,9 +180,11 @@ ALTERNATIVES = st.lists(
     max_size=12,
     unique=True,
 ).map(tuple)
+
+
 @given(groups=ALTERNATIVES, limit=st.integers(3, 60))
 def test_any_split(groups: Groups, limit: int) -> None:
-    """No alternative is lost, doubled or moved, no part is too long, and no two neighbours would have fitted together."""
+    """No alternative is lost, doubled or moved, no part is too long, and none could have more."""
     if max(letters((group,)) for group in groups) > limit:
         with pytest.raises(QueryTooLongError):
             parts_of(singly(groups), letters, limit)

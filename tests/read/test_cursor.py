@@ -19,7 +19,6 @@ from tests.support.own_connectors import (
     WIDE,
     WIDE_DICT,
     WIDE_RAW,
-    code,
     numbers,
     row,
     table,

@@ -264,4 +264,3 @@ async def test_a_key_of_many_fields_beside_a_long_condition(serve: Serve) -> Non
     parts = await afas.plan(connector, parts=3, where=where)
     found = [row["V"] for part in parts for row in await afas.rows(connector, where=where, part=part).to_list()]
     assert found == list(range(300))
-

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from afas_async import AfasClient, AnswerLostError, GetConnector, PagingError, RowError
+from afas_async import AfasClient, AnswerLostError, GetConnector, KeyOrderError, RowError
 from tests.support.numbered_rows import first_row
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import CONNECTOR, LONG, client, framed, head, page_of, read_until_error
@@ -134,7 +134,7 @@ async def test_wrong_rows_are_not_stitched() -> None:
 
     async with RawServer(stubborn) as server:
         rows, error = await read_until_error(server, take=500)
-        assert isinstance(error, PagingError)
+        assert isinstance(error, KeyOrderError)
         assert rows == LONG[: len(rows)]
 
 

@@ -83,7 +83,7 @@ class Service:
         self.table: set[Record] = set(chance.sample(universe.records, size))
         self.stable = set(self.table)
         self.requests = self.under_way = self.peak = self.longest = 0
-        self._cap = cap
+        self.cap = cap
         self._memory = memory
         self._faults = faults
         self._changes = changes
@@ -132,7 +132,7 @@ class Service:
             raise AnswerLostError("X: the connection broke before the answer", connector="X")
         skip, take = int(query["skip"]), int(query["take"])
         rows = self.select(query)
-        rows = rows if skip == -1 else rows[skip : skip + min(take, self._cap or take)]
+        rows = rows if skip == -1 else rows[skip : skip + min(take, self.cap or take)]
         if self._memory is not None and len(rows) > self._memory:
             return Answer(_OUT_OF_MEMORY, status=500)
         if rows:
