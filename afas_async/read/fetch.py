@@ -192,6 +192,7 @@ class PageFetch(Fetch, Generic[RowT]):
             skip=self.span.skip,
             take=self.span.take,
             columns=self.columns,
+            again=any(isinstance(failure, AnswerError) for failure in self.failures),
         )
         return self._parser
 

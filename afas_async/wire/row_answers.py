@@ -43,6 +43,7 @@ class PageParser(Generic[RowT]):
         skip: The `skip` that was asked for.
         take: The `take` that was asked for; -1 for everything.
         columns: How many fields a row has, 0 to count them in the first.
+        again: Whether it was asked for before: an answer whose `rows` are null or missing is empty only then.
     """
 
     def __init__(
@@ -54,10 +55,13 @@ class PageParser(Generic[RowT]):
         skip: int,
         take: int,
         columns: int = 0,
+        again: bool = True,
     ) -> None:
         self._connector = connector
         self._page = page
         self._skip = skip
+        self._take = take
+        self._again = again
         self._slices = RowSlices(row_type, connector=connector, page=page, take=take, columns=columns)
         self._in_rows = False
         self._envelope = bytearray()  # the answer with an empty list of rows
@@ -156,8 +160,10 @@ class PageParser(Generic[RowT]):
             if (refusal := refusal_in(text, connector=self._connector)) is not None:
                 raise refusal
             # An envelope without rows is an empty page only if it is an envelope.
-            if envelope.skip is msgspec.UNSET or envelope.take is msgspec.UNSET:
+            if envelope.skip is msgspec.UNSET or envelope.take is msgspec.UNSET or not self._again:
                 raise self._error("it has no member `rows`", damaged=True)
+        elif envelope.rows is None and not self._again:
+            raise self._error("its member `rows` is null", damaged=True)
         elif envelope.rows is not None and envelope.rows != []:
             raise self._error("its member `rows` is not a list")
         if any(self._names.count(name) > 1 for name in ("skip", "take", "rows")):
@@ -178,6 +184,8 @@ class PageParser(Generic[RowT]):
                 connector=self._connector,
                 page=self._page,
             )
+        if isinstance(envelope.take, int) and envelope.take != self._take:
+            raise self._error(f"take={self._take} was asked for, and it is for take={envelope.take}", damaged=True)
 
     def _error(self, what: str, *, damaged: bool = False) -> AnswerError:
         return not_as_documented(self._connector, what, page=self._page, damaged=damaged)

@@ -6,7 +6,8 @@ which the pages arrive. Sequences are walked by what they do (to insert what is 
 their number, and reads that have come to the same state are walked on once: so all of it takes some seconds.
 
 If AFAS_MODEL_RUNS is set (to a number of random reads, for test_model_large.py), all sets are walked through in all
-ways, and further walks are made, which takes some minutes: changes at any place, rows fed one by one, three pages at a time.
+ways, and further walks are made, which takes some minutes: changes at any place, rows fed one by one, three pages at a
+time.
 """
 
 from __future__ import annotations
