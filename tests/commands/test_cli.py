@@ -134,6 +134,7 @@ def test_no_environment(arguments: list[str], capsys: pytest.CaptureFixture[str]
     assert "--simulator" in line
 
 
+@pytest.mark.usefixtures("within")
 @pytest.mark.parametrize("arguments", [[*COMMANDS[0], "--rows", "100"], COMMANDS[1]], ids=" ".join)
 def test_the_simulator_on_request(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

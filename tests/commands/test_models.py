@@ -21,6 +21,7 @@ GET_CONNECTORS: dict[str, GetConnector[Any]] = {
 UPDATE_CONNECTORS = {each.name for each in vars(simulator_models).values() if isinstance(each, UpdateConnector)}
 
 
+@pytest.mark.usefixtures("within")
 def test_the_sample_is_what_the_command_writes(capsys: pytest.CaptureFixture[str]) -> None:
     """The module that mypy and pyright check is this one: make it again with `-o tests/typing/simulator_models.py`."""
     ended = run(capsys, "models", "--simulator", "-o", str(SAMPLE), "--check")
