@@ -6,12 +6,14 @@ import asyncio
 import doctest
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from typing import Any
 
 import pytest
 
 import afas_async
 from afas_async.simulator import Simulator
+from tests.support.virtual_time import VirtualTimeLoop
 
 
 def _modules() -> Iterator[str]:
@@ -20,9 +22,15 @@ def _modules() -> Iterator[str]:
             yield module.name
 
 
+def _run(main: Coroutine[Any, Any, object]) -> object:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(main)
+
+
 @pytest.mark.parametrize("name", list(_modules()))
-def test_the_examples_run(name: str) -> None:
-    """Every docstring example of a module gives what it says."""
+def test_the_examples_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every docstring example of a module gives what it says, and does not wait for it."""
+    monkeypatch.setattr(asyncio, "run", _run)
     names = {name: getattr(afas_async, name) for name in afas_async.__all__}
     names |= {"asyncio": asyncio, "Simulator": Simulator, "models": afas_async.models}
     assert doctest.testmod(importlib.import_module(name), extraglobs=names).failed == 0
