@@ -230,7 +230,7 @@ def test_a_reading_in_a_process_of_its_own(take: int | None, variant: str, bare:
 
 def test_who_does_not_sort_loses_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The marks are earned: an opponent that asks for no order loses and doubles rows, and this library does not."""
-    monkeypatch.setattr(wave, "TAKE", 3_000)
+    monkeypatch.setattr(wave, "TAKE", 8_000)
     with stage.simulator(10_000, Latency()) as server:
         task = server.task("", check=True)
         opponent, ours = Tally(task), Tally(task)
