@@ -12,10 +12,11 @@ import pytest
 
 from afas_async import AfasClient, OutcomeUnknownError
 from afas_async.simulator import Fault, Latency, Rules, Simulator
+from tests.support.thoroughness import by_default
 from tests.support.written_service import SUBJECT, agree, element, elements, posts, serving, statuses, written
 
 # 100,000 on a machine that has nothing else to do.
-ELEMENTS = int(os.environ.get("AFAS_LOAD_ELEMENTS", "20000"))
+ELEMENTS = int(os.environ.get("AFAS_LOAD_ELEMENTS", by_default("3000", "20000")))
 TARGET = 0.6
 LIMIT = Rules(time_limit=15 * TARGET)
 
@@ -33,7 +34,7 @@ async def test_a_service_that_drifts() -> None:
             for number in range(ELEMENTS):
                 if number % 100 == 0:
                     drift = 1 + 9 * number / ELEMENTS
-                    simulator.latency = Latency(base=0.05, per_element=0.0005 * drift)
+                    simulator.latency = Latency(base=0.05, per_element=max(0.0005, 10 / ELEMENTS) * drift)
                 await load.add(element(number))
         assert load.report.counts == {"applied": ELEMENTS, "rejected": 0, "unknown": 0, "not_sent": 0}
         assert load.report.total == ELEMENTS

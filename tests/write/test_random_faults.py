@@ -32,8 +32,8 @@ from tests.support.read_table import End, Fault, chunk, client, end, framed, hea
 from tests.support.thoroughness import by_default
 from tests.support.write_table import HTML, RESULT, profit, replies, says
 
-WRITES = int(os.environ.get("AFAS_FAULT_WRITES", by_default("300", "500")))
-CONTROLS = by_default(100, 300)
+WRITES = int(os.environ.get("AFAS_FAULT_WRITES", by_default("200", "500")))
+CONTROLS = by_default(60, 300)
 WORKERS = 8
 QUIET = 2_000.0  # seconds after which nothing is under way any more
 
