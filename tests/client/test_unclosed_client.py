@@ -62,7 +62,7 @@ ENDINGS = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_ends_without_a_farewell(ending: str) -> None:
     """A program that ends without closing its client prints no warning and no traceback."""

@@ -21,7 +21,7 @@ from afas_async.simulator.read.conditions import read_filter
 from afas_async.simulator.samples.connectors import SAMPLES
 from afas_async.simulator.storage.store import Store
 from tests.simulator.conftest import Client
-from tests.support.thoroughness import examples
+from tests.support.thoroughness import by_default, examples
 
 ARTICLE = "/connectors/Profit_Article"
 WIDE = "/connectors/Profit_Wide"
@@ -119,9 +119,10 @@ async def test_every_operator(client: Client, simulator: Simulator, path: str, f
     for operator in range(1, 16):
         expected = keys([row for row in rows if meets(kind, row[field], operator, text)])
         condition = [(field, operator, text)]
-        assert keys((await client.get(simulator, path, skip=-1, **simple(condition))).rows) == expected, operator
-        asked = in_json(condition)
-        assert keys((await client.get(simulator, path, skip=-1, filterjson=asked)).rows) == expected, operator
+        forms = [simple(condition), {"filterjson": in_json(condition)}]
+        # By default each operator in one of the forms, and each form with another field.
+        for form in by_default(forms[(operator + len(field)) % 2 :][:1], forms):
+            assert keys((await client.get(simulator, path, skip=-1, **form)).rows) == expected, operator
 
 
 VALUES: dict[str, st.SearchStrategy[str]] = {
@@ -159,7 +160,7 @@ def store() -> Any:
     store.close()
 
 
-@examples(300, 60)
+@examples(300, 30)
 @given(groups=GROUPS, and_first=st.booleans())
 def test_any_conditions(store: Store, groups: list[list[tuple[str, int, str]]], and_first: bool) -> None:  # noqa: FBT001
     """Any set of conditions gives the rows that a plain evaluation over all rows gives, in every form and grouping."""
