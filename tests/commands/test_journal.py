@@ -144,6 +144,7 @@ def test_not_sent_again_too_early(path: Path, capsys: pytest.CaptureFixture[str]
     assert counts(run(capsys, "journal", str(path)))["unknown"] == "1"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("option", ["--applied", "--again"])
 @pytest.mark.parametrize("number", ["0", "2", "1500", "9999", "-1"])
 def test_only_what_is_unknown_is_settled(
