@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import doctest
-import importlib
+import importlib.util
 import pkgutil
+import re
 from collections.abc import Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +19,14 @@ from tests.support.virtual_time import VirtualTimeLoop
 
 
 def _modules() -> Iterator[str]:
+    """Return the names of the modules that have an example."""
     for module in pkgutil.walk_packages(afas_async.__path__, "afas_async."):
-        if not module.name.endswith("__main__"):
+        spec = importlib.util.find_spec(module.name)
+        if (
+            spec is not None
+            and spec.origin is not None
+            and re.search(r"^ +>>> ", Path(spec.origin).read_text(), re.MULTILINE)
+        ):
             yield module.name
 
 
@@ -33,4 +41,6 @@ def test_the_examples_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio, "run", _run)
     names = {name: getattr(afas_async, name) for name in afas_async.__all__}
     names |= {"asyncio": asyncio, "Simulator": Simulator, "models": afas_async.models}
-    assert doctest.testmod(importlib.import_module(name), extraglobs=names).failed == 0
+    results = doctest.testmod(importlib.import_module(name), extraglobs=names)
+    assert results.failed == 0
+    assert results.attempted > 0

@@ -46,12 +46,12 @@ def test_the_demo_notices_a_difference(capsys: pytest.CaptureFixture[str], monke
 @pytest.mark.usefixtures("within")
 def test_window_and_latency(capsys: pytest.CaptureFixture[str]) -> None:
     """One page at a time never has two requests in flight, and an answer takes as long as it is told to."""
-    ended = run(capsys, "demo", "--rows", "300", "--window", "1", "--latency", "0.1,0.1")
+    ended = run(capsys, "demo", "--rows", "300", "--window", "1", "--latency", "0.05,0.05")
     assert ended.status == 0
     assert "at most 1 in flight" in ended.out
     first = re.search(r"first row    after (\d+) ms", ended.out)
     assert first is not None
-    assert int(first[1]) >= 110  # 0.1 s, and a tenth of that for the first 100 rows
+    assert int(first[1]) >= 55  # 0.05 s, and a tenth of that for the first 100 rows
 
 
 @pytest.mark.usefixtures("within")
@@ -159,9 +159,9 @@ class TestEnvironment:
         assert all(row.endswith("Z'}") for row in rows)
 
     def test_it_stops_as_asked(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        with environment(monkeypatch, rows=60_000) as simulator:
+        with environment(monkeypatch, rows=20_000) as simulator:
             ended = run(capsys, *ARTICLES, "--rows", "150")
-            assert simulator.counters.rows < 60_000
+            assert simulator.counters.rows < 20_000
         assert ended.status == 0
         assert "rows         150 in " in ended.out
         assert "stopped as asked, so neither the end nor the values could be checked" in ended.out

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from afas_async.simulator import Simulator, spawn
+from afas_async.simulator import Latency, Rules, Simulator, spawn
 from afas_async.simulator.process import SimulatorProcess
 
 
@@ -92,6 +92,8 @@ def apart() -> Iterator[tuple[BlockingPortal, SimulatorProcess]]:
     """
     with pytest.MonkeyPatch.context() as environment, start_blocking_portal() as portal:
         environment.setenv("AFAS_SIMULATOR_TOKEN", INHERITED)
-        with portal.wrap_async_context_manager(spawn(rows=5)) as simulator:
+        with portal.wrap_async_context_manager(
+            spawn(rows=5, latency=Latency(per_element=0.001), rules=Rules(written=200, time_limit=2))
+        ) as simulator:
             environment.undo()
             yield portal, simulator

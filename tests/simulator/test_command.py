@@ -96,6 +96,7 @@ def test_a_character_set_without_accents() -> None:
         assert after(lines, "With a filter, whose value curl must encode:").endswith("'filtervalues=Caf?'")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("command", "status", "message"),
     [("--json <&-", 0, ""), (">&-", 1, "there is no standard output"), ("--json <&- >&-", 1, "no standard output")],
