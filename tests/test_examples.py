@@ -22,11 +22,8 @@ def _modules() -> Iterator[str]:
     """Return the names of the modules that have an example."""
     for module in pkgutil.walk_packages(afas_async.__path__, "afas_async."):
         spec = importlib.util.find_spec(module.name)
-        if (
-            spec is not None
-            and spec.origin is not None
-            and re.search(r"^ +>>> ", Path(spec.origin).read_text(), re.MULTILINE)
-        ):
+        text = Path(spec.origin).read_text() if spec is not None and spec.origin is not None else ""
+        if re.search(r"^ +>>> ", text, re.MULTILINE):
             yield module.name
 
 
