@@ -38,13 +38,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def set_aside() -> None:
-    """Spare the collection of garbage after each test all that the modules before have left."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "asyncio", {"debug": True, "loop_factory": VirtualTimeLoop}
@@ -66,6 +59,8 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[canary.Watch]:
     level = root.level
     root.setLevel(logging.DEBUG)
     logging.getLogger("asyncio").setLevel(logging.INFO)  # at DEBUG it notes each connection, with no word of a request
+    gc.collect()
+    gc.freeze()  # so that the collection after this test looks only at what it has made
     with warnings.catch_warnings(record=False):
         yield watch
     found = watch.found()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import run
+from tests.support.command_line import run, simulate_within
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```\n", README, re.DOTALL | re.MULTILINE)
@@ -43,8 +43,11 @@ def test_there_is_one_example_for_each_direction() -> None:
     assert ["afas.load(" in program for program, _ in PROGRAMS] == [False, True]
 
 
-def test_the_demo_prints_what_the_readme_shows(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_prints_what_the_readme_shows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each line that the README shows of the demo is one that the demo prints, but for its numbers."""
+    simulate_within(monkeypatch)
     ended = run(capsys, "demo", "--rows", "3000", "--latency", "0")
     assert ended.status == 0
     assert _without_numbers(OUTPUTS[0]) == _without_numbers(ended.out)

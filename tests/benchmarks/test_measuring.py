@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ from afas_async.simulator.storage.store import Store
 from afas_async.simulator.traffic import Counters
 from benchmarks import __main__ as command
 from benchmarks import contestants, figures, stage
-from benchmarks.contestants import afas_async_stream
+from benchmarks.contestants import afas_async_stream, requests_json, wave
 from benchmarks.contestants.requests_json import SAMPLE, sample
 from benchmarks.figures import Figure, Scale, Section, Standing, interleave, ratios
 from benchmarks.measures import completeness, depth, latency, throughput
@@ -128,53 +128,60 @@ def test_the_price_of_verifying(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- the servers and the readers ---
 
 
-def test_the_bare_server_serves_the_rows_of_the_store() -> None:
+@pytest.fixture(scope="module")
+def bare() -> Iterator[stage.Server]:
+    with stage.bare_server(2_500, gzip=True) as server:
+        yield server
+
+
+def test_the_bare_server_serves_the_rows_of_the_store(bare: stage.Server) -> None:
     """Its pages hold exactly the rows that the simulator would send, also compressed, and also past the end."""
     store = Store(2_500, 1)
     for gzip in (False, True):
-        with stage.bare_server(2_500, gzip=gzip) as server:
-            for skip, take in ((0, 10), (1_990, 20), (2_499, 5), (2_500, 100), (9_999, 1), (0, 2_500), (-1, -1)):
-                request = Request(f"{server.base_url}/connectors/Profit_Wide?skip={skip}&take={take}")  # noqa: S310
-                if gzip:
-                    request.add_header("Accept-Encoding", "gzip")
-                with urlopen(request) as answer:  # noqa: S310 - our own server
-                    body = answer.read()
-                    assert (answer.headers["Content-Encoding"] == "gzip") is gzip
-                text = zlib.decompress(body, 31) if gzip else body
-                wanted = store.page("Profit_Wide", max(skip, 0), take, [("Id", False)])
-                assert text == b'{"skip":%d,"take":%d,"rows":[%b]}' % (skip, take, wanted.json)
+        for skip, take in ((0, 10), (1_990, 20), (2_499, 5), (2_500, 100), (9_999, 1), (0, 2_500), (-1, -1)):
+            request = Request(f"{bare.base_url}/connectors/Profit_Wide?skip={skip}&take={take}")  # noqa: S310
+            if gzip:
+                request.add_header("Accept-Encoding", "gzip")
+            with urlopen(request) as answer:  # noqa: S310 - our own server
+                body = answer.read()
+                assert (answer.headers["Content-Encoding"] == "gzip") is gzip
+            text = zlib.decompress(body, 31) if gzip else body
+            wanted = store.page("Profit_Wide", max(skip, 0), take, [("Id", False)])
+            assert text == b'{"skip":%d,"take":%d,"rows":[%b]}' % (skip, take, wanted.json)
     store.close()
 
 
-def test_the_bare_server_counts_from_an_anchor() -> None:
+def test_the_bare_server_counts_from_an_anchor(bare: stage.Server) -> None:
     """Rows from a key on, whether or not a row has it: what anchored pages ask for."""
     store = Store(2_500, 1)
-    with stage.bare_server(2_500) as server:
-        url = f"{server.base_url}/connectors/Profit_Wide"
-        froms = ((-3, 0), (1, 0), (2, 1), (4, 1), (5, 2), (7_498, 2_499), (7_499, 2_500), (99_999, 2_500))
-        afters = ((-3, 0), (0, 0), (1, 1), (2, 1), (4, 2), (7_498, 2_500))
-        for operator, anchor, first in ((sign, *pair) for sign, pairs in ((2, froms), (4, afters)) for pair in pairs):
-            for skip, take in ((0, 10), (3, 2_500)):
-                query = f"skip={skip}&take={take}&filterfieldids=Id&filtervalues={anchor}&operatortypes={operator}"
-                with urlopen(f"{url}?{query}") as answer:  # noqa: S310 - our own server
-                    text = answer.read()
-                wanted = store.page("Profit_Wide", first + skip, take, [("Id", False)])
-                assert text == b'{"skip":%d,"take":%d,"rows":[%b]}' % (skip, take, wanted.json)
+    url = f"{bare.base_url}/connectors/Profit_Wide"
+    froms = ((-3, 0), (1, 0), (2, 1), (4, 1), (5, 2), (7_498, 2_499), (7_499, 2_500), (99_999, 2_500))
+    afters = ((-3, 0), (0, 0), (1, 1), (2, 1), (4, 2), (7_498, 2_500))
+    for operator, anchor, first in ((sign, *pair) for sign, pairs in ((2, froms), (4, afters)) for pair in pairs):
+        for skip, take in ((0, 10), (3, 2_500)):
+            query = f"skip={skip}&take={take}&filterfieldids=Id&filtervalues={anchor}&operatortypes={operator}"
+            with urlopen(f"{url}?{query}") as answer:  # noqa: S310 - our own server
+                text = answer.read()
+            wanted = store.page("Profit_Wide", first + skip, take, [("Id", False)])
+            assert text == b'{"skip":%d,"take":%d,"rows":[%b]}' % (skip, take, wanted.json)
     store.close()
 
 
-def test_the_bare_server_answers_no_other_filter() -> None:
+def test_the_bare_server_answers_no_other_filter(bare: stage.Server) -> None:
     """It would answer with other rows than those asked for."""
     queries = ("filterfieldids=Id&filtervalues=4&operatortypes=3", "filterjson=%7B%7D", "filtervalues=4")
-    with stage.bare_server(5) as server:
-        for query in queries:
-            url = f"{server.base_url}/connectors/Profit_Wide?skip=0&take=5&{query}"
-            with pytest.raises(OSError, match="closed connection"), urlopen(url):  # noqa: S310 - our own server
-                pytest.fail(f"answered: {query}")
+    for query in queries:
+        url = f"{bare.base_url}/connectors/Profit_Wide?skip=0&take=5&{query}"
+        with pytest.raises(OSError, match="closed connection"), urlopen(url):  # noqa: S310 - our own server
+            pytest.fail(f"answered: {query}")
 
 
 @pytest.mark.parametrize("verify", [True, False])
-def test_a_reading_without_verification(verify: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+def test_a_reading_without_verification(
+    verify: bool,  # noqa: FBT001
+    bare: stage.Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What is to be compared is what is read: the task's `verify` reaches the client, and all rows come."""
     asked: list[object] = []
     rows = AfasClient.rows
@@ -184,18 +191,19 @@ def test_a_reading_without_verification(verify: bool, monkeypatch: pytest.Monkey
         return rows(client, connector, **options)
 
     monkeypatch.setattr(AfasClient, "rows", spy)
-    with stage.bare_server(3_000) as server:
-        task = server.task(throughput.OURS, take=500, verify=verify, check=True)
-        tally = Tally(task)
-        asyncio.run(afas_async_stream.read(task, tally))
+    task = bare.task(throughput.OURS, take=500, verify=verify, check=True)
+    tally = Tally(task)
+    asyncio.run(afas_async_stream.read(task, tally))
     assert asked == [verify]
-    assert (tally.rows, tally.missing, tally.doubled) == (3_000, 0, 0)
+    assert (tally.rows, tally.missing, tally.doubled) == (2_500, 0, 0)
 
 
-def test_a_sample_of_pages() -> None:
+def test_a_sample_of_pages(bare: stage.Server) -> None:
     """The opponent reads few pages of a long table, evenly spread."""
-    with stage.bare_server(3_000) as server:
-        assert stage.read(server.task("requests_json", take=100, variant="sample")).rows == SAMPLE * 100
+    task = bare.task("requests_json", take=50, variant="sample")
+    tally = Tally(task)
+    requests_json.read(task, tally)
+    assert tally.rows == SAMPLE * 50
 
 
 @pytest.mark.parametrize(("rows", "take"), [(1_000_000, 1_000), (50_000, 1_000), (7_700, 100), (3_000, 1_000)])
@@ -211,25 +219,27 @@ def test_a_sample_stands_for_all_pages(rows: int, take: int) -> None:
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("take", [None, 700, -1])
 @pytest.mark.parametrize("variant", ["", "rows", "nested"])
-def test_a_reading_in_a_process_of_its_own(take: int | None, variant: str) -> None:
+def test_a_reading_in_a_process_of_its_own(take: int | None, variant: str, bare: stage.Server) -> None:
     """All rows come, and everything that is to be measured is."""
-    with stage.bare_server(3_000) as server:
-        found = stage.read(server.task(throughput.OURS, take=take, variant=variant, ticker=True))
-    assert found.rows == 3_000
+    found = stage.read(bare.task(throughput.OURS, take=take, variant=variant, ticker=True))
+    assert found.rows == 2_500
     assert found.seconds > 0
     assert found.cpu > 0
     assert 0 < found.hold < 1
     assert (found.first_row > 0) is (not variant)
 
 
-def test_who_does_not_sort_loses_rows() -> None:
+def test_who_does_not_sort_loses_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The marks are earned: an opponent that asks for no order loses and doubles rows, and this library does not."""
-    with stage.simulator(50_000, Latency()) as server:
-        wave = stage.read(server.task("wave", check=True))
-        ours = stage.read(server.task(throughput.OURS, check=True))
-    assert wave.missing > 1_000
-    assert wave.doubled > 1_000
-    assert (ours.rows, ours.missing, ours.doubled) == (50_000, 0, 0)
+    monkeypatch.setattr(wave, "TAKE", 8_000)
+    with stage.simulator(10_000, Latency()) as server:
+        task = server.task("", check=True)
+        opponent, ours = Tally(task), Tally(task)
+        asyncio.run(wave.read(task, opponent))
+        asyncio.run(afas_async_stream.read(task, ours))
+    assert opponent.missing > 1_000
+    assert opponent.doubled > 1_000
+    assert (ours.rows, ours.missing, ours.doubled) == (10_000, 0, 0)
 
 
 def test_a_reader_that_fails_is_no_measurement() -> None:

@@ -47,6 +47,7 @@ async def test_version(afas: AfasClient, simulator: Simulator) -> None:
     assert [request.path for request in simulator.requests] == ["/profitrestservices/profitversion"]
 
 
+@pytest.mark.sampled(2)
 @both_modes
 @pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("on_disk", [False, True], ids=["memory", "disk"])

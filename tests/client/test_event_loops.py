@@ -107,7 +107,7 @@ def test_a_client_left_open_by_its_loop() -> None:
 @pytest.mark.parametrize("call", CALLS)
 async def test_a_forked_process(afas: AfasClient, simulator: Simulator, call: str) -> None:
     """A forked process is refused with a text that says why; the parent goes on undisturbed."""
-    rows = afas.rows(ARTICLES, take=100)
+    rows = afas.rows(ARTICLES, take=500)
     await anext(rows)
     child = os.fork()
     if child == 0:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from afas_async.commands import cli
 from afas_async.simulator import process
-from tests.support import canary
+from tests.support import canary, forking
 from tests.support.command_line import environment, refused, run
 
 COMMANDS = (["demo", "--connector", "Profit_Article", "--key", "ItemCode"], ["inspect", "Profit_Article"])
 SIMULATED = (["demo", "--rows", "100"], ["inspect", "Profit_Article", "--simulator"])
-# Whatever the shell has made of Ctrl+C: a job in the background ignores it.
-PROGRAM = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    " from afas_async.commands.cli import run; sys.exit(run(sys.argv[1:]))"
-)
 
 
 def test_the_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -134,6 +135,7 @@ def test_no_environment(arguments: list[str], capsys: pytest.CaptureFixture[str]
     assert "--simulator" in line
 
 
+@pytest.mark.usefixtures("within")
 @pytest.mark.parametrize("arguments", [[*COMMANDS[0], "--rows", "100"], COMMANDS[1]], ids=" ".join)
 def test_the_simulator_on_request(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -230,46 +232,54 @@ class TestRefusals:
         assert "AFAS_ENVIRONMENT or AFAS_BASE_URL" in refused(run(capsys, *arguments))
 
 
-def _started(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@contextmanager
+def _started(folder: Path, *arguments: str) -> Iterator[tuple[ForkServerProcess, TextIO]]:
+    """Run a command in another process; what it says on standard error goes to a file."""
+    os.mkfifo(folder / "output")
+    process = forking.start(folder / "output", forking.command, [*arguments], {}, errors=folder / "errors")
+    try:
+        with (folder / "output").open() as output:
+            yield process, output
+    finally:
+        process.kill()
+        process.join()
+
+
+def _ended(process: ForkServerProcess, folder: Path) -> tuple[int | None, str]:
+    """Wait for the end of a command; return its exit status, and what it has said on standard error."""
+    process.join(30)
+    return process.exitcode, (folder / "errors").read_text()
 
 
 @pytest.mark.parametrize("line", ["Starting", "Reading"])
-def test_ctrl_c(line: str) -> None:
+def test_ctrl_c(line: str, tmp_path: Path) -> None:
     """Ctrl+C ends a command with status 130 and no traceback, also while its simulator comes up.
 
     The simulator has a session of its own, so that Ctrl+C is not for it (tests/simulator/test_process.py).
     """
-    with _started("demo", "--rows", "1000", "--latency", "20") as process:
-        assert process.stdout is not None
-        while line not in process.stdout.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
-    assert (process.returncode, err) == (130, "\ninterrupted\n")
+    with _started(tmp_path, "demo", "--rows", "1000", "--latency", "20") as (process, output):
+        while line not in output.readline():
+            assert process.is_alive()
+        _interrupt(process)
+        assert _ended(process, tmp_path) == (130, "\ninterrupted\n")
 
 
-def test_ctrl_c_ends_the_simulator() -> None:
+def _interrupt(process: ForkServerProcess) -> None:
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+
+
+def test_ctrl_c_ends_the_simulator(tmp_path: Path) -> None:
     """Ctrl+C ends `simulate` with status 130 and without a word."""
-    with _started("simulate") as process:
-        assert process.stdout is not None
-        assert "runs until you press Ctrl+C" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
-    assert (process.returncode, err) == (130, "")
+    with _started(tmp_path, "simulate") as (process, output):
+        assert "runs until you press Ctrl+C" in output.readline()
+        _interrupt(process)
+        assert _ended(process, tmp_path) == (130, "")
 
 
-def test_a_reader_that_goes_away() -> None:
+def test_a_reader_that_goes_away(tmp_path: Path) -> None:
     """Where standard output is closed, as `| head -1` does, a command ends without a traceback."""
-    with _started("demo", "--rows", "1000") as process:
-        assert process.stdout is not None
-        assert "Starting" in process.stdout.readline()
-        process.stdout.close()
-        assert process.stderr is not None
-        assert process.stderr.read() == ""
-    assert process.returncode == 1
+    with _started(tmp_path, "demo", "--rows", "1000") as (process, output):
+        assert "Starting" in output.readline()
+        output.close()
+        assert _ended(process, tmp_path) == (1, "")

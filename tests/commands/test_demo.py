@@ -29,6 +29,7 @@ def test_the_demo_reads_everything_and_says_so(capsys: pytest.CaptureFixture[str
     assert "plain loop" not in ended.out
 
 
+@pytest.mark.usefixtures("within")
 def test_the_demo_notices_a_difference(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """If what was read is not what the database holds, the demo says so and fails."""
 
@@ -42,16 +43,18 @@ def test_the_demo_notices_a_difference(capsys: pytest.CaptureFixture[str], monke
     assert "check        NOT what the database holds" in ended.out
 
 
+@pytest.mark.usefixtures("within")
 def test_window_and_latency(capsys: pytest.CaptureFixture[str]) -> None:
     """One page at a time never has two requests in flight, and an answer takes as long as it is told to."""
-    ended = run(capsys, "demo", "--rows", "2000", "--window", "1", "--latency", "0.1,0.1")
+    ended = run(capsys, "demo", "--rows", "300", "--window", "1", "--latency", "0.05,0.05")
     assert ended.status == 0
     assert "at most 1 in flight" in ended.out
     first = re.search(r"first row    after (\d+) ms", ended.out)
     assert first is not None
-    assert int(first[1]) >= 110  # 0.1 s, and a tenth of that for the first 100 rows
+    assert int(first[1]) >= 55  # 0.05 s, and a tenth of that for the first 100 rows
 
 
+@pytest.mark.usefixtures("within")
 def test_compare(capsys: pytest.CaptureFixture[str]) -> None:
     """`--compare` reads it again, 1,000 rows at a time and nothing beside it, and prints both."""
     ended = run(capsys, "demo", "--rows", "3000", "--compare", *QUICK)
@@ -63,6 +66,7 @@ def test_compare(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"seconds", "rows/s", "first", "ratio"} <= columns.keys()
 
 
+@pytest.mark.usefixtures("within")
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.connector.name)
 def test_each_connector_of_the_simulator(sample: Sample, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,6 +88,7 @@ def test_each_connector_of_the_simulator(sample: Sample, capsys: pytest.CaptureF
     assert COMPLETE in ended.out
 
 
+@pytest.mark.usefixtures("within")
 def test_another_order(capsys: pytest.CaptureFixture[str]) -> None:
     """By another key the rows come in another order, so they are compared without their order, and that is said."""
     ended = run(capsys, "demo", "--simulator", "--rows", "500", "--connector", "Profit_Wide", "--key", "Name", *QUICK)
@@ -91,13 +96,13 @@ def test_another_order(capsys: pytest.CaptureFixture[str]) -> None:
     assert "check        complete, in another order than that of Id: each row is there once" in ended.out
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.usefixtures("within")
 @pytest.mark.parametrize(
     ("key", "why"), [("Unit", "two rows have the same Unit"), ("Price", "Price, a field of the key, is empty")]
 )
 def test_a_key_that_is_none(key: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
     """By a key that is not unique, or empty in a row, the demo vouches for nothing, and says by which key it would."""
-    ended = run(capsys, "demo", "--simulator", "--rows", "5000", "--connector", "Profit_Article", "--key", key, *QUICK)
+    ended = run(capsys, "demo", "--simulator", "--rows", "2000", "--connector", "Profit_Article", "--key", key, *QUICK)
     assert why in refused(ended)
     assert "check" not in ended.out
     advised = ended.out.splitlines()[-1].split()
@@ -105,6 +110,7 @@ def test_a_key_that_is_none(key: str, why: str, capsys: pytest.CaptureFixture[st
     assert run(capsys, *advised[3:]).status == 0
 
 
+@pytest.mark.usefixtures("within")
 def test_its_own_key_in_another_order(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """By the connector's own key the rows must come in its order too."""
     checksum = SimulatorProcess.checksum
@@ -153,9 +159,9 @@ class TestEnvironment:
         assert all(row.endswith("Z'}") for row in rows)
 
     def test_it_stops_as_asked(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        with environment(monkeypatch, rows=60_000) as simulator:
+        with environment(monkeypatch, rows=20_000) as simulator:
             ended = run(capsys, *ARTICLES, "--rows", "150")
-            assert simulator.counters.rows < 60_000
+            assert simulator.counters.rows < 20_000
         assert ended.status == 0
         assert "rows         150 in " in ended.out
         assert "stopped as asked, so neither the end nor the values could be checked" in ended.out
@@ -168,6 +174,7 @@ class TestEnvironment:
         assert ended.status == 0
         assert "ratio" in ended.out
 
+    @pytest.mark.usefixtures("within")
     def test_without_a_connector_it_is_the_simulator(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

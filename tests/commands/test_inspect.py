@@ -291,6 +291,7 @@ def test_a_field_that_is_not_there(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "no field U001" in line
 
 
+@pytest.mark.usefixtures("within")
 def test_what_is_proposed_works_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """The command for the likeliest key, found in a simulator, tests it in a simulator too, and it holds."""
     proposed = run(capsys, "inspect", "Profit_Employees", "--simulator").out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,14 +17,16 @@ from afas_async.write import journal as journals
 from afas_async.write.journal import Journal
 from tests.support.command_line import Ended, refused, run
 from tests.support.journals import LOAD
+from tests.support.quick_folder import quick_folder
 
 MOMENT = "%Y-%m-%d %H:%M:%S UTC"
 SECRET = "Geheim"  # a value that may be personal data
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "a journal"
+def path() -> Iterator[Path]:
+    with quick_folder() as folder:
+        yield folder / "a journal"
 
 
 def make(path: Path, *, age: float = 0, reason: str = "no answer came") -> datetime:
@@ -144,6 +147,7 @@ def test_not_sent_again_too_early(path: Path, capsys: pytest.CaptureFixture[str]
     assert counts(run(capsys, "journal", str(path)))["unknown"] == "1"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("option", ["--applied", "--again"])
 @pytest.mark.parametrize("number", ["0", "2", "1500", "9999", "-1"])
 def test_only_what_is_unknown_is_settled(

@@ -11,6 +11,7 @@ import pytest
 
 from afas_async import AfasClient, F, GetConnector, UpdateConnector
 from afas_async.simulator import Simulator
+from tests.support import canary
 from tests.support.command_line import environment, refused, run
 from tests.typing import simulator_models
 
@@ -21,14 +22,23 @@ GET_CONNECTORS: dict[str, GetConnector[Any]] = {
 UPDATE_CONNECTORS = {each.name for each in vars(simulator_models).values() if isinstance(each, UpdateConnector)}
 
 
+@pytest.mark.usefixtures("within")
 def test_the_sample_is_what_the_command_writes(capsys: pytest.CaptureFixture[str]) -> None:
     """The module that mypy and pyright check is this one: make it again with `-o tests/typing/simulator_models.py`."""
     ended = run(capsys, "models", "--simulator", "-o", str(SAMPLE), "--check")
     assert (ended.status, ended.out) == (0, f"{SAMPLE} is up to date\n")
 
 
-async def test_every_sample_connector_streams_typed_rows(afas: AfasClient, simulator: Simulator) -> None:
+async def test_every_sample_connector_streams_typed_rows() -> None:
     """Each row is an instance of the model, complete, and with the types that it declares."""
+    async with (
+        Simulator(rows=500, token=canary.TOKEN) as simulator,
+        AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
+    ):
+        await _each_streams_typed_rows(afas, simulator)
+
+
+async def _each_streams_typed_rows(afas: AfasClient, simulator: Simulator) -> None:
     assert set(GET_CONNECTORS) == set(simulator.store.connectors)
     assert set(UPDATE_CONNECTORS) == set(simulator.store.updates)
     for name, connector in GET_CONNECTORS.items():

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from afas_async.simulator import Simulator
+from afas_async.simulator import Latency, Rules, Simulator, spawn
 from afas_async.simulator.process import SimulatorProcess
 
 
@@ -78,3 +79,21 @@ async def client() -> AsyncIterator[Client]:
 async def simulator() -> AsyncIterator[Simulator]:
     async with Simulator(rows=300, seed=1) as running:
         yield running
+
+
+INHERITED = "<token><version>1</version><data>CANA4Y</data></token>"
+
+
+@pytest.fixture(scope="session")
+def apart() -> Iterator[tuple[BlockingPortal, SimulatorProcess]]:
+    """Run a simulator in a process of its own, and what talks to it in a thread.
+
+    Each test that uses it changes something else. A token that is not for it stands in the environment.
+    """
+    with pytest.MonkeyPatch.context() as environment, start_blocking_portal() as portal:
+        environment.setenv("AFAS_SIMULATOR_TOKEN", INHERITED)
+        with portal.wrap_async_context_manager(
+            spawn(rows=5, latency=Latency(per_element=0.001), rules=Rules(written=200, time_limit=2))
+        ) as simulator:
+            environment.undo()
+            yield portal, simulator

@@ -8,8 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,31 +18,35 @@ import pytest
 import requests
 
 from afas_async.simulator.command import run
+from tests.support import forking
 
 TOKEN = "<token><version>1</version><data>CANA4Y??~~</data></token>"  # with a plus, a slash and a padding in base64
 
 
 @contextmanager
-def start_up_text(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[list[str]]:
+def start_up_text(*arguments: str, encoding: str = "utf-8") -> Iterator[list[str]]:
     """The lines that a running simulator has shown."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "afas_async", "simulate", "--rows=20", *arguments],
-        env={**os.environ, "AFAS_SIMULATOR_TOKEN": TOKEN, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    lines = list[str]()
-    try:
-        while not lines or "&token=" not in lines[-1]:
-            line = process.stdout.readline()
-            assert line, "it ended"
-            lines.append(line.rstrip("\n"))
-        yield lines
-    finally:
-        process.terminate()
-        process.communicate()
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "output"
+        os.mkfifo(output)
+        process = forking.start(
+            output,
+            forking.command,
+            ["simulate", "--rows=20", *arguments],
+            {"AFAS_SIMULATOR_TOKEN": TOKEN},
+            encoding=encoding,
+        )
+        lines = list[str]()
+        try:
+            with output.open() as shown:
+                while not lines or "&token=" not in lines[-1]:
+                    line = shown.readline()
+                    assert line, "it ended"
+                    lines.append(line.rstrip("\n"))
+                yield lines
+        finally:
+            process.terminate()
+            process.join()
 
 
 def after(lines: list[str], title: str) -> str:
@@ -87,10 +92,11 @@ def test_lines_of_curl(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_character_set_without_accents() -> None:
     """A terminal that has no accents gets the text all the same."""
-    with start_up_text(environment={"PYTHONIOENCODING": "ascii"}) as lines:
+    with start_up_text(encoding="ascii") as lines:
         assert after(lines, "With a filter, whose value curl must encode:").endswith("'filtervalues=Caf?'")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("command", "status", "message"),
     [("--json <&-", 0, ""), (">&-", 1, "there is no standard output"), ("--json <&- >&-", 1, "no standard output")],

@@ -18,6 +18,7 @@ from afas_async.read.fetch import paced
 from afas_async.simulator import Simulator
 from afas_async.wire.requests import QUERY_LIMIT
 from afas_async.wire.row_requests import rows_query_length, rows_request
+from tests.support.thoroughness import by_default
 
 Row = dict[str, Any]
 CONNECTOR = "Profit_Wide"
@@ -97,8 +98,8 @@ async def test_every_operator(
 
 async def test_combinations(simulator: Simulator, rows: list[Row]) -> None:
     """And, or and not together select what they select in Python."""
-    for one, meets_one in CASES[:6]:
-        for other, meets_other in CASES[6:]:
+    for place, (one, meets_one) in enumerate(CASES[:6]):
+        for other, meets_other in CASES[6 + place % by_default(3, 1) :: by_default(3, 1)]:
             condition = (one | other) & ~(one & F.Active.is_(False))
             expected = [
                 row

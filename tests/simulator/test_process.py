@@ -10,13 +10,13 @@ import signal
 import sys
 
 import pytest
+from anyio.from_thread import BlockingPortal
 
 from afas_async.simulator import Latency, Simulator, SimulatorError, process, spawn
 from afas_async.simulator.command import run
 from afas_async.simulator.latency import parse_latency
-from tests.simulator.conftest import Client
-
-TOKEN = "<token><version>1</version><data>CANA4Y</data></token>"
+from afas_async.simulator.process import SimulatorProcess
+from tests.simulator.conftest import INHERITED, Client
 
 
 def is_running(pid: int) -> bool:
@@ -46,8 +46,8 @@ async def test_spawn_ends_with_its_block(client: Client) -> None:
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def use() -> None:
-        async with spawn(rows=5, token=TOKEN, gzip=True) as there:
-            assert there.token == TOKEN
+        async with spawn(rows=5, token=INHERITED, gzip=True) as there:
+            assert there.token == INHERITED
             assert len((await client.get(there, "/connectors/Profit_Article")).rows) == 5
             ready.set_result(there.pid)
             await asyncio.Event().wait()
@@ -104,18 +104,17 @@ async def test_process_that_fails() -> None:
             await there.checksum("Profit_Wide")
 
 
-async def test_process_is_its_own_session() -> None:
+def test_process_is_its_own_session(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
     """Ctrl+C reaches a whole group of processes, and this one is ended by the one that started it."""
-    async with spawn(rows=5) as there:
-        assert os.getsid(there.pid) == there.pid
+    _, there = apart
+    assert os.getsid(there.pid) == there.pid
 
 
-async def test_inherited_token(monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
+async def test_inherited_token(client: Client, apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
     """Without a token it is a random one, whatever this process has inherited."""
-    monkeypatch.setenv("AFAS_SIMULATOR_TOKEN", TOKEN)
-    async with spawn(rows=5) as there:
-        assert there.token != TOKEN
-        assert len((await client.get(there, "/connectors/Profit_Article")).rows) == 5
+    _, there = apart
+    assert there.token != INHERITED
+    assert (await client.get(there, "/connectors/Profit_Debtor")).rows
 
 
 @pytest.mark.parametrize(

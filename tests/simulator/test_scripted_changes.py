@@ -8,8 +8,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from anyio.from_thread import BlockingPortal
 
-from afas_async.simulator import Change, Fault, Latency, Simulator, SimulatorError, spawn
+from afas_async.simulator import Change, Fault, Latency, Simulator, SimulatorError
+from afas_async.simulator.process import SimulatorProcess
 from tests.simulator.conftest import Client
 from tests.support.virtual_time import VirtualTimeLoop
 
@@ -121,10 +123,10 @@ async def test_several_at_one_moment(client: Client, simulator: Simulator) -> No
 
 async def test_answers_that_are_on_their_way(client: Client) -> None:
     """A change under a long answer takes nothing else out of it and doubles nothing."""
-    async with Simulator(rows=40_000, latency=Latency(base=1)) as simulator:
-        gone = [{"Id": 3 * n + 1} for n in range(0, 40_000, 97)]
+    async with Simulator(rows=20_000, latency=Latency(base=1)) as simulator:
+        gone = [{"Id": 3 * n + 1} for n in range(0, 20_000, 97)]
         simulator.changes.add(
-            Change(connector="Profit_Wide", after=1, delete=gone, insert=[{"Id": 3 * n} for n in range(0, 40_000, 89)])
+            Change(connector="Profit_Wide", after=1, delete=gone, insert=[{"Id": 3 * n} for n in range(0, 20_000, 89)])
         )
         reading = asyncio.create_task(client.get(simulator, WIDE, skip=-1, orderbyfieldids="Id"))
         await client.until(lambda: simulator.counters.requests == 1)
@@ -134,7 +136,7 @@ async def test_answers_that_are_on_their_way(client: Client) -> None:
         assert simulator.changes.left == []
     deleted = {row["Id"] for row in gone}
     assert 0 < len(deleted.intersection(ids)) < len(deleted)  # it did come under this answer
-    assert set(ids) >= {3 * n + 1 for n in range(40_000)} - deleted
+    assert set(ids) >= {3 * n + 1 for n in range(20_000)} - deleted
     assert ids == sorted(set(ids))
 
 
@@ -211,11 +213,12 @@ async def test_over_http(client: Client, simulator: Simulator) -> None:
     assert simulator.changes.left == []
 
 
-def test_in_a_process() -> None:
+def test_in_a_process(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
     """A simulator in another process takes its script over HTTP, and says what it refuses."""
+    portal, there = apart
 
     async def use() -> list[int]:
-        async with spawn(rows=5) as there, aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession() as session:
             await there.change(Change(connector="Profit_Article", after=1, delete=[{"ItemCode": "000001"}]))
             with pytest.raises(SimulatorError, match="'changes': Profit_Article has no field 'Id'"):
                 await there.change(Change(connector="Profit_Article", delete=[{"Id": 1}]))
@@ -225,4 +228,4 @@ def test_in_a_process() -> None:
                     counts.append(len(json.loads(await response.read())["rows"]))
             return counts
 
-    assert asyncio.run(use()) == [5, 4]
+    assert portal.call(use) == [5, 4]

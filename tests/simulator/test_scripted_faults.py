@@ -12,9 +12,11 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+from anyio.from_thread import BlockingPortal
 
 from afas_async import AfasClient
-from afas_async.simulator import Fault, Latency, Simulator, spawn
+from afas_async.simulator import Fault, Latency, Simulator
+from afas_async.simulator.process import SimulatorProcess
 from tests.simulator.conftest import Client
 from tests.support.virtual_time import VirtualTimeLoop
 
@@ -163,7 +165,7 @@ async def test_close(simulator: Simulator, at: int | None) -> None:
 @pytest.mark.parametrize("at", [0, 1, 500, 10_000_000])
 async def test_end_too_early(client: Client, at: int) -> None:
     """A body can be well-framed while its JSON is cut; one that is shorter is whole."""
-    async with Simulator(rows=9_000) as simulator:
+    async with Simulator(rows=4_500) as simulator:
         whole = await client.get(simulator, "/connectors/Profit_Wide", skip=-1, orderbyfieldids="Id")
         simulator.faults.add(Fault(cut="end", at=at))
         reply = await client.get(simulator, "/connectors/Profit_Wide", skip=-1, orderbyfieldids="Id")
@@ -347,11 +349,12 @@ async def test_over_http(simulator: Simulator) -> None:
     assert simulator.counters.requests == 0
 
 
-def test_in_a_process() -> None:
+def test_in_a_process(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
     """A simulator in another process takes its script over HTTP."""
+    portal, there = apart
 
     async def use() -> list[int]:
-        async with spawn(rows=5) as there, aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession() as session:
             await there.script(Fault(status=503), Fault(status=429, after=1))
             statuses = []
             for _ in range(3):
@@ -359,7 +362,7 @@ def test_in_a_process() -> None:
                     statuses.append(response.status)
             return statuses
 
-    assert asyncio.run(use()) == [503, 429, 200]
+    assert portal.call(use) == [503, 429, 200]
 
 
 async def test_this_library_survives_what_it_should(simulator: Simulator) -> None:

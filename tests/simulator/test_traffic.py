@@ -31,7 +31,7 @@ async def test_request_log(client: Client, simulator: Simulator) -> None:
 
 async def test_log_is_in_order_of_arrival(client: Client) -> None:
     """A request stands in the log as soon as it arrives."""
-    async with Simulator(rows=100, latency=Latency(per_row=0.002)) as simulator:
+    async with Simulator(rows=100, latency=Latency(per_row=0.0005)) as simulator:
         async with asyncio.TaskGroup() as group:
             group.create_task(client.get(simulator, ARTICLE, take=100))
             await client.until(lambda: len(simulator.requests) == 1)
@@ -89,22 +89,22 @@ async def test_client_goes_away(client: Client) -> None:
 
 async def test_client_goes_away_in_the_middle_of_an_answer(client: Client) -> None:
     """A client that leaves while rows are being sent is counted too."""
-    async with Simulator(rows=60_000) as simulator, aiohttp.ClientSession() as session:
+    async with Simulator(rows=30_000) as simulator, aiohttp.ClientSession() as session:
         url = f"{simulator.base_url}/connectors/Profit_Wide?skip=-1"
         async with session.get(url, headers=client.authorization(simulator)) as response:
             await response.content.readany()
             response.close()
         await client.until(lambda: simulator.counters.cancelled == 1)
-        assert 0 < simulator.counters.rows < 60_000
+        assert 0 < simulator.counters.rows < 30_000
 
 
 async def test_a_reader_that_waits_holds_the_rows_back(client: Client) -> None:
     """A whole table is sent as it is read, never put together in memory; and stopping does not wait for the reader."""
-    async with Simulator(rows=60_000) as simulator, aiohttp.ClientSession() as session:
+    async with Simulator(rows=30_000) as simulator, aiohttp.ClientSession() as session:
         url = f"{simulator.base_url}/connectors/Profit_Wide?skip=-1"
         async with session.get(url, headers=client.authorization(simulator)) as response:
             await asyncio.sleep(0.1)
-            assert simulator.counters.rows < 60_000
+            assert simulator.counters.rows < 30_000
             assert simulator.counters.in_flight == 1
             started = time.perf_counter()
             await simulator.stop()

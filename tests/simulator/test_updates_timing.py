@@ -8,10 +8,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from anyio.from_thread import BlockingPortal
 
 from afas_async import AfasClient
 from afas_async.policy.retrying import LOCKED
-from afas_async.simulator import Fault, Latency, Rules, Simulator, spawn
+from afas_async.simulator import Fault, Latency, Rules, Simulator
+from afas_async.simulator.process import SimulatorProcess
 from tests.simulator.conftest import Client, Reply
 from tests.support.raw_writes import ARTICLE, BOLT, article, elements, said, send
 from tests.support.virtual_time import VirtualTimeLoop
@@ -291,12 +293,12 @@ def test_faults_that_are_none(nonsense: dict[str, Any]) -> None:
         Fault(**nonsense)
 
 
-def test_a_simulator_in_a_process() -> None:
+def test_a_simulator_in_a_process(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
     """One in another process takes the rules, the latency, faults, and another latency while it runs."""
+    portal, there = apart
 
     async def use() -> tuple[int, int]:
-        latency, rules = Latency(per_element=0.001), Rules(written=200, time_limit=2)
-        async with spawn(rows=9, latency=latency, rules=rules) as there, aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession() as session:
 
             async def post() -> int:
                 url = f"{there.base_url}/{SUBJECT}"
@@ -312,7 +314,7 @@ def test_a_simulator_in_a_process() -> None:
             await post()
             return (await there.checksum("Profit_Subjects")).rows, (await there.counters()).writes
 
-    assert asyncio.run(use()) == (11, 3)
+    assert portal.call(use) == (7, 3)
 
 
 async def test_latency_over_http(simulator: Simulator) -> None:

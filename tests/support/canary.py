@@ -59,7 +59,13 @@ class Watch(logging.Handler):
     def found(self) -> list[str]:
         """Return the texts that show the token."""
         texts = [*self.texts]
+        seen = set[tuple[type, str, str]]()
         for error in self.errors:
+            if not (error.__traceback__ or error.__cause__ or error.__context__):  # a load makes one for each element
+                plain = (type(error), repr(error.args), repr(error.__dict__))
+                if plain in seen:
+                    continue
+                seen.add(plain)
             texts += _texts(error)
         # Nearly always there is nothing to find, and one long text is searched much faster than many short ones.
         return [text for text in texts if leaks(text)] if leaks("\n".join(texts)) else []

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import aiohttp
 import pytest
 from anyio.from_thread import start_blocking_portal
 
 from afas_async.commands import cli
 from afas_async.simulator import Simulator
+from afas_async.simulator.process import SimulatorProcess
 from afas_async.simulator.storage.store import Store
 from tests.support import canary
 
@@ -56,3 +61,15 @@ def environment(
         monkeypatch.setenv("AFAS_BASE_URL", simulator.base_url)
         monkeypatch.setenv("AFAS_TOKEN", simulator.token)
         yield simulator
+
+
+def simulate_within(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a command run its simulator in its own event loop, which spares a test the start of a process."""
+
+    @asynccontextmanager
+    async def spawn(**options: Any) -> AsyncIterator[SimulatorProcess]:
+        async with Simulator(**options) as simulator, aiohttp.ClientSession() as session:
+            yield SimulatorProcess(simulator.base_url, simulator.token, os.getpid(), session, io.BytesIO())
+
+    for module in ("demo", "arguments"):
+        monkeypatch.setattr(f"afas_async.commands.{module}.spawn", spawn)

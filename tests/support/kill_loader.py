@@ -78,6 +78,10 @@ class Report(msgspec.Struct):
     statuses: dict[int, str] = {}
 
 
+def run(folder: Path) -> None:
+    asyncio.run(main(folder))
+
+
 async def main(folder: Path) -> None:
     plan = msgspec.json.decode((folder / "plan").read_bytes(), type=Plan)
     with ExitStack() as stack:
@@ -197,4 +201,4 @@ WRONG: dict[str, Callable[[], AbstractContextManager[object]]] = {
 }
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    run(Path(sys.argv[1]))

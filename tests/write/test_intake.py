@@ -16,7 +16,10 @@ from afas_async.simulator import Fault, Latency, Rules, Simulator
 from afas_async.write.intake import Intake
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import client
+from tests.support.thoroughness import by_default
 from tests.support.written_service import SUBJECT, agree, element, posts, serving, statuses, written
+
+MANY = by_default(60, 120)
 
 
 class Subject(msgspec.Struct, rename={"type": "StId", "subject": "Ds", "status": "St"}):
@@ -151,7 +154,7 @@ async def test_elements_with_the_same_key_keep_their_order(keys: int) -> None:
     """However long each call takes, an element is sent only when the one before it with its key is applied."""
     order = random.Random(keys)  # noqa: S311
     async with serving(rows=200, latency=Latency(base=0.1, per_element=0.02)) as (simulator, afas):
-        items = [order.randrange(1, keys + 1) for _ in range(120)]
+        items = [order.randrange(1, keys + 1) for _ in range(MANY)]
         done: dict[int, int] = {}
         latest: dict[int, int] = {}
         shuffling(simulator, keys)
@@ -171,7 +174,7 @@ async def test_elements_with_the_same_key_keep_their_order(keys: int) -> None:
                 name = order.choice(["@SbId", "SbId"])
                 await load.add({name: order.choice([key, str(key)]), "Ds": f"element {number}"})
                 latest[key] = number
-        assert load.report.counts["applied"] == 120
+        assert load.report.counts["applied"] == MANY
         rows = dict(simulator.store.execute("SELECT SubjectId, Subject FROM Profit_Subjects"))
         assert {key: rows[key] for key in latest} == {key: f"element {number}" for key, number in latest.items()}
         if keys == 40:

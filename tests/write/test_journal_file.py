@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,9 @@ import pytest
 from afas_async import JournalError
 from afas_async.write import journal as journals
 from afas_async.write.journal import Journal
-from tests.support import canary
+from tests.support import canary, forking
 from tests.support.journals import LOAD, SECRET, begun, content, lost, outcomes, pieces, states, write
-
-ROOT = Path(__file__).parents[2]
+from tests.support.thoroughness import by_default
 
 
 @pytest.fixture
@@ -45,7 +42,8 @@ async def test_the_file_is_private(path: Path) -> None:
 async def test_bodies_are_gone_once_they_are_not_needed(path: Path, status: Any) -> None:
     """Nothing of an element whose outcome is known is left in the file, also not where SQLite no longer looks."""
     journal = Journal(path, LOAD)
-    for call in range(20):
+    calls = by_default(6, 20)
+    for call in range(calls):
         numbers = range(call * 50, call * 50 + 50)
         journal.begin(call, pieces(*numbers))
         if status == "postponed":
@@ -53,7 +51,7 @@ async def test_bodies_are_gone_once_they_are_not_needed(path: Path, status: Any)
         else:
             journal.end(call, outcomes("unknown" if status == "settled" else status, *numbers, error=lost()))
     if status == "settled":
-        for number in range(1_000):
+        for number in range(50 * calls):
             journal.settle(number, "applied")
     journal.close()
     assert content(path).count(SECRET) == 0
@@ -69,9 +67,12 @@ async def test_bodies_are_kept_while_somebody_may_need_them(path: Path) -> None:
 
 def in_another_process(path: Path) -> str:
     """Open the journal in another process; return what that says."""
-    code = f"from afas_async.write.journal import Journal\nJournal({str(path)!r})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stderr.strip().split("\n")[-1]
+    said = path.with_name("said")
+    process = forking.start(said, Journal, path)
+    process.join()
+    text = said.read_text()
+    said.unlink()
+    return text.strip().split("\n")[-1]
 
 
 async def test_one_process_at_a_time(path: Path) -> None:

@@ -12,12 +12,11 @@ import random
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from threading import Event
 
@@ -30,18 +29,17 @@ from afas_async import AfasClient, F, GetConnector
 from afas_async.simulator import Fault, Latency, spawn
 from afas_async.simulator.process import SimulatorProcess
 from afas_async.write.journal import Journal
-from tests.support import canary
+from tests.support import canary, forking, kill_loader
 from tests.support.kill_loader import FAULTY, Plan, Report
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.thoroughness import by_default
 
-ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("AFAS_JOURNAL_KILLS", by_default("3", "6")))
 SUBJECTS = GetConnector("Profit_Subjects", key="SubjectId")
 VARIANTS: dict[str, dict[str, object]] = {
-    "looked up": {"check": True},
-    "not looked up": {"check": False},
-    "several in a call": {"check": True, "per_call": 4, "elements": 400},
+    "looked up": {"check": True, "elements": by_default(60, 150)},
+    "not looked up": {"check": False, "elements": by_default(60, 150)},
+    "several in a call": {"check": True, "per_call": 4, "elements": by_default(160, 400)},
 }
 
 
@@ -54,30 +52,31 @@ def portal() -> Iterator[BlockingPortal]:
 @pytest.fixture(scope="module")
 def service(portal: BlockingPortal) -> Iterator[SimulatorProcess]:
     """Run a service in a process of its own."""
-    simulated = spawn(rows=50, token=canary.TOKEN, latency=Latency(base=0.02))
+    simulated = spawn(rows=50, token=canary.TOKEN, latency=Latency(base=0.01))
     with portal.wrap_async_context_manager(simulated) as simulator:
         yield simulator
 
 
-def _start(folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.kill_loader", str(folder)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+def _start(folder: Path) -> ForkServerProcess:
+    return forking.start(folder / "said", kill_loader.run, folder)
 
 
 def _run(folder: Path) -> int:
     """Run a load to its end, or death; return the exit status."""
     process = _start(folder)
-    try:
-        _, said = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert said == b""
-    return process.returncode
+    process.join(60)
+    process.kill()
+    return _ended(process, folder)
+
+
+def _ended(process: ForkServerProcess, folder: Path) -> int:
+    """Wait for the end of a process, which must not have said a word; return its exit status."""
+    process.join()
+    assert (folder / "said").read_text() == ""
+    status = process.exitcode
+    assert status is not None
+    process.close()
+    return status
 
 
 def _make(folder: Path, plan: Plan) -> None:
@@ -149,8 +148,7 @@ def test_killed_at_any_moment(variant: str, service: SimulatorProcess, tmp_path:
             process = _start(folder)
             _wait(folder, chance, process)
             process.kill()
-            killed = process.wait() == -signal.SIGKILL
-            process.communicate()
+            killed = _ended(process, folder) == -signal.SIGKILL
             kills += killed
             hits += killed and _in_flight(folder) > 0
         assert _run(folder) == 0
@@ -160,14 +158,14 @@ def test_killed_at_any_moment(variant: str, service: SimulatorProcess, tmp_path:
     assert hits > kills // 4  # or the kills prove little
 
 
-def _wait(folder: Path, chance: random.Random, process: subprocess.Popen[bytes]) -> None:
+def _wait(folder: Path, chance: random.Random, process: ForkServerProcess) -> None:
     """Wait until the load has its journal open, and a little more; one time in ten for less."""
     log = folder / "journal-wal"
     before = _written(log)
     deadline = time.monotonic() + (chance.random() if chance.random() < 0.1 else 10)
-    while _written(log) in {before, 0} and time.monotonic() < deadline and process.poll() is None:
+    while _written(log) in {before, 0} and time.monotonic() < deadline and process.is_alive():
         time.sleep(0.002)
-    time.sleep(chance.random() * 0.25)
+    time.sleep(chance.random() * by_default(0.1, 0.25))
 
 
 def _written(log: Path) -> float:
@@ -234,7 +232,7 @@ def _caught(folder: Path, plan: Plan) -> None:
 @pytest.mark.parametrize("design", [None, "send what is in flight", "mark after sending"])
 def test_killed_between_the_answer_and_its_note(design: str | None, service: SimulatorProcess, tmp_path: Path) -> None:
     """What is answered and not noted yet is in flight to the next run, which does not send it again."""
-    plan = Plan(service.base_url, f"answered {design}", elements=30, design=design, die=9)
+    plan = Plan(service.base_url, f"answered {design}", elements=20, design=design, die=9)
     _make(tmp_path, plan)
     assert _run(tmp_path) == -signal.SIGKILL
     _make(tmp_path, msgspec.structs.replace(plan, die=None))
@@ -249,14 +247,14 @@ def test_killed_before_the_service_does_its_work(
 ) -> None:
     """What the service does after its client has died is not missing, but may still come."""
     url, is_held, release = held
-    plan = Plan(url, f"late {design}", elements=30, design=design)
+    plan = Plan(url, f"late {design}", elements=20, design=design)
     _make(tmp_path, plan)
     process = _start(tmp_path)
     assert is_held.wait(30)
     while not _is_answered(tmp_path):
         time.sleep(0.01)
     process.kill()
-    process.communicate()
+    assert _ended(process, tmp_path) == -signal.SIGKILL
     assert _run(tmp_path) == 0  # looks for it: it is not there yet
     assert _run(tmp_path) == 0  # and a next run would send what has been found absent
     release.set()
@@ -278,7 +276,7 @@ def test_no_answer_in_time(
 ) -> None:
     """What is not answered in time may be there."""
     portal.call(service.script, Fault(method="POST", cut="stall", after=5, times=2))
-    plan = Plan(service.base_url, f"stalled {design}", elements=30, design=design, patience=0.5)
+    plan = Plan(service.base_url, f"stalled {design}", elements=20, design=design, patience=0.3)
     _make(tmp_path, plan)
     assert _run(tmp_path) == 0
     _caught(tmp_path, plan)
@@ -291,7 +289,7 @@ def test_an_answer_that_is_cut(
 ) -> None:
     """A success whose body breaks off is a success."""
     portal.call(service.script, Fault(method="POST", cut="close", at=5, after=5, times=2))
-    plan = Plan(service.base_url, f"cut {design}", elements=30, design=design)
+    plan = Plan(service.base_url, f"cut {design}", elements=20, design=design)
     _make(tmp_path, plan)
     assert _run(tmp_path) == 0
     _caught(tmp_path, plan)

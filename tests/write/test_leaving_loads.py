@@ -151,7 +151,7 @@ async def test_cancelled_at_any_step(scenario: Callable[[Scene], Awaitable[None]
     async with _scene() as scene:
         before = tasks()
         async with quiet():
-            for step in range(0, MOST_STEPS, by_default(13, 3) if twice else by_default(5, 1)):
+            for step in range(0, MOST_STEPS, by_default(17, 3) if twice else by_default(7, 1)):
                 task = asyncio.ensure_future(scenario(scene))
                 await steps(step)
                 running = task.cancel()

@@ -12,10 +12,11 @@ import pytest
 
 from afas_async import AfasClient, OutcomeUnknownError
 from afas_async.simulator import Fault, Latency, Rules, Simulator
+from tests.support.thoroughness import by_default
 from tests.support.written_service import SUBJECT, agree, element, elements, posts, serving, statuses, written
 
 # 100,000 on a machine that has nothing else to do.
-ELEMENTS = int(os.environ.get("AFAS_LOAD_ELEMENTS", "20000"))
+ELEMENTS = int(os.environ.get("AFAS_LOAD_ELEMENTS", by_default("3000", "20000")))
 TARGET = 0.6
 LIMIT = Rules(time_limit=15 * TARGET)
 
@@ -33,7 +34,7 @@ async def test_a_service_that_drifts() -> None:
             for number in range(ELEMENTS):
                 if number % 100 == 0:
                     drift = 1 + 9 * number / ELEMENTS
-                    simulator.latency = Latency(base=0.05, per_element=0.0005 * drift)
+                    simulator.latency = Latency(base=0.05, per_element=max(0.0005, 10 / ELEMENTS) * drift)
                 await load.add(element(number))
         assert load.report.counts == {"applied": ELEMENTS, "rejected": 0, "unknown": 0, "not_sent": 0}
         assert load.report.total == ELEMENTS
@@ -49,13 +50,14 @@ async def test_a_service_that_drifts() -> None:
 @pytest.mark.parametrize("moment", [0, 1, 700, 3_000])
 async def test_a_service_that_is_suddenly_ten_times_slower(moment: int) -> None:
     """Calls that are sent just then still end below the limit."""
+    more = by_default(800, 1_500)
     async with serving(latency=Latency(base=0.02, per_element=0.002), rules=LIMIT) as (simulator, afas):
         async with afas.load(SUBJECT, target_seconds=TARGET) as load:
-            for number in range(moment + 1_500):
+            for number in range(moment + more):
                 if number == moment:
                     simulator.latency = Latency(base=0.2, per_element=0.02)
                 await load.add(element(number))
-        assert load.report.counts["applied"] == moment + 1_500
+        assert load.report.counts["applied"] == moment + more
         assert {record.status for record in simulator.requests} == {200, 201}
         assert longest(simulator) < 9
         agree(load.report, simulator)
@@ -168,7 +170,7 @@ async def test_in_flight(in_flight: int, max_concurrency: int, expected: int) ->
     """No more calls than allowed are in flight, and no more than the client allows all of its requests."""
     async with serving(latency=Latency(base=0.1), max_concurrency=max_concurrency) as (simulator, afas):
         async with afas.load(SUBJECT, in_flight=in_flight, max_elements=5) as load:
-            for number in range(200):
+            for number in range(100):
                 await load.add(element(number))
                 assert load.progress.in_flight <= 5 * expected
         assert simulator.counters.peak_in_flight == expected
@@ -207,7 +209,7 @@ async def test_the_source_waits_for_memory() -> None:
     async with serving(latency=Latency(base=1)) as (simulator, afas):
         text = "x" * 1_000_000
         async with afas.load(SUBJECT, max_elements=1_000, in_flight=2, validate=False) as load:
-            for number in range(60):
+            for number in range(by_default(40, 60)):
                 await load.add({**element(number), "SbTx": text})
                 assert load.progress.waiting <= 17
         assert max(posts(simulator)) <= 8, "eight megabytes in a call"

@@ -13,9 +13,9 @@ import pytest
 from tests.support.thoroughness import by_default
 
 ROOT = Path(__file__).parents[2]
-ELEMENTS = int(os.environ.get("AFAS_MEMORY_ROWS", by_default("20000", "50000")))
+ELEMENTS = int(os.environ.get("AFAS_MEMORY_ROWS", by_default("5000", "50000")))
 LARGE = min(ELEMENTS, 50_000) // 10  # of 20 kB each
-GROWTH_LIMIT = 64_000_000
+GROWTH_LIMIT = 64_000_000 if ELEMENTS > 5_000 else 12_000_000
 # 16 MB that wait, and four calls of 8 MB: their elements, their bodies, and what the connections hold of these.
 LARGE_LIMIT = 200_000_000
 

@@ -86,7 +86,7 @@ def variables() -> Iterator[dict[str, str]]:
     thread.join()
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", BODIES)
 def test_silent_end(name: str, variables: dict[str, str]) -> None:
     """Every warning is an error, and there is none."""

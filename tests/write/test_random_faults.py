@@ -32,8 +32,8 @@ from tests.support.read_table import End, Fault, chunk, client, end, framed, hea
 from tests.support.thoroughness import by_default
 from tests.support.write_table import HTML, RESULT, profit, replies, says
 
-WRITES = int(os.environ.get("AFAS_FAULT_WRITES", by_default("300", "500")))
-CONTROLS = by_default(100, 300)
+WRITES = int(os.environ.get("AFAS_FAULT_WRITES", by_default("200", "500")))
+CONTROLS = by_default(60, 300)
 WORKERS = 8
 QUIET = 2_000.0  # seconds after which nothing is under way any more
 
@@ -133,12 +133,15 @@ class Service(RawServer):
         self.applied: Counter[int] = Counter()
         self.faults: Counter[str] = Counter()
         self._chance = chance
+        self._due: dict[str, float] = {}
         self._kinds = kinds
         self._decks: dict[str, list[str]] = {kind: [] for kind in FAULTS}
 
     def is_to_fail(self, name: str, share: float) -> bool:
-        """Draw whether a fault of this kind happens, and count it."""
-        happens = self._chance.random() < share
+        """Say whether a fault of this kind happens, and count it: as often as its share says, from a random start."""
+        due = self._due.get(name, self._chance.random()) + share
+        happens = due >= 1
+        self._due[name] = due - happens
         self.faults[name] += happens
         return happens
 

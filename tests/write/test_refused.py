@@ -72,7 +72,7 @@ async def test_split(culprits: tuple[int, ...]) -> None:
 
 
 @given(count=st.integers(1, 60), culprits=st.sets(st.integers(0, 59), max_size=12), in_flight=st.integers(1, 4))
-@settings(max_examples=by_default(10, 25), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=by_default(6, 25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_split_anywhere(count: int, culprits: set[int], in_flight: int) -> None:
     """Wherever the faulty elements are."""
 
