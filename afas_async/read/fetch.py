@@ -76,6 +76,7 @@ class PageFetch(Fetch, Generic[RowT]):
         rows: How many rows of the span's answer have been handed out.
         columns: Fields of a row, 0 before the first; set it if they are known.
         last: The key of the last row handed out, kept here by the reader; None in a new answer.
+        again: Whether an odd answer was asked for again before, in vain: set it if it was.
         complete: Whether all rows have been handed out and the answer was whole.
     """
 
@@ -95,6 +96,7 @@ class PageFetch(Fetch, Generic[RowT]):
         self.rows: int = 0
         self.columns: int = 0
         self.last: Key | None = None
+        self.again: bool = False
         self.complete: bool = False
         self._source = source
         self._early = early
@@ -192,9 +194,14 @@ class PageFetch(Fetch, Generic[RowT]):
             skip=self.span.skip,
             take=self.span.take,
             columns=self.columns,
-            again=any(isinstance(failure, AnswerError) for failure in self.failures),
+            again=self.again or any(isinstance(failure, AnswerError) for failure in self.failures),
         )
         return self._parser
+
+    @property
+    def was_odd(self) -> bool:
+        """Whether it was asked for again because of an odd answer, and came whole."""
+        return self.complete and any(isinstance(failure, AnswerError) for failure in self.failures)
 
     def _all_read(self) -> bool:
         """Whether the answer is read to its end, which can then be checked before its last rows are handed out."""

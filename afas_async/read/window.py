@@ -49,6 +49,7 @@ class Window(Generic[RowT]):
         self._early = early
         self._key_reader = KeyReader(source.connector, source.order) if source.keyed else None
         self._columns = 0  # counted once
+        self._odd = False  # whether the service answers oddly, as asking again has shown
         self._asking = True  # whether there may be something to ask for
         self._fetches: dict[Ask, PageFetch[RowT]] = {}
         self._dropped: list[PageFetch[RowT]] = []
@@ -87,7 +88,7 @@ class Window(Generic[RowT]):
         ask = self._paging.asks[0]
         head = self._fetches[ask]
         head.news = self.news
-        head.number, head.columns = self.pages, head.columns or self._columns
+        head.number, head.columns, head.again = self.pages, head.columns or self._columns, self._odd
         rows = head.take()
         if rows is None:
             return None
@@ -144,6 +145,7 @@ class Window(Generic[RowT]):
     def _leave_page(self, head: PageFetch[RowT]) -> None:
         self.bytes += head.size
         self._columns = head.columns or self._columns
+        self._odd = self._odd or head.was_odd
         self.pages += self._handed_out  # the answer that proves the end is no page
         self._handed_out = False
         self._ask_again()

@@ -43,7 +43,8 @@ class PageParser(Generic[RowT]):
         skip: The `skip` that was asked for.
         take: The `take` that was asked for; -1 for everything.
         columns: How many fields a row has, 0 to count them in the first.
-        again: Whether it was asked for before: an answer whose `rows` are null or missing is empty only then.
+        again: Whether it was asked for before. Only then is an answer whose `rows` are null or missing taken for an
+            empty one, and one that repeats another `take` for the right one, as an example of AFAS's does.
     """
 
     def __init__(
@@ -184,7 +185,7 @@ class PageParser(Generic[RowT]):
                 connector=self._connector,
                 page=self._page,
             )
-        if isinstance(envelope.take, int) and envelope.take != self._take:
+        if isinstance(envelope.take, int) and envelope.take != self._take and not self._again:
             raise self._error(f"take={self._take} was asked for, and it is for take={envelope.take}", damaged=True)
 
     def _error(self, what: str, *, damaged: bool = False) -> AnswerError:

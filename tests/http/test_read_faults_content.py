@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from afas_async import AfasError, AnswerError, AnswerLostError, BusinessError, GetConnector, PagingError, RowError
-from tests.support.raw_server import RawServer
+from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import (
     CONNECTOR,
     ROWS,
@@ -26,6 +26,7 @@ from tests.support.read_table import (
     fails,
     framed,
     mends,
+    page_of,
     read,
     read_until_error,
     replies,
@@ -306,7 +307,7 @@ async def test_endless_string() -> None:
     endless = b'{"skip":0,"take":10,"rows":[{"Id":0,"Name":"' + b"x" * (20 << 20)
     async with Table(says(framed(endless))) as server, client(server, max_retries=0) as afas:
         with pytest.raises(AnswerError, match="longer than") as raised:
-            await afas.rows(CONNECTOR).to_list()
+            await afas.rows(CONNECTOR, take=TAKE).to_list()
     assert isinstance(raised.value, AfasError)
 
 
@@ -357,3 +358,25 @@ async def test_wrong_row_in_a_long_page(connector: GetConnector[Any]) -> None:
         assert error.index == 500
         assert len(rows) <= 500
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", ['{{"skip":{skip},"take":7,"rows":{rows}}}', '{{"skip":{skip},"take":{take},"rows":null}}']
+)
+async def test_an_odd_answer_is_asked_for_once_more(answer: str) -> None:
+    """It may be one to another request; a service that always repeats another `take` is asked twice only once."""
+    always_odd = "7" in answer
+    seen: list[str] = []
+
+    async def odd(connection: Connection, received: Received) -> None:
+        query = dict(received.query)
+        rows = json.loads(page_of(received))["rows"]
+        if always_odd or not seen:
+            await connection.answer(answer.format(**query, rows=json.dumps(rows)).encode())
+        else:
+            await connection.answer(page_of(received))
+        seen.append(str(query))
+
+    async with RawServer(odd) as server:
+        assert await read(server, window=1) == ROWS
+    assert len(seen) - len(set(seen)) == 1

@@ -49,13 +49,15 @@ TRICKY = (
 )
 
 
-def parser(row_type: Any = dict, *, skip: int = SKIP, take: int = TAKE, page: int = 0) -> PageParser[Any]:
-    return PageParser(row_type, connector="Profit_Article", page=page, skip=skip, take=take)
+def parser(
+    row_type: Any = dict, *, skip: int = SKIP, take: int = TAKE, page: int = 0, again: bool = True
+) -> PageParser[Any]:
+    return PageParser(row_type, connector="Profit_Article", page=page, skip=skip, take=take, again=again)
 
 
-def feed(pieces: Iterable[bytes], row_type: Any = dict, *, take: int = TAKE) -> list[Any]:
+def feed(pieces: Iterable[bytes], row_type: Any = dict, *, take: int = TAKE, again: bool = True) -> list[Any]:
     """Return the rows of an answer that arrives in pieces."""
-    page = parser(row_type, take=take)
+    page = parser(row_type, take=take, again=again)
     rows = [row for piece in pieces for row in page.feed(piece)]
     rows += page.finish()
     assert page.rows == len(rows)

@@ -196,9 +196,24 @@ def test_an_answer_that_says_late_that_it_is_for_another_page() -> None:
         page.finish()
 
 
-def test_take_is_not_compared() -> None:
-    """A documented example repeats another `take` than was asked for, so that is no fault."""
-    assert feed([page_of('{"Id":1}', take=2)]) == ONE
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('{"skip":0,"take":2,"rows":[{"Id":1}]}', 1),
+        ('{"skip":0,"take":1000,"rows":null}', 0),
+        ('{"skip":0,"take":1000}', 0),
+    ],
+)
+def test_what_is_asked_for_once_more(text: str, rows: int) -> None:
+    """Another `take`, or no rows, may be an answer to another request; if it comes again, it is how the service answers.
+
+    A documented example repeats another `take` than was asked for.
+    """
+    body = text.encode()
+    with pytest.raises(AnswerError) as caught:
+        feed([body], again=False)
+    assert caught.value.damaged
+    assert len(feed([body])) == rows
 
 
 @pytest.mark.parametrize("row_type", ROW_TYPES)
