@@ -87,6 +87,9 @@ async def _key_behind(source: Source[Any], key: Key | None, rows: int) -> Key | 
 async def _next_mark(source: Source[Any], marks: list[Key | None]) -> Key | None:
     last = marks[-1]
     key = await _key_at(source, Span(FARTHEST, 1, None if last is None else Slice("from", last)))
+    if key is not None and last is not None and values_of(key)[0] == values_of(last)[0]:
+        # More rows have this value than can be skipped, and no cut lies among them: go on behind them.
+        key = await _key_at(source, Span(0, 1, Slice("after", key)))
     if key is not None:
         marks.append(key)
     return key

@@ -131,3 +131,17 @@ async def test_a_plan_of_a_long_condition(serve: Serve) -> None:
     _, afas = await serve(connectors={"T": table(ROWS)})
     parts = await afas.plan(BY_NUMBER, parts=3, where=F.Id.in_(range(2_000)))
     assert parts
+
+
+async def test_more_rows_of_one_value_than_can_be_skipped(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan by the first field of a key does not stop at a value that most rows have."""
+    monkeypatch.setattr("afas_async.read.cuts.FARTHEST", 20)
+    monkeypatch.setattr("afas_async.read.cuts.NEAREST", 5)
+    sizes = {"a": 7, "b": 90, "c": 11, "d": 60, "e": 3}
+    rows = [{"Code": code, "Id": number} for code, size in sizes.items() for number in range(size)]
+    _, afas = await serve(connectors={"T": rows})
+    connector = GetConnector("T", key=("Code", "Id"))
+    parts = await afas.plan(connector, parts=3)
+    found = [row for part in parts for row in await afas.rows(connector, part=part).to_list()]
+    assert found == rows
+    assert len(parts) > 1
