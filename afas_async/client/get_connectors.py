@@ -65,7 +65,8 @@ class GetConnectors(Caller):
         Args:
             connector: The connector, or its name for rows as dicts.
             key: The key of a connector that you give by name.
-            where: The condition that rows must meet, made with `F`. One that is too long for a request is split.
+            where: The condition that rows must meet, made with `F`. One that is too long for a request is split, if the
+                order can be kept.
             order_by: Another order than the key's: field ids, a leading `-` for descending. The key is added. The
                 fields must be members of the row type, `str` or `int`, never empty and never changed during the read.
             take: Rows per page. By default pages grow from 100 rows to what AFAS advises, to 4 MB, and to what the
@@ -80,9 +81,10 @@ class GetConnectors(Caller):
             A stream of the connector's row type.
 
         Raises:
-            UsageError: If an argument makes no sense. Nothing was sent.
-            QueryTooLongError: If a condition does not fit into a request and cannot be split; from the stream, before
-                anything is sent.
+            UsageError: If an argument makes no sense. Nothing was sent. From the stream, if the condition has to be
+                split, and the order cannot be kept.
+            QueryTooLongError: From the stream, if a condition does not fit into a request and cannot be split. Nothing
+                was sent.
             SortKeyRequiredError: From the stream, if there is no key; no rows were asked for.
             AfasError: From the stream, if rows cannot be had.
 
@@ -130,8 +132,8 @@ class GetConnectors(Caller):
         Args:
             connector: As for `rows`.
             key: As for `rows`.
-            options: As for `rows`; `take` cannot be -1. If the condition has to be split, the pages come part after
-                part.
+            options: As for `rows`; `take` cannot be -1. A condition that has to be split must ask for values of the
+                first field of the order: then each page holds the rows of one answer, in order.
 
         Returns:
             A stream of `Page`, in order.

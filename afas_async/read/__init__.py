@@ -62,19 +62,28 @@ Complete
     A row that exists, meets the condition and keeps its key during the whole read comes exactly once. No key comes
     twice. Other rows may appear, vanish or change meanwhile. Pages are requested from the last row on, share one row,
     and are repaired where that row is missing.
-In key order
-    Every read of several pages is sorted. Without a key it raises SortKeyRequiredError.
+In order
+    Every read of several pages is sorted, and no row comes out of order. Without a key it raises SortKeyRequiredError.
 Unique keys
-    Duplicate and empty keys raise NonUniqueKeyError.
+    Duplicate and empty keys raise NonUniqueKeyError. So do two keys that stand together where two pages meet, and
+    differ only in letter case or in blanks at the end: for AFAS they are one.
 Proved end
-    A read ends only at a response without a new row. A short page may come from a server that caps its responses.
+    A read ends only at a response without any row. A short page may come from a server that caps its responses, and is
+    followed by a request for the rows behind it.
 Flat cost per row
-    A page skips at most what is in flight before it. It skips nothing where keys are whole numbers that lie about
-    evenly, as consecutive numbers do: there it begins at the key at which the page before should end. A wrong guess
-    costs an extra request, never a row.
+    A page skips what is in flight before it, and the rows that have the first field of their key in common with the
+    last one: at most 10,000, then a request names the next field too. It skips nothing where keys are whole numbers
+    that lie about evenly, as consecutive numbers do: there it begins at the key at which the page before should end. A
+    wrong guess costs an extra request, never a row.
+Short requests
+    A request is your condition and a few tests on the key, one for each field at most. So a key of four fields bears
+    eight tests beside it.
 Long conditions
     A condition beyond the service's 2,048 characters, such as `in_` with thousands of values, is split over several
-    requests. Each row comes once. The order is kept if the key holds whole numbers.
+    requests, and each row comes once. `in_` on the key takes a request for about 80 values. The order is kept: the
+    requests follow each other in the order of the values, or their rows are merged where all fields of the order are
+    whole numbers. Where neither is possible, the read raises UsageError before it asks for any rows, and says what
+    would do.
 No change is missed
     Two runs of `changes` together see every version of a row, or a later one, that was committed before the first run
     began and at least 15 minutes before the second. The field must be stamped at each change, and no transaction may
@@ -103,12 +112,17 @@ One response
     is trusted to hold the rows that have been there for long: AFAS documents no isolation. The rows of a read are not
     those of one moment.
 Texts as keys
-    are compared for equality only, as the service's order of texts is not known. A condition that must be split gives
-    them in the order of its values, or part after part.
+    are compared for equality only, as the service's order of texts is not known. Of two texts that first differ in a
+    letter or a digit, it is.
 A row that moves from one alternative of a split condition to another
-    can be missing or come twice.
-An "or" that must be split and whose parts overlap, with texts as keys
-    keeps all keys in memory, and has no `cursor`.
+    can be missing.
+A dozen alternatives beside a key of texts
+    leave no room for the key in a request, so that rows are counted: up to row 100,000, then the read raises
+    PagingError. It begins again from its first row where rows vanish meanwhile, and rows that were just inserted may
+    come out of order.
+A key that no request can hold
+    (a control character, half of a surrogate pair, or too long) is left behind by counting, too. `rows.cursor` works
+    there.
 A service that filters by the key in another order than it sorts
     is noticed only where a response shows it.
 Key ranges

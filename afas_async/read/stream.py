@@ -233,8 +233,7 @@ class Rows(RowStream[RowT]):
         rows, no credential. After the end it stands for what is added after the last row later on.
 
         Raises:
-            UsageError: If there is no such point: the stream is read without a key, or a condition had to be split into
-                parts that overlap, and the key has texts.
+            UsageError: If there is no such point: the stream is read without a key.
         """
         return self._cursor()
 
