@@ -26,8 +26,10 @@ from tests.support.own_connectors import (
 )
 from tests.support.thoroughness import by_default
 
-ROWS = range(100, 700)
-MORE = range(100, by_default(500, 1_100))
+END = by_default(400, 700)
+ROWS = range(100, END)
+MORE = range(100, by_default(260, 1_100))
+CODES = by_default(401, 1_009)  # a prime number
 
 
 def _another(simulator: Simulator) -> AfasClient:
@@ -38,7 +40,7 @@ QUERIES: dict[str, dict[str, Any]] = {
     "plain": {},
     "order": {"order_by": ("-Group",)},
     "where": {"where": F.Group.in_([1, 2, 3])},
-    "values": {"where": F.Id.in_(range(50, 650))},
+    "values": {"where": F.Id.in_(range(50, END - 50))},
     "capped at one page": {"take": 3, "window": 1},
     "everything": {"take": -1},
 }
@@ -70,7 +72,7 @@ async def test_any_row(name: str, connector: GetConnector[Any], serve: Serve) ->
         assert found == whole
 
 
-@pytest.mark.parametrize("options", [{}, {"where": F.Id.in_(range(50, 650))}], ids=["", "in"])
+@pytest.mark.parametrize("options", [{}, {"where": F.Id.in_(range(50, END - 50))}], ids=["", "in"])
 async def test_any_page(options: dict[str, Any], serve: Serve) -> None:
     """The cursor of whole pages stands behind the last page handed out."""
     simulator, _ = await serve(connectors={"T": table(ROWS)})
@@ -83,7 +85,7 @@ async def test_any_page(options: dict[str, Any], serve: Serve) -> None:
                 break
             found += numbers(page.rows)
     assert len(found) == len(set(found))
-    assert set(found) == set(ROWS if "where" not in options else range(100, 650))
+    assert set(found) == set(ROWS if "where" not in options else range(100, END - 50))
 
 
 async def test_before_the_first_row_and_behind_the_last(serve: Serve) -> None:
@@ -93,8 +95,8 @@ async def test_before_the_first_row_and_behind_the_last(serve: Serve) -> None:
     assert len(await afas.rows(BY_NUMBER, after=rows.cursor).to_list()) == len(ROWS)
     await rows.to_list()
     assert await afas.rows(BY_NUMBER, after=rows.cursor).to_list() == []
-    simulator.changes.add(Change(connector="T", insert=[row(50), row(900)]))
-    assert numbers(await afas.rows(BY_NUMBER, after=rows.cursor).to_list()) == [900]
+    simulator.changes.add(Change(connector="T", insert=[row(50), row(END + 200)]))
+    assert numbers(await afas.rows(BY_NUMBER, after=rows.cursor).to_list()) == [END + 200]
 
 
 async def test_cursor_of_another_query(serve: Serve) -> None:
@@ -183,7 +185,7 @@ async def test_no_cursor(serve: Serve) -> None:
             _ = stream.cursor
     condition = F.Id < 0
     for number in range(80):
-        condition |= (F.Id < 600 - number) & (F.Group != 9)
+        condition |= (F.Id < END - 100 - number) & (F.Group != 9)
     rows = afas.rows(BY_CODE, where=condition)
     await anext(rows)
     with pytest.raises(UsageError, match="overlap"):
@@ -195,8 +197,8 @@ async def test_no_cursor(serve: Serve) -> None:
 @pytest.mark.parametrize("start", [100, 300])
 async def test_a_cursor_of_pages_for_rows(start: int, serve: Serve) -> None:
     """A split condition, read as pages part after part, cannot be gone on with as rows, which are merged."""
-    _, afas = await serve(connectors={"T": [{**row(number), "Code": code(number * 7 % 1_009)} for number in MORE]})
-    where = F.Code.in_([code(number) for number in range(1_009)])
+    _, afas = await serve(connectors={"T": [{**row(number), "Code": code(number * 7 % CODES)} for number in MORE]})
+    where = F.Code.in_([code(number) for number in range(CODES)])
     found: list[int] = []
     async with afas.pages(BY_NUMBER, where=where, take=50) as pages:
         async for page in pages:

@@ -25,7 +25,10 @@ from tests.support.own_connectors import (
 )
 from tests.support.thoroughness import by_default
 
-MANY = by_default(2_500, 10_000)
+MANY = by_default(700, 10_000)
+FIRST = by_default(200, 1_000)
+FOUND = by_default(300, 1_000)  # of the texts beside the key
+TOP = by_default(125, 250)  # what the numbers of overlapping parts lie below
 
 
 def _shuffled(values: list[Any]) -> list[Any]:
@@ -39,8 +42,8 @@ def _status(simulator: Simulator) -> set[int | None]:
 
 async def test_ten_thousand_numbers_of_the_key(serve: Serve) -> None:
     """They come complete, once and in key order, whatever the order of the values."""
-    simulator, afas = await serve(rows=12_000)
-    values = _shuffled([3 * number + 1 for number in range(1_000, 1_000 + MANY)])
+    simulator, afas = await serve(rows=FIRST + MANY + FIRST)
+    values = _shuffled([3 * number + 1 for number in range(FIRST, FIRST + MANY)])
     found = [row.number async for row in afas.rows(WIDE, where=F.Id.in_(values))]
     assert found == sorted(values)
     assert _status(simulator) == {200}
@@ -49,7 +52,7 @@ async def test_ten_thousand_numbers_of_the_key(serve: Serve) -> None:
 
 async def test_ten_thousand_texts_of_the_key(serve: Serve) -> None:
     """They come complete and once, and where all texts are alike in the order of the values."""
-    simulator, afas = await serve(rows=11_000)
+    simulator, afas = await serve(rows=500 + MANY + FIRST)
     values = [f"{number:06}" for number in range(500, 500 + MANY)]
     found = [row["ItemCode"] async for row in afas.rows(ARTICLES, where=F.ItemCode.in_(_shuffled([*values])))]
     assert found == values
@@ -61,22 +64,22 @@ async def test_ten_thousand_texts_of_the_key(serve: Serve) -> None:
 @pytest.mark.parametrize("connector", [WIDE, WIDE_RAW], ids=["typed", "raw"])
 async def test_ten_thousand_texts_beside_the_key(connector: GetConnector[Any], serve: Serve) -> None:
     """They come complete and once, and in the order of the key, which holds whole numbers."""
-    simulator, afas = await serve(rows=1_500)
+    simulator, afas = await serve(rows=500 + FOUND)
     values = _shuffled([f"W{number:07}" for number in range(500, 500 + MANY)])
     found = await afas.rows(connector, where=F.Code.in_(values)).to_list()
-    assert len(found) == 1_000
+    assert len(found) == FOUND
     if connector is WIDE:
-        assert [row.number for row in found] == [3 * number + 1 for number in range(500, 1_500)]
+        assert [row.number for row in found] == [3 * number + 1 for number in range(500, 500 + FOUND)]
     assert _status(simulator) == {200}
     assert longest_query(simulator) <= QUERY_LIMIT
 
 
 def _overlapping() -> Condition:
-    """Return a condition each of whose parts is met by most rows, and which is met by those with a number below 250."""
+    """Return a condition each of whose parts is met by most rows, and which is met by those below `TOP`."""
     condition = F.Id < 1
     for number in range(35):
-        condition |= (F.Id < 250 - number) & (F.Group != 9) & (F.Price >= 0)
-    return condition | F.Id.in_(range(1, 150))
+        condition |= (F.Id < TOP - number) & (F.Group != 9) & (F.Price >= 0)
+    return condition | F.Id.in_(range(1, TOP - 100))
 
 
 @pytest.mark.sampled(4)
@@ -84,22 +87,25 @@ def _overlapping() -> Condition:
 @pytest.mark.parametrize("rules", [Rules(), Rules(page_cap=by_default(25, 7))], ids=["", "capped"])
 async def test_overlapping_parts(connector: GetConnector[Any], rules: Rules, serve: Serve) -> None:
     """A row that meets many parts comes once, in key order if the key holds whole numbers."""
-    simulator, afas = await serve(connectors={"T": table(range(1, 400))}, rules=rules)
+    simulator, afas = await serve(connectors={"T": table(range(1, TOP + 150))}, rules=rules)
     found = numbers(await afas.rows(connector, where=_overlapping()).to_list())
-    assert sorted(found) == list(range(1, 250))
+    assert sorted(found) == list(range(1, TOP))
     assert connector is not BY_NUMBER or found == sorted(found)
     assert _status(simulator) == {200}
     found = numbers([row async for page in afas.pages(connector, where=_overlapping()) for row in page.rows])
-    assert sorted(found) == list(range(1, 250))
+    assert sorted(found) == list(range(1, TOP))
 
 
 async def test_descending(serve: Serve) -> None:
     """Whole numbers come in the order that was asked for, split by the key or by another field."""
-    _, afas = await serve(connectors={"T": table(range(1, 400))})
-    for where in (F.Id.in_(range(1, 300)), F.Code.in_([f"x{n}" for n in range(200)]) | _overlapping()):
+    _, afas = await serve(connectors={"T": table(range(1, TOP + 150))})
+    for where in (
+        F.Id.in_(range(1, TOP + 50)),
+        F.Code.in_([f"x{n}" for n in range(by_default(60, 200))]) | _overlapping(),
+    ):
         found = numbers(await afas.rows(BY_NUMBER, where=where, order_by="-Id").to_list())
         assert found == sorted(found, reverse=True)
-        assert len(found) == len(set(found)) in {249, 299}
+        assert len(found) == len(set(found)) in {TOP - 1, TOP + 49}
 
 
 async def test_a_condition_that_fits_no_request(serve: Serve) -> None:
@@ -132,10 +138,10 @@ async def test_no_row_can_meet_it(serve: Serve) -> None:
 
 async def test_texts_that_the_service_takes_for_equal(serve: Serve) -> None:
     """Values that differ in the case of letters only do not double their row."""
-    _, afas = await serve(rows=300)
-    values = [f"W{number:07}" for number in range(200)] + [f"w{number:07}" for number in range(200)]
+    _, afas = await serve(rows=TOP + 50)
+    values = [f"{letter}{number:07}" for letter in "Ww" for number in range(TOP)]
     found = await afas.rows(WIDE, where=F.Code.in_(_shuffled(values))).to_list()
-    assert [row.number for row in found] == [3 * number + 1 for number in range(200)]
+    assert [row.number for row in found] == [3 * number + 1 for number in range(TOP)]
 
 
 async def test_a_part_whose_rows_have_all_been_seen(serve: Serve) -> None:
