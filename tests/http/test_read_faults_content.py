@@ -32,6 +32,7 @@ from tests.support.read_table import (
     says,
     table_of,
 )
+from tests.support.thoroughness import by_default
 
 HTML = b"<!DOCTYPE html><html><head><style>p { color: red }</style></head><body>[Maintenance], sorry</body></html>"
 
@@ -93,6 +94,7 @@ ENVELOPES = [
 OTHER_STATUSES = [202, 203, 204, 206]
 
 
+@pytest.mark.sampled(2)
 @table_of(NO_ANSWER)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_mended(case: Case, page: int) -> None:
@@ -284,7 +286,7 @@ async def test_refusal_under_success(body: bytes, content_type: str) -> None:
 
 
 @pytest.mark.sampled(3)
-@pytest.mark.parametrize("depth", [100_000, 1_000_000])
+@pytest.mark.parametrize("depth", [100_000, by_default(200_000, 1_000_000)])
 @pytest.mark.parametrize("where", ["row", "rows", "envelope"])
 async def test_depth(depth: int, where: str) -> None:
     """Nesting far deeper than any answer of the service is an error, not a recursion."""

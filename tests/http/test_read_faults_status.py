@@ -97,6 +97,7 @@ async def test_final(case: Case, page: int) -> None:
     assert (error.status, error.connector, error.attempts) == (int(case.name[:3]), "X", 1)
 
 
+@pytest.mark.sampled(2)
 @table_of(PASSING)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_passing(case: Case, page: int) -> None:
@@ -262,6 +263,7 @@ TOO_MUCH = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", TOO_MUCH)
 @pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize("most", [1, 2, 5])
@@ -329,7 +331,7 @@ async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPat
     """A page that is refused while its reader rests is refused: not taken for an answer that was cut off."""
     monkeypatch.setattr("afas_async.read.fetch.HOLD_SECONDS", -1)  # a rest before each step
 
-    for steps in range(0, 120, by_default(5, 1)):
+    for steps in range(0, 120, by_default(13, 1)):
 
         async def refuse(connection: Connection, received: Received, steps: int = steps) -> None:
             ahead = last - first_row(received.query)

@@ -206,10 +206,10 @@ async def test_gzip_cut_at_every_byte() -> None:
         await connection.send(framed(PACKED[:at], GZIP))
 
     async with RawServer(cut) as server, client(server) as afas:
-        for at in range(len(PACKED) + 1):
+        for number, at in enumerate([*range(0, len(PACKED), by_default(3, 1)), len(PACKED)]):
             result = await WRITES["POST"](afas)
             assert result.result_lost == (at < len(PACKED)), at
-            assert len(server.requests) == at + 1
+            assert len(server.requests) == number + 1
 
 
 @pytest.mark.sampled(2)
@@ -225,7 +225,7 @@ async def test_every_split(*, gzipped: bool) -> None:
         await connection.send(whole[at:])
 
     async with RawServer(split) as server, client(server) as afas:
-        for at in range(len(whole)):
+        for at in range(0, len(whole), by_default(4, 1)):
             assert (await WRITES["PUT"](afas)).keys == KEYS, at
 
 

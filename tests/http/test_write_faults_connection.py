@@ -11,6 +11,7 @@ import pytest
 from afas_async import AfasClient, OutcomeUnknownError
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import End, chunk, client, end, framed, head
+from tests.support.thoroughness import by_default
 from tests.support.write_table import (
     BODIES,
     KEYS,
@@ -183,7 +184,8 @@ async def test_cut_at_every_byte(method: str, how: End, framing: str) -> None:
         await end(connection, how)
 
     async with Desk(cut_once) as server, client(server) as afas:
-        for cut in range(len(whole) + 1):
+        edges = {len(start) - 1, len(start), len(whole) - 1, len(whole)}
+        for cut in sorted({*range(0, len(whole), by_default(6, 1)), *edges}):
             server.requests.clear()
             try:
                 result = await WRITES[method](afas)

@@ -175,6 +175,7 @@ async def test_refusal_cut_off(how: Any) -> None:
 TARGETS = ["{base}/elsewhere", "/rest/x", "{other}/rest/connectors/X", "file:///etc/passwd", "//u:p@x.y/", ""]
 
 
+@pytest.mark.sampled(2)
 @every_method
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects(method: str, status: int) -> None:
@@ -271,6 +272,7 @@ SENSELESS: list[tuple[list[str], bytes]] = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("headers", "body"), SENSELESS)
 @every_method
 async def test_senseless_wait(headers: list[str], body: bytes, method: str) -> None:
