@@ -14,6 +14,7 @@ from afas_async.policy.splitting import Parts, split
 from afas_async.vocabulary.filters import Group, Operator, Test
 from afas_async.wire.requests import QUERY_LIMIT
 from afas_async.wire.row_requests import rows_query_length
+from tests.support.thoroughness import by_default
 
 Groups = tuple[Group, ...]
 
@@ -200,7 +201,9 @@ def test_any_split(groups: Groups, limit: int) -> None:
         assert all(one.isdisjoint(other) for one, other in itertools.combinations(folded, 2))
 
 
-@pytest.mark.parametrize(("count", "room", "most"), [(1_000, 13, 2.3), (50_000, 13, 2.3), (10_000, 4_000, 20)])
+@pytest.mark.parametrize(
+    ("count", "room", "most"), [(1_000, 13, 2.3), (by_default(15_000, 50_000), 13, 2.3), (10_000, 4_000, 20)]
+)
 def test_cost(count: int, room: int, most: float) -> None:
     """The work grows with the number of values only: about two trials for each part, of about its size."""
     groups = F.ItemCode.in_(f"{number:07}" for number in range(count)).groups()

@@ -15,7 +15,7 @@ every_row_type = pytest.mark.parametrize("row_type", ROW_TYPES, ids=["struct", "
 
 
 @every_row_type
-@settings(examples(25, 10), suppress_health_check=[HealthCheck.too_slow])
+@settings(examples(25, 6), suppress_health_check=[HealthCheck.too_slow])
 @given(answers())
 def test_every_prefix(row_type: Any, answer: Written) -> None:
     """Every proper prefix of an answer is lost, and the rows handed out before are the first of the page."""
