@@ -28,7 +28,7 @@ from tests.support.thoroughness import by_default
 IDENTITY = "0" * 32
 BLOCK = bytes(range(256)) * 192  # 48 KiB, 64 KiB of base64
 BLOCKS = by_default(720, 1_067)  # 35 or 50 MB
-SOME = by_default(60, 100)
+SOME = by_default(45, 100)
 MEMORY = 30_000_000  # 16 MiB that wait for the disk, and what the server's end holds
 
 

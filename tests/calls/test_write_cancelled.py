@@ -182,7 +182,7 @@ async def _outcome(task: asyncio.Task[WriteResult]) -> str:
     return "applied"
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(6)
 @every_method
 @pytest.mark.parametrize("seconds", [0.25 + 0.5 * number for number in range(30)])
 async def test_cancelled_between_attempts(warnings_logged: Callable[[], bool], method: str, seconds: float) -> None:

@@ -81,6 +81,7 @@ async def test_token_that_ends_in_the_middle_of_a_read(service: Simulator, watch
     assert refused == 0 if how == "expires" else 1 <= refused <= 5
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("limit", [1, 2, 5, 8])
 @pytest.mark.parametrize("revoked", [False, True])
 async def test_requests_at_once(service: Simulator, watch: canary.Watch, limit: int, *, revoked: bool) -> None:

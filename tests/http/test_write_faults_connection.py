@@ -79,7 +79,7 @@ async def test_never_again(case: Case, method: str) -> None:
     assert found.seconds < 10
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @table_of(SILENT)
 @every_method
 @pytest.mark.parametrize("timeout", [1.0, 5_000.0])
@@ -90,6 +90,7 @@ async def test_silence(case: Case, method: str, timeout: float) -> None:
     assert found.failure is None or found.unknown.stage == "sent"
 
 
+@pytest.mark.sampled(2)
 @every_method
 @pytest.mark.parametrize("seconds", [6.0, 300.0, 900.0, 959.0])
 async def test_late_answers(method: str, seconds: float) -> None:
@@ -150,10 +151,12 @@ async def test_answer_byte_by_byte(method: str) -> None:
 async def test_slow_loris(seconds: float, verdict: Verdict) -> None:
     """An answer that trickles is waited for as long as a silent one, however alive its connection is."""
 
+    answer, many = framed(RESULT, status="201 Created"), by_default(5, 1)
+
     async def trickle(connection: Connection, _: Received) -> None:
-        for byte in framed(RESULT, status="201 Created"):
-            await connection.send(bytes([byte]))
-            await asyncio.sleep(seconds)
+        for place in range(0, len(answer), many):
+            await connection.send(answer[place : place + many])
+            await asyncio.sleep(seconds * many)
 
     found = await meets(Case("", trickle, verdict))
     assert 800 < found.seconds < 962
@@ -242,7 +245,7 @@ async def test_connections_are_closed_by_the_client(method: str) -> None:
         assert all("connection" not in received.headers for received in server.requests)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @every_method
 @pytest.mark.parametrize("after_a_read", [False, True])
 @pytest.mark.parametrize("how", ["fin", "rst"])

@@ -116,7 +116,7 @@ async def _lost(slack: timedelta) -> int:
             copy: dict[str, str] = {}
             mark = None
             pending = list[tuple[datetime, datetime, str]]()
-            for minute in range(0, 300, 10):
+            for minute in range(0, by_default(160, 300), 10):
                 now = NOON + timedelta(minutes=minute)
                 for _ in range(8):
                     begun = now - timedelta(seconds=random.randrange(600))

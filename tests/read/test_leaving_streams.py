@@ -80,7 +80,7 @@ async def _timeout_in_the_body(rows: Rows[Article]) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(30):
             async for _ in rows:
-                await asyncio.sleep(1)
+                await asyncio.sleep(7)
 
 
 async def _timeout_around_each(rows: Rows[Article]) -> None:
@@ -113,7 +113,7 @@ async def _task_cancelled_while_waiting(rows: Rows[Article]) -> None:
 async def _task_cancelled_in_the_body(rows: Rows[Article]) -> None:
     async def read() -> None:
         async for _ in rows:
-            await asyncio.sleep(1)
+            await asyncio.sleep(7)
 
     await _cancelled(asyncio.create_task(read()), 60)
 
@@ -125,7 +125,7 @@ async def _task_cancelled_in_the_users_generator(rows: Rows[Article]) -> None:
 
     async def read() -> None:
         async for _ in wrapped():
-            await asyncio.sleep(1)
+            await asyncio.sleep(7)
 
     await _cancelled(asyncio.create_task(read()), 60)
 

@@ -23,7 +23,7 @@ MANY = range(by_default(3_000, 20_000))
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
-@pytest.mark.parametrize("parts", [1, 2, 7, 64])
+@pytest.mark.parametrize("parts", [1, 2, 7, by_default(24, 64)])
 async def test_on_several_machines(connector: GetConnector[Any], parts: int, serve: Serve) -> None:
     """Parts go through JSON, and are read by several clients side by side: every row comes once."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})

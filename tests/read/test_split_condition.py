@@ -96,6 +96,14 @@ async def test_overlapping_parts(connector: GetConnector[Any], rules: Rules, ser
     assert sorted(found) == list(range(1, TOP))
 
 
+async def test_every_value_has_its_row(serve: Serve) -> None:
+    """A part has its last row if each of its values has one, wherever its pages end."""
+    _, afas = await serve(connectors={"T": table(range(1, 50))})
+    for take in (1, 2, 3):
+        found = numbers(await afas.rows(BY_NUMBER, where=F.Id.in_(range(1, 31)), take=take).to_list())
+        assert found == list(range(1, 31)), take
+
+
 async def test_descending(serve: Serve) -> None:
     """Whole numbers come in the order that was asked for, split by the key or by another field."""
     _, afas = await serve(connectors={"T": table(range(1, TOP + 150))})

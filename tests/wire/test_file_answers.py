@@ -168,6 +168,7 @@ def test_a_refusal_in_a_success() -> None:
         decode([b'{"externalMessage":"Geen rechten","errorNumber":1,"profitLogReference":"A"}'])
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "body", [b'{"filename":"' + b"x" * MANY, b"[" * MANY, b"1," * MANY, b" " * MANY, b"{" + b'"a":1,' * (MANY // 2)]
 )
