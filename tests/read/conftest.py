@@ -14,7 +14,7 @@ from tests.support import canary
 from tests.support.thoroughness import by_default
 
 SIMULATED = by_default(1_300, 3_000)  # enough for a third page, which is asked for behind 1,100 rows
-SLOW = by_default(600, 1_500)
+SLOW = by_default(400, 1_500)
 
 Serve = Callable[..., Awaitable[tuple[Simulator, AfasClient]]]
 

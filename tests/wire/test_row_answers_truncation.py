@@ -54,7 +54,10 @@ def test_a_long_page(row_type: Any) -> None:
     rows = [f'{{"Id":{number},"Text":"{"},{" * 30}"}}' for number in range(1_000)]
     body = page_of(*rows)
     complete = whole(body, row_type)
-    for end in [*range(1, len(body), 12_345), *range(len(body) - 130, len(body), by_default(9, 1))]:
+    for end in [
+        *range(1, len(body), by_default(30_011, 12_345)),
+        *range(len(body) - 130, len(body), by_default(13, 1)),
+    ]:
         got, error = outcome(bytewise(body[:end], 20_000), row_type)
         assert type(error) is AnswerLostError
         assert got == complete[: len(got)]
