@@ -131,6 +131,7 @@ async def test_no_content_with_a_body() -> None:
         assert rows == ROWS[:TAKE]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("value", ["[1]", '["row"]', "[null]", "[[]]", '[{"Id":0},7]'])
 @pytest.mark.parametrize("row_type", [dict, Row, msgspec.Raw])
 async def test_row_is_no_object(value: str, row_type: type[Any]) -> None:
@@ -151,6 +152,7 @@ async def test_row_error_tells_the_page(window: int) -> None:
     assert (error.page, error.index, error.path) == (2, 4, "$.rows[4]")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "number", ["NaN", "Infinity", "-Infinity", "01", "+1", "0x1", "1e", ".", "-", "1.", "9" * 5_000]
 )
@@ -194,6 +196,7 @@ BAD_TEXT = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", BAD_TEXT)
 @pytest.mark.parametrize("row_type", [dict, Row])
 async def test_bad_text(kind: str, row_type: type[Any]) -> None:
@@ -229,6 +232,7 @@ async def test_tolerated(kind: str) -> None:
         assert server.asked[1] == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("skip", [1, 9, 10, 20, -1])
 @pytest.mark.parametrize("where", ["before", "behind"])
 async def test_another_skip(skip: int, where: str) -> None:

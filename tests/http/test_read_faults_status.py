@@ -228,6 +228,7 @@ async def test_error_body_in_gzip() -> None:
 LOCKED = ["Het dossier is vergrendeld door JAN", "The record is LOCKED by user X", "Transaction was a Deadlock victim"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("message", LOCKED)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_locked(message: str, page: int) -> None:

@@ -163,6 +163,7 @@ async def test_whole(case: Case, method: str) -> None:
     assert found.result.raw.strip().removeprefix(b"\xef\xbb\xbf") == RESULT
 
 
+@pytest.mark.sampled(3)
 @table_of(EMPTY)
 @every_method
 async def test_empty(case: Case, method: str) -> None:
@@ -189,6 +190,7 @@ async def test_a_refusal_under_success_is_told() -> None:
     assert "REF1" in found.unknown.reason
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "encoding", ["deflate", "br", "zstd", "compress", "gzip, gzip", "identity, gzip", "unheard-of"]
 )

@@ -69,7 +69,7 @@ SILENT = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @table_of(LOST + NO_HTTP)
 @every_method
 async def test_never_again(case: Case, method: str) -> None:

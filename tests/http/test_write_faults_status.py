@@ -139,6 +139,7 @@ async def test_reason_of_an_unknown_outcome() -> None:
     assert "REF" in found.unknown.reason
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("header", "message"),
     [
@@ -192,6 +193,7 @@ async def test_redirects(method: str, status: int) -> None:
 # --- locks ---
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("message", LOCKED)
 @every_method
 async def test_locked(message: str, method: str) -> None:
@@ -282,6 +284,7 @@ async def test_senseless_wait(headers: list[str], body: bytes, method: str) -> N
     await meets(Case("", replies(503, body, *headers), "unknown"), method)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("status", "kind"), [(429, RateLimitError), (503, UnavailableError)])
 @pytest.mark.parametrize("headers", [["Retry-After: 7200"], ["Retry-After: 300"], ["Retry-After: 1000000000"]])
 @every_method

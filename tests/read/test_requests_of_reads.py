@@ -141,6 +141,7 @@ async def test_pages_past_the_end_are_cancelled() -> None:
         assert afas.statistics().retries == 0
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rows", [1, 99, 100, 101, 1_100, 1_101, 2_000])
 @pytest.mark.parametrize("take", [None, 100])
 async def test_the_end_needs_proof(rows: int, take: int | None) -> None:
@@ -153,6 +154,7 @@ async def test_the_end_needs_proof(rows: int, take: int | None) -> None:
         assert rows <= simulator.counters.rows <= rows + in_common
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("cap", [1, 7, 99, 100, 250, 1_000])
 @pytest.mark.parametrize("window", [1, 5])
 async def test_a_server_that_caps_pages_loses_no_row(cap: int, window: int) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from afas_async import Condition, F, InvalidFilterError, InvalidNameError, UsageError
 from afas_async.vocabulary.filters import MOST_TESTS, Group, Operator, Test
+from tests.support.each_case import each_case
 from tests.support.thoroughness import by_default
 
 A, B, C, D = (F[name].contains("x") for name in "ABCD")
@@ -187,7 +188,7 @@ def test_methods_that_fields_lack(name: str, hint: str) -> None:
     assert not hasattr(F.X, "__len__")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "misuse",
     [
         lambda: F.X == None,  # noqa: E711

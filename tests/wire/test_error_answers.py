@@ -9,6 +9,7 @@ import pytest
 
 from afas_async import errors
 from afas_async.wire.error_answers import MESSAGE_LIMIT, clean, error_for
+from tests.support.each_case import each_case
 from tests.support.thoroughness import by_default
 
 PROFIT = {
@@ -31,7 +32,7 @@ def b64(data: bytes) -> str:
 # --- kinds ---
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("status", "kind"),
     [
         (301, errors.ApiError),
@@ -217,8 +218,8 @@ def test_a_long_header() -> None:
 DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
 
 
-@pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize(
+@each_case("status", [429, 503])
+@each_case(
     ("header", "seconds"),
     [
         ("0", 0.0),
