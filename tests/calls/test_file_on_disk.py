@@ -110,7 +110,9 @@ async def test_cancelled_anywhere(tmp_path: Path) -> None:
                     finished += 1
                     assert content_of(to) == attached.data
             assert names_in(tmp_path) == ["cancelled"]
-            steps += 1 if steps < 200 else by_default(steps // 8, 1)  # most steps only wait for a thread of the disk
+            steps += (
+                by_default(4, 1) if steps < 200 else by_default(steps // 8, 1)
+            )  # most steps only wait for a thread of the disk
         assert steps > 20
 
 

@@ -239,7 +239,7 @@ async def test_bomb(status: str) -> None:
     start = b'{"results":{"KnSubject":{"SbId":"' + bytes(1 << 20)
     bomb = (
         packer.compress(start)
-        + b"".join(packer.compress(bytes(1 << 20)) for _ in range(by_default(80, 200)))
+        + b"".join(packer.compress(bytes(1 << 20)) for _ in range(by_default(70, 200)))
         + packer.flush()
     )
     # Debug mode reports slow steps with what they returned, which here takes more memory than all else.

@@ -13,7 +13,7 @@ from tests.read.conftest import Serve
 from tests.support.own_connectors import BY_BOTH, BY_NUMBER, KEYS, LINES, WIDE_DICT, numbers, row, table
 from tests.support.thoroughness import by_default
 
-END = by_default(460, 1_600)
+END = by_default(400, 1_600)
 ROWS = range(100, END)
 TAKE = by_default(20, 50)
 

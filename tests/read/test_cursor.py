@@ -78,7 +78,10 @@ async def test_any_page(options: dict[str, Any], serve: Serve) -> None:
     simulator, _ = await serve(connectors={"T": table(ROWS)})
     cursor, found = None, list[int]()
     while True:
-        async with _another(simulator) as client, client.pages(BY_NUMBER, take=70, after=cursor, **options) as pages:
+        async with (
+            _another(simulator) as client,
+            client.pages(BY_NUMBER, take=by_default(90, 70), after=cursor, **options) as pages,
+        ):
             page = await anext(pages, None)
             cursor = pages.cursor
             if page is None:
