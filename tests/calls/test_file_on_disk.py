@@ -110,9 +110,8 @@ async def test_cancelled_anywhere(tmp_path: Path) -> None:
                     finished += 1
                     assert content_of(to) == attached.data
             assert names_in(tmp_path) == ["cancelled"]
-            steps += (
-                by_default(4, 1) if steps < 200 else by_default(steps // 8, 1)
-            )  # most steps only wait for a thread of the disk
+            # Behind the first ones, most steps only wait for a thread of the disk.
+            steps += by_default(4 if steps < 200 else steps // 8, 1)
         assert steps > 20
 
 

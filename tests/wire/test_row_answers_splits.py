@@ -102,9 +102,8 @@ def test_every_split_in_three(text: str) -> None:
     """Every cut of a short answer into three pieces gives the same rows, whatever their type."""
     body = text.encode()
     expected = [whole(body, row_type) for row_type in ROW_TYPES]
-    for number, cuts in enumerate(
-        islice(combinations(range(len(body) + 1), 2), 0, None, thoroughness.by_default(4, 1))
-    ):
+    every = thoroughness.by_default(4, 1)
+    for number, cuts in enumerate(islice(combinations(range(len(body) + 1), 2), 0, None, every)):
         which = number % len(ROW_TYPES)
         assert feed(split(body, *cuts), ROW_TYPES[which]) == expected[which]
 
