@@ -63,7 +63,7 @@ async def _read_pages(afas: AfasClient, connector: GetConnector[Any], **options:
 
 
 async def _read_parts(afas: AfasClient, connector: GetConnector[Any], **options: Any) -> list[Any]:
-    parts = await afas.plan(connector, parts=3)
+    parts = await afas.plan(connector, parts=by_default(2, 3))
     return [row for part in parts for row in await afas.rows(connector, part=part, **options).to_list()]
 
 
