@@ -30,7 +30,7 @@ from tests.support.write_table import (
 )
 
 MOST_STEPS = 1_000
-WAITING_STEPS = by_default(30, 60)  # a write that has waited so many steps for its answer waits on
+WAITING_STEPS = by_default(20, 60)  # a write that has waited so many steps for its answer waits on
 LOCKED = replies(500, profit("Vergrendeld door een andere gebruiker"))
 
 # What the server does, and whether a write that it has seen may be known to have had no effect.

@@ -17,6 +17,7 @@ from afas_async import (
 )
 from afas_async.http.statistics import Event
 from afas_async.simulator import Fault, Latency, Simulator
+from tests.http.conftest import SIMULATED
 from tests.support import canary
 from tests.support.granting import ARTICLES, client, grants, mark, others, refusal
 from tests.support.thoroughness import by_default
@@ -66,13 +67,13 @@ async def test_token_that_ends_in_the_middle_of_a_read(service: Simulator, watch
     service.latency = Latency(base=0.1)
     service.oauth.expires_in = by_default(1, 2) if how == "expires" else 3600
     async with client(service, watch) as afas:
-        before = await afas.rows(ARTICLES, take=by_default(300, 100)).to_list()
+        before = await afas.rows(ARTICLES, take=100).to_list()
         assert len(grants(service)) == 1
         service.oauth.expires_in = 3600
         found = []
-        async for row in afas.rows(ARTICLES, take=by_default(60, 15)):
+        async for row in afas.rows(ARTICLES, take=by_default(20, 15)):
             found.append(row)
-            if len(found) == 1_500 and how == "is revoked":
+            if len(found) == SIMULATED // 2 and how == "is revoked":
                 service.oauth.revoke()
     assert found == before
     assert len(others(service)) >= by_default(60, 230)

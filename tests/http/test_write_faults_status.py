@@ -176,7 +176,7 @@ async def test_refusal_cut_off(how: Any) -> None:
 TARGETS = ["{base}/elsewhere", "/rest/x", "{other}/rest/connectors/X", "file:///etc/passwd", "//u:p@x.y/", ""]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @every_method
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects(method: str, status: int) -> None:

@@ -51,7 +51,7 @@ def _everything(after: int) -> tuple[Change, range]:
     return Change(connector="T", after=after, delete=[{"Id": number} for number in ROWS]), ROWS
 
 
-SCRIPTS: tuple[Script, ...] = (_anchor, _below, _above, _insert_below, _insert_above, _everything)
+SCRIPTS: tuple[Script, ...] = (_anchor, _insert_above, _below, _above, _insert_below, _everything)
 
 
 async def _read_rows(afas: AfasClient, connector: GetConnector[Any], **options: Any) -> list[Any]:
@@ -75,7 +75,7 @@ def judge(found: list[int], gone: Collection[int], *, ordered: bool = True) -> N
         assert found == sorted(found)
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("after", [1, 3, 9])
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
