@@ -23,7 +23,7 @@ from afas_async.policy.spans import Span
 from tests.support.paging_model import Read, Table
 from tests.support.thoroughness import by_default
 
-RUNS = int(os.environ.get("AFAS_MODEL_RUNS", by_default("60", "300")))
+RUNS = int(os.environ.get("AFAS_MODEL_RUNS", by_default("40", "300")))
 PARTS = 10
 LETTERS = "aAàbBcCijIJyÿzZ09 -_'"
 

@@ -15,7 +15,7 @@ from tests.support.own_connectors import WIDE
 from tests.support.thoroughness import by_default
 
 STREAMS = 10
-ROWS = by_default(1_000, 2_000)
+ROWS = by_default(800, 2_000)
 TAKE = 100
 MANY = by_default(600, 4_000)
 

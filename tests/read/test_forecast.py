@@ -14,7 +14,7 @@ from tests.support.thoroughness import by_default
 
 TAKE = 60
 WINDOW = 5
-COUNT = by_default(1_500, 3_000)
+COUNT = by_default(1_200, 3_000)
 LATENCY = Latency(base=0.05, per_row=0.00002)
 
 

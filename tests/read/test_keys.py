@@ -29,7 +29,7 @@ from tests.support.table_service import Service
 from tests.support.thoroughness import by_default
 from tests.support.universe import Record, universe
 
-COUNT = by_default(200, 500)
+COUNT = by_default(150, 500)
 
 
 class Line(msgspec.Struct, frozen=True):

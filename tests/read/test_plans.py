@@ -18,7 +18,7 @@ END = by_default(1_300, 5_000)
 LAST = range(by_default(801, 4_001), END)
 ROWS = range(100, END)
 STEP = by_default(100, 500)
-MANY = range(by_default(3_000, 20_000))
+MANY = range(by_default(2_000, 20_000))
 
 
 @pytest.mark.sampled(3)

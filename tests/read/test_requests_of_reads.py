@@ -72,7 +72,7 @@ async def test_pages_overlap_by_one_row(afas: AfasClient, simulator: Simulator) 
 @pytest.mark.parametrize("window", [1, 2, 3, 5])
 async def test_window(window: int) -> None:
     """No more pages are on their way than the window allows, and that many are."""
-    async with service(by_default(800, 1_500), base=0.05) as (simulator, afas):
+    async with service(by_default(600, 1_500), base=0.05) as (simulator, afas):
         assert [row.code async for row in afas.rows(TYPED_ARTICLES, take=50, window=window)] == codes(simulator)
         assert simulator.counters.peak_in_flight == window
         assert afas.statistics().peak_in_flight == window

@@ -19,7 +19,7 @@ from tests.support.table_service import Service
 from tests.support.thoroughness import by_default
 from tests.support.universe import KINDS, Kind, universe
 
-RUNS = int(os.environ.get("AFAS_SAMPLED_RUNS", by_default("40", "100")))
+RUNS = int(os.environ.get("AFAS_SAMPLED_RUNS", by_default("32", "100")))
 PARTS = 4
 CONTROLS = by_default(30, 60)
 KIND_OF: Mapping[tuple[str, ...], Kind] = {universe(kind).key: kind for kind in KINDS}

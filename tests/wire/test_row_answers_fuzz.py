@@ -17,7 +17,7 @@ from afas_async.wire import slices
 from tests.support.row_answers import ROW_TYPES, bytewise, outcome, split, whole
 from tests.support.thoroughness import by_default
 
-EXAMPLES = max(by_default(2_000, 5_000), int(os.environ.get("AFAS_FUZZ_EXAMPLES", "0")))
+EXAMPLES = max(by_default(1_500, 5_000), int(os.environ.get("AFAS_FUZZ_EXAMPLES", "0")))
 ROUNDS = 10
 
 SEEDS = tuple(
