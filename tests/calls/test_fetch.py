@@ -11,9 +11,11 @@ from afas_async import AfasClient
 from afas_async.calls.fetch import MEMORY
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import CONNECTOR, client, page_of
+from tests.support.thoroughness import by_default
 
 PADDING = "x" * 10_000
-ROWS = [{"Id": number, "Name": PADDING} for number in range(3_000)]  # 30 MB
+# More than the 25 MB that the reader's memory and the kernel's buffers hold.
+ROWS = [{"Id": number, "Name": PADDING} for number in range(by_default(2_600, 3_000))]
 
 
 class Everything(RawServer):

@@ -15,6 +15,7 @@ from afas_async import AfasError, AnswerError, AnswerLostError, ApiError, Busine
 from tests.client.test_data_connectors import both_modes, names_in
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import End, Fault, chunked, client, end, framed, head
+from tests.support.thoroughness import by_default
 
 IDENTITY = "0" * 32
 DATA = b"%PDF \x00\xff file"
@@ -57,6 +58,11 @@ def body(*, binary: bool, packed: bool) -> bytes:
     return gzip.compress(content, mtime=0) if packed else content
 
 
+def cuts(start: int, stop: int) -> list[int]:
+    """Return where to cut: at each byte in a full run, and by default at some, the last among them."""
+    return [*range(stop - 1, start - 1, -by_default(5, 1))]
+
+
 every_form = [
     pytest.param(binary, packed, id=f"{'binary' if binary else 'base64'}{' gzip' if packed else ''}")
     for binary in (False, True)
@@ -77,7 +83,7 @@ async def test_cut_at_every_byte_of_its_length(
     content = body(binary=binary, packed=packed)
     lines = ["Content-Encoding: gzip"] if packed else []
     opening = as_binary(head(f"Content-Length: {len(content)}", *lines))
-    for place in range(len(content)):
+    for place in cuts(0, len(content)):
         error = await fails(opening + content[:place], how, binary=binary, to=tmp_path / "x")
         assert isinstance(error, (AnswerLostError, AnswerError))
         assert names_in(tmp_path) == []
@@ -89,7 +95,7 @@ async def test_cut_at_every_byte_within_chunks(binary: bool, packed: bool) -> No
     content = body(binary=binary, packed=packed)
     lines = ["Content-Encoding: gzip"] if packed else []
     answer = as_binary(chunked(content[:9], content[9:], lines=lines))
-    for place in range(len(answer) - len(answer.partition(b"\r\n\r\n")[2]), len(answer) - 2):
+    for place in cuts(len(answer) - len(answer.partition(b"\r\n\r\n")[2]), len(answer) - 2):
         assert isinstance(await fails(answer[:place], "fin", binary=binary), (AnswerLostError, AnswerError))
 
 
@@ -98,7 +104,7 @@ async def test_cut_at_every_byte_with_a_clean_end(binary: bool, packed: bool) ->
     """A proxy that lost its origin ends in good order: what is packed or JSON still proves that it is cut off."""
     content = body(binary=binary, packed=packed)
     lines = ["Content-Encoding: gzip"] if packed else []
-    for place in range(len(content)):
+    for place in cuts(0, len(content)):
         answer = as_binary(framed(content[:place], *lines))
         assert isinstance(await fails(answer, binary=binary), (AnswerLostError, AnswerError))
 
@@ -110,7 +116,7 @@ async def test_cut_at_every_byte_without_framing(binary: bool, packed: bool, how
     """Where nothing tells the length, bare bytes are refused, and the others have to be complete in themselves."""
     content = body(binary=binary, packed=packed)
     opening = as_binary(head(*(["Content-Encoding: gzip"] if packed else [])))
-    for place in range(len(content) + (binary and not packed)):
+    for place in cuts(0, len(content) + (binary and not packed)):
         error = await fails(opening + content[:place], how, binary=binary)
         assert isinstance(error, (AnswerLostError, AnswerError))
     if not (binary and not packed) and how == "fin":

@@ -27,8 +27,10 @@ from tests.support.thoroughness import by_default
 
 IDENTITY = "0" * 32
 BLOCK = bytes(range(256)) * 192  # 48 KiB, 64 KiB of base64
-BLOCKS = 1_067  # 50 MB
-MEMORY = 30_000_000  # 16 MiB that wait for the disk, and what the server's end holds
+BLOCKS = by_default(300, 1_067)  # 15 or 50 MB
+SOME = by_default(45, 100)
+WAITING = by_default(1 << 20, fetch.MEMORY)  # what may wait for the disk: 16 MiB, by default less
+MEMORY = WAITING + by_default(8_000_000, 13_000_000)  # and what the server's end holds
 
 
 def content_of(path: Path) -> bytes:
@@ -57,8 +59,9 @@ def digest(path: Path) -> str:
 
 @pytest.mark.sampled(2)
 @both_modes
-async def test_fifty_megabytes(tmp_path: Path, *, binary: bool) -> None:
+async def test_fifty_megabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, binary: bool) -> None:
     """A large file goes to the disk piece by piece: its size is not felt in memory, and every byte is right."""
+    monkeypatch.setattr(fetch, "MEMORY", WAITING)
     expected = hashlib.sha256()
     for _ in range(BLOCKS):
         expected.update(BLOCK)
@@ -70,7 +73,7 @@ async def test_fifty_megabytes(tmp_path: Path, *, binary: bool) -> None:
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert file.size == told[-1] == BLOCKS * len(BLOCK) > 50_000_000
+    assert file.size == told[-1] == BLOCKS * len(BLOCK) > MEMORY
     assert max(after - before for before, after in pairwise(told)) <= 1 << 16
     assert await asyncio.to_thread(digest, to) == expected.hexdigest()
     assert peak < MEMORY
@@ -107,7 +110,8 @@ async def test_cancelled_anywhere(tmp_path: Path) -> None:
                     finished += 1
                     assert content_of(to) == attached.data
             assert names_in(tmp_path) == ["cancelled"]
-            steps += 1 if steps < 200 else by_default(steps // 8, 1)  # most steps only wait for a thread of the disk
+            # Behind the first ones, most steps only wait for a thread of the disk.
+            steps += by_default(4 if steps < 200 else steps // 8, 1)
         assert steps > 20
 
 
@@ -224,16 +228,16 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("slow_disk")
 async def test_a_slow_disk(tmp_path: Path) -> None:
     """A disk that is slower than the line costs no attempt: the time-out stands still while the answer pauses."""
-    async with RawServer(large(150)) as server, client(server, timeout=30) as afas:
+    async with RawServer(large(SOME)) as server, client(server, timeout=30) as afas:
         file = await afas.file(IDENTITY, "x", to=tmp_path / "x")
         assert len(server.requests) == 1
-    assert file.size == 150 * len(BLOCK)
+    assert file.size == SOME * len(BLOCK)
 
 
 @pytest.mark.usefixtures("slow_disk")
 async def test_bounded_while_others_wait(tmp_path: Path) -> None:
     """On a slow disk, a download keeps to its memory also when all slots are taken and another call waits for one."""
-    async with RawServer(large(150)) as server, client(server, max_concurrency=1) as afas:
+    async with RawServer(large(2 * SOME)) as server, client(server, max_concurrency=1) as afas:
         tracemalloc.start()
         try:
             async with asyncio.TaskGroup() as group:

@@ -87,14 +87,16 @@ async def test_what_is_sent(method: Any) -> None:
     assert received.headers == expected
 
 
-@pytest.mark.parametrize("path", ESCAPES)
-async def test_nothing_goes_elsewhere(path: str) -> None:
+async def test_nothing_goes_elsewhere() -> None:
     """A path that leads out of the base URL is refused, and no connection is made."""
     async with RawServer(says(framed(b"{}"))) as server, client(server) as afas:
-        with pytest.raises(UsageError):
-            await afas.request("GET", path)
-        with pytest.raises(UsageError):
-            await afas.request("POST", path, json={})
+        for path in ESCAPES:
+            for refused in (afas.request("GET", path), afas.request("POST", path, json={})):
+                try:
+                    await refused
+                except UsageError:
+                    continue
+                pytest.fail(f"{path!r} was not refused")
         assert server.connections == 0
 
 
@@ -170,6 +172,7 @@ async def test_what_is_shown(watch: canary.Watch) -> None:
     assert not any(word in text for text in watch.texts for word in ("geheim", "privat", "verborgen"))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("answer", "data"),
     [

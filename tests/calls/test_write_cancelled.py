@@ -14,6 +14,7 @@ from afas_async import AfasClient, AfasError, ClientClosedError, OutcomeUnknownE
 from tests.support.census import assert_idle, steps, tasks, until
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import Fault, client, framed
+from tests.support.thoroughness import by_default
 from tests.support.write_table import (
     KEYS,
     OK,
@@ -29,7 +30,7 @@ from tests.support.write_table import (
 )
 
 MOST_STEPS = 1_000
-WAITING_STEPS = 60  # a write that has waited so many steps for its answer waits on
+WAITING_STEPS = by_default(20, 60)  # a write that has waited so many steps for its answer waits on
 LOCKED = replies(500, profit("Vergrendeld door een andere gebruiker"))
 
 # What the server does, and whether a write that it has seen may be known to have had no effect.
@@ -92,8 +93,9 @@ async def settle(server: RawServer, before: set[asyncio.Task[object]]) -> None:
 
 def moments(seen: Seen) -> Iterator[int]:
     """Go through the steps until the write has waited long enough."""
-    for step in range(MOST_STEPS):
-        if max(seen[1, True], seen[1, False]) >= WAITING_STEPS:
+    every = by_default(2, 1)
+    for step in range(0, MOST_STEPS, every):
+        if every * max(seen[1, True], seen[1, False]) >= WAITING_STEPS:
             break
         yield step
 
@@ -180,7 +182,7 @@ async def _outcome(task: asyncio.Task[WriteResult]) -> str:
     return "applied"
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(6)
 @every_method
 @pytest.mark.parametrize("seconds", [0.25 + 0.5 * number for number in range(30)])
 async def test_cancelled_between_attempts(warnings_logged: Callable[[], bool], method: str, seconds: float) -> None:

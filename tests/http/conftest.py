@@ -1,13 +1,20 @@
-"""Certificates for tests of TLS, made once."""
+"""Certificates for tests of TLS, made once; and a simulator."""
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
+
+from afas_async.simulator import Simulator
+from tests.support import canary
+from tests.support.thoroughness import by_default
+
+SIMULATED = by_default(1_000, 3_000)
 
 
 class Certificates:
@@ -40,6 +47,12 @@ class Certificates:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._authority.configure_trust(context)
         return context
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(rows=SIMULATED, token=canary.TOKEN) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -193,23 +193,26 @@ async def test_every_split(packed: bool) -> None:  # noqa: FBT001
         await connection.send(whole[at:])
 
     async with RawServer(split) as server, client(server) as afas:
-        for at in range(len(_packed(b"")), 200):
+        for at in range(len(_packed(b"")), 200, by_default(4, 1)):
             assert (await afas.page(CONNECTOR, take=2)).rows == rows, at
 
 
 async def test_gzip_cut_at_every_byte() -> None:
     """Wherever a gzip stream ends inside correct framing, the page is asked for again."""
 
+    at = 0
+
     async def cut(connection: Connection, received: Received) -> None:
         packed = gzip.compress(page_of(received))
-        left = packed[: len(server.requests) // 2] if len(server.requests) % 2 else packed
+        left = packed[:at] if len(server.requests) % 2 else packed
         await connection.send(framed(left, GZIP))
 
     async with RawServer(cut) as server, client(server) as afas:
         size = len(gzip.compress(b'{"skip":0,"take":2,"rows":[]}'))
-        for number in range(size):
+        for at in range(0, size, by_default(3, 1)):
+            server.requests.clear()
             assert (await afas.page(CONNECTOR, take=2)).rows == ROWS[:2]
-            assert len(server.requests) == 2 * number + 2
+            assert len(server.requests) == 2, at
 
 
 async def test_slow_loris() -> None:
@@ -234,7 +237,7 @@ async def test_bomb(status: str) -> None:
     zeros = b'{"skip":0,"take":10,"rows":[{"Id":0,"Name":"' + bytes(1 << 20)
     bomb = (
         packer.compress(zeros)
-        + b"".join(packer.compress(bytes(1 << 20)) for _ in range(by_default(80, 200)))
+        + b"".join(packer.compress(bytes(1 << 20)) for _ in range(by_default(32, 200)))
         + packer.flush()
     )
     async with Table(says(framed(bomb, GZIP, status=status))) as server:

@@ -25,6 +25,7 @@ from tests.support.read_table import (
     says,
     table_of,
 )
+from tests.support.thoroughness import by_default
 
 
 def _without_end(body: bytes) -> bytes:
@@ -175,7 +176,8 @@ async def test_cut_at_every_byte(how: End, framing: str) -> None:
             await connection.answer(page_of(received))
 
     async with RawServer(cut_once) as server, client(server) as afas:
-        for cut in range(len(whole)):
+        edges = {len(whole) - len(body), len(whole) - 1}
+        for cut in sorted({*range(0, len(whole), by_default(6, 1)), *edges}):
             server.requests.clear()
             stream = afas.rows(CONNECTOR, take=3, window=1)
             assert [await anext(stream) for _ in rows] == rows, cut

@@ -33,6 +33,7 @@ from tests.support.read_table import (
     says,
     table_of,
 )
+from tests.support.thoroughness import by_default
 
 HTML = b"<!DOCTYPE html><html><head><style>p { color: red }</style></head><body>[Maintenance], sorry</body></html>"
 
@@ -94,6 +95,7 @@ ENVELOPES = [
 OTHER_STATUSES = [202, 203, 204, 206]
 
 
+@pytest.mark.sampled(2)
 @table_of(NO_ANSWER)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_mended(case: Case, page: int) -> None:
@@ -130,6 +132,7 @@ async def test_no_content_with_a_body() -> None:
         assert rows == ROWS[:TAKE]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("value", ["[1]", '["row"]', "[null]", "[[]]", '[{"Id":0},7]'])
 @pytest.mark.parametrize("row_type", [dict, Row, msgspec.Raw])
 async def test_row_is_no_object(value: str, row_type: type[Any]) -> None:
@@ -150,6 +153,7 @@ async def test_row_error_tells_the_page(window: int) -> None:
     assert (error.page, error.index, error.path) == (2, 4, "$.rows[4]")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "number", ["NaN", "Infinity", "-Infinity", "01", "+1", "0x1", "1e", ".", "-", "1.", "9" * 5_000]
 )
@@ -193,6 +197,7 @@ BAD_TEXT = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", BAD_TEXT)
 @pytest.mark.parametrize("row_type", [dict, Row])
 async def test_bad_text(kind: str, row_type: type[Any]) -> None:
@@ -228,6 +233,7 @@ async def test_tolerated(kind: str) -> None:
         assert server.asked[1] == 1
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("skip", [1, 9, 10, 20, -1])
 @pytest.mark.parametrize("where", ["before", "behind"])
 async def test_another_skip(skip: int, where: str) -> None:
@@ -285,7 +291,7 @@ async def test_refusal_under_success(body: bytes, content_type: str) -> None:
 
 
 @pytest.mark.sampled(3)
-@pytest.mark.parametrize("depth", [100_000, 1_000_000])
+@pytest.mark.parametrize("depth", [by_default(30_000, 100_000), by_default(60_000, 1_000_000)])
 @pytest.mark.parametrize("where", ["row", "rows", "envelope"])
 async def test_depth(depth: int, where: str) -> None:
     """Nesting far deeper than any answer of the service is an error, not a recursion."""

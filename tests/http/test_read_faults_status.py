@@ -97,6 +97,7 @@ async def test_final(case: Case, page: int) -> None:
     assert (error.status, error.connector, error.attempts) == (int(case.name[:3]), "X", 1)
 
 
+@pytest.mark.sampled(2)
 @table_of(PASSING)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_passing(case: Case, page: int) -> None:
@@ -107,7 +108,7 @@ async def test_passing(case: Case, page: int) -> None:
     assert (error.status, error.attempts) == (int(case.name[:3]), case.requests)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize(
     "target",
@@ -227,6 +228,7 @@ async def test_error_body_in_gzip() -> None:
 LOCKED = ["Het dossier is vergrendeld door JAN", "The record is LOCKED by user X", "Transaction was a Deadlock victim"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("message", LOCKED)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_locked(message: str, page: int) -> None:
@@ -262,6 +264,7 @@ TOO_MUCH = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", TOO_MUCH)
 @pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize("most", [1, 2, 5])
@@ -297,7 +300,7 @@ async def test_too_much_within_the_window() -> None:
 async def test_maximum_duration(message: str) -> None:
     """A page that exceeds the server's time is halved until it does not; if a single row does, that is an error."""
     fault = replies(500, profit(message))
-    for most in (5, 2, 1):
+    for most in by_default((5, 1), (5, 2, 1)):
         async with RawServer(_too_much(most, fault)) as server:
             assert await read(server) == ROWS
     await fails(fault, BusinessError, requests=range(4, 20))
@@ -329,7 +332,7 @@ async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPat
     """A page that is refused while its reader rests is refused: not taken for an answer that was cut off."""
     monkeypatch.setattr("afas_async.read.fetch.HOLD_SECONDS", -1)  # a rest before each step
 
-    for steps in range(0, 120, by_default(5, 1)):
+    for steps in range(0, 120, by_default(23, 1)):
 
         async def refuse(connection: Connection, received: Received, steps: int = steps) -> None:
             ahead = last - first_row(received.query)

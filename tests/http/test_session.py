@@ -16,6 +16,7 @@ from afas_async.http.session import Session
 from tests.support.fake_transport import FakeCall, FakeTransport, after, options
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import CONNECTOR, ROWS, Table, client, end
+from tests.support.thoroughness import by_default
 
 STEPS = 4
 
@@ -283,7 +284,7 @@ async def test_forked(call: str) -> None:
 async def test_calls_cancelled_at_every_step() -> None:
     """A call that is cancelled, wherever it stands, leaves no task, no slot and no connection in use."""
     async with Table() as server, client(server) as afas:
-        for step in range(60):
+        for step in range(0, 60, by_default(4, 1)):
             task = asyncio.create_task(afas.rows(CONNECTOR, take=5, window=3).to_list())
             for _ in range(step):
                 await asyncio.sleep(0)

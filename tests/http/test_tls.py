@@ -197,10 +197,11 @@ LAX: list[Callable[[], ssl.SSLContext]] = [
 @pytest.mark.parametrize("make", LAX, ids=range(len(LAX)))
 async def test_lax_context(make: Callable[[], ssl.SSLContext]) -> None:
     """A context that would accept any server, or an old protocol, is refused, but for this very machine."""
+    context = make()
     for where in ({"environment": "12345"}, {"base_url": "https://name.example/rest"}):
         with pytest.raises(ConfigurationError):
-            AfasClient(**where, auth=TOKEN, ssl_context=make())
-    AfasClient(base_url="https://localhost:1/rest", auth=TOKEN, ssl_context=make())
+            AfasClient(**where, auth=TOKEN, ssl_context=context)
+    AfasClient(base_url="https://localhost:1/rest", auth=TOKEN, ssl_context=context)
 
 
 async def test_no_session_keys(certificates: Certificates, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tests.support import canary
 from tests.support.canary import TOKEN, leaks, spelled
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import CONNECTOR, ROWS, Table, client, end, framed, head, page_of, read, replies, says
+from tests.support.thoroughness import by_default
 
 SIGNED = "AfasToken " + base64.b64encode(TOKEN.encode()).decode()
 
@@ -208,10 +209,11 @@ async def test_never_more_than_the_limit(limit: int) -> None:
 
     async with RawServer(slowly) as server, client(server, max_concurrency=limit) as afas:
         view = afas.with_options(timeout=60, max_retries=0)
-        pages = [(afas, view)[number % 2].page(CONNECTOR, skip=number) for number in range(40)]
-        reads = [(afas, view)[number % 2].rows(CONNECTOR, take=3, window=1).to_list() for number in range(8)]
+        count = by_default(16, 40)
+        pages = [(afas, view)[number % 2].page(CONNECTOR, skip=number) for number in range(count)]
+        reads = [(afas, view)[number % 2].rows(CONNECTOR, take=3, window=1).to_list() for number in range(count // 5)]
         results = await asyncio.gather(*pages, *reads)
-        assert results[40:] == [ROWS] * 8
+        assert results[count:] == [ROWS] * (count // 5)
         assert server.peak_in_flight == limit
         assert server.connections <= limit
         statistics = afas.statistics()
@@ -280,8 +282,8 @@ async def test_a_connection_forgets_its_answers(afas: AfasClient) -> None:
         gc.collect()
         return sum(type(found).__name__ == "_AiohttpResponse" for found in gc.get_objects())
 
-    await afas.page("Profit_Article", take=3_000)
+    await afas.page("Profit_Article", take=by_default(300, 3_000))
     before = kept()
     for _ in range(20):
-        await afas.page("Profit_Article", take=3_000)
+        await afas.page("Profit_Article", take=by_default(300, 3_000))
     assert kept() <= before

@@ -212,6 +212,7 @@ def breaks(start: Callable[[Connection], Awaitable[None]] | None, how: End, stag
     return on_connect
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @pytest.mark.parametrize("stage", ["accept", "hello"])
 @every_method

@@ -11,6 +11,7 @@ import pytest
 from afas_async import AfasClient, OutcomeUnknownError
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import End, chunk, client, end, framed, head
+from tests.support.thoroughness import by_default
 from tests.support.write_table import (
     BODIES,
     KEYS,
@@ -68,7 +69,7 @@ SILENT = [
 ]
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @table_of(LOST + NO_HTTP)
 @every_method
 async def test_never_again(case: Case, method: str) -> None:
@@ -78,7 +79,7 @@ async def test_never_again(case: Case, method: str) -> None:
     assert found.seconds < 10
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(3)
 @table_of(SILENT)
 @every_method
 @pytest.mark.parametrize("timeout", [1.0, 5_000.0])
@@ -89,6 +90,7 @@ async def test_silence(case: Case, method: str, timeout: float) -> None:
     assert found.failure is None or found.unknown.stage == "sent"
 
 
+@pytest.mark.sampled(2)
 @every_method
 @pytest.mark.parametrize("seconds", [6.0, 300.0, 900.0, 959.0])
 async def test_late_answers(method: str, seconds: float) -> None:
@@ -149,10 +151,12 @@ async def test_answer_byte_by_byte(method: str) -> None:
 async def test_slow_loris(seconds: float, verdict: Verdict) -> None:
     """An answer that trickles is waited for as long as a silent one, however alive its connection is."""
 
+    answer, many = framed(RESULT, status="201 Created"), by_default(5, 1)
+
     async def trickle(connection: Connection, _: Received) -> None:
-        for byte in framed(RESULT, status="201 Created"):
-            await connection.send(bytes([byte]))
-            await asyncio.sleep(seconds)
+        for place in range(0, len(answer), many):
+            await connection.send(answer[place : place + many])
+            await asyncio.sleep(seconds * many)
 
     found = await meets(Case("", trickle, verdict))
     assert 800 < found.seconds < 962
@@ -183,7 +187,8 @@ async def test_cut_at_every_byte(method: str, how: End, framing: str) -> None:
         await end(connection, how)
 
     async with Desk(cut_once) as server, client(server) as afas:
-        for cut in range(len(whole) + 1):
+        edges = {len(start) - 1, len(start), len(whole) - 1, len(whole)}
+        for cut in sorted({*range(0, len(whole), by_default(9, 1)), *edges}):
             server.requests.clear()
             try:
                 result = await WRITES[method](afas)
@@ -214,11 +219,12 @@ async def test_never_on_a_used_connection(method: str, how: End) -> None:
         await end(connection, how)
 
     async with RawServer(close_after_the_first) as server, client(server) as afas:
-        for _ in range(5):
+        rounds = by_default(3, 5)
+        for _ in range(rounds):
             await afas.page("X")
             assert (await WRITES[method](afas)).keys == KEYS
         connections = [received.connection for received in server.requests if received.method == method]
-        assert len(set(connections)) == 5
+        assert len(set(connections)) == rounds
         assert not {received.connection for received in server.requests if received.method == "GET"} & {*connections}
 
 
@@ -240,7 +246,7 @@ async def test_connections_are_closed_by_the_client(method: str) -> None:
         assert all("connection" not in received.headers for received in server.requests)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @every_method
 @pytest.mark.parametrize("after_a_read", [False, True])
 @pytest.mark.parametrize("how", ["fin", "rst"])

@@ -139,6 +139,7 @@ async def test_reason_of_an_unknown_outcome() -> None:
     assert "REF" in found.unknown.reason
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("header", "message"),
     [
@@ -175,6 +176,7 @@ async def test_refusal_cut_off(how: Any) -> None:
 TARGETS = ["{base}/elsewhere", "/rest/x", "{other}/rest/connectors/X", "file:///etc/passwd", "//u:p@x.y/", ""]
 
 
+@pytest.mark.sampled(3)
 @every_method
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects(method: str, status: int) -> None:
@@ -191,6 +193,7 @@ async def test_redirects(method: str, status: int) -> None:
 # --- locks ---
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("message", LOCKED)
 @every_method
 async def test_locked(message: str, method: str) -> None:
@@ -271,6 +274,7 @@ SENSELESS: list[tuple[list[str], bytes]] = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("headers", "body"), SENSELESS)
 @every_method
 async def test_senseless_wait(headers: list[str], body: bytes, method: str) -> None:
@@ -280,6 +284,7 @@ async def test_senseless_wait(headers: list[str], body: bytes, method: str) -> N
     await meets(Case("", replies(503, body, *headers), "unknown"), method)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("status", "kind"), [(429, RateLimitError), (503, UnavailableError)])
 @pytest.mark.parametrize("headers", [["Retry-After: 7200"], ["Retry-After: 300"], ["Retry-After: 1000000000"]])
 @every_method

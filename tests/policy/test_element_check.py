@@ -23,6 +23,7 @@ from tests.support.described import (
     USER,
     text,
 )
+from tests.support.each_case import each_case
 
 CREATED = {"PadAdr": "1", "AutoNum": "1", "MatchPer": "7", "FiNm": "Jan", "LaNm": "Jansen", "SpNm": "0", "ViGe": "M"}
 HOME = {"PbAd": "0", "Ad": "Dorpsweg", "HmNr": "105", "ZpCd": "3833 LC", "CoId": "NL", "Rs": "Leusden", "ResZip": "0"}
@@ -121,7 +122,7 @@ ACCEPTED: list[tuple[UpdateMetainfo, Action, object]] = [
 ]
 
 
-@pytest.mark.parametrize(("metainfo", "action", "item"), ACCEPTED)
+@each_case(("metainfo", "action", "item"), ACCEPTED)
 def test_what_the_service_accepts(metainfo: UpdateMetainfo, action: Action, item: object) -> None:
     """Bodies as AFAS's documentation and examples have them are without fault, and as any form of an element."""
     assert faults(metainfo, action, item) == []

@@ -29,6 +29,7 @@ from tests.support.thoroughness import by_default
 
 LONG = "AFAS_MODEL_RUNS" in os.environ
 SETS = [set(keys) for size in range(len(KEYS) + 1) for keys in combinations(KEYS, size)]
+SOME = by_default(SETS[8::4], SETS)
 SEQUENCES = LETTERS**SLOTS
 
 
@@ -50,7 +51,8 @@ def test_page_after_page() -> None:
 @pytest.mark.parametrize("eager", [False, True])
 def test_two_pages_at_a_time(*, eager: bool) -> None:
     """The same with two pages in flight, or a third beside one that has come in, in every order of arrival."""
-    sets = SETS if LONG else [{1, 2, 4}, {1, 3, 4, 5}][: by_default(1, 2)] if eager else SETS[:: by_default(6, 1)]
+    some = by_default([{2, 4}], [{1, 2, 4}, {1, 3, 4, 5}]) if eager else by_default([{1, 2, 5}, {1, 3, 4, 5}], SETS)
+    sets = SETS if LONG else some
     reads = all_reads(Walk(eager=eager), sets)
     assert reads.wrong == 0
     assert reads.total > 3 * len(sets) * SEQUENCES
@@ -60,7 +62,7 @@ def test_two_pages_at_a_time(*, eager: bool) -> None:
 @pytest.mark.parametrize("take", [1, 2, 3])
 def test_a_server_that_caps_its_answers(take: int, cap: int) -> None:
     """Silently capped answers, down to one row, end no read before its end."""
-    sets = SETS if LONG else SETS[:: by_default(10, 5)]
+    sets = SETS if LONG else SETS[:: by_default(15, 5)]
     reads = all_reads(Walk(take=take, cap=cap, eager=False), sets)
     assert reads.wrong == 0
     assert reads.total >= len(sets) * SEQUENCES
@@ -109,7 +111,7 @@ def test_keys_that_cannot_be_sent(universe: Sequence[Key], fits: Callable[[Key],
 @pytest.mark.parametrize("batch", [None, 1])
 def test_answers_that_break(batch: int | None) -> None:
     """An answer that breaks after any row, or behind the last one, or is too much: once in a read, at any place."""
-    sets = SETS if LONG else [by_default({1, 3, 5}, {1, 2, 3, 5})]
+    sets = SETS if LONG else [by_default({2, 4}, {1, 2, 3, 5})]
     assert all_reads(Walk(batch=batch, troubles=1, eager=False), sets).wrong == 0
 
 
@@ -151,7 +153,7 @@ class Guesses(Paging):
 def test_a_wrong_forecast_costs_no_row(ahead: int, troubles: int) -> None:
     """Wherever a page begins, no stable row is lost or doubled."""
     kind = type("Kind", (Guesses,), {"ahead": ahead})
-    sets = SETS if LONG else [by_default({1, 2, 5}, {1, 2, 3, 5})]
+    sets = SETS if LONG else [by_default({2, 5}, {1, 2, 3, 5})]
     reads = all_reads(Walk(kind, batch=1, troubles=troubles, eager=not troubles), sets)
     assert reads.wrong == 0
     assert reads.total > len(sets) * SEQUENCES
@@ -170,7 +172,7 @@ def test_skip_and_take_loses_and_doubles_rows() -> None:
 
 def test_concurrent_skip_and_take_loses_and_doubles_rows() -> None:
     """So it does with two pages at a time."""
-    reads = all_reads(Walk(eager=False, keyed=False))
+    reads = all_reads(Walk(eager=False, keyed=False), SOME)
     assert reads.lost / reads.total > 0.10
     assert reads.doubled / reads.total > 0.10
 
@@ -227,6 +229,6 @@ def test_a_forecast_is_not_to_be_trusted() -> None:
 
 def test_the_overlap_matters() -> None:
     """It loses and doubles rows."""
-    reads = all_reads(Walk(TakesPagesUnseen, eager=False))
+    reads = all_reads(Walk(TakesPagesUnseen, eager=False), SOME)
     assert reads.lost > 0
     assert reads.disordered > 0

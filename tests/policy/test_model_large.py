@@ -22,7 +22,7 @@ from afas_async.policy.spans import Key, Span, values_of
 from tests.support.paging_model import Read, Table, anchor
 from tests.support.thoroughness import by_default
 
-RUNS = int(os.environ.get("AFAS_MODEL_RUNS", by_default("120", "300")))
+RUNS = int(os.environ.get("AFAS_MODEL_RUNS", by_default("40", "300")))
 PARTS = 10
 LETTERS = "aAàbBcCijIJyÿzZ09 -_'"
 

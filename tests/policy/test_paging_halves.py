@@ -20,6 +20,7 @@ def answer(read: Read, index: int = 0) -> None:
     read.flights[index].rows = TABLE.answer(read.flights[index].span)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("seed", range(40))
 def test_halves(seed: int) -> None:
     """Spans that are halved, at any place in the window and again, still bring every row exactly once."""

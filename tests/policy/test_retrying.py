@@ -10,6 +10,7 @@ import pytest
 from afas_async import errors
 from afas_async.errors import AfasError
 from afas_async.policy.retrying import Retry, retry_read
+from tests.support.each_case import each_case
 
 C = "Profit_Article"
 
@@ -49,7 +50,7 @@ def retry(*failures: AfasError, max_retries: int = 3, jitter: float = 0.5) -> Re
 # --- what is final ---
 
 
-@pytest.mark.parametrize(
+@each_case(
     "failure",
     [
         pytest.param(errors.QueryTooLongError("x", length=3_000, limit=2_048), id="query too long"),
@@ -99,8 +100,8 @@ TRANSIENT = [
 ]
 
 
-@pytest.mark.parametrize("failure", TRANSIENT)
-@pytest.mark.parametrize("max_retries", [0, 1, 3, 7])
+@each_case("failure", TRANSIENT)
+@each_case("max_retries", [0, 1, 3, 7])
 def test_attempts(failure: AfasError, max_retries: int) -> None:
     """A transient fault is tried as often as retries are permitted, after the first attempt, and no more."""
     decisions = [retry(*[failure] * count, max_retries=max_retries) for count in range(1, max_retries + 3)]

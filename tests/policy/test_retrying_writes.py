@@ -11,6 +11,7 @@ from afas_async import errors
 from afas_async.errors import AfasError
 from afas_async.policy.retrying import WRITE_SECONDS, Retry, retry_write, write_status
 from tests.policy.test_retrying import BROKEN, FULL, LOCKED, LOST, SLOW, UNREACHED, api, refused
+from tests.support.each_case import each_case
 
 C = "KnSubject"
 Verdict = Literal["not_sent", "rejected", "unknown"]
@@ -54,7 +55,7 @@ TABLE: list[tuple[str, AfasError, Verdict, Verdict, bool]] = [
     ("400 about locks", api(400, "locked by another user"), "rejected", "rejected", False),
     ("401 with a wait", api(401, wait=3), "rejected", "rejected", False),
 ]
-table = pytest.mark.parametrize("row", [pytest.param(row[1:], id=row[0]) for row in TABLE])
+table = each_case("row", [row[1:] for row in TABLE])
 Row = tuple[AfasError, Verdict, Verdict, bool]
 
 

@@ -16,6 +16,7 @@ from afas_async.policy.value_check import is_empty, is_true, judge_of
 from afas_async.simulator.samples.connectors import Field, FieldType
 from afas_async.simulator.write.values import stored
 from afas_async.vocabulary.metainfo import Code, UpdateField
+from tests.support.each_case import each_case
 
 TEXT = UpdateField(id="Ds", data_type="string", length=5)
 WHOLE = UpdateField(id="SbId", data_type="int", length=9)
@@ -112,13 +113,13 @@ FAULTS: list[tuple[UpdateField, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value"), FITS)
+@each_case(("field", "value"), FITS)
 def test_values_that_fit(field: UpdateField, value: Any) -> None:
     """Texts for everything, JSON's own types, and what is not known to be refused pass."""
     assert judge_of(field)(value) is None
 
 
-@pytest.mark.parametrize(("field", "value", "fault"), FAULTS)
+@each_case(("field", "value", "fault"), FAULTS)
 def test_values_that_do_not_fit(field: UpdateField, value: Any, fault: str) -> None:
     """What is wrong is told, and what to do."""
     assert (judge_of(field)(value) or "").startswith(fault)

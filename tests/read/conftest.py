@@ -11,13 +11,23 @@ import pytest
 from afas_async import AfasClient
 from afas_async.simulator import Latency, Simulator
 from tests.support import canary
+from tests.support.thoroughness import by_default
+
+SIMULATED = by_default(1_300, 3_000)  # enough for a third page, which is asked for behind 1,100 rows
+SLOW = by_default(400, 1_500)
 
 Serve = Callable[..., Awaitable[tuple[Simulator, AfasClient]]]
 
 
 @pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(rows=SIMULATED, token=canary.TOKEN) as running:
+        yield running
+
+
+@pytest.fixture
 async def slow() -> AsyncIterator[Simulator]:
-    async with Simulator(rows=1_500, token=canary.TOKEN, latency=Latency(base=0.05)) as running:
+    async with Simulator(rows=SLOW, token=canary.TOKEN, latency=Latency(base=0.05)) as running:
         yield running
 
 

@@ -104,6 +104,7 @@ async def test_the_stream_cannot_be_gone_on_with() -> None:
         await rows.aclose()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("managed", [True, False])
 @pytest.mark.parametrize("window", [1, 2, 5])
 @pytest.mark.parametrize("page", [0, 1, 3, 6])

@@ -207,7 +207,7 @@ async def test_sweep(scenario: Scenario, way: Callable[[Scene, Scenario, int], A
     async with _scene() as scene:
         before = tasks()
         async with quiet():
-            for step in range(0, MOST_STEPS, by_default(3, 1)):
+            for step in range(0, MOST_STEPS, by_default(7, 1)):
                 running = await way(scene, scenario, step)
                 await _check(scene, before)
                 if not running:
@@ -226,7 +226,7 @@ async def test_two_cancellations(scenario: Scenario) -> None:
     async with _scene() as scene:
         before = tasks()
         async with quiet():
-            for step in range(0, MOST_STEPS, by_default(4, 1)):
+            for step in range(0, MOST_STEPS, by_default(7, 1)):
                 task = asyncio.ensure_future(scenario(scene))
                 await steps(step)
                 running = task.cancel()

@@ -10,7 +10,9 @@ import pytest
 from afas_async import AfasClient, AnswerError, F, GetConnector, SortKeyRequiredError, UsageError
 from afas_async.read import changes as changes_module
 from afas_async.simulator import Simulator
+from tests.support.thoroughness import by_default
 
+COUNT = by_default(100, 300)
 ARTICLES = GetConnector("Profit_Article", key="ItemCode")
 MODIFIED = "ModifiedOn"
 NOON = datetime(2026, 3, 4, 12)  # noqa: DTZ001 - wall time in Amsterdam
@@ -114,7 +116,7 @@ async def _lost(slack: timedelta) -> int:
             copy: dict[str, str] = {}
             mark = None
             pending = list[tuple[datetime, datetime, str]]()
-            for minute in range(0, 300, 10):
+            for minute in range(0, by_default(160, 300), 10):
                 now = NOON + timedelta(minutes=minute)
                 for _ in range(8):
                     begun = now - timedelta(seconds=random.randrange(600))
@@ -240,14 +242,14 @@ async def test_moments_of_other_shapes() -> None:
 
 async def test_any_condition_and_any_beginning() -> None:
     """Conditions that must be split, or that no row meets, and the first moment of all are no special cases."""
-    async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-        codes = [f"{number:06}" for number in range(1, 301)]
+    async with Simulator(rows=COUNT + 200) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        codes = [f"{number:06}" for number in range(1, COUNT + 1)]
         changes = afas.changes(ARTICLES, modified=MODIFIED, where=F.ItemCode.in_(codes))
-        assert len(await changes.to_list()) == 300
+        assert len(await changes.to_list()) == COUNT
         again = afas.changes(ARTICLES, modified=MODIFIED, where=F.ItemCode.in_(codes), since=changes.watermark)
-        assert len(await again.to_list()) < 300
+        assert len(await again.to_list()) < COUNT
         assert await afas.changes(ARTICLES, modified=MODIFIED, where=F.ItemCode.in_([])).to_list() == []
-        assert len((await run(afas, datetime.min))[0]) == 500  # noqa: DTZ901
+        assert len((await run(afas, datetime.min))[0]) == COUNT + 200  # noqa: DTZ901
 
 
 async def test_known_keys_that_are_none() -> None:

@@ -11,9 +11,13 @@ from afas_async import AfasClient, GetConnector
 from afas_async.simulator import Change, Latency, Rules
 from tests.read.conftest import Serve
 from tests.support.own_connectors import BY_BOTH, BY_NUMBER, KEYS, LINES, WIDE_DICT, numbers, row, table
+from tests.support.thoroughness import by_default
 
-ROWS = range(100, 1_600)
-TAKE = 50
+END = by_default(400, 1_600)
+ROWS = range(100, END)
+TAKE = by_default(20, 50)
+
+CAPPED = range(100, by_default(160, 250))
 
 Script = Callable[[int], tuple[Change, range]]
 
@@ -29,7 +33,7 @@ def _below(after: int) -> tuple[Change, range]:
 
 
 def _above(after: int) -> tuple[Change, range]:
-    gone = range(1_000, 1_600)
+    gone = range(END - len(ROWS) * 2 // 5, END)
     return Change(connector="T", after=after, delete=[{"Id": number} for number in gone]), gone
 
 
@@ -38,14 +42,16 @@ def _insert_below(after: int) -> tuple[Change, range]:
 
 
 def _insert_above(after: int) -> tuple[Change, range]:
-    return Change(connector="T", after=after, insert=[row(number) for number in range(1_600, 1_900)]), range(0)
+    return Change(
+        connector="T", after=after, insert=[row(number) for number in range(END, END + len(ROWS) // 5)]
+    ), range(0)
 
 
 def _everything(after: int) -> tuple[Change, range]:
     return Change(connector="T", after=after, delete=[{"Id": number} for number in ROWS]), ROWS
 
 
-SCRIPTS: tuple[Script, ...] = (_anchor, _below, _above, _insert_below, _insert_above, _everything)
+SCRIPTS: tuple[Script, ...] = (_anchor, _insert_above, _below, _above, _insert_below, _everything)
 
 
 async def _read_rows(afas: AfasClient, connector: GetConnector[Any], **options: Any) -> list[Any]:
@@ -57,7 +63,7 @@ async def _read_pages(afas: AfasClient, connector: GetConnector[Any], **options:
 
 
 async def _read_parts(afas: AfasClient, connector: GetConnector[Any], **options: Any) -> list[Any]:
-    parts = await afas.plan(connector, parts=3)
+    parts = await afas.plan(connector, parts=by_default(2, 3))
     return [row for part in parts for row in await afas.rows(connector, part=part, **options).to_list()]
 
 
@@ -69,7 +75,7 @@ def judge(found: list[int], gone: Collection[int], *, ordered: bool = True) -> N
         assert found == sorted(found)
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("after", [1, 3, 9])
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
@@ -109,19 +115,19 @@ async def test_changes_again_and_again(
 @pytest.mark.parametrize("take", [None, 5])
 async def test_capped_pages(rules: Rules, connector: GetConnector[Any], take: int | None, serve: Serve) -> None:
     """A server that answers fewer rows than asked for, without a word, costs none, and neither do changes under it."""
-    simulator, afas = await serve(connectors={"T": table(range(100, 250))}, rules=rules)
+    simulator, afas = await serve(connectors={"T": table(CAPPED)}, rules=rules)
     simulator.changes.add(Change(connector="T", after=6, delete=[{"Id": number} for number in range(100, 108)]))
     found = numbers(await afas.rows(connector, take=take).to_list())
-    assert set(range(108, 250)) <= set(found)
+    assert set(CAPPED[8:]) <= set(found)
     assert found == sorted(set(found))
     again = numbers([row async for page in afas.pages(connector, take=take) for row in page.rows])
-    assert sorted(again) == list(range(108, 250))
+    assert sorted(again) == list(CAPPED[8:])
 
 
 @pytest.mark.parametrize("connector", [WIDE_DICT, LINES], ids=["int", "three"])
 async def test_out_of_memory_is_halved(connector: GetConnector[Any], serve: Serve) -> None:
     """Pages shrink until the service manages them, for takes that were fixed and takes that were not."""
-    simulator, afas = await serve(rows=2_000, rules=Rules(most_cells=1_000))
+    simulator, afas = await serve(rows=by_default(500, 2_000), rules=Rules(most_cells=1_000))
     truth = simulator.store.count(connector.name, None, -1)
     choices: list[dict[str, Any]] = [{}, {"take": 1_000}, {"take": 700, "window": 1}]
     for options in choices:

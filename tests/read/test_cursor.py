@@ -25,8 +25,10 @@ from tests.support.own_connectors import (
 )
 from tests.support.thoroughness import by_default
 
-ROWS = range(100, 700)
-MORE = range(100, by_default(500, 1_100))
+END = by_default(400, 700)
+ROWS = range(100, END)
+MORE = range(100, by_default(260, 1_100))
+CODES = by_default(401, 1_009)  # a prime number
 
 
 def _another(simulator: Simulator) -> AfasClient:
@@ -37,7 +39,7 @@ QUERIES: dict[str, dict[str, Any]] = {
     "plain": {},
     "order": {"order_by": ("-Group",)},
     "where": {"where": F.Group.in_([1, 2, 3])},
-    "values": {"where": F.Id.in_(range(50, 650))},
+    "values": {"where": F.Id.in_(range(50, END - 50))},
     "capped at one page": {"take": 3, "window": 1},
     "everything": {"take": -1},
 }
@@ -69,20 +71,23 @@ async def test_any_row(name: str, connector: GetConnector[Any], serve: Serve) ->
         assert found == whole
 
 
-@pytest.mark.parametrize("options", [{}, {"where": F.Id.in_(range(50, 650))}], ids=["", "in"])
+@pytest.mark.parametrize("options", [{}, {"where": F.Id.in_(range(50, END - 50))}], ids=["", "in"])
 async def test_any_page(options: dict[str, Any], serve: Serve) -> None:
     """The cursor of whole pages stands behind the last page handed out."""
     simulator, _ = await serve(connectors={"T": table(ROWS)})
     cursor, found = None, list[int]()
     while True:
-        async with _another(simulator) as client, client.pages(BY_NUMBER, take=70, after=cursor, **options) as pages:
+        async with (
+            _another(simulator) as client,
+            client.pages(BY_NUMBER, take=by_default(90, 70), after=cursor, **options) as pages,
+        ):
             page = await anext(pages, None)
             cursor = pages.cursor
             if page is None:
                 break
             found += numbers(page.rows)
     assert len(found) == len(set(found))
-    assert set(found) == set(ROWS if "where" not in options else range(100, 650))
+    assert set(found) == set(ROWS if "where" not in options else range(100, END - 50))
 
 
 async def test_before_the_first_row_and_behind_the_last(serve: Serve) -> None:
@@ -92,8 +97,8 @@ async def test_before_the_first_row_and_behind_the_last(serve: Serve) -> None:
     assert len(await afas.rows(BY_NUMBER, after=rows.cursor).to_list()) == len(ROWS)
     await rows.to_list()
     assert await afas.rows(BY_NUMBER, after=rows.cursor).to_list() == []
-    simulator.changes.add(Change(connector="T", insert=[row(50), row(900)]))
-    assert numbers(await afas.rows(BY_NUMBER, after=rows.cursor).to_list()) == [900]
+    simulator.changes.add(Change(connector="T", insert=[row(50), row(END + 200)]))
+    assert numbers(await afas.rows(BY_NUMBER, after=rows.cursor).to_list()) == [END + 200]
 
 
 async def test_cursor_of_another_query(serve: Serve) -> None:

@@ -15,9 +15,9 @@ from tests.support.own_connectors import WIDE
 from tests.support.thoroughness import by_default
 
 STREAMS = 10
-ROWS = 2_000
+ROWS = by_default(800, 2_000)
 TAKE = 100
-MANY = by_default(1_500, 4_000)
+MANY = by_default(600, 4_000)
 
 
 async def _read(rows: Rows[Any], seen: list[int], number: int, check: Callable[[], None]) -> int:

@@ -26,9 +26,10 @@ from tests.support.memory_loop import run
 from tests.support.own_connectors import ARTICLES, BY_NUMBER, LINES, table
 from tests.support.sampled_read import client_of
 from tests.support.table_service import Service
+from tests.support.thoroughness import by_default
 from tests.support.universe import Record, universe
 
-COUNT = 500
+COUNT = by_default(150, 500)
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -87,7 +88,7 @@ async def test_equal_and_empty_keys(values: list[Any], take: int | None, serve: 
 
 async def test_empty_part_of_a_key(serve: Serve) -> None:
     """A key of several fields is empty if one of them is, in the middle of the rows too."""
-    rows = [{"A": number // 10, "B": None if number == 255 else number % 10} for number in range(COUNT)]
+    rows = [{"A": number // 10, "B": None if number == COUNT // 2 + 5 else number % 10} for number in range(COUNT)]
     _, afas = await serve(connectors={"T": rows})
     connector = GetConnector("T", key=("A", "B"))
     for options in ({}, {"take": 4}, {"order_by": ("-A", "-B"), "take": 4}):

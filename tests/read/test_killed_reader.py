@@ -19,10 +19,11 @@ import pytest
 from afas_async.simulator import Latency, spawn
 from tests.support import canary
 from tests.support.kill_reader import ROWS_PER_CURSOR
+from tests.support.thoroughness import by_default
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("AFAS_KILL_ROUNDS", "1"))
-ROWS = 3_000
+ROWS = by_default(1_500, 3_000)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def _wait(folder: Path, chance: random.Random) -> None:
     deadline = time.monotonic() + 10
     while _size(folder) == before and time.monotonic() < deadline:
         time.sleep(0.005)
-    time.sleep(chance.random() * 0.4)
+    time.sleep(chance.random() * by_default(0.2, 0.4))
 
 
 def _size(folder: Path) -> int:

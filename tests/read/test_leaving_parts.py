@@ -15,12 +15,14 @@ from afas_async.simulator import Change, Latency, Simulator
 from tests.read.conftest import Serve
 from tests.support.census import assert_idle, census, tasks
 from tests.support.own_connectors import BY_CODE, BY_NUMBER, code, numbers, row, table
+from tests.support.thoroughness import by_default
 
-ROWS = range(100, 1_100)
+END = by_default(600, 1_100)
+ROWS = range(100, END)
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "values": {"where": F.Id.in_(range(1_200))},
-    "merged": {"where": F.Code.in_([code(number) for number in range(1_200)])},
+    "values": {"where": F.Id.in_(range(END + 100))},
+    "merged": {"where": F.Code.in_([code(number) for number in range(END + 100)])},
 }
 
 
@@ -84,11 +86,11 @@ async def test_nothing_is_left(
             rows = afas.rows(BY_NUMBER, take=20, **OPTIONS[name])
             if managed:
                 async with rows:
-                    await way(rows, chance.randrange(1, 600))
+                    await way(rows, chance.randrange(1, by_default(300, 600)))
                 if way is not _cancel:
                     assert_idle(afas)
             else:
-                await way(rows, chance.randrange(1, 600))
+                await way(rows, chance.randrange(1, by_default(300, 600)))
             del rows
 
 
@@ -111,12 +113,12 @@ async def test_a_cancelled_read_is_taken_up(name: str, serve: Serve) -> None:
             except TimeoutError:
                 pass
     assert len(found) == len(set(found))
-    assert set(range(180, 1_100)) <= set(found)
+    assert set(range(180, END)) <= set(found)
 
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", OPTIONS)
-@pytest.mark.parametrize("moment", [0.0, 0.03, 0.12, 0.3, 0.6])
+@pytest.mark.parametrize("moment", [0.0, 0.03, 0.12, by_default(0.2, 0.3), by_default(0.3, 0.6)])
 async def test_the_client_closes_meanwhile(name: str, moment: float, serve: Serve) -> None:
     """The reader gets a ClientClosedError, and nothing is left."""
     simulator, _ = await _served(serve)
@@ -155,9 +157,9 @@ async def test_a_plan_that_is_cancelled(serve: Serve) -> None:
 
 async def test_an_error_in_one_part_ends_all(serve: Serve) -> None:
     """The others are stopped, and the stream stays ended."""
-    _, afas = await serve(connectors={"T": [*table(ROWS), row(1_000)]}, latency=Latency(base=0.05))
+    _, afas = await serve(connectors={"T": [*table(ROWS), row(END - 100)]}, latency=Latency(base=0.05))
     async with census(afas):
-        rows = afas.rows(BY_NUMBER, take=20, where=F.Id.in_(range(1_200)))
+        rows = afas.rows(BY_NUMBER, take=20, where=F.Id.in_(range(END + 100)))
         with pytest.raises(Exception, match="two rows have the same Id"):
             await rows.to_list()
         assert_idle(afas)

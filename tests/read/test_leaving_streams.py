@@ -14,6 +14,7 @@ import pytest
 
 from afas_async import AfasClient, ClientClosedError, Rows, UsageError
 from afas_async.simulator import Simulator
+from tests.read.conftest import SLOW
 from tests.support.census import census, steps
 from tests.support.read_table import CONNECTOR, LONG, Table, client
 from tests.support.sample_connectors import TYPED_ARTICLES, Article
@@ -21,7 +22,7 @@ from tests.support.thoroughness import by_default
 
 # A row in the middle of a page, with full pages on their way behind it.
 SEEN = 130
-ALL = 1_500
+ALL = SLOW
 
 Way = Callable[[Rows[Article]], Awaitable[None]]
 
@@ -79,7 +80,7 @@ async def _timeout_in_the_body(rows: Rows[Article]) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(30):
             async for _ in rows:
-                await asyncio.sleep(1)
+                await asyncio.sleep(7)
 
 
 async def _timeout_around_each(rows: Rows[Article]) -> None:
@@ -112,7 +113,7 @@ async def _task_cancelled_while_waiting(rows: Rows[Article]) -> None:
 async def _task_cancelled_in_the_body(rows: Rows[Article]) -> None:
     async def read() -> None:
         async for _ in rows:
-            await asyncio.sleep(1)
+            await asyncio.sleep(7)
 
     await _cancelled(asyncio.create_task(read()), 60)
 
@@ -124,7 +125,7 @@ async def _task_cancelled_in_the_users_generator(rows: Rows[Article]) -> None:
 
     async def read() -> None:
         async for _ in wrapped():
-            await asyncio.sleep(1)
+            await asyncio.sleep(7)
 
     await _cancelled(asyncio.create_task(read()), 60)
 
@@ -272,7 +273,7 @@ async def test_single_requests(reader: AfasClient, slow: Simulator, call: str, s
 async def test_stream_closed_at_any_step(whole: bool) -> None:  # noqa: FBT001
     """Closing a stream from another task, at whatever step of its reader, ends the reader clearly or not at all."""
     async with Table(rows=LONG) as server, client(server) as afas:
-        for steps in range(0, 120, by_default(9, 3)):
+        for steps in range(0, 120, by_default(17, 3)):
             stream: Any = afas.pages(CONNECTOR, take=50) if whole else afas.rows(CONNECTOR, take=50).batches()
             closer = stream if whole else stream.ag_frame.f_locals["self"]
             reading = asyncio.create_task(_drain(stream))

@@ -13,7 +13,7 @@ import pytest
 from tests.support.thoroughness import by_default
 
 ROOT = Path(__file__).parents[2]
-ROWS = int(os.environ.get("AFAS_MEMORY_ROWS", by_default("20000", "100000")))
+ROWS = int(os.environ.get("AFAS_MEMORY_ROWS", by_default("5000", "100000")))
 GROWTH_LIMIT = 120_000_000
 DEFAULT = 0
 

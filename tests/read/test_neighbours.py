@@ -13,13 +13,17 @@ import pytest
 
 from afas_async import AfasClient, ClientClosedError, GetConnector, UsageError
 from afas_async.simulator import Simulator
+from tests.read.conftest import SLOW
 from tests.support import canary
 from tests.support.census import assert_idle, census, quiet, steps, tasks, until
 from tests.support.paged_server import PagedServer, paged
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.sample_connectors import ARTICLES, TYPED_ARTICLES, codes
+from tests.support.thoroughness import by_default
 
-LONG = [b'{"Id":%d,"Text":"%s"}' % (number, b"x" * 1_000) for number in range(40_000)]
+# More than what is kept of an answer whose reader pauses.
+LONG = [b'{"Id":%d,"Text":"%s"}' % (number, b"x" * 10_000) for number in range(by_default(2_700, 4_000))]
+MANY = by_default(20_000, 60_000)
 
 
 async def test_a_stream_that_is_never_read(reader: AfasClient, slow: Simulator) -> None:
@@ -109,9 +113,9 @@ async def test_a_paused_reader_of_a_long_answer_gets_it_all() -> None:
         async for row in rows:
             assert row["Id"] == count
             count += 1
-            if count % 8_000 == 1:
+            if count % 800 == 1:
                 await asyncio.sleep(200)
-                assert afas.statistics().bytes < count * 1_050 + (20 << 20)
+                assert afas.statistics().bytes < count * 10_050 + (20 << 20)
         assert count == len(LONG)
 
 
@@ -231,7 +235,7 @@ async def test_one_of_two_readers_leaves(reader: AfasClient, slow: Simulator) ->
         for seconds in (0.01, 0.06, 0.11):
             with anyio.move_on_after(seconds):
                 await reader.rows(TYPED_ARTICLES, take=50).to_list()
-        assert len(await staying) == 1_500
+        assert len(await staying) == SLOW
 
 
 @pytest.mark.parametrize("form", ["anext", "loop", "batches", "to_list"])
@@ -290,17 +294,19 @@ async def test_a_request_in_the_loop_with_one_slot(slow: Simulator, take: int | 
                 page = await afas.page(ARTICLES, skip=count, take=1)
                 assert page.rows[0]["ItemCode"] == row.code
             count += 1
-        assert count == 1_500
+        assert count == SLOW
     assert slow.counters.peak_in_flight == 1
 
 
 async def test_decoding_lets_others_run() -> None:
     """While a long page that has arrived is decoded, other tasks get their turn again and again."""
-    rows = b",".join(b'{"Id":%d,"Name":"%s"}' % (number, b"x" * 100) for number in range(60_000))
-    body = b'{"skip":0,"take":60000,"rows":[' + rows + b"]}"
+    rows = b",".join(b'{"Id":%d,"Name":"%s"}' % (number, b"x" * 100) for number in range(MANY))
+    body = b'{"skip":0,"take":%d,"rows":[' % MANY + rows + b"]}"
 
     async def answer(connection: Connection, received: Received) -> None:
-        await connection.answer(body if received.query["skip"] == "0" else b'{"skip":60000,"take":60000,"rows":[]}')
+        await connection.answer(
+            body if received.query["skip"] == "0" else b'{"skip":%d,"take":%d,"rows":[]}' % (MANY, MANY)
+        )
 
     turns = 0
 
@@ -311,14 +317,14 @@ async def test_decoding_lets_others_run() -> None:
             turns += 1
 
     async with RawServer(answer) as server, AfasClient(base_url=server.base_url, auth=canary.TOKEN) as afas:
-        stream = afas.rows(GetConnector("X", key="Id"), take=60_000, window=1)
+        stream = afas.rows(GetConnector("X", key="Id"), take=MANY, window=1)
         await anext(stream)
         await asyncio.sleep(10)  # virtual: the rest of the page has arrived
         assert afas.statistics().bytes == len(body)
         other = asyncio.create_task(bystander())
         await asyncio.sleep(0)
         turns = 0
-        for _ in range(59_000):
+        for _ in range(MANY - 1_000):
             await anext(stream)
         assert turns >= 10
         other.cancel()

@@ -12,14 +12,18 @@ from afas_async import AfasClient, F, GetConnector, SortKeyRequiredError, UsageE
 from afas_async.simulator import Change
 from tests.read.conftest import Serve
 from tests.support.own_connectors import BY_BOTH, BY_CODE, BY_NUMBER, KEYS, numbers, row, table
+from tests.support.thoroughness import by_default
 
-ROWS = range(100, 5_000)
-MANY = range(20_000)
+END = by_default(1_300, 5_000)
+LAST = range(by_default(801, 4_001), END)
+ROWS = range(100, END)
+STEP = by_default(100, 500)
+MANY = range(by_default(2_000, 20_000))
 
 
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
-@pytest.mark.parametrize("parts", [1, 2, 7, 64])
+@pytest.mark.parametrize("parts", [1, 2, 7, by_default(24, 64)])
 async def test_on_several_machines(connector: GetConnector[Any], parts: int, serve: Serve) -> None:
     """Parts go through JSON, and are read by several clients side by side: every row comes once."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
@@ -51,10 +55,10 @@ async def test_parts_are_even(serve: Serve) -> None:
 @pytest.mark.parametrize("when", range(2, 20, 2))
 async def test_written_while_it_is_cut(connector: GetConnector[Any], when: int, serve: Serve) -> None:
     """Rows that appear below while the cuts are looked for do not make parts overlap."""
-    simulator, afas = await serve(connectors={"T": table(range(10_000, 12_000))})
+    simulator, afas = await serve(connectors={"T": table(range(10_000, 10_000 + STEP * 4))})
     simulator.changes.add(
-        Change(connector="T", after=when, insert=[row(number) for number in range(8_000, 9_500)]),
-        Change(connector="T", after=when + 1, delete=[row(number) for number in range(10_000, 11_000)]),
+        Change(connector="T", after=when, insert=[row(number) for number in range(10_000 - STEP * 4, 10_000 - STEP)]),
+        Change(connector="T", after=when + 1, delete=[row(number) for number in range(10_000, 10_000 + STEP * 2)]),
     )
     parts = await afas.plan(connector, parts=5)
     simulator.changes.clear()
@@ -67,24 +71,22 @@ async def test_written_after_it_was_cut(connector: GetConnector[Any], serve: Ser
     """Rows below the first and above the last row of the plan belong to its first and last part."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     parts = await afas.plan(connector, parts=4)
-    simulator.changes.add(
-        Change(connector="T", insert=[row(1), row(9_000)], delete=[row(number) for number in (2_000,)])
-    )
+    simulator.changes.add(Change(connector="T", insert=[row(1), row(9_000)], delete=[row(number) for number in (700,)]))
     found = [number for part in parts for number in numbers(await afas.rows(connector, part=part).to_list())]
-    assert found == [1, *range(100, 2_000), *range(2_001, 5_000), 9_000]
+    assert found == [1, *range(100, 700), *range(701, END), 9_000]
 
 
 async def test_with_a_condition(serve: Serve) -> None:
     """The parts are even among the rows of the condition, which is given to each of them again."""
     _, afas = await serve(connectors={"T": table(ROWS)})
     for connector in (BY_NUMBER, BY_CODE):
-        where = F.Id > 4_000
+        where = F.Id >= LAST[0]
         parts = await afas.plan(connector, parts=4, where=where)
         sizes = [len(await afas.rows(connector, part=part, where=where).to_list()) for part in parts]
-        assert sum(sizes) == 999
+        assert sum(sizes) == len(LAST)
         assert max(sizes) < 1.25 * min(sizes)
         found = [row for part in parts for row in await afas.rows(connector, part=part, where=where).to_list()]
-        assert sorted(numbers(found)) == list(range(4_001, 5_000))
+        assert sorted(numbers(found)) == list(LAST)
 
 
 async def test_small_tables(serve: Serve) -> None:

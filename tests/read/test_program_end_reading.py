@@ -109,7 +109,7 @@ def variables() -> Iterator[dict[str, str]]:
     thread.join()
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", BODIES)
 def test_silent_end(name: str, variables: dict[str, str]) -> None:
     """A program that ends in the middle of a read prints nothing on standard error, with every warning an error."""

@@ -12,11 +12,15 @@ import pytest
 
 from afas_async import AfasClient, GetConnector
 from afas_async.simulator import Latency, Simulator
+from tests.read.conftest import SIMULATED, SLOW
 from tests.support import canary
 from tests.support.census import census
 from tests.support.paged_server import PagedServer, numbered, paged
 from tests.support.sample_connectors import EMPTY, TYPED_ARTICLES, WIDE, codes, spans, takes
+from tests.support.thoroughness import by_default
 
+TAKE = by_default(300, 700)  # five pages of the simulator
+CAPPED = by_default(1_200, 3_000)
 SMALL = GetConnector("Profit_Small", key="Id")
 
 
@@ -47,25 +51,28 @@ async def test_nothing_is_sent_before_the_first_row_is_asked_for(afas: AfasClien
 
 async def test_a_fixed_take(afas: AfasClient, simulator: Simulator) -> None:
     """With a fixed take every request asks for that many new rows, each page once."""
-    assert [row.code async for row in afas.rows(TYPED_ARTICLES, take=700)] == codes(simulator)
-    assert {take for _, take in spans(simulator)} == {700}
+    assert [row.code async for row in afas.rows(TYPED_ARTICLES, take=TAKE)] == codes(simulator)
+    assert {take for _, take in spans(simulator)} == {TAKE}
     firsts = [first for first, _ in spans(simulator)]
     assert len(set(firsts)) == len(firsts)
-    assert {0, 700, 1_400, 2_100, 2_800, 3_000} <= set(firsts)
+    assert {*range(0, SIMULATED, TAKE), SIMULATED} <= set(firsts)
 
 
 async def test_pages_overlap_by_one_row(afas: AfasClient, simulator: Simulator) -> None:
     """Every page but the first asks for one row more, the last of the page before, and is found by key."""
-    assert len(await afas.rows(TYPED_ARTICLES, take=700, window=1).to_list()) == 3_000
-    assert takes(simulator) == [(0, 700), *[(0, 701)] * 4, (0, 700)]
+    assert len(await afas.rows(TYPED_ARTICLES, take=TAKE, window=1).to_list()) == SIMULATED
+    assert takes(simulator) == [(0, TAKE), *[(0, TAKE + 1)] * 4, (0, TAKE)]
     anchors = [request.query.get("filtervalues") for request in simulator.requests]
-    assert anchors == [None, *(codes(simulator)[last] for last in (699, 1_399, 2_099, 2_799, 2_999))]
+    assert anchors == [
+        None,
+        *(codes(simulator)[last] for last in (*range(TAKE - 1, SIMULATED - 1, TAKE), SIMULATED - 1)),
+    ]
 
 
 @pytest.mark.parametrize("window", [1, 2, 3, 5])
 async def test_window(window: int) -> None:
     """No more pages are on their way than the window allows, and that many are."""
-    async with service(1_500, base=0.05) as (simulator, afas):
+    async with service(by_default(600, 1_500), base=0.05) as (simulator, afas):
         assert [row.code async for row in afas.rows(TYPED_ARTICLES, take=50, window=window)] == codes(simulator)
         # At the end one more may be on its way: the proof, beside pages that were asked for behind it.
         assert window <= simulator.counters.peak_in_flight <= window + 1
@@ -74,18 +81,19 @@ async def test_window(window: int) -> None:
 async def test_the_default_window_is_the_clients(slow: Simulator) -> None:
     """Without a window the client's limit is used."""
     async with AfasClient(base_url=slow.base_url, auth=slow.token, max_concurrency=8) as afas:
-        assert len(await afas.rows(TYPED_ARTICLES, take=50).to_list()) == 1_500
+        assert len(await afas.rows(TYPED_ARTICLES, take=SLOW // 16).to_list()) == SLOW
     assert slow.counters.peak_in_flight == 8
 
 
 async def test_pages_grow() -> None:
     """Pages grow from 100 rows to 1,000 and 10,000, so that the first row comes soon and a large table costs little."""
-    async with service(30_000) as (simulator, afas):
+    rows = by_default(12_000, 30_000)
+    async with service(rows) as (simulator, afas):
         found = [len(page.rows) async for page in afas.pages(TYPED_ARTICLES, window=1)]
         assert found[:2] == [100, 1_000]
         assert 10_000 in found
         assert all(first <= second for first, second in pairwise(found[:-1]))
-        assert sum(found) == 30_000
+        assert sum(found) == rows
         # 8 columns
         assert all(take * 8 <= 150_000 for _, take in takes(simulator))
 
@@ -96,8 +104,9 @@ async def test_wide_pages_stay_under_the_cell_limit() -> None:
     class Narrow(msgspec.Struct):
         Id: int
 
-    async with service(30_000) as (simulator, afas):
-        assert len(await afas.rows(GetConnector(WIDE.name, Narrow, key="Id")).to_list()) == 30_000
+    rows = by_default(3_000, 30_000)
+    async with service(rows) as (simulator, afas):
+        assert len(await afas.rows(GetConnector(WIDE.name, Narrow, key="Id")).to_list()) == rows
         asked = [take for _, take in takes(simulator)]
         assert max(asked) * 20 <= 150_000
         assert max(asked) >= 5_000
@@ -110,7 +119,7 @@ async def test_wide_pages_stay_under_the_cell_limit() -> None:
         (1, 1),
         (50, 1),
         (2_500, 4),
-        (25_000, 5),
+        *by_default([], [(25_000, 5)]),
     ],
 )
 async def test_few_requests_bring_no_row(rows: int, useless: int) -> None:
@@ -139,6 +148,7 @@ async def test_streams_that_end_side_by_side_spare_the_service() -> None:
         assert simulator.counters.peak_in_flight == 5
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rows", [1, 99, 100, 101, 1_100, 1_101, 2_000])
 @pytest.mark.parametrize("take", [None, 100])
 async def test_the_end_needs_proof(rows: int, take: int | None) -> None:
@@ -151,11 +161,12 @@ async def test_the_end_needs_proof(rows: int, take: int | None) -> None:
         assert rows <= simulator.counters.rows <= rows + in_common
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("cap", [1, 7, 99, 100, 250, 1_000])
 @pytest.mark.parametrize("window", [1, 5])
 async def test_a_server_that_caps_pages_loses_no_row(cap: int, window: int) -> None:
     """A server that silently answers fewer rows than asked costs requests, but no row."""
-    count = min(2_345, cap * 30)
+    count = min(by_default(1_345, 2_345), cap * by_default(15, 30))
     server = PagedServer(numbered(count), cap=cap)
     async with paged(server) as afas:
         assert [row["Id"] async for row in afas.rows(SMALL, window=window)] == list(range(count))
@@ -163,9 +174,9 @@ async def test_a_server_that_caps_pages_loses_no_row(cap: int, window: int) -> N
 
 async def test_a_capped_take_is_learned() -> None:
     """A cap that was seen is asked for from then on, so that pages run side by side again."""
-    server = PagedServer(numbered(3_000), cap=50, delay=0.05)
+    server = PagedServer(numbered(CAPPED), cap=50, delay=0.05)
     async with paged(server) as afas:
-        assert [row["Id"] async for row in afas.rows(SMALL, take=1_000)] == list(range(3_000))
+        assert [row["Id"] async for row in afas.rows(SMALL, take=1_000)] == list(range(CAPPED))
     assert server.peak_in_flight == 5
     assert sum(take > 50 for _, take in server.spans) < 10
 
@@ -189,14 +200,14 @@ async def test_a_paused_reader_stops_the_fetching(reader: AfasClient, slow: Simu
         # Row 301 is on the seventh page; the eighth may have come in whole, which is when it counts no more.
         assert slow.counters.requests <= 7 + 1 + 4
         assert slow.counters.peak_in_flight <= 4
-        assert 301 + len([row async for row in rows]) == 1_500
+        assert 301 + len([row async for row in rows]) == SLOW
 
 
 async def test_the_wait_for_the_reader_is_no_timeout(slow: Simulator) -> None:
     """A reader that is slower than the time-out gets all its rows."""
     async with AfasClient(base_url=slow.base_url, auth=slow.token, timeout=5, max_retries=0) as afas:
         count = 0
-        async for _ in afas.rows(TYPED_ARTICLES, take=300).batches():
+        async for _ in afas.rows(TYPED_ARTICLES, take=SLOW // 5).batches():
             count += 1
             await asyncio.sleep(60)
         assert count >= 5

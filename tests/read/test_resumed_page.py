@@ -12,6 +12,7 @@ from afas_async import AfasClient, AnswerLostError, GetConnector, KeyOrderError,
 from tests.support.numbered_rows import first_row
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import CONNECTOR, LONG, client, framed, head, page_of, read_until_error
+from tests.support.thoroughness import by_default
 
 
 class Breaking(RawServer):
@@ -175,7 +176,10 @@ async def test_wrong_row_of_a_resumed_page() -> None:
 async def test_columns_of_a_page_whose_end_was_lost() -> None:
     """What was counted in a page holds for the next ones also if only the end of its envelope was lost."""
     # The text in the rows lets the last of them be found before the end of the list is certain.
-    wide = [{"Id": number, "Text": "},{", **{f"C{field}": 0 for field in range(400)}} for number in range(1_000)]
+    wide = [
+        {"Id": number, "Text": "},{", **{f"C{field}": 0 for field in range(400)}}
+        for number in range(by_default(500, 1_000))
+    ]
 
     async def cut(connection: Connection, received: Received) -> None:
         body = page_of(received, wide)

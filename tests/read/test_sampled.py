@@ -16,11 +16,12 @@ from tests.support import canary
 from tests.support.memory_loop import run
 from tests.support.sampled_read import Outcome, draw, read
 from tests.support.table_service import Service
+from tests.support.thoroughness import by_default
 from tests.support.universe import KINDS, Kind, universe
 
-RUNS = int(os.environ.get("AFAS_SAMPLED_RUNS", "100"))
+RUNS = int(os.environ.get("AFAS_SAMPLED_RUNS", by_default("32", "100")))
 PARTS = 4
-CONTROLS = 60
+CONTROLS = by_default(30, 60)
 KIND_OF: Mapping[tuple[str, ...], Kind] = {universe(kind).key: kind for kind in KINDS}
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*strongly discourages")

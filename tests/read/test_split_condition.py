@@ -27,7 +27,10 @@ from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import client
 from tests.support.thoroughness import by_default
 
-MANY = by_default(2_500, 10_000)
+MANY = by_default(700, 10_000)
+FIRST = by_default(200, 1_000)
+FOUND = by_default(300, 1_000)  # of the texts beside the key
+TOP = by_default(125, 250)  # what the numbers of overlapping parts lie below
 
 
 def _shuffled(values: list[Any]) -> list[Any]:
@@ -41,8 +44,8 @@ def _status(simulator: Simulator) -> set[int | None]:
 
 async def test_ten_thousand_numbers_of_the_key(serve: Serve) -> None:
     """They come complete, once and in key order, whatever the order of the values."""
-    simulator, afas = await serve(rows=12_000)
-    values = _shuffled([3 * number + 1 for number in range(1_000, 1_000 + MANY)])
+    simulator, afas = await serve(rows=FIRST + MANY + FIRST)
+    values = _shuffled([3 * number + 1 for number in range(FIRST, FIRST + MANY)])
     found = [row.number async for row in afas.rows(WIDE, where=F.Id.in_(values))]
     assert found == sorted(values)
     assert _status(simulator) == {200}
@@ -51,7 +54,7 @@ async def test_ten_thousand_numbers_of_the_key(serve: Serve) -> None:
 
 async def test_ten_thousand_texts_of_the_key(serve: Serve) -> None:
     """They come complete and once, and where all texts are alike in the order of the values."""
-    simulator, afas = await serve(rows=11_000)
+    simulator, afas = await serve(rows=500 + MANY + FIRST)
     values = [f"{number:06}" for number in range(500, 500 + MANY)]
     found = [row["ItemCode"] async for row in afas.rows(ARTICLES, where=F.ItemCode.in_(_shuffled([*values])))]
     assert found == values
@@ -63,31 +66,31 @@ async def test_ten_thousand_texts_of_the_key(serve: Serve) -> None:
 @pytest.mark.parametrize("connector", [WIDE, WIDE_RAW], ids=["typed", "raw"])
 async def test_ten_thousand_texts_beside_the_key(connector: GetConnector[Any], serve: Serve) -> None:
     """They come complete and once, and in the order of the key, which holds whole numbers."""
-    simulator, afas = await serve(rows=1_500)
+    simulator, afas = await serve(rows=500 + FOUND)
     values = _shuffled([f"W{number:07}" for number in range(500, 500 + MANY)])
     found = await afas.rows(connector, where=F.Code.in_(values)).to_list()
-    assert len(found) == 1_000
+    assert len(found) == FOUND
     if connector is WIDE:
-        assert [row.number for row in found] == [3 * number + 1 for number in range(500, 1_500)]
+        assert [row.number for row in found] == [3 * number + 1 for number in range(500, 500 + FOUND)]
     assert _status(simulator) == {200}
     assert longest_query(simulator) <= QUERY_LIMIT
 
 
 def _overlapping() -> Condition:
-    """Return a condition each of whose parts is met by most rows, and which is met by those with a number below 250."""
+    """Return a condition each of whose parts is met by most rows, and which is met by those below `TOP`."""
     condition = F.Id < 1
     for number in range(35):
-        condition |= (F.Id < 250 - number) & (F.Group != 9) & (F.Price >= 0)
-    return condition | F.Id.in_(range(1, 150))
+        condition |= (F.Id < TOP - number) & (F.Group != 9) & (F.Price >= 0)
+    return condition | F.Id.in_(range(1, TOP - 100))
 
 
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("rules", [Rules(), Rules(page_cap=by_default(25, 7))], ids=["", "capped"])
 async def test_overlapping_parts(rules: Rules, serve: Serve) -> None:
     """A row that meets many parts comes once, in the order of the key, which holds whole numbers."""
-    simulator, afas = await serve(connectors={"T": table(range(1, 400))}, rules=rules)
+    simulator, afas = await serve(connectors={"T": table(range(1, TOP + 150))}, rules=rules)
     found = numbers(await afas.rows(BY_NUMBER, where=_overlapping()).to_list())
-    assert found == list(range(1, 250))
+    assert found == list(range(1, TOP))
     assert _status(simulator) == {200}
 
 
@@ -106,7 +109,7 @@ async def test_an_order_that_cannot_be_kept(connector: GetConnector[Any], serve:
 
     Of rows as dicts, one is asked for to see what the key holds.
     """
-    simulator, afas = await serve(connectors={"T": table(range(1, 400))})
+    simulator, afas = await serve(connectors={"T": table(range(1, TOP + 150))})
     for read in (afas.rows, afas.pages):
         with pytest.raises(UsageError, match=r"cannot be brought into the order of .* verify=False"):
             await anext(read(connector, where=_overlapping()))
@@ -115,16 +118,16 @@ async def test_an_order_that_cannot_be_kept(connector: GetConnector[Any], serve:
 
 async def test_pages_of_parts_that_have_no_order(serve: Serve) -> None:
     """Pages are whole answers, of which none can be put between others."""
-    _, afas = await serve(connectors={"T": table(range(1, 400))})
+    _, afas = await serve(connectors={"T": table(range(1, TOP + 150))})
     with pytest.raises(UsageError, match="possible for rows"):
         await anext(afas.pages(BY_NUMBER, where=_overlapping()))
 
 
 async def test_pages_of_values_of_the_key(serve: Serve) -> None:
     """Each page holds the rows of one answer, in the order of the key."""
-    simulator, afas = await serve(connectors={"T": table(range(1, 400))})
+    simulator, afas = await serve(connectors={"T": table(range(1, TOP + 150))})
     pages = [page async for page in afas.pages(BY_NUMBER, where=F.Id.in_(range(0, 800, 2)))]
-    assert [row["Id"] for page in pages for row in page.rows] == list(range(2, 400, 2))
+    assert [row["Id"] for page in pages for row in page.rows] == list(range(2, TOP + 150, 2))
     answers = [record for record in simulator.requests if "filterfieldids" in record.query]
     assert 3 <= len(pages) <= len(answers)
     assert [page.skip for page in pages] == [
@@ -174,13 +177,24 @@ async def test_one_value_in_several_spellings(values: list[Any], serve: Serve) -
         assert sorted(found) == list(range(120))
 
 
+async def test_every_value_has_its_row(serve: Serve) -> None:
+    """A part has its last row if each of its values has one, wherever its pages end."""
+    _, afas = await serve(connectors={"T": table(range(1, 50))})
+    for take in (1, 2, 3):
+        found = numbers(await afas.rows(BY_NUMBER, where=F.Id.in_(range(1, 31)), take=take).to_list())
+        assert found == list(range(1, 31)), take
+
+
 async def test_descending(serve: Serve) -> None:
     """Whole numbers come in the order that was asked for, split by the key or by another field."""
-    _, afas = await serve(connectors={"T": table(range(1, 400))})
-    for where in (F.Id.in_(range(1, 300)), F.Code.in_([f"x{n}" for n in range(200)]) | _overlapping()):
+    _, afas = await serve(connectors={"T": table(range(1, TOP + 150))})
+    for where in (
+        F.Id.in_(range(1, TOP + 50)),
+        F.Code.in_([f"x{n}" for n in range(by_default(60, 200))]) | _overlapping(),
+    ):
         found = numbers(await afas.rows(BY_NUMBER, where=where, order_by="-Id").to_list())
         assert found == sorted(found, reverse=True)
-        assert len(found) == len(set(found)) in {249, 299}
+        assert len(found) == len(set(found)) in {TOP - 1, TOP + 49}
 
 
 async def test_a_condition_that_fits_no_request(serve: Serve) -> None:
@@ -213,10 +227,10 @@ async def test_no_row_can_meet_it(serve: Serve) -> None:
 
 async def test_texts_that_the_service_takes_for_equal(serve: Serve) -> None:
     """Values that differ in the case of letters only do not double their row."""
-    _, afas = await serve(rows=300)
-    values = [f"W{number:07}" for number in range(200)] + [f"w{number:07}" for number in range(200)]
+    _, afas = await serve(rows=TOP + 50)
+    values = [f"{letter}{number:07}" for letter in "Ww" for number in range(TOP)]
     found = await afas.rows(WIDE, where=F.Code.in_(_shuffled(values))).to_list()
-    assert [row.number for row in found] == [3 * number + 1 for number in range(200)]
+    assert [row.number for row in found] == [3 * number + 1 for number in range(TOP)]
 
 
 async def test_a_part_whose_rows_have_all_been_seen(serve: Serve) -> None:

@@ -15,6 +15,7 @@ import pytest
 from afas_async import GetConnector
 from afas_async.errors import InvalidNameError, UnknownFieldError, UsageError
 from afas_async.vocabulary.connectors import row_fields
+from tests.support.each_case import each_case
 
 
 class Article(msgspec.Struct, frozen=True):
@@ -106,8 +107,8 @@ def test_attributes_as_keys() -> None:
         GetConnector("Profit_Article", Article, key="item_code")
 
 
-@pytest.mark.parametrize("key", ["", "a.b", "a b", "a,b", "-ItemCode", "ItemCode\n", "é", ("ItemCode", "..")])
-@pytest.mark.parametrize("row_type", [Article, dict, msgspec.Raw])
+@each_case("key", ["", "a.b", "a b", "a,b", "-ItemCode", "ItemCode\n", "é", ("ItemCode", "..")])
+@each_case("row_type", [Article, dict, msgspec.Raw])
 def test_bad_key_names(key: str | tuple[str, ...], row_type: Any) -> None:
     """A key field enters URLs, so its name is checked whatever the row type."""
     with pytest.raises(InvalidNameError):

@@ -14,6 +14,7 @@ import pytest
 from afas_async import AppToken, BearerToken, ClientCredentials
 from afas_async.errors import ConfigurationError
 from tests.support import canary
+from tests.support.each_case import each_case
 
 # AFAS's own example (REST API for developers).
 DATA = "54740093832496081845474abcdefghijklmnopq740093832496081841234127"
@@ -95,7 +96,7 @@ def test_malformed(spelling: str) -> None:
     assert [text for text in shown if SECRET[:10] in text or BASE64_OF_SECRET in text] == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     "show",
     [
         repr,
@@ -112,7 +113,7 @@ def test_malformed(spelling: str) -> None:
         lambda token: repr(token.__getstate__()),
     ],
 )
-@pytest.mark.parametrize("spelling", [canary.TOKEN, canary.DATA, canary.SPELLINGS[1]])
+@each_case("spelling", [canary.TOKEN, canary.DATA, canary.SPELLINGS[1]])
 def test_never_shown(spelling: str, show: Callable[[AppToken], str]) -> None:
     """No text about a token contains it."""
     assert canary.leaks(canary.TOKEN)
@@ -183,7 +184,7 @@ NO_ACCESS_TOKENS += [f"{canary.ACCESS}é", f"{canary.ACCESS}\u0661", canary.ACCE
 NO_SECRETS = ["", " ", f"{canary.SECRET}\r\nX", f"{canary.SECRET}\x00", f"{canary.SECRET}é", canary.SECRET * 100]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "make",
     [
         *(lambda text=text: BearerToken(text) for text in NO_ACCESS_TOKENS),

@@ -7,6 +7,7 @@ import pytest
 from afas_async import Environment
 from afas_async.errors import ConfigurationError
 from afas_async.vocabulary.environment import checked_base_url, is_loopback
+from tests.support.each_case import each_case
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_production_is_the_default() -> None:
     assert Environment("123456").base_url == "https://123456.rest.afas.online/profitrestservices"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "number",
     [
         "",
@@ -99,7 +100,7 @@ def test_good_base_urls(url: str, checked: str) -> None:
     assert checked_base_url(url) == checked
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "",

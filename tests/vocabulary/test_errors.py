@@ -15,6 +15,7 @@ import afas_async
 from afas_async import errors
 from afas_async.errors import AfasError, ApiError
 from afas_async.vocabulary import outcomes
+from tests.support.each_case import each_case
 
 
 def walk(kind: type[AfasError], depth: int = 0) -> Iterator[tuple[int, type[AfasError]]]:
@@ -47,7 +48,7 @@ FACTS = {
     "report": outcomes.LoadReport(total=3),
 }
 WORDED = {errors.OutcomeUnknownError, outcomes.LoadError}  # from their facts
-every_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+every_kind = each_case("kind", KINDS)
 
 
 def make(kind: type[AfasError]) -> AfasError:
@@ -93,7 +94,7 @@ def again(error: AfasError, protocol: int) -> AfasError:
     return made
 
 
-@pytest.mark.parametrize(
+@each_case(
     "send",
     [
         lambda error: again(error, 2),
@@ -101,9 +102,8 @@ def again(error: AfasError, protocol: int) -> AfasError:
         copy.copy,
         copy.deepcopy,
     ],
-    ids=["pickle 2", "pickle", "copy", "deepcopy"],
 )
-@pytest.mark.parametrize("kind", KINDS)
+@each_case("kind", KINDS)
 def test_every_error_travels(kind: type[AfasError], send: Callable[[AfasError], AfasError]) -> None:
     """Pickled or copied, an error keeps class, text, arguments, notes and every fact."""
     error = make(kind)

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from afas_async import Condition, F, InvalidFilterError, InvalidNameError, UsageError
 from afas_async.vocabulary.filters import MOST_TESTS, Group, Operator, Test
+from tests.support.each_case import each_case
+from tests.support.thoroughness import by_default
 
 A, B, C, D = (F[name].contains("x") for name in "ABCD")
 OPERATORS = [
@@ -186,7 +188,7 @@ def test_methods_that_fields_lack(name: str, hint: str) -> None:
     assert not hasattr(F.X, "__len__")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "misuse",
     [
         lambda: F.X == None,  # noqa: E711
@@ -325,9 +327,11 @@ def math_power(condition: Condition, times: int) -> Condition:
     return whole
 
 
-def test_long_sets_are_no_product() -> None:
+def test_long_sets_are_no_product(monkeypatch: pytest.MonkeyPatch) -> None:
     """A set of any length, also with conditions that all of its values share, is only as large as it was written."""
-    count = MOST_TESTS + 1
+    most = by_default(5_000, MOST_TESTS)
+    monkeypatch.setattr("afas_async.vocabulary.filters.MOST_TESTS", most)
+    count = most + 1
     groups = ((F.X == 1) & F.A.in_(range(count)) & F.B.is_empty()).groups()
     assert (len(groups), len(groups[-1])) == (count, 3)
     assert len((~F.A.in_(range(count))).groups()[0]) == count

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from afas_async import InvalidFilterError
 from afas_async.vocabulary.values import digits, value_text
+from tests.support.each_case import each_case
 
 
 class Colour(StrEnum):
@@ -47,7 +48,7 @@ def at(*parts: int, zone: tzinfo | None = None, fold: int = 0) -> datetime:
 WINTER, SUMMER = (2024, 1, 31, 23, 30), (2024, 7, 31, 22, 30)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "text"),
     [
         ("bolt", "bolt"),
@@ -92,7 +93,7 @@ def test_values(value: Any, text: str) -> None:
     assert value_text(value, "Field") == text
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "named"),
     [
         (None, "is_empty()"),

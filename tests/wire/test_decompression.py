@@ -12,10 +12,12 @@ import pytest
 from afas_async.errors import AfasError, AnswerError, AnswerLostError
 from afas_async.wire.decompression import BodyReader, body_reader, is_framed
 from tests.support.row_answers import bytewise
+from tests.support.thoroughness import by_default
 
 TEXT = b'{"skip":0,"take":100,"rows":[{"Id":1},{"Id":2}]}'
 PACKED = gzip.compress(TEXT, mtime=0)
 NOISE = random.Random(1).randbytes(300_000)  # noqa: S311 - does not pack
+MEGABYTES = by_default(15, 50)
 LONG = (TEXT * 20_000)[:900_000]
 
 
@@ -213,7 +215,7 @@ def count_steps(pieces: list[bytes], steps: list[int]) -> None:
 def test_bomb(size: int) -> None:
     """A small body that unpacks to a huge one comes in small steps: whoever reads it can stop, in little memory."""
     packer = zlib.compressobj(9, wbits=31)
-    packed = b"".join(packer.compress(b"\0" * (1 << 20)) for _ in range(50)) + packer.flush()
+    packed = b"".join(packer.compress(b"\0" * (1 << 20)) for _ in range(MEGABYTES)) + packer.flush()
     steps: list[int] = []
     tracemalloc.start()
     try:
@@ -222,7 +224,7 @@ def test_bomb(size: int) -> None:
     finally:
         tracemalloc.stop()
     assert max(steps) <= 1 << 16
-    assert sum(steps) == 50 << 20
+    assert sum(steps) == MEGABYTES << 20
     assert peak < 1_000_000 + 2 * len(packed)
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from afas_async import Element, InvalidElementError, InvalidNameError
 from afas_async.wire.element_bodies import BODY_LIMIT, body_of, decode_element, encode_element, tagged
 from afas_async.wire.write_requests import delete_request, write_request
+from tests.support.each_case import each_case
 
 
 class Kind(enum.Enum):
@@ -54,7 +55,7 @@ def field(value: object) -> bytes:
 # --- values ---
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "sent"),
     [
         ("", b'""'),
@@ -93,7 +94,7 @@ def test_values(value: object, sent: bytes) -> None:
     assert encode_element(Element({}, key={"X": value})) == b'{"Fields":{},"@X":%b}' % sent
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("value", "reason"),
     [
         (object(), ", got object$"),
@@ -113,7 +114,7 @@ def test_values(value: object, sent: bytes) -> None:
         ("half a \ud83d", "unpaired surrogate"),
     ],
 )
-@pytest.mark.parametrize("place", ["fields", "key", "object"])
+@each_case("place", ["fields", "key", "object"])
 def test_values_that_are_refused(value: object, reason: str, place: str) -> None:
     """What no field can be is refused with its place, before anything is sent."""
     elements: dict[str, Any] = {

@@ -13,6 +13,7 @@ from yarl import URL
 
 from afas_async.errors import QueryTooLongError, UsageError
 from afas_async.wire.raw_requests import raw_request
+from tests.support.each_case import each_case
 from tests.support.thoroughness import examples
 
 BASE = "https://12345.rest.afas.online/profitrestservices"
@@ -29,7 +30,7 @@ def url(path: str) -> str:
     return f"{BASE}/{raw_request('GET', path).path}"
 
 
-@pytest.mark.parametrize("path", ESCAPES)
+@each_case("path", ESCAPES)
 def test_ways_out(path: str) -> None:
     """A path that leads elsewhere, or might on its way, is refused before anything is sent."""
     with pytest.raises(UsageError):
@@ -108,7 +109,7 @@ def test_methods(method: Any) -> None:
         raw_request(method, "x")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name",
     [
         "Authorization", "authorization", "AUTHORIZATION", "Host", "content-length", "Transfer-Encoding", "connection",

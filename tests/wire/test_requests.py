@@ -10,6 +10,7 @@ from afas_async.errors import InvalidNameError, QueryTooLongError, UsageError
 from afas_async.wire.metainfo_requests import metainfo_request, update_metainfo_request
 from afas_async.wire.requests import QUERY_LIMIT, Request, query_string
 from afas_async.wire.row_requests import rows_request, sort_field
+from tests.support.each_case import each_case
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("name", BAD)
+@each_case("name", BAD)
 def test_bad_connector_names(name: str) -> None:
     """A name that could change the target of the request is refused, and shown only in quotes."""
     for make in (
@@ -123,7 +124,7 @@ def test_bad_connector_names(name: str) -> None:
         assert repr(name) in str(caught.value)
 
 
-@pytest.mark.parametrize("field", [*[name for name in BAD if name != "-a"], "a.b", "a-b", "--a", "-", "-a\n", "x" * 65])
+@each_case("field", [*[name for name in BAD if name != "-a"], "a.b", "a-b", "--a", "-", "-a\n", "x" * 65])
 def test_bad_fields(field: str) -> None:
     """Field ids are letters, digits and `_`, with at most one `-` before them."""
     with pytest.raises(InvalidNameError):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, BusinessError, PagingError
+from tests.support.each_case import each_case
 from tests.support.row_answers import ROW_TYPES, bytewise, feed, outcome, page_of, parser
 
 ONE = [{"Id": 1}]
@@ -101,7 +102,7 @@ def test_rows_that_are_no_list(text: str) -> None:
     assert (type(error), error.damaged) == (AnswerError, False)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "{}",

@@ -15,8 +15,9 @@ import pytest
 
 from afas_async.wire import slices
 from tests.support.row_answers import ROW_TYPES, bytewise, outcome, split, whole
+from tests.support.thoroughness import by_default
 
-EXAMPLES = max(5_000, int(os.environ.get("AFAS_FUZZ_EXAMPLES", "5000")))
+EXAMPLES = max(by_default(1_500, 5_000), int(os.environ.get("AFAS_FUZZ_EXAMPLES", "0")))
 ROUNDS = 10
 
 SEEDS = tuple(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from afas_async import WriteResult
 from afas_async.wire.write_answers import read_result
+from tests.support.each_case import each_case
 
 Keys = tuple[dict[str, str], ...]
 
@@ -25,7 +26,7 @@ def result(
     return found
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "elements", "keys"),
     [
         # as documented
@@ -79,7 +80,7 @@ def test_keys(body: str, elements: int, keys: Keys) -> None:
         assert (found.keys, found.result_lost) == (keys, False)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("body", "reason"),
     [
         ("<html></html>", "not the service's"),
@@ -95,7 +96,7 @@ def test_keys(body: str, elements: int, keys: Keys) -> None:
         ('{"externalMessage":null}', "refusal"),
     ],
 )
-@pytest.mark.parametrize("complete", [True, False])
+@each_case("complete", [True, False])
 def test_not_the_service(body: str, reason: str, *, complete: bool) -> None:
     """A success that the service does not speak like, or takes back, tells nothing."""
     found = read_result(body.encode(), content_type="application/json", complete=complete, elements=1)
