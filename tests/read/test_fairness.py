@@ -66,5 +66,5 @@ async def test_beside_a_condition_of_thousands_of_parts(field: str, serve: Serve
     _, afas = await serve(rows=ROWS, latency=Latency(base=0.05))
     values = range(1, MANY) if field == "Id" else [f"W{number:07}" for number in range(MANY)]
     plain, wide = await _paced(afas, afas.rows(WIDE, where=F[field].in_(values)))
-    assert plain >= ROWS // TAKE - 1 or plain >= 5
+    assert plain >= ROWS // TAKE - 1 or plain >= 3  # values of the key are read with few requests
     assert wide >= 5 or field == "Code"

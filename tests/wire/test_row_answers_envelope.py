@@ -206,7 +206,7 @@ def test_an_answer_that_says_late_that_it_is_for_another_page() -> None:
     ],
 )
 def test_what_is_asked_for_once_more(text: str, rows: int) -> None:
-    """Another `take`, or no rows, may be an answer to another request; if it comes again, it is how the service answers.
+    """Another `take`, or no rows, may be an answer to another request; if it comes again, the service answers so.
 
     A documented example repeats another `take` than was asked for.
     """
