@@ -14,6 +14,7 @@ from benchmarks.measures.completeness import completeness, requests
 from benchmarks.measures.depth import depth, overlap
 from benchmarks.measures.latency import efficiency, first_row, task
 from benchmarks.measures.loading import loading
+from benchmarks.measures.slow_view import slow_view
 from benchmarks.measures.steadiness import hold, memory
 from benchmarks.measures.throughput import iteration, throughput
 from benchmarks.plot import draw
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "depth": depth,
     "overlap": overlap,
     "requests": requests,
+    "slow_view": slow_view,
     "task": task,
     "loading": loading,
 }

@@ -27,10 +27,11 @@ Without a key there are no anchors and no seams: rows are counted from the start
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import islice
+from types import MappingProxyType
 
 import msgspec
 
@@ -156,19 +157,20 @@ class Paging:
 
     # --- asking ---
 
-    def ask(self, *, arrived: int = 0) -> None:
+    def ask(self, *, arrived: Mapping[Ask, int] = MappingProxyType({})) -> None:
         """Ask for what is wanted next.
 
         Args:
-            arrived: How many of the spans asked for and not over yet have come in whole. One such span counts no more
-                if the read is eager; more of them would only run ahead of the reader.
+            arrived: What has come in whole of the spans asked for and not over yet, with the bytes of their bodies. One
+                such span counts no more if the read is eager; more of them would only run ahead of the reader.
         """
-        while (ask := self._next(arrived)) is not None:
+        full = bool(arrived) and all(self._sizing.looks_full(ask.span.take, size) for ask, size in arrived.items())
+        # Nothing is asked for behind a page that may be the last one.
+        free = int(full and self._eager and (self._width > 1 or self._full > 0))
+        while (ask := self._next(free)) is not None:
             self.asks.append(ask)
 
-    def _next(self, arrived: int) -> Ask | None:
-        # Nothing is asked for behind a page that may be the last one.
-        free = min(arrived, 1) if self._eager and (self._width > 1 or self._full) else 0
+    def _next(self, free: int) -> Ask | None:
         if self.ended or len(self.asks) - free >= self._width:
             return None
         if self._sizing.everything:

@@ -25,6 +25,7 @@ PAGES_TO_GROW = 20
 PAGES_AT_CAP = 50
 PAGES_AT_TINY_CAP = 3
 TINY_CAP = 10
+FULL_SHARE = 0.8  # of the bytes of a full page; rows differ in size
 EVERYTHING = -1
 # What a row takes before any has been seen; the wide ones of Profit have about that.
 ROW_BYTES_GUESS = 500.0
@@ -38,12 +39,15 @@ class Sizing:
         take: Rows per page, if the user fixed it; EVERYTHING for all rows in one answer; None to grow.
         byte_budget: Bytes that the answers in flight may occupy together, but for the first: that one is being read.
         overlap: How many rows each request asks for besides, which it has in common with the page before.
+        first: How many rows the first page has, where pages grow.
 
     Attributes:
         everything: Whether all rows are asked for at once.
     """
 
-    def __init__(self, *, window: int, take: int | None, byte_budget: int, overlap: int = 0) -> None:
+    def __init__(
+        self, *, window: int, take: int | None, byte_budget: int, overlap: int = 0, first: int = FIRST_TAKE
+    ) -> None:
         self.everything: bool = take == EVERYTHING
         self._window = window
         self._budget = byte_budget
@@ -51,7 +55,7 @@ class Sizing:
         # A full window fits into the budget with an eighth to spare, as rows differ in size.
         self._page_bytes = min(PAGE_BYTES, byte_budget * 7 // (8 * max(1, window - 1)))
         self._growing = take is None
-        self._take = FIRST_TAKE if take is None else take
+        self._take = first if take is None else take
         self._cap: int | None = None  # where the server was seen to cap its answers; more is tried again
         self._pages_at_cap = 0  # before more is tried: each failure makes the next trial rarer
         self._full_at_cap = 0
@@ -88,6 +92,10 @@ class Sizing:
     def fits(self, rows: int) -> bool:
         """Whether so many rows may be in flight behind the first page."""
         return rows * self._row_bytes <= self._budget
+
+    def looks_full(self, rows: int, size: int) -> bool:
+        """Whether an answer of so many bytes can hold so many rows like those before."""
+        return size >= FULL_SHARE * rows * self._row_bytes
 
     def measure(self, rows: int, *, size: int, columns: int) -> None:
         """Take what an answer with at least one row was like: bytes of its body, and fields of a row."""

@@ -13,7 +13,7 @@ from afas_async.calls.fetch import MEMORY
 from afas_async.errors import QueryTooLongError, UsageError
 from afas_async.policy.anchor import Anchor
 from afas_async.policy.paging import Paging
-from afas_async.policy.sizing import EVERYTHING, Sizing
+from afas_async.policy.sizing import EVERYTHING, FIRST_TAKE, Sizing
 from afas_async.policy.spans import Span, values_of
 from afas_async.policy.splitting import Groups, pack, values_apart, values_in_order
 from afas_async.read.fetch import paced
@@ -120,7 +120,14 @@ class Reading(Generic[RowT]):
         self, source: Source[RowT], begin: Position = START, *, window: int = 1, at_once: int = 1
     ) -> Window[RowT]:
         in_order = bool(source.connector.key) or self.take == EVERYTHING
-        sizing = Sizing(window=window, take=self.take, byte_budget=MEMORY // at_once, overlap=int(source.keyed))
+        at_most = len(source.where) if source.by_key and begin.after is None and not begin.since else None
+        sizing = Sizing(
+            window=window,
+            take=self.take,
+            byte_budget=MEMORY // at_once,
+            overlap=int(source.keyed),
+            first=max(FIRST_TAKE, at_most or 0),
+        )
         anchor = Anchor(
             source.order if source.keyed else None,
             begin.after,
@@ -134,7 +141,7 @@ class Reading(Generic[RowT]):
             window=window,
             anchor=anchor.exact(),
             eager=self.window > 1,
-            at_most=len(source.where) if source.by_key and begin.after is None and not begin.since else None,
+            at_most=at_most,
             skip_limit=SKIP_LIMIT if counted else None,
             connector=source.connector.name,
         )

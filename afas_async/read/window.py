@@ -80,7 +80,7 @@ class Window(Generic[RowT]):
 
     def _ask(self) -> None:
         self.source.channel.check()
-        self._paging.ask(arrived=sum(not fetch.jobs for fetch in self._fetches.values()))
+        self._paging.ask(arrived={ask: fetch.size for ask, fetch in self._fetches.items() if not fetch.jobs})
         self._follow()
         self._asking = False
 

@@ -1,10 +1,10 @@
-"""Which rows come, and with how many requests: P10, and the rows that contestants lose."""
+"""Which rows come, and with how many requests: P10, many values of the key, and the rows that contestants lose."""
 
 from __future__ import annotations
 
 import asyncio
 
-from afas_async import AfasClient
+from afas_async import AfasClient, F
 from afas_async.simulator import Latency, spawn
 from benchmarks.contestants.afas_async_stream import WIDE
 from benchmarks.figures import Figure, Scale, Section, Standing
@@ -14,6 +14,7 @@ from benchmarks.progress import show
 from benchmarks.stage import read, simulator
 
 TAKE = 10_000
+MANY_VALUES = 10_000
 CONTESTANTS = (
     OURS,
     "requests_json",
@@ -24,7 +25,7 @@ CONTESTANTS = (
     "wave",
     "one_call",
 )
-MOST_NEEDLESS = {0: 0, 50: 1, 2_500: 4, 25_000: WINDOW}
+MOST_NEEDLESS = {0: 0, 50: 1, 2_500: 3, 25_000: WINDOW}
 
 
 def completeness(scale: Scale) -> Section:
@@ -59,7 +60,26 @@ def requests(scale: Scale) -> Section:
             found = asyncio.run(_needless(rows, latency))
             what = f"requests in vain for {rows:,} rows, {'under latency' if latency == LATENCY else 'at once'}"
             figures.append(Figure("P10", what, found, "requests", most, at_most=True))
-    return Section("Requests in vain", figures if not scale.quick else figures[:4])
+    figures = figures if not scale.quick else figures[:4]
+    show("requests for many values")
+    values = scale.few // 10 if scale.quick else MANY_VALUES
+    found = asyncio.run(_for_values(values))
+    figures.append(Figure("-", f"requests for {values:,} values of the key", found, "requests", 130, at_most=True))
+    return Section("Requests in vain, and for many values", figures)
+
+
+async def _for_values(values: int) -> int:
+    """Return how many requests rows with so many values of the key take: numbers of six digits."""
+    first = 100_000
+    async with (
+        spawn(rows=values + first // 3 + 1) as server,
+        AfasClient(base_url=server.base_url, auth=server.token, max_concurrency=WINDOW) as afas,
+    ):
+        wanted = [first + 3 * number for number in range(values)]  # the ids are 1, 4, 7 and so on
+        received = len(await afas.rows(WIDE, where=F.Id.in_(wanted)).to_list())
+        if received != values:
+            raise RuntimeError(f"{received} of {values} rows came")
+        return (await server.counters()).requests
 
 
 async def _needless(rows: int, latency: Latency) -> int:

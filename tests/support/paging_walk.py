@@ -15,7 +15,7 @@ from afas_async.policy.order import Order
 from afas_async.policy.paging import Ask, Paging
 from afas_async.policy.sizing import Sizing
 from afas_async.policy.spans import Key, Span, values_of
-from tests.support.paging_model import COLUMNS, Table
+from tests.support.paging_model import COLUMNS, FULL, Table
 
 KEYS = range(1, 6)
 SLOTS = 4
@@ -210,7 +210,8 @@ class Walk:
     def _ask(self, state: State) -> State:
         machine, flights = self._thaw(state.machine), state.flights
         in_flight = dict(zip(map(id, machine.asks), flights, strict=True))
-        machine.ask(arrived=sum(flight.rows is not None for flight in flights) if self._eager else 0)
+        there = [ask for ask, flight in zip(machine.asks, flights, strict=True) if flight.rows is not None]
+        machine.ask(arrived=dict.fromkeys(there if self._eager else (), FULL))
         return self._after(state, machine, in_flight)
 
     def _after(self, state: State, machine: Paging, in_flight: dict[int, Flight]) -> State:
