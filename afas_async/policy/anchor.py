@@ -22,6 +22,7 @@ from afas_async.policy.spans import Key, Slice, Span, values_of
 
 LONG_RUN = 10_000  # rows that are skipped rather than left behind by a deeper slice
 REMEMBERED = 1_000
+ONE_FIELD = (1.0,)
 
 
 def any_key(_: Key) -> bool:
@@ -78,13 +79,14 @@ class Anchor(msgspec.Struct, frozen=True):
         """Return the anchor when the rows with these keys have been handed out."""
         if self.order is None:
             return replace(self, offset=self.offset + len(keys))
-        last, runs = keys[-1], self._runs(keys)
+        last = keys[-1]
+        runs = self._runs(keys) if isinstance(last, tuple) else ONE_FIELD
         if not self.fits(last):
             since = (*self.since, *keys[-REMEMBERED:])[-REMEMBERED:]
             return replace(self, last=last, offset=self.offset + len(keys), runs=runs, since=since)
         depth = next(depth for depth, run in enumerate(runs) if run <= LONG_RUN)
-        within = Slice("from", last, depth)
-        return replace(self, last=last, within=within, offset=int(runs[depth]), runs=runs, origin=last, since=())
+        # Made anew rather than replaced: this is done with each slice of rows that is handed out.
+        return Anchor(self.order, last, Slice("from", last, depth), int(runs[depth]), runs, last, (), self.fits)
 
     def found(self, span: Span, place: int) -> Anchor:
         """Return the anchor when the last row was found before this place of a span's answer."""

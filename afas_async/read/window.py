@@ -11,8 +11,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Generic
 
-from msgspec.structs import replace
-
 from afas_async.errors import BusinessError, PagingError
 from afas_async.http.host import Job, stop
 from afas_async.policy.paging import Ask, Paging
@@ -104,14 +102,16 @@ class Window(Generic[RowT]):
         elif rows and self._key_reader is not None:
             head.last = keys[-1]
         self._handed_out = self._handed_out or step.start < step.stop
-        if ask not in self._paging.asks:
-            self._leave_page(head)
-        self._follow()
+        asks = self._paging.asks
+        if not asks or asks[0] is not ask or len(asks) != len(self._fetches):
+            if ask not in asks:
+                self._leave_page(head)
+            self._follow()
         if step.start == step.stop:
             return Batch()
         if step.stop - step.start < len(keys):
             rows, keys = rows[step.start : step.stop], keys[step.start : step.stop]
-        before = replace(self._place, after=anchor.origin, since=anchor.since)
+        before = Position(anchor.origin, anchor.since, self._place.parts, self._place.over)
         return Batch(rows, keys, before, self.source.fits)
 
     def _keys_of(self, rows: Sequence[Any], head: PageFetch[RowT]) -> Sequence[Any]:
