@@ -138,6 +138,10 @@ class Anchor(msgspec.Struct, frozen=True):
             return False
         return not _alike(self.last, within.key, within.depth)
 
+    def passed_by(self, keys: Sequence[Key], key: Key | None) -> int | None:
+        """Return how many of the keys lie before another one or are that; None if it is not known."""
+        return None if self.order is None else self.order.passed(keys, key)
+
     def _runs(self, keys: Sequence[Key]) -> tuple[float, ...]:
         last = keys[-1]
         runs: list[float] = []

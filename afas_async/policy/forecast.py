@@ -12,7 +12,7 @@ from math import ceil
 import msgspec
 from msgspec.structs import replace
 
-from afas_async.policy.spans import Key, Span
+from afas_async.policy.spans import Ask, Key, Slice, Span
 
 MARKS = 8
 PATIENCE = 2
@@ -70,3 +70,12 @@ class Forecast(msgspec.Struct, frozen=True):
         common = 1 + ceil(spread / abs(step) * span.take)
         begin = span.within.key + round(step * (span.skip + span.take - common))
         return (begin, common) if abs(begin) <= KEY_LIMIT else None
+
+    def ask_behind(self, ask: Ask, size: int) -> Ask | None:
+        """Return an ask for so many rows that skips none, if the key at which it begins can be foretold."""
+        behind = self.behind(ask.span)
+        if behind is None:
+            return None
+        begin, common = behind
+        span = Span(0, size + 1, Slice("from", begin), overlap=True)
+        return Ask(span, ask.end + max(1, size + 1 - common), foretold=True)

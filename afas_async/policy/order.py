@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import msgspec
 
-from afas_async.errors import KeyOrderError, NonUniqueKeyError
+from afas_async.errors import KeyOrderError, NonUniqueKeyError, PagingError
 from afas_async.policy.spans import Key, Slice, values_of
 from afas_async.vocabulary.collation import folded
 from afas_async.vocabulary.filters import NO_VALUE, Group, Operator, Test
@@ -167,3 +167,31 @@ def combine(*conditions: Sequence[Group]) -> tuple[Group, ...]:
 def looks_equal(one: Key, other: Key) -> bool:
     """Whether most databases would take two keys for equal."""
     return [folded(str(value)) for value in values_of(one)] == [folded(str(value)) for value in values_of(other)]
+
+
+def contradiction(anchor: Key | None, first: Key, *, connector: str, page: int) -> KeyOrderError | NonUniqueKeyError:
+    """Return the error for an answer that does not begin at the key from which rows were asked for."""
+    if anchor is not None and first != anchor and looks_equal(first, anchor):
+        return NonUniqueKeyError(
+            f"{connector}: page {page}: {first!r} and {anchor!r} are one key for the service, which ignores the case of"
+            " letters: declare a key that is unique",
+            connector=connector,
+            page=page,
+        )
+    return KeyOrderError(
+        f"{connector}: page {page}: rows from key {anchor!r} on were asked for, and the answer does not begin there:"
+        " the service filters by this key in another order than it sorts, or the value that it shows is not the one"
+        " that it compares; declare another key",
+        connector=connector,
+        page=page,
+    )
+
+
+def uncountable(*, connector: str, page: int) -> PagingError:
+    """Return the error for rows that can neither be counted safely nor be left behind by their key."""
+    return PagingError(
+        f"{connector}: page {page}: the service answers one row at a time, and the read cannot go on by its key, so"
+        " that rows which appear or vanish would be missed: ask for fewer alternatives",
+        connector=connector,
+        page=page,
+    )

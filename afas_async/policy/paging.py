@@ -18,84 +18,32 @@ condition and keeps its key during the whole read is handed out exactly once:
   filter and order disagree: whether the row can still be found by its key tells.
 * *End.* A slice ends, and with the last one the read, only at an answer without a row. A short answer may be the end,
   or a server that caps its answers without a word: what is in flight behind it is dropped, and the rows behind its last
-  one are asked for. If there are some, the server caps, and they are asked for again, behind the one before them.
+  one are asked for. If there are some, the server caps, and they are asked for again, behind the one before them. By a
+  key of several fields that takes a request for each of them: until a server was seen to cap, nothing but the row
+  before is the end of a slice there.
 
-Speculation grows: 1, 3, 7 ... spans in flight, each step after as many full ones, and from 1 again after a short one.
-Without a key there are no anchors and no seams: rows are counted from the start, and drift goes unnoticed.
+Speculation grows (`speculation.py`), and begins anew after a short answer. Without a key there are no anchors and no
+seams: rows are counted from the start, and drift goes unnoticed.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
 from itertools import islice
 from types import MappingProxyType
 
-import msgspec
-
-from afas_async.errors import KeyOrderError, NonUniqueKeyError, PagingError
+from afas_async.errors import KeyOrderError, NonUniqueKeyError
 from afas_async.policy.anchor import Anchor
 from afas_async.policy.forecast import Forecast
-from afas_async.policy.order import looks_equal
+from afas_async.policy.order import contradiction, looks_equal, uncountable
 from afas_async.policy.sizing import EVERYTHING, Sizing
-from afas_async.policy.spans import Key, Slice, Span
+from afas_async.policy.spans import Ask, Key, Role, Span, Step
+from afas_async.policy.speculation import Speculation
 
 # Gaps are short as a rule, and a repair that is longer than its gap keeps the reader waiting.
 REPAIR_TAKE = 1_000
 CONTRADICTIONS = 3
-
-
-class Role(Enum):
-    """Why a span is asked for."""
-
-    PAGE = auto()
-    REPAIR = auto()
-    PROBE = auto()
-
-
-@dataclass(eq=False, slots=True)
-class Ask:
-    """A span that is asked for.
-
-    Attributes:
-        span: The rows that are asked for.
-        end: How many rows of the read will have been handed out behind it, by what was known when it was asked for.
-        role: Why it is asked for.
-        until: The row at which a repair has done its work.
-        foretold: Whether its beginning was foretold.
-        seen: How many rows of its answer have been fed.
-        handed: How many of them have been handed out.
-        joined: Whether its place among the rows is found.
-        repaired: Whether a repair in front of it has been tried.
-        contradicted: Whether a probe has found the row that its answer lacks.
-    """
-
-    span: Span
-    end: int
-    role: Role = Role.PAGE
-    until: Key | None = None
-    foretold: bool = False
-    seen: int = 0
-    handed: int = 0
-    joined: bool = False
-    repaired: bool = False
-    contradicted: bool = False
-
-
-class Step(msgspec.Struct, frozen=True):
-    """What to do with rows that were fed.
-
-    Args:
-        start: The first of these rows to hand out.
-        stop: The row behind the last of them to hand out.
-        again: Feed these rows again, when the span that is asked for in front of them is over.
-    """
-
-    start: int = 0
-    stop: int = 0
-    again: bool = False
 
 
 class Paging:
@@ -135,16 +83,13 @@ class Paging:
         self.ended: bool = False
         self.rows: int = 0
         self._sizing = sizing
-        self._window = window
         self._keyed = anchor.order is not None
         self._single = anchor.order is None or len(anchor.order.fields) == 1
-        self._eager = eager
         self._at_most = at_most
         self._skip_limit = skip_limit
         self._connector = connector
         self._sought: tuple[Key, ...] = ()  # keys of rows that were handed out before; what follows the last comes next
-        self._width = 1
-        self._full = 0  # spans at this width
+        self._speculation = Speculation(window, eager)
         self._most = 0  # rows in one answer
         self._short = False  # whether the last answer was
         self._trial = False  # whether the next rows are asked for without the one before them: there may be none
@@ -165,13 +110,12 @@ class Paging:
                 such span counts no more if the read is eager; more of them would only run ahead of the reader.
         """
         full = bool(arrived) and all(self._sizing.looks_full(ask.span.take, size) for ask, size in arrived.items())
-        # Nothing is asked for behind a page that may be the last one.
-        free = int(full and self._eager and (self._width > 1 or self._full > 0))
-        while (ask := self._next(free)) is not None:
+        most = self._speculation.allowed(arrived=full)
+        while (ask := self._next(most)) is not None:
             self.asks.append(ask)
 
-    def _next(self, free: int) -> Ask | None:
-        if self.ended or len(self.asks) - free >= self._width:
+    def _next(self, most: int) -> Ask | None:
+        if self.ended or len(self.asks) >= most:
             return None
         if self._sizing.everything:
             return None if self.asks else Ask(self.anchor.everything(), self.rows)
@@ -183,21 +127,14 @@ class Paging:
             return None
         size = self._sizing.next_size(self.asks[-1].span.take)
         ahead = max(0, self.asks[-1].end - self.rows)
-        ask = self._foretold(size) or Ask(self.anchor.span(ahead, size), self.rows + ahead + size)
+        ask = self._forecast.ask_behind(self.asks[-1], size) or Ask(
+            self.anchor.span(ahead, size), self.rows + ahead + size
+        )
         behind = sum(other.span.take for other in islice(self.asks, 1, None))
         return self._unless_too_far(ask) if self._sizing.fits(behind + ask.span.take) else None
 
     def _unless_too_far(self, ask: Ask) -> Ask | None:
         return None if self._skip_limit is not None and ask.span.skip >= self._skip_limit else ask
-
-    def _foretold(self, size: int) -> Ask | None:
-        """Return a span behind those in flight that skips nothing, if the key at which it begins can be foretold."""
-        behind = self._forecast.behind(self.asks[-1].span)
-        if behind is None:
-            return None
-        begin, common = behind
-        span = Span(0, size + 1, Slice("from", begin), overlap=True)
-        return Ask(span, self.asks[-1].end + max(1, size + 1 - common), foretold=True)
 
     def halve(self, ask: Ask) -> bool:
         """Halve what is left of a span that is too much for the service; the spans behind it are dropped.
@@ -296,7 +233,7 @@ class Paging:
             if head.span.overlap and place > 1:  # rows have appeared before the last one
                 self.anchor = self.anchor.found(head.span, place)
         elif not head.handed:
-            start = self._passed(keys, self.anchor.last) or 0
+            start = self.anchor.passed_by(keys, self.anchor.last) or 0
         return self._seek(keys, start) if self._sought else start
 
     def _hand_out(self, head: Ask, keys: Sequence[Key], page: int, *, last: bool) -> None:
@@ -325,31 +262,31 @@ class Paging:
             if self._gone == last:
                 return 0
             if last in keys:
-                raise self._disagreement(last, keys[0], page)
+                raise self._contradicted(last, keys[0], page)
             return None
         if last in keys:
             return keys.index(last) + 1
         # Numbers have one order: an answer that begins before the last row handed out has all that are behind it.
-        return self._passed(keys, last) or None
-
-    def _passed(self, keys: Sequence[Key], key: Key | None) -> int | None:
-        return self.anchor.order.passed(keys, key) if self.anchor.order is not None else None
+        return self.anchor.passed_by(keys, last) or None
 
     def _check_pair(self, one: Key | None, other: Key, page: int) -> None:
         """Check that the service can tell two rows apart that stand together where two pages meet."""
         if self._keyed and one is not None and one != other and looks_equal(one, other):
-            raise self._disagreement(one, other, page)
+            raise self._contradicted(one, other, page)
+
+    def _contradicted(self, anchor: Key | None, first: Key, page: int) -> KeyOrderError | NonUniqueKeyError:
+        return contradiction(anchor, first, connector=self._connector, page=page)
 
     def _check_begin(self, span: Span, first: Sequence[Key], page: int) -> None:
         self._check_pair(self.anchor.last, first[0], page)
         anchor = span.within.key if span.within is not None else None
-        if first[0] != anchor and self._passed(first, anchor):
-            raise self._disagreement(anchor, first[0], page)
+        if first[0] != anchor and self.anchor.passed_by(first, anchor):
+            raise self._contradicted(anchor, first[0], page)
 
     def _seek(self, keys: Sequence[Key], start: int) -> int:
         """Return the first of the rows behind the one that is sought, which was handed out before."""
         sought = self._sought[-1]
-        stop = keys.index(sought) + 1 if sought in keys else self._passed(keys, sought)
+        stop = keys.index(sought) + 1 if sought in keys else self.anchor.passed_by(keys, sought)
         found = stop is not None and (sought in keys or stop < len(keys))
         stop = len(keys) if stop is None else stop
         if start < stop:
@@ -389,7 +326,7 @@ class Paging:
             self._contradictions += 1
             self.asks[0].contradicted = True
             if self._contradictions == CONTRADICTIONS:  # once or twice, it may have been deleted and made again
-                raise self._disagreement(self.anchor.last, keys[0], page)
+                raise self._contradicted(self.anchor.last, keys[0], page)
         else:
             self._gone = self.anchor.last
         return Step()
@@ -418,10 +355,7 @@ class Paging:
         else:
             self._trial = self._keyed and self._most == 1
             self._sizing.full(head.seen, seconds)
-            self._full += 1
-            if self._full >= self._width:
-                self._full = 0
-                self._width = min(self._window, self._width * 2 + 1)
+            self._speculation = self._speculation.earned()
 
     def _after_short(self, head: Ask) -> None:
         """Find out whether a short answer was the last of its slice."""
@@ -440,7 +374,7 @@ class Paging:
     def _leave_slice(self, head: Ask) -> None:
         """Go on with the next slice: behind the last row handed out, this one has no more."""
         further = self.anchor.beyond(head.span.within)
-        unordered = self._sought and self._passed((), self._sought[-1]) is None
+        unordered = self._sought and self.anchor.passed_by((), self._sought[-1]) is None
         if further is None and unordered:  # the last of them has vanished; of numbers it is known what is behind it
             self._begin_again(self._sought[:-1])
         elif further is None:
@@ -462,12 +396,7 @@ class Paging:
         """Count anew, as rows came behind what was taken for the end: some of those before may have vanished."""
         if self._most > 1 or fresh:
             return self._begin_again(self.anchor.since)
-        raise PagingError(
-            f"{self._connector}: page {page}: the service answers one row at a time, and the read cannot go on by its"
-            " key, so that rows which appear or vanish would be missed: ask for fewer alternatives",
-            connector=self._connector,
-            page=page,
-        )
+        raise uncountable(connector=self._connector, page=page)
 
     def _begin_again(self, sought: tuple[Key, ...]) -> Step:
         """Pass over all rows behind the last key that can be sent, up to the last one that is sought."""
@@ -483,22 +412,5 @@ class Paging:
         """Drop the spans behind the first `keep`, and grow anew."""
         while len(self.asks) > keep:
             self.asks.pop()
-        self._width = 1
-        self._full = 0
+        self._speculation = self._speculation.anew()
         return Step()
-
-    def _disagreement(self, anchor: Key | None, first: Key, page: int) -> KeyOrderError | NonUniqueKeyError:
-        if anchor is not None and first != anchor and looks_equal(first, anchor):
-            return NonUniqueKeyError(
-                f"{self._connector}: page {page}: {first!r} and {anchor!r} are one key for the service, which ignores"
-                " the case of letters: declare a key that is unique",
-                connector=self._connector,
-                page=page,
-            )
-        return KeyOrderError(
-            f"{self._connector}: page {page}: rows from key {anchor!r} on were asked for, and the answer does not begin"
-            " there: the service filters by this key in another order than it sorts, or the value that it shows is not"
-            " the one that it compares; declare another key",
-            connector=self._connector,
-            page=page,
-        )

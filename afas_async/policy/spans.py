@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Literal
 
 import msgspec
@@ -43,6 +45,57 @@ class Span(msgspec.Struct, frozen=True):
     take: int
     within: Slice | None = None
     overlap: bool = False
+
+
+class Role(Enum):
+    """Why a span is asked for."""
+
+    PAGE = auto()
+    REPAIR = auto()
+    PROBE = auto()
+
+
+@dataclass(eq=False, slots=True)
+class Ask:
+    """A span that is asked for.
+
+    Attributes:
+        span: The rows that are asked for.
+        end: How many rows of the read will have been handed out behind it, by what was known when it was asked for.
+        role: Why it is asked for.
+        until: The row at which a repair has done its work.
+        foretold: Whether its beginning was foretold.
+        seen: How many rows of its answer have been fed.
+        handed: How many of them have been handed out.
+        joined: Whether its place among the rows is found.
+        repaired: Whether a repair in front of it has been tried.
+        contradicted: Whether a probe has found the row that its answer lacks.
+    """
+
+    span: Span
+    end: int
+    role: Role = Role.PAGE
+    until: Key | None = None
+    foretold: bool = False
+    seen: int = 0
+    handed: int = 0
+    joined: bool = False
+    repaired: bool = False
+    contradicted: bool = False
+
+
+class Step(msgspec.Struct, frozen=True):
+    """What to do with rows that were fed.
+
+    Args:
+        start: The first of these rows to hand out.
+        stop: The row behind the last of them to hand out.
+        again: Feed these rows again, when the span that is asked for in front of them is over.
+    """
+
+    start: int = 0
+    stop: int = 0
+    again: bool = False
 
 
 def values_of(key: Key) -> tuple[KeyValue, ...]:

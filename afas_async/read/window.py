@@ -13,8 +13,8 @@ from typing import Any, Generic
 
 from afas_async.errors import BusinessError, PagingError
 from afas_async.http.host import Job, stop
-from afas_async.policy.paging import Ask, Paging
-from afas_async.policy.spans import Span
+from afas_async.policy.paging import Paging
+from afas_async.policy.spans import Ask, Span
 from afas_async.read.fetch import Pace, PageFetch
 from afas_async.read.position import START, Batch, Position
 from afas_async.read.rowkeys import KeyReader

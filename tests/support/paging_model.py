@@ -10,9 +10,9 @@ from typing import cast
 
 from afas_async.policy.anchor import Anchor
 from afas_async.policy.order import Order
-from afas_async.policy.paging import Ask, Paging
+from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import EVERYTHING
-from afas_async.policy.spans import Key, Slice, Span, values_of
+from afas_async.policy.spans import Ask, Key, Slice, Span, values_of
 
 COLUMNS = 2
 ROW_BYTES = 40

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from afas_async.policy.anchor import Anchor
 from afas_async.policy.order import Order
-from afas_async.policy.paging import Ask, Paging
+from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import Sizing
-from afas_async.policy.spans import Key, Span, values_of
+from afas_async.policy.spans import Ask, Key, Span, values_of
 from tests.support.paging_model import COLUMNS, FULL, Table
 
 KEYS = range(1, 6)
