@@ -15,9 +15,9 @@ from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Key, Span
 from afas_async.read.changes import Changes, missing_keys
 from afas_async.read.options import ReadOptions
-from afas_async.read.plans import plan, restrict
-from afas_async.read.reading import Reading
-from afas_async.read.source import source_of
+from afas_async.read.query import query_of
+from afas_async.read.ranges import plan
+from afas_async.read.scan import scan_of
 from afas_async.read.stream import Page, Pages, Rows
 from afas_async.read.window import read_page
 from afas_async.vocabulary.arguments import check_type
@@ -100,14 +100,14 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (490, '000500')
         """
-        reading = self._reading(connector, ReadOptions(**options), key=key)
-        if reading.take == EVERYTHING:
-            name = reading.source.connector.name
+        scan = scan_of(self._channel, connector, ReadOptions(**options), key=key)
+        if scan.take == EVERYTHING:
+            name = scan.query.connector.name
             warnings.warn(
                 f"{name}: take=-1 makes the service build one answer of all rows, which AFAS strongly discourages",
                 stacklevel=2,
             )
-        return Rows(reading)
+        return Rows(scan)
 
     @overload
     def pages(self, connector: GetConnector[RowT], **options: Unpack[ReadArguments]) -> Pages[RowT]: ...
@@ -151,29 +151,11 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             [(0, 0, 200), (1, 200, 200), (2, 400, 100)]
         """
-        reading = self._reading(connector, ReadOptions(**options), key=key, whole_pages=True)
-        if reading.take == EVERYTHING:
-            name = reading.source.connector.name
+        scan = scan_of(self._channel, connector, ReadOptions(**options), key=key, whole_pages=True)
+        if scan.take == EVERYTHING:
+            name = scan.query.connector.name
             raise UsageError(f"{name}: pages cannot return everything in one page: take=-1 is for rows()")
-        return Pages(reading)
-
-    def _reading(
-        self,
-        connector: GetConnector[Any] | str,
-        options: ReadOptions,
-        *,
-        key: str | tuple[str, ...] = (),
-        whole_pages: bool = False,
-    ) -> Reading[Any]:
-        source = source_of(
-            self._channel, connector, key=key, order_by=options.order_by, where=options.where, keyed=options.verify
-        )
-        options.check(source.connector.name, self._channel.session.max_concurrency)
-        if options.part is not None:
-            source = restrict(source, options.part)
-        window = options.window or self._channel.session.max_concurrency
-        reading = Reading(source, options.take, window, options.verify, whole_pages)
-        return reading if options.after is None else reading.at(options.after)
+        return Pages(scan)
 
     @overload
     async def page(
@@ -228,8 +210,8 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             ['000011', '000012']
         """
-        source = source_of(self._channel, connector, order_by=order_by, where=where)
-        name = source.connector.name
+        query = query_of(self._channel, connector, order_by=order_by, where=where)
+        name = query.connector.name
         check_type("skip", skip, int, "a whole number such as 100", connector=name)
         check_type("take", take, int, "a whole number such as 100", connector=name)
         if skip < 0 or take < 1:
@@ -237,7 +219,7 @@ class GetConnectors(Caller):
                 f"{name}: skip must be 0 or more and take 1 or more, not skip={skip} and take={take};"
                 " use rows() for all rows"
             )
-        return Page(await read_page(source, Span(skip, take)) if source.where else [], 0, skip)
+        return Page(await read_page(query, Span(skip, take)) if query.where else [], 0, skip)
 
     async def plan(
         self,
@@ -280,7 +262,7 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (500, True)
         """
-        return await plan(source_of(self._channel, connector, where=where, keyed=True), parts)
+        return await plan(query_of(self._channel, connector, where=where, keyed=True), parts)
 
     @overload
     def changes(
@@ -349,10 +331,10 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (500, '{"version":1')
         """
-        reading = self._reading(connector, ReadOptions(where=where), key=key)
-        check_type("modified", modified, str, "a field id", connector=reading.source.connector.name)
+        scan = scan_of(self._channel, connector, ReadOptions(where=where), key=key)
+        check_type("modified", modified, str, "a field id", connector=scan.query.connector.name)
         field_id(modified)
-        return Changes(reading, modified=modified, since=since)
+        return Changes(scan, modified=modified, since=since)
 
     async def deleted_keys(
         self, connector: GetConnector[Any], known_keys: Iterable[Key], *, where: Condition | None = None
@@ -391,4 +373,4 @@ class GetConnectors(Caller):
         """
         check_type("connector", connector, GetConnector, "a GetConnector with its key")
         undecoded = GetConnector(connector.name, msgspec.Raw, key=connector.key)
-        return await missing_keys(self._reading(undecoded, ReadOptions(where=where)), known_keys)
+        return await missing_keys(scan_of(self._channel, undecoded, ReadOptions(where=where)), known_keys)

@@ -1,4 +1,4 @@
-"""Incremental reading: what was modified since the last time, and which keys are no longer there.
+"""Incremental scan: what was modified since the last time, and which keys are no longer there.
 
 The service stamps a row when it is written, but others see it when it is committed, which may be up to 15 minutes
 later; and the stamp is wall time in Amsterdam, which repeats an hour each October. So a run begins some time before the
@@ -17,11 +17,11 @@ import msgspec
 from afas_async.errors import AnswerError, UsageError
 from afas_async.policy.order import Order, combine
 from afas_async.policy.spans import Key, Span
+from afas_async.read.keys import KeyReader
 from afas_async.read.position import fingerprint
+from afas_async.read.query import Query
 from afas_async.read.reader import Feed
-from afas_async.read.reading import Reading
-from afas_async.read.rowkeys import KeyReader
-from afas_async.read.source import Source
+from afas_async.read.scan import Scan
 from afas_async.read.stream import Rows, RowStream
 from afas_async.read.window import read_page
 from afas_async.vocabulary.arguments import check_type, type_name
@@ -58,11 +58,11 @@ class Changes(RowStream[RowT], Generic[RowT]):
         (500, True)
     """
 
-    def __init__(self, reading: Reading[RowT], *, modified: str, since: str | datetime | None) -> None:
-        source = reading.source
+    def __init__(self, scan: Scan[RowT], *, modified: str, since: str | datetime | None) -> None:
+        query = scan.query
         self._modified = modified
-        self._everything = source  # whose newest row is asked for
-        self._query = fingerprint(source.connector.name, source.where, modified)
+        self._everything = query  # whose newest row is asked for
+        self._fingerprint = fingerprint(query.connector.name, query.where, modified)
         self._since = self._moment(since)
         self._until: datetime | None = None
         self._complete = False
@@ -70,8 +70,8 @@ class Changes(RowStream[RowT], Generic[RowT]):
             # In the first days of the calendar there is nothing before.
             begin = max(self._since, datetime.min + SLACK) - SLACK  # noqa: DTZ901 - wall time
             test = Test(modified, Operator.AT_LEAST, value_text(begin, modified))
-            reading = replace(reading, source=replace(source, where=combine(source.where, ((test,),))))
-        super().__init__(reading)
+            scan = replace(scan, query=replace(query, where=combine(query.where, ((test,),))))
+        super().__init__(scan)
 
     @property
     def watermark(self) -> str:
@@ -87,7 +87,7 @@ class Changes(RowStream[RowT], Generic[RowT]):
                 f"{self._everything.connector.name}: the watermark is there when all changes have been read, as only"
                 " then the run is complete"
             )
-        return msgspec.json.encode(_Watermark(_VERSION, self._query, self._until)).decode()
+        return msgspec.json.encode(_Watermark(_VERSION, self._fingerprint, self._until)).decode()
 
     async def _open(self) -> Feed[RowT]:
         # Before any row is read: what is written from now on belongs to the next run.
@@ -109,7 +109,7 @@ class Changes(RowStream[RowT], Generic[RowT]):
                 f"{name}: since: expected the text of `changes.watermark` or a datetime, got"
                 f" {'another text' if isinstance(since, str) else type_name(since)}"  # pyright: ignore[reportUnnecessaryIsInstance]
             ) from None
-        if (found.version, found.query) != (_VERSION, self._query):
+        if (found.version, found.query) != (_VERSION, self._fingerprint):
             raise UsageError(
                 f"{name}: the watermark in since= is of other changes: connector, condition and modified field must be"
                 " the same"
@@ -122,10 +122,10 @@ class Changes(RowStream[RowT], Generic[RowT]):
         return rows
 
 
-async def _newest(source: Source[Any], modified: str) -> datetime | None:
+async def _newest(query: Query[Any], modified: str) -> datetime | None:
     """Return the latest moment at which a row was modified, by the service's clock; but no moment that is to come."""
-    name = source.connector.name
-    everything = Source(source.channel, GetConnector(name), Order((f"-{modified}",)), keyed=False)
+    name = query.connector.name
+    everything = Query(query.channel, GetConnector(name), Order((f"-{modified}",)), keyed=False)
     rows = await read_page(everything, Span(0, 1))
     value = rows[0].get(modified) if rows else None
     if value is None:
@@ -139,23 +139,23 @@ async def _newest(source: Source[Any], modified: str) -> datetime | None:
     return min(newest, amsterdam(datetime.now(UTC), modified).replace(microsecond=0))
 
 
-async def missing_keys(reading: Reading[Any], known: Iterable[Key]) -> list[Key]:
+async def missing_keys(scan: Scan[Any], known: Iterable[Key]) -> list[Key]:
     """Return those of the known keys that no row has.
 
     Raises:
         UsageError: If known keys are of another type than those of the rows, which would make all of them missing.
     """
     if isinstance(known, str):
-        raise UsageError(f"{reading.source.connector.name}: known_keys: expected several keys, got one str")
-    connector = reading.source.connector
+        raise UsageError(f"{scan.query.connector.name}: known_keys: expected several keys, got one str")
+    connector = scan.query.connector
     check_type("known_keys", known, Iterable, "several keys", connector=connector.name)
     try:
         missing = dict.fromkeys(known)
     except TypeError:  # lists, as JSON has them in place of tuples
         raise UsageError(f"{connector.name}: known keys of several fields must be tuples") from None
     shape = {_shape(key) for key in missing}
-    read = KeyReader(connector, reading.source.order).read
-    async with Rows(reading) as rows:
+    read = KeyReader(connector, scan.query.order).read
+    async with Rows(scan) as rows:
         async for batch in rows.batches():
             keys = read(batch, None, 0)
             if not shape <= {_shape(keys[0])}:

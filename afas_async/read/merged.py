@@ -12,9 +12,9 @@ from typing import Generic
 from afas_async.errors import KeyOrderError, NonUniqueKeyError
 from afas_async.http.host import Job
 from afas_async.policy.spans import Key, Slice, Span, values_of
-from afas_async.read.fetch import PageFetch
+from afas_async.read.page import PageFetch
 from afas_async.read.position import Batch, Position
-from afas_async.read.source import Source
+from afas_async.read.query import Query
 from afas_async.read.window import Window
 from afas_async.vocabulary.connectors import RowT
 from afas_async.wire.row_requests import EVERY_ROW
@@ -37,7 +37,7 @@ class Merged(Generic[RowT]):
     """The rows of several windows in one order; a row of several parts comes once.
 
     Args:
-        source: What is read of all parts.
+        query: What is read of all parts.
         windows: The windows.
         at_once: How many of them may have requests under way.
         start: Where the read begins.
@@ -46,9 +46,9 @@ class Merged(Generic[RowT]):
         news: Set when `poll` may have something to do.
     """
 
-    def __init__(self, source: Source[RowT], windows: Sequence[Window[RowT]], *, at_once: int, start: Position) -> None:
+    def __init__(self, query: Query[RowT], windows: Sequence[Window[RowT]], *, at_once: int, start: Position) -> None:
         self.news: asyncio.Event = asyncio.Event()
-        self._source = source
+        self._query = query
         self._windows = windows
         self._at_once = at_once
         # Parts of which a row waits, and parts of which the next row is not known.
@@ -111,7 +111,7 @@ class Merged(Generic[RowT]):
         while self._heap and not self._hungry and len(rows) < MERGED:
             part = self._heap[0]
             key = part.batch.keys[part.place]
-            if self._last is None or part.rank > self._source.order.rank(self._last):
+            if self._last is None or part.rank > self._query.order.rank(self._last):
                 rows.append(part.batch.rows[part.place])
                 keys.append(key)
                 self._last = key
@@ -131,17 +131,17 @@ class Merged(Generic[RowT]):
 
     def _rank(self, key: Key) -> tuple[int, ...]:
         if not all(type(value) is int for value in values_of(key)):
-            name = self._source.connector.name
+            name = self._query.connector.name
             raise KeyOrderError(
                 f"{name}: the condition was split over several requests, whose rows can be put into one order only if"
-                f" {', '.join(self._source.order.fields)} are whole numbers, and a row has {key!r}",
+                f" {', '.join(self._query.order.fields)} are whole numbers, and a row has {key!r}",
                 connector=name,
             )
-        return self._source.order.rank(key)
+        return self._query.order.rank(key)
 
     def _ask_whether_unique(self, key: Key) -> None:
         """Ask for the rows with a key that came twice: is it the same row, in two parts, or are there two rows?"""
-        every = Source(self._source.channel, self._source.connector, self._source.order, EVERY_ROW)
+        every = Query(self._query.channel, self._query.connector, self._query.order, EVERY_ROW)
         self._check = PageFetch(every, Span(0, 2, Slice("at", key)), early=False)
         self._check.news = self.news
         self._check.start()
@@ -152,9 +152,9 @@ class Merged(Generic[RowT]):
         if not check.complete:
             return False
         if len(rows or ()) > 1:
-            name = self._source.connector.name
+            name = self._query.connector.name
             raise NonUniqueKeyError(
-                f"{name}: two rows have the same {', '.join(self._source.connector.key)}, {self._last!r}: a read of"
+                f"{name}: two rows have the same {', '.join(self._query.connector.key)}, {self._last!r}: a read of"
                 " several pages would lose or double such rows, so declare a key that is unique",
                 connector=name,
             )

@@ -15,31 +15,8 @@ from afas_async.policy.anchor import any_key
 from afas_async.policy.spans import Key, KeyValue, values_of
 from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.connectors import RowT
-from afas_async.vocabulary.filters import Group, Operator, Test
-from afas_async.vocabulary.values import value_text
 
 _VERSION = 1
-
-
-class KeyRange(msgspec.Struct, frozen=True, array_like=True):
-    """The rows whose first key field has a value from one (it included) up to another (it excluded).
-
-    Args:
-        lower: The value from which on rows belong to it; None for the first.
-        upper: The value before which rows belong to it; None for the last.
-    """
-
-    lower: KeyValue | None
-    upper: KeyValue | None
-
-    def group(self, field: str) -> Group:
-        """Return the tests on the first key field that the rows of the range meet."""
-        tests: list[Test] = []
-        if self.lower is not None:
-            tests.append(Test(field, Operator.AT_LEAST, value_text(self.lower, field)))
-        if self.upper is not None:
-            tests.append(Test(field, Operator.LESS, value_text(self.upper, field)))
-        return tuple(tests)
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -101,18 +78,18 @@ class _Cursor(msgspec.Struct, frozen=True):
     over: int | None
 
 
-def fingerprint(*query: object) -> str:
+def fingerprint(*facts: object) -> str:
     """Return a short text that differs for queries that differ."""
-    return hashlib.sha256(msgspec.json.encode(query)).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:16]
 
 
-def to_cursor(position: Position, query: str) -> str:
+def to_cursor(position: Position, print_: str) -> str:
     """Return a position as text."""
-    cursor = _Cursor(_VERSION, query, position.after, position.since, position.parts, position.over)
+    cursor = _Cursor(_VERSION, print_, position.after, position.since, position.parts, position.over)
     return json.dumps(msgspec.to_builtins(cursor))  # which writes also what UTF-8 cannot
 
 
-def from_cursor(cursor: str, query: str, connector: str) -> Position:
+def from_cursor(cursor: str, print_: str, connector: str) -> Position:
     """Return the position that a text holds.
 
     Raises:
@@ -125,7 +102,7 @@ def from_cursor(cursor: str, query: str, connector: str) -> Position:
         raise UsageError(f"{connector}: after: expected a cursor, the text of `rows.cursor`, got {given}") from None
     if found.version != _VERSION:
         raise UsageError(f"{connector}: the cursor in after= is of version {found.version}, not {_VERSION}")
-    if found.query != query:
+    if found.query != print_:
         raise UsageError(
             f"{connector}: the cursor in after= is of another query: connector, key, order, condition and part must be"
             " the same"

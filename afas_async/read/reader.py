@@ -8,9 +8,9 @@ from typing import Generic, Protocol
 
 from afas_async.errors import ClientClosedError, UsageError
 from afas_async.http.host import Job, stop
-from afas_async.read.fetch import Pace
+from afas_async.read.pace import Pace
 from afas_async.read.position import Batch
-from afas_async.read.source import Source, explain_refusal
+from afas_async.read.query import Query, explain_refusal
 from afas_async.vocabulary.connectors import RowT
 
 
@@ -54,23 +54,23 @@ class Reader(Generic[RowT]):
     """Reads from a feed, for one task at a time.
 
     Args:
-        source: What is read.
+        query: What is read.
         opening: Makes the feed, when the first rows are asked for; it may send requests, or refuse.
 
     Attributes:
-        source: What is read.
+        query: What is read.
         feed: Where rows come from, None before the first pull.
         batch: The rows that were returned last, None before the first.
     """
 
-    def __init__(self, source: Source[RowT], opening: Callable[[], Awaitable[Feed[RowT]]]) -> None:
-        self.source: Source[RowT] = source
+    def __init__(self, query: Query[RowT], opening: Callable[[], Awaitable[Feed[RowT]]]) -> None:
+        self.query: Query[RowT] = query
         self.feed: Feed[RowT] | None = None
         self.batch: Batch[RowT] | None = None
         self._opening: Callable[[], Awaitable[Feed[RowT]]] | None = opening
         self._opener: Job | None = None
         self._pace = Pace()
-        self._reading = False
+        self._scan = False
         self._over: str | None = None
 
     async def next_rows(self) -> list[RowT]:
@@ -80,13 +80,13 @@ class Reader(Generic[RowT]):
             UsageError: If another task reads, or the stream was closed or has failed before.
             AfasError: If rows cannot be had; the other pages on their way are stopped first.
         """
-        if self._reading:
+        if self._scan:
             raise self._misuse("two tasks read the same stream: give each its own")
         if self._over is not None:
             raise self._misuse(self._over)
         if self.feed is None or not self.feed.ended:
-            self.source.channel.check()  # rows that are there already must not be taken in another event loop either
-        self._reading = True
+            self.query.channel.check()  # rows that are there already must not be taken in another event loop either
+        self._scan = True
         try:
             return await self._next_rows()
         except Exception as error:
@@ -94,13 +94,13 @@ class Reader(Generic[RowT]):
                 raise self._misuse(self._over) from None
             self._over = "the stream has ended with an error: start a new one"
             await self._stop()
-            await explain_refusal(self.source, error)
+            await explain_refusal(self.query, error)
             raise
         finally:
-            self._reading = False
+            self._scan = False
 
     async def _next_rows(self) -> list[RowT]:
-        channel = self.source.channel
+        channel = self.query.channel
         if self.feed is None:
             self.feed = await self._open()
         while True:
@@ -123,12 +123,12 @@ class Reader(Generic[RowT]):
 
     async def _open(self) -> Feed[RowT]:
         """Have the feed made in a job of the session: whoever closes the stream can stop it, and a reader come back."""
-        job = self._opener = self._opener or self.source.channel.start(self._outcome())
+        job = self._opener = self._opener or self.query.channel.start(self._outcome())
         if not job.done():
             await asyncio.wait({job})
         self._opener = None
         if job.cancelled():
-            raise ClientClosedError(f"{self.source.connector.name}: closed while the read was beginning")
+            raise ClientClosedError(f"{self.query.connector.name}: closed while the read was beginning")
         outcome: Feed[RowT] | Exception = job.result()
         if isinstance(outcome, Exception):
             raise outcome
@@ -143,7 +143,7 @@ class Reader(Generic[RowT]):
             return error
 
     def _misuse(self, what: str) -> UsageError:
-        return UsageError(f"{self.source.connector.name}: {what}")
+        return UsageError(f"{self.query.connector.name}: {what}")
 
     async def aclose(self) -> None:
         """Stop the pages on their way and wait until they have ended; may be called again."""
@@ -153,7 +153,7 @@ class Reader(Generic[RowT]):
     def abandon(self) -> None:
         """Stop the pages on their way without waiting, from wherever garbage is collected."""
         if self._jobs():
-            self.source.channel.session.call_soon(self._cancel)
+            self.query.channel.session.call_soon(self._cancel)
 
     def _cancel(self) -> None:
         for job in self._jobs():

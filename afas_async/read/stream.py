@@ -18,7 +18,7 @@ import msgspec
 
 from afas_async.errors import UsageError
 from afas_async.read.reader import Feed, Reader
-from afas_async.read.reading import Reading
+from afas_async.read.scan import Scan
 from afas_async.vocabulary.connectors import RowT
 
 
@@ -60,9 +60,9 @@ class Page(msgspec.Struct, Generic[RowT], frozen=True):
 class _Stream(Generic[RowT]):
     """What rows and pages have in common: a reader, a clock, and an end."""
 
-    def __init__(self, reading: Reading[RowT]) -> None:
-        self._reading = reading
-        self._reader = Reader(reading.source, self._open)
+    def __init__(self, scan: Scan[RowT]) -> None:
+        self._scan = scan
+        self._reader = Reader(scan.query, self._open)
         self._rows = 0
         self._last_rows = 0  # of which the last pull brought so many
         self._started: float | None = None
@@ -82,15 +82,15 @@ class _Stream(Generic[RowT]):
         """Return the point to go on from, after the last row or page returned."""
         batch = self._reader.batch
         if batch is None:
-            return self._reading.cursor(self._reading.position)
-        return self._reading.cursor(batch.position(self._last_rows - self._waiting()))
+            return self._scan.cursor(self._scan.position)
+        return self._scan.cursor(batch.position(self._last_rows - self._waiting()))
 
     def _waiting(self) -> int:
         """Return how many of the rows pulled have not been handed out."""
         return 0
 
     async def _open(self) -> Feed[RowT]:
-        return await self._reading.open()
+        return await self._scan.open()
 
     async def _next_rows(self) -> list[RowT]:
         """Return the next rows, an empty list at the end."""
@@ -107,11 +107,11 @@ class _Stream(Generic[RowT]):
     if not TYPE_CHECKING:  # type checkers report `for` and `await` by themselves
 
         def __iter__(self) -> NoReturn:
-            raise UsageError(f"{self._reading.source.connector.name}: use `async for` to read a stream, not `for`")
+            raise UsageError(f"{self._scan.query.connector.name}: use `async for` to read a stream, not `for`")
 
         def __await__(self) -> NoReturn:
             raise UsageError(
-                f"{self._reading.source.connector.name}: use `async for` to read a stream, or `await rows.to_list()`"
+                f"{self._scan.query.connector.name}: use `async for` to read a stream, or `await rows.to_list()`"
             )
 
     async def aclose(self) -> None:
@@ -143,8 +143,8 @@ class RowStream(_Stream[RowT]):
     `async for`, `anext`, `batches()` and `to_list()` go on where the last one stopped; one task at a time.
     """
 
-    def __init__(self, reading: Reading[RowT]) -> None:
-        super().__init__(reading)
+    def __init__(self, scan: Scan[RowT]) -> None:
+        super().__init__(scan)
         # A list iterator, shared by all ways to iterate: it is the position within the batch.
         self._batch: Iterator[RowT] = iter(())
 
@@ -202,7 +202,7 @@ class RowStream(_Stream[RowT]):
         The position of the stream does not matter and does not change. A condition that has to be split may take a
         request for each of its parts, and a read that begins at a cursor a few.
         """
-        return await self._reading.first()
+        return await self._scan.first()
 
     def _waiting(self) -> int:
         return length_hint(self._batch)
@@ -250,8 +250,8 @@ class Pages(_Stream[RowT]):
         (0, 100)
     """
 
-    def __init__(self, reading: Reading[RowT]) -> None:
-        super().__init__(reading)
+    def __init__(self, scan: Scan[RowT]) -> None:
+        super().__init__(scan)
         self._pages = 0
 
     def __aiter__(self) -> Self:

@@ -15,10 +15,11 @@ from afas_async.errors import BusinessError, PagingError
 from afas_async.http.host import Job, stop
 from afas_async.policy.paging import Paging
 from afas_async.policy.spans import Ask, Span
-from afas_async.read.fetch import Pace, PageFetch
+from afas_async.read.keys import KeyReader
+from afas_async.read.pace import Pace
+from afas_async.read.page import PageFetch
 from afas_async.read.position import START, Batch, Position
-from afas_async.read.rowkeys import KeyReader
-from afas_async.read.source import Source, explain_refusal
+from afas_async.read.query import Query, explain_refusal
 from afas_async.vocabulary.connectors import RowT
 
 
@@ -26,26 +27,26 @@ class Window(Generic[RowT]):
     """A position in a connector, and the pages on their way to it.
 
     Args:
-        source: What is read.
+        query: What is read.
         paging: Decides what to ask for, and what to hand out.
         early: Hand out rows as they arrive; otherwise page by page.
         place: Which part of the read it is.
 
     Attributes:
-        source: What is read.
+        query: What is read.
         news: Set when `poll` may have something to do.
         pages: How many pages have been handed out completely.
         bytes: Bytes of their bodies, as they came over the connection.
     """
 
-    def __init__(self, source: Source[RowT], paging: Paging, *, early: bool, place: Position = START) -> None:
+    def __init__(self, query: Query[RowT], paging: Paging, *, early: bool, place: Position = START) -> None:
         self.pages: int = 0
         self.bytes: int = 0
-        self.source: Source[RowT] = source
+        self.query: Query[RowT] = query
         self.news: asyncio.Event = asyncio.Event()
         self._paging = paging
         self._early = early
-        self._key_reader = KeyReader(source.connector, source.order) if source.keyed else None
+        self._key_reader = KeyReader(query.connector, query.order) if query.keyed else None
         self._columns = 0  # counted once
         self._odd = False  # whether the service answers oddly, as asking again has shown
         self._asking = True  # whether there may be something to ask for
@@ -77,7 +78,7 @@ class Window(Generic[RowT]):
         return batch
 
     def _ask(self) -> None:
-        self.source.channel.check()
+        self.query.channel.check()
         self._paging.ask(arrived={ask: fetch.size for ask, fetch in self._fetches.items() if not fetch.jobs})
         self._follow()
         self._asking = False
@@ -112,7 +113,7 @@ class Window(Generic[RowT]):
         if step.stop - step.start < len(keys):
             rows, keys = rows[step.start : step.stop], keys[step.start : step.stop]
         before = Position(anchor.origin, anchor.since, self._place.parts, self._place.over)
-        return Batch(rows, keys, before, self.source.fits)
+        return Batch(rows, keys, before, self.query.fits)
 
     def _keys_of(self, rows: Sequence[Any], head: PageFetch[RowT]) -> Sequence[Any]:
         if self._key_reader is None or not rows:
@@ -131,7 +132,7 @@ class Window(Generic[RowT]):
     def _nothing_to_ask(self) -> Batch[RowT]:
         if self._paging.ended:
             return Batch()
-        name = self.source.connector.name
+        name = self.query.connector.name
         raise PagingError(
             f"{name}: there are more rows than can be skipped over without a key: declare the connector's key",
             connector=name,
@@ -165,7 +166,7 @@ class Window(Generic[RowT]):
 
     def _start(self, ask: Ask) -> PageFetch[RowT]:
         fetch = PageFetch(
-            self.source,
+            self.query,
             ask.span,
             early=self._early,
             renew=lambda: self._renew(ask),
@@ -186,11 +187,11 @@ class Window(Generic[RowT]):
         return halved
 
 
-async def read_page(source: Source[RowT], span: Span) -> list[RowT]:
+async def read_page(query: Query[RowT], span: Span) -> list[RowT]:
     """Return the rows of one span, asked for with exactly one request at a time."""
-    fetch = PageFetch(source, span, early=False)
+    fetch = PageFetch(query, span, early=False)
     fetch.columns = 1  # of no interest
-    source.channel.check()
+    query.channel.check()
     fetch.start()
     pace = Pace()
     rows: list[RowT] = []
@@ -204,10 +205,10 @@ async def read_page(source: Source[RowT], span: Span) -> list[RowT]:
             else:
                 rows += taken
     except BusinessError as error:
-        await explain_refusal(source, error)
+        await explain_refusal(query, error)
         raise
     else:
-        source.channel.statistics.rows += len(rows)
+        query.channel.statistics.rows += len(rows)
         return rows
     finally:
         await stop(*fetch.jobs)

@@ -12,7 +12,7 @@ from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
 from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.policy.spans import Span
-from afas_async.read.source import Source, source_of
+from afas_async.read.query import Query, query_of
 from afas_async.read.window import read_page
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT
@@ -108,14 +108,14 @@ class Finder:
         return self.control is not None and bool(await self._rows(decode_element(self.control)))
 
     async def _sees_any_row(self) -> bool:
-        return bool(await read_page(self._source(None), Span(0, 1)))
+        return bool(await read_page(self._query(None), Span(0, 1)))
 
     async def _rows(self, element: Element) -> list[Any]:
-        source = self._source(self._lookup.where(element))
-        return await read_page(source, Span(0, _ENOUGH)) if source.where else []
+        query = self._query(self._lookup.where(element))
+        return await read_page(query, Span(0, _ENOUGH)) if query.where else []
 
-    def _source(self, where: Condition | None) -> Source[Any]:
-        return source_of(self._channel, self._lookup.connector, where=where)
+    def _query(self, where: Condition | None) -> Query[Any]:
+        return query_of(self._channel, self._lookup.connector, where=where)
 
 
 def is_quiet(error: OutcomeUnknownError, sent: float) -> bool:

@@ -330,7 +330,7 @@ async def test_slow_text_of_an_error() -> None:
 @pytest.mark.parametrize("last", [149, 199])
 async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
     """A page that is refused while its reader rests is refused: not taken for an answer that was cut off."""
-    monkeypatch.setattr("afas_async.read.fetch.HOLD_SECONDS", -1)  # a rest before each step
+    monkeypatch.setattr("afas_async.read.pace.HOLD_SECONDS", -1)  # a rest before each step
 
     for steps in range(0, 120, by_default(23, 1)):
 

@@ -20,7 +20,7 @@ from afas_async import (
     UsageError,
 )
 from afas_async.policy.order import Order
-from afas_async.read.rowkeys import KeyReader
+from afas_async.read.keys import KeyReader
 from tests.read.conftest import Serve
 from tests.support.memory_loop import run
 from tests.support.own_connectors import ARTICLES, BY_NUMBER, LINES, table

@@ -14,7 +14,7 @@ from yarl import URL
 
 from afas_async import Condition, F
 from afas_async.policy.splitting import pack
-from afas_async.read.fetch import paced
+from afas_async.read.pace import paced
 from afas_async.simulator import Simulator
 from afas_async.wire.requests import QUERY_LIMIT
 from afas_async.wire.row_requests import rows_query_length, rows_request

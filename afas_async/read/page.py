@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from time import perf_counter
-from typing import Generic, TypeVar, cast
-
-from anyio.lowlevel import checkpoint
+from collections.abc import Callable
+from typing import Generic
 
 from afas_async.calls.fetch import Fetch
 from afas_async.errors import AnswerError, AnswerLostError, TransportError
 from afas_async.http.host import Job
 from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Key, Span
-from afas_async.read.source import Source
+from afas_async.read.query import Query
 from afas_async.vocabulary.connectors import RowT
 from afas_async.wire.requests import Request
 from afas_async.wire.row_answers import PageParser
-
-HOLD_SECONDS = 0.0005
-
-T = TypeVar("T")
-
-
-class Pace:
-    """Lets the event loop run after half a millisecond of decoding: not after each row, and not after each page."""
-
-    def __init__(self) -> None:
-        self._since = perf_counter()
-        self._resting = False
-
-    @property
-    def due(self) -> bool:
-        """Whether it is time for a rest."""
-        # A rest that was cancelled is not repeated: a reader that cancels each wait at once must come on too.
-        due = perf_counter() - self._since > HOLD_SECONDS and not self._resting
-        self._resting = False
-        return due
-
-    async def rest(self) -> None:
-        """Yield to the event loop."""
-        self._resting = True
-        await checkpoint()
-        self._since = perf_counter()
-        self._resting = False
-
-
-async def paced(steps: Generator[None, None, T]) -> T:
-    """Return what a generator returns, with a rest for the event loop between its steps."""
-    pace = Pace()
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return cast("T", end.value)
-        if pace.due:
-            await pace.rest()
 
 
 class PageFetch(Fetch, Generic[RowT]):
@@ -64,7 +22,7 @@ class PageFetch(Fetch, Generic[RowT]):
     A page whose first rows have been handed out is not replayed: `renew` tells what to ask for in its place.
 
     Args:
-        source: What is read.
+        query: What is read.
         span: Which rows of it.
         early: Hand out rows as they arrive; otherwise all at once, when the page is complete.
         renew: Returns the span to ask for, when the request is made.
@@ -82,7 +40,7 @@ class PageFetch(Fetch, Generic[RowT]):
 
     def __init__(
         self,
-        source: Source[RowT],
+        query: Query[RowT],
         span: Span,
         *,
         early: bool,
@@ -90,7 +48,7 @@ class PageFetch(Fetch, Generic[RowT]):
         halve: Callable[[], bool] | None = None,
         arrived: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(source.channel, source.connector.name)
+        super().__init__(query.channel, query.connector.name)
         self.span: Span = span
         self.number: int = 0
         self.rows: int = 0
@@ -98,7 +56,7 @@ class PageFetch(Fetch, Generic[RowT]):
         self.last: Key | None = None
         self.again: bool = False
         self.complete: bool = False
-        self._source = source
+        self._query = query
         self._early = early
         self._renew = renew
         self._halve = halve
@@ -114,7 +72,7 @@ class PageFetch(Fetch, Generic[RowT]):
     @property
     def repeatable(self) -> bool:
         """Whether the rest of the span can be asked for: not without a key if it is the rest of everything."""
-        resumable = self._source.keyed if self.span.take == EVERYTHING else self.rows < self.span.take
+        resumable = self._query.keyed if self.span.take == EVERYTHING else self.rows < self.span.take
         return super().repeatable and (self.rows == 0 or resumable)
 
     def _forget(self) -> None:
@@ -129,7 +87,7 @@ class PageFetch(Fetch, Generic[RowT]):
             self.span = self._renew()
         self.rows = 0
         self.last = None
-        return self._source.request(self.span)
+        return self._query.request(self.span)
 
     def _job_ended(self, job: Job) -> None:
         super()._job_ended(job)
@@ -188,7 +146,7 @@ class PageFetch(Fetch, Generic[RowT]):
     def _make_parser(self) -> PageParser[RowT]:
         """Return a parser for the answer, made when its first bytes are read: only then is its number known."""
         self._parser = PageParser(
-            self._source.connector.row_type,
+            self._query.connector.row_type,
             connector=self.connector,
             page=self.number,
             skip=self.span.skip,

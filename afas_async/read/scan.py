@@ -5,36 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Generic
+from typing import Any, Generic
 
 from msgspec.structs import replace as replace_position
 
 from afas_async.calls.fetch import MEMORY
 from afas_async.errors import QueryTooLongError, UsageError
+from afas_async.http.channel import Channel
 from afas_async.policy.anchor import Anchor
 from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import EVERYTHING, FIRST_TAKE, Sizing
 from afas_async.policy.spans import Span, values_of
 from afas_async.policy.splitting import Groups, pack, values_apart, values_in_order
-from afas_async.read.fetch import paced
 from afas_async.read.in_turn import InTurn
+from afas_async.read.keys import KeyReader
 from afas_async.read.merged import Merged
+from afas_async.read.options import ReadOptions
+from afas_async.read.pace import paced
 from afas_async.read.position import START, Position, fingerprint, from_cursor, to_cursor
+from afas_async.read.query import SKIP_LIMIT, Query, query_of, refuse_without_key
+from afas_async.read.ranges import restrict
 from afas_async.read.reader import Feed, Reader
-from afas_async.read.rowkeys import KeyReader
-from afas_async.read.source import SKIP_LIMIT, Source, refuse_without_key
 from afas_async.read.window import Window, read_page
-from afas_async.vocabulary.connectors import RowT, key_types
+from afas_async.vocabulary.connectors import GetConnector, RowT, key_types
 from afas_async.wire.requests import QUERY_LIMIT
 from afas_async.wire.row_requests import EVERY_ROW
 
 
 @dataclass(frozen=True)
-class Reading(Generic[RowT]):
+class Scan(Generic[RowT]):
     """A read of several pages, or of everything in one: what `rows` and `pages` were asked for.
 
     Args:
-        source: What is read.
+        query: What is read.
         take: Rows per page; EVERYTHING for all in one answer; None to grow.
         window: Pages in flight at a time.
         verify: Whether to refuse to read without a key.
@@ -42,7 +45,7 @@ class Reading(Generic[RowT]):
         position: Where to begin.
     """
 
-    source: Source[RowT]
+    query: Query[RowT]
     take: int | None
     window: int
     verify: bool
@@ -55,29 +58,29 @@ class Reading(Generic[RowT]):
         Raises:
             UsageError: If there is no key to go on by.
         """
-        if not self.source.keyed:
-            raise UsageError(f"{self.source.connector.name}: a read without a key has no point to go on from")
-        return to_cursor(position, self._query)
+        if not self.query.keyed:
+            raise UsageError(f"{self.query.connector.name}: a read without a key has no point to go on from")
+        return to_cursor(position, self._fingerprint)
 
-    def at(self, cursor: str) -> Reading[RowT]:
+    def at(self, cursor: str) -> Scan[RowT]:
         """Return this read, beginning at a cursor."""
-        name = self.source.connector.name
-        if not self.source.keyed:
+        name = self.query.connector.name
+        if not self.query.keyed:
             raise UsageError(f"{name}: after= needs a key, and verify=True")
-        return replace(self, position=from_cursor(cursor, self._query, name))
+        return replace(self, position=from_cursor(cursor, self._fingerprint, name))
 
     @cached_property
-    def _query(self) -> str:
-        source = self.source
-        return fingerprint(source.connector.name, source.connector.key, source.order.fields, source.where)
+    def _fingerprint(self) -> str:
+        query = self.query
+        return fingerprint(query.connector.name, query.connector.key, query.order.fields, query.where)
 
     async def first(self) -> RowT | None:
         """Return the first row, or None, with one request for one row."""
-        whole = self.source.in_one_request()
+        whole = self.query.in_one_request()
         if whole is not None and self.position == START:
             rows = await read_page(whole, Span(0, 1))
             return rows[0] if rows else None
-        reader = Reader(self.source, replace(self, take=1).open)
+        reader = Reader(self.query, replace(self, take=1).open)
         try:
             first = await reader.next_rows()
             return first[0] if first else None
@@ -95,13 +98,13 @@ class Reading(Generic[RowT]):
             UsageError: If the rows of several requests cannot be brought into the order of the read.
             AfasError: If what has to be known cannot be had.
         """
-        if not (self.source.connector.key or self.take == EVERYTHING) and self.verify:
-            await refuse_without_key(self.source)
-        source = self.source
-        if not source.where:
+        if not (self.query.connector.key or self.take == EVERYTHING) and self.verify:
+            await refuse_without_key(self.query)
+        query = self.query
+        if not query.where:
             return InTurn((), at_once=1)
-        whole = source.in_one_request()
-        if whole is not None and (source.by_key or not source.keyed or whole.room):
+        whole = query.in_one_request()
+        if whole is not None and (query.by_key or not query.keyed or whole.room):
             return self._window(whole, self._begin(START), window=self.window)
         return await self._in_parts(whole)
 
@@ -109,33 +112,33 @@ class Reading(Generic[RowT]):
         """Return where to begin in a read that has its start there."""
         if self.position == START:
             return start
-        if not self.position.belongs_to(start, len(self.source.order.fields)):
+        if not self.position.belongs_to(start, len(self.query.order.fields)):
             raise UsageError(
-                f"{self.source.connector.name}: the cursor in after= stands in another read of this query: read it as"
+                f"{self.query.connector.name}: the cursor in after= stands in another read of this query: read it as"
                 " rows or as pages, and with the same row type, as that one was"
             )
         return self.position
 
     def _window(
-        self, source: Source[RowT], begin: Position = START, *, window: int = 1, at_once: int = 1
+        self, query: Query[RowT], begin: Position = START, *, window: int = 1, at_once: int = 1
     ) -> Window[RowT]:
-        in_order = bool(source.connector.key) or self.take == EVERYTHING
-        at_most = len(source.where) if source.by_key and begin.after is None and not begin.since else None
+        in_order = bool(query.connector.key) or self.take == EVERYTHING
+        at_most = len(query.where) if query.by_key and begin.after is None and not begin.since else None
         sizing = Sizing(
             window=window,
             take=self.take,
             byte_budget=MEMORY // at_once,
-            overlap=int(source.keyed),
+            overlap=int(query.keyed),
             first=max(FIRST_TAKE, at_most or 0),
         )
         anchor = Anchor(
-            source.order if source.keyed else None,
+            query.order if query.keyed else None,
             begin.after,
             origin=begin.after,
             since=begin.since,
-            fits=source.fits,
+            fits=query.fits,
         )
-        counted = not source.connector.key or not source.room
+        counted = not query.connector.key or not query.room
         paging = Paging(
             sizing,
             window=window,
@@ -143,32 +146,32 @@ class Reading(Generic[RowT]):
             eager=self.window > 1,
             at_most=at_most,
             skip_limit=SKIP_LIMIT if counted else None,
-            connector=source.connector.name,
+            connector=query.connector.name,
         )
-        return Window(source, paging, early=in_order and not self.whole_pages, place=begin)
+        return Window(query, paging, early=in_order and not self.whole_pages, place=begin)
 
-    async def _in_parts(self, whole: Source[RowT] | None) -> Feed[RowT]:
+    async def _in_parts(self, whole: Query[RowT] | None) -> Feed[RowT]:
         """Return where the rows of a condition come from that is too long for one request, or has no room for a key."""
-        source = self.source
-        if not source.keyed:
-            apart = await paced(values_apart(source.where))
+        query = self.query
+        if not query.keyed:
+            apart = await paced(values_apart(query.where))
             if apart is None:
                 raise QueryTooLongError(
-                    f"{source.connector.name}: the condition is too long for one request, and without a key it cannot"
+                    f"{query.connector.name}: the condition is too long for one request, and without a key it cannot"
                     " be told whether a row meets two of its parts",
-                    length=source.length(source.where),
+                    length=query.length(query.where),
                     limit=QUERY_LIMIT,
                 )
-            return self._in_turn(await self._packed(source, apart), source)
-        parts = await self._packed(source, [(group,) for group in source.where])
+            return self._in_turn(await self._packed(query, apart), query)
+        parts = await self._packed(query, [(group,) for group in query.where])
         kinds = await self._kinds()
         if not kinds:
             return InTurn((), at_once=1)
-        first = source.order.fields[0]
+        first = query.order.fields[0]
         numbers = kinds[0] is int
-        ordered = await paced(values_in_order(source.where, first.removeprefix("-"), numbers=numbers))
+        ordered = await paced(values_in_order(query.where, first.removeprefix("-"), numbers=numbers))
         if ordered is not None:
-            written = replace(source, listed=source.by_key)
+            written = replace(query, listed=query.by_key)
             units = ordered[::-1] if first.startswith("-") else ordered
             return self._in_turn(await self._packed(written, units), written)
         if set(kinds) == {int} and not self.whole_pages:
@@ -176,42 +179,64 @@ class Reading(Generic[RowT]):
         if whole is not None:
             return self._window(whole, self._begin(START), window=self.window)
         raise UsageError(
-            f"{source.connector.name}: the condition is too long for one request, and the rows of several cannot be"
-            f" brought into the order of {', '.join(source.order.fields)}: that is possible for rows() by whole"
+            f"{query.connector.name}: the condition is too long for one request, and the rows of several cannot be"
+            f" brought into the order of {', '.join(query.order.fields)}: that is possible for rows() by whole"
             " numbers, and by the field for whose values the condition asks, if they are made of letters and digits."
             " Give such an order_by, or verify=False and sort afterwards, or ask for fewer alternatives at a time"
         )
 
-    async def _packed(self, source: Source[RowT], units: Sequence[Groups]) -> Sequence[Groups]:
-        name = source.connector.name
-        return await paced(pack(units, connector=name, length=source.length_with_key, limit=QUERY_LIMIT))
+    async def _packed(self, query: Query[RowT], units: Sequence[Groups]) -> Sequence[Groups]:
+        name = query.connector.name
+        return await paced(pack(units, connector=name, length=query.length_with_key, limit=QUERY_LIMIT))
 
-    def _in_turn(self, parts: Sequence[Groups], source: Source[RowT]) -> InTurn[RowT]:
+    def _in_turn(self, parts: Sequence[Groups], query: Query[RowT]) -> InTurn[RowT]:
         start = Position(parts=fingerprint(*map(len, parts)), over=0)
         begin = self._begin(start)
 
         def windows() -> Iterator[Window[RowT]]:
             for number in range(begin.over or 0, len(parts)):
                 place = begin if number == begin.over else replace_position(start, over=number)
-                yield self._window(replace(source, where=parts[number]), place, at_once=self.window)
+                yield self._window(replace(query, where=parts[number]), place, at_once=self.window)
 
         return InTurn(windows(), at_once=self.window)
 
     def _merged(self, parts: Sequence[Groups]) -> Merged[RowT]:
         begin = self._begin(Position(parts=fingerprint(*map(len, parts))))
         # Of each of the parts a page waits, and the one that follows it.
-        sources = [replace(self.source, where=part) for part in parts]
-        windows = [self._window(source, begin, at_once=2 * len(parts)) for source in sources]
-        return Merged(self.source, windows, at_once=self.window, start=begin)
+        queries = [replace(self.query, where=part) for part in parts]
+        windows = [self._window(query, begin, at_once=2 * len(parts)) for query in queries]
+        return Merged(self.query, windows, at_once=self.window, start=begin)
 
     async def _kinds(self) -> Sequence[type[object] | None]:
         """Return the types of the values that the read is sorted by: by the row type, or by a row; none without one."""
-        source = self.source
-        fields = [field.removeprefix("-") for field in source.order.fields]
-        types = key_types(source.connector.row_type)
+        query = self.query
+        fields = [field.removeprefix("-") for field in query.order.fields]
+        types = key_types(query.connector.row_type)
         if types is not None:
             return [types[field] for field in fields]
-        rows = await read_page(replace(source, where=EVERY_ROW), Span(0, 1))
+        rows = await read_page(replace(query, where=EVERY_ROW), Span(0, 1))
         if not rows:
             return []
-        return [type(value) for value in values_of(KeyReader(source.connector, source.order).read(rows, None, 0)[0])]
+        return [type(value) for value in values_of(KeyReader(query.connector, query.order).read(rows, None, 0)[0])]
+
+
+def scan_of(
+    channel: Channel,
+    connector: GetConnector[Any] | str,
+    options: ReadOptions,
+    *,
+    key: str | tuple[str, ...] = (),
+    whole_pages: bool = False,
+) -> Scan[Any]:
+    """Return the read that a user asks for.
+
+    Raises:
+        UsageError: If an argument makes no sense.
+    """
+    query = query_of(channel, connector, key=key, order_by=options.order_by, where=options.where, keyed=options.verify)
+    options.check(query.connector.name, channel.session.max_concurrency)
+    if options.part is not None:
+        query = restrict(query, options.part)
+    window = options.window or channel.session.max_concurrency
+    scan = Scan(query, options.take, window, options.verify, whole_pages)
+    return scan if options.after is None else scan.at(options.after)

@@ -137,8 +137,8 @@ async def test_a_plan_of_a_long_condition(serve: Serve) -> None:
 
 async def test_more_rows_of_one_value_than_can_be_skipped(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan by the first field of a key does not stop at a value that most rows have."""
-    monkeypatch.setattr("afas_async.read.cuts.FARTHEST", 20)
-    monkeypatch.setattr("afas_async.read.cuts.NEAREST", 5)
+    monkeypatch.setattr("afas_async.read.ranges.FARTHEST", 20)
+    monkeypatch.setattr("afas_async.read.ranges.NEAREST", 5)
     sizes = {"a": 7, "b": 90, "c": 11, "d": 60, "e": 3}
     rows = [{"Code": code, "Id": number} for code, size in sizes.items() for number in range(size)]
     _, afas = await serve(connectors={"T": rows})

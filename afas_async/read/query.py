@@ -22,8 +22,7 @@ from afas_async.errors import (
 )
 from afas_async.http.channel import Channel
 from afas_async.policy.order import Order, combine
-from afas_async.policy.spans import Key, Slice, Span, values_of
-from afas_async.read.position import KeyRange
+from afas_async.policy.spans import Key, KeyRange, Slice, Span, values_of
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT, key_types
 from afas_async.vocabulary.filters import Condition, Group, Operator
@@ -40,7 +39,7 @@ ROOM = 12  # characters for each value of a key that a request should have; Prof
 
 
 @dataclass(frozen=True)
-class Source(Generic[RowT]):
+class Query(Generic[RowT]):
     """What is read, and how its requests are sent.
 
     Args:
@@ -59,7 +58,7 @@ class Source(Generic[RowT]):
     keyed: bool = True
     listed: bool = False
 
-    def within(self, key_range: KeyRange) -> Source[RowT]:
+    def within(self, key_range: KeyRange) -> Query[RowT]:
         """Return what is to be read of a key range."""
         return replace(self, where=combine(self.where, (key_range.group(self.connector.key[0]),)))
 
@@ -118,7 +117,7 @@ class Source(Generic[RowT]):
             len(group) == 1 and group[0].field == key and group[0].operator is Operator.EQUAL for group in self.where
         )
 
-    def in_one_request(self) -> Source[RowT] | None:
+    def in_one_request(self) -> Query[RowT] | None:
         """Return what is to be read, written so that it fits into one request; None if there is no such way.
 
         A list of alternatives is short. It has no place for a key, so that the rows of such a read are counted.
@@ -131,7 +130,7 @@ class Source(Generic[RowT]):
         return written if written.length(self.where) <= QUERY_LIMIT else None
 
 
-def source_of(
+def query_of(
     channel: Channel,
     connector: GetConnector[Any] | str,
     *,
@@ -139,7 +138,7 @@ def source_of(
     order_by: str | Sequence[str] = (),
     where: Condition | None = None,
     keyed: bool = False,
-) -> Source[Any]:
+) -> Query[Any]:
     """Return what is to be read, in an order that is unique if there is a key.
 
     Raises:
@@ -162,9 +161,9 @@ def source_of(
     if keyed:
         _check_sortable(connector, order)
     groups = EVERY_ROW if where is None else where.groups()
-    source = Source(channel, connector, Order(order), groups, keyed)
+    query = Query(channel, connector, Order(order), groups, keyed)
     rows_request(connector.name, skip=LARGEST, take=LARGEST, order_by=order)  # whether the order alone fits
-    return source
+    return query
 
 
 def _check_sortable(connector: GetConnector[Any], order: Sequence[str]) -> None:
@@ -190,18 +189,18 @@ def _written(text: str) -> int:
     return len(quote(msgspec.json.encode(text))) - len(quote('""'))
 
 
-async def explain_refusal(source: Source[Any], error: BaseException) -> None:
+async def explain_refusal(query: Query[Any], error: BaseException) -> None:
     """Have the refusal of a read say what could be meant, if its connector or one of its fields is unknown."""
-    fields = {field.removeprefix("-") for field in source.order.fields}
-    fields |= {test.field for group in source.where for test in group}
-    await explain(source.channel, error, source.connector.name, kind="GetConnector", fields=fields)
+    fields = {field.removeprefix("-") for field in query.order.fields}
+    fields |= {test.field for group in query.where for test in group}
+    await explain(query.channel, error, query.connector.name, kind="GetConnector", fields=fields)
 
 
-async def refuse_without_key(source: Source[Any]) -> NoReturn:
+async def refuse_without_key(query: Query[Any]) -> NoReturn:
     """Raise the error for a read of several pages without a key, with the fields there are to choose from."""
-    name = source.connector.name
+    name = query.connector.name
     try:
-        fields = f" (it has {', '.join(await field_ids(source.channel, source.connector))})"
+        fields = f" (it has {', '.join(await field_ids(query.channel, query.connector))})"
     except (TransportError, ApiError, AnswerError):
         fields = ""  # that the key is missing is what matters
     raise SortKeyRequiredError(

@@ -1,0 +1,48 @@
+"""Rests for the event loop while there is much to decode or to sort."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from time import perf_counter
+from typing import TypeVar, cast
+
+from anyio.lowlevel import checkpoint
+
+HOLD_SECONDS = 0.0005
+
+T = TypeVar("T")
+
+
+class Pace:
+    """Lets the event loop run after half a millisecond of decoding: not after each row, and not after each page."""
+
+    def __init__(self) -> None:
+        self._since = perf_counter()
+        self._resting = False
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for a rest."""
+        # A rest that was cancelled is not repeated: a reader that cancels each wait at once must come on too.
+        due = perf_counter() - self._since > HOLD_SECONDS and not self._resting
+        self._resting = False
+        return due
+
+    async def rest(self) -> None:
+        """Yield to the event loop."""
+        self._resting = True
+        await checkpoint()
+        self._since = perf_counter()
+        self._resting = False
+
+
+async def paced(steps: Generator[None, None, T]) -> T:
+    """Return what a generator returns, with a rest for the event loop between its steps."""
+    pace = Pace()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("T", end.value)
+        if pace.due:
+            await pace.rest()
