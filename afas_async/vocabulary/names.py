@@ -1,8 +1,8 @@
 """Names that may enter a URL.
 
-Connector and field names often come from a tenant's configuration. A name such as `../metainfo` or `a?b`
-would change the target of a request that carries a token, so names are matched as a whole against what
-Profit itself uses, in ASCII.
+Connector and field names often come from a tenant's configuration. A name such as `../metainfo` or `a?b` would change
+the target of a request that carries a token, so names are matched as a whole against what Profit itself uses. Ids of
+fields are made of Dutch labels, with their hyphens and accents: `E-mail_werk`, `Btw-nummer`, `Geboorteplaats_België`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from afas_async.errors import InvalidNameError
 from afas_async.vocabulary.arguments import check_type
 
 _CONNECTOR = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}", re.ASCII)
-_FIELD = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+# Letters of Latin alphabets, with accents as Dutch labels have them.
+_LETTERS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
+_FIELD = re.compile(rf"[{_LETTERS}0-9_][{_LETTERS}0-9_-]{{0,63}}")
 
 
 def connector_name(name: str) -> str:
@@ -32,7 +34,8 @@ def field_id(name: str) -> str:
     check_type("field", name, str, 'a field id such as "ItemCode"')
     if not _FIELD.fullmatch(name):
         raise InvalidNameError(
-            f"{name!r} cannot be sorted or filtered by: a field id has letters, digits and `_` only, 64 at most"
-            " (Profit itself refuses ids with a dot)"
+            f"{name!r} cannot be sorted or filtered by: a field id has letters, digits, `_` and `-` only, 64 at most,"
+            " and does not start with `-`. Profit itself refuses ids with a dot: give the field another name in the"
+            " connector"
         )
     return name

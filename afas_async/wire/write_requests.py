@@ -54,7 +54,7 @@ def delete_request(connector: str, *elements: tuple[str, Mapping[str, Any]]) -> 
         check_type("key", key, Mapping, "a dict of field ids and values", connector=connector)
         if not key:
             raise InvalidElementError(f"{connector}: nothing is deleted without the key of {name}")
-        fields = ",".join(f"@{field_id(field)}" for field in key)
+        fields = ",".join("@" + quote(field_id(field), safe="") for field in key)
         values = ",".join(_key_text(value, f"{connector}: {field}") for field, value in key.items())
         parts += [quote(connector_name(name), safe=""), fields, values]
     return Request("DELETE", "connectors/" + "/".join(parts), "", connector)

@@ -18,6 +18,7 @@ from afas_async import (
     SortKeyRequiredError,
     UnknownFieldError,
     UsageError,
+    models,
 )
 from afas_async.policy.order import Order
 from afas_async.read.keys import KeyReader
@@ -265,3 +266,20 @@ async def test_a_key_of_many_fields_beside_a_long_condition(serve: Serve) -> Non
     parts = await afas.plan(connector, parts=3, where=where)
     found = [row["V"] for part in parts for row in await afas.rows(connector, where=where, part=part).to_list()]
     assert found == list(range(300))
+
+
+async def test_field_ids_as_profit_makes_them(serve: Serve) -> None:
+    """Ids with hyphens and accents sort, filter, and are keys, models and modified fields."""
+    rows = [
+        {"E-mail_werk": f"m{n:03}", "Naam_België": f"n{n % 7}", "Btw-nummer": n, "Gewijzigd-op": "2024-01-02T03:04:05Z"}
+        for n in range(250)
+    ]
+    _, afas = await serve(connectors={"T": rows})
+    connector = GetConnector("T", key="E-mail_werk")
+    assert await afas.rows(connector).to_list() == rows
+    found = await afas.rows(connector, where=F["Naam_België"] == "n3", order_by="-Btw-nummer").to_list()
+    assert [row["Btw-nummer"] for row in found] == [n for n in range(249, -1, -1) if n % 7 == 3]
+    assert len(await afas.changes(connector, modified="Gewijzigd-op").to_list()) == 250
+    model = models.define(await afas.get_metainfo("T"), key="E-mail_werk")
+    first = await afas.rows(GetConnector("T", model, key="E-mail_werk")).first()
+    assert (first.e_mail_werk, first.btw_nummer) == ("m000", 0)
