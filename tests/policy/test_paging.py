@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from random import Random
@@ -11,7 +11,7 @@ import pytest
 
 from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import CELL_LIMIT, EVERYTHING, FIRST_TAKE, PAGE_BYTES, Sizing
-from afas_async.policy.spans import Slice, Span
+from afas_async.policy.spans import Key, Slice, Span
 from tests.support.paging_model import Read, Table, anchor
 from tests.support.thoroughness import by_default
 
@@ -46,10 +46,13 @@ def start(
     keyed: bool = True,
     eager: bool = False,
     skip_limit: int | None = None,
+    universe: Sequence[Key] = (0, 1),
 ) -> Read:
     """Return a read that has not begun."""
     sizing = Sizing(window=window, take=take, byte_budget=budget, overlap=int(keyed))
-    return Read(Paging(sizing, window=window, anchor=anchor(keyed=keyed), eager=eager, skip_limit=skip_limit))
+    return Read(
+        Paging(sizing, window=window, anchor=anchor(keyed=keyed, universe=universe), eager=eager, skip_limit=skip_limit)
+    )
 
 
 def run(
@@ -354,3 +357,33 @@ def test_rows_whose_columns_are_not_known(rows: int) -> None:
     read.feed(columns=0)
     read.ask()
     assert len(read.flights) > 0
+
+
+class BySize(Table):
+    """A service that answers as many rows as fit, and at least one; some rows fit with no other."""
+
+    def answer(self, span: Span) -> list[Key]:
+        rows, room = [], 8
+        for key in super().answer(span):
+            room -= 8 if self.rank(key) in {30, 31, 70} else 1
+            if rows and room < 0:
+                break
+            rows.append(key)
+        return rows
+
+
+@pytest.mark.parametrize("fields", [1, 2])
+def test_a_cap_by_size(fields: int) -> None:
+    """An answer of nothing but the row before is no end where the next row was too large to come with it.
+
+    By a key of several fields, that is known once such an answer was seen.
+    """
+    universe: list[Key] = [*range(90)] if fields == 1 else [(number // 40, number) for number in range(90)]
+    table = BySize(universe, universe)
+    read = start(take=20, universe=universe)
+    while not read.paging.ended:
+        read.ask()
+        read.flights[0].rows = table.answer(read.flights[0].span)
+        read.feed()
+        assert len(read.asked) < 200
+    assert read.handed == universe
