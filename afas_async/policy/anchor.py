@@ -128,6 +128,11 @@ class Anchor(msgspec.Struct, frozen=True):
             return None
         return replace(self, within=Slice("after", within.key, within.depth - 1), offset=0)
 
+    @property
+    def depth(self) -> int:
+        """How many of the first fields the rows of the slice have in common with its key."""
+        return 0 if self.within is None else self.within.depth
+
     def is_at(self, span: Span) -> bool:
         """Whether a span begins at the last row handed out, so that nothing can lie between."""
         return span.skip <= 0 and span.within is not None and span.within == self.exact().within

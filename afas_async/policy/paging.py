@@ -19,8 +19,7 @@ condition and keeps its key during the whole read is handed out exactly once:
 * *End.* A slice ends, and with the last one the read, only at an answer without a row. A short answer may be the end,
   or a server that caps its answers without a word: what is in flight behind it is dropped, and the rows behind its last
   one are asked for. If there are some, the server caps, and they are asked for again, behind the one before them. By a
-  key of several fields that takes a request for each of them: until a server was seen to cap, nothing but the row
-  before is the end of a slice there.
+  key of several fields that takes a request for each of them.
 
 Speculation grows (`speculation.py`), and begins anew after a short answer. Without a key there are no anchors and no
 seams: rows are counted from the start, and drift goes unnoticed.
@@ -91,9 +90,10 @@ class Paging:
         self._sought: tuple[Key, ...] = ()  # keys of rows that were handed out before; what follows the last comes next
         self._speculation = Speculation(window, eager)
         self._most = 0  # rows in one answer
-        self._short = False  # whether the last answer was
+        self._short: int | None = None  # the depth of the slice of the last answer, if that was short
         self._trial = False  # whether the next rows are asked for without the one before them: there may be none
         self._capped = False  # whether rows came behind a short answer
+        self._recounted: Key | None = None  # the last row up to which rows were counted anew
         self._gone: Key | None = None  # a key that a probe has not found
         self._contradictions = 0
         self._forecast = Forecast()
@@ -123,7 +123,7 @@ class Paging:
             size = self._sizing.next_size(None)
             span = self.anchor.trial(size) if self._trial else self.anchor.span(0, size)
             return self._unless_too_far(Ask(span, self.rows + size))
-        if self._keyed and self._most == 1:
+        if self._blind:
             return None
         size = self._sizing.next_size(self.asks[-1].span.take)
         ahead = max(0, self.asks[-1].end - self.rows)
@@ -217,7 +217,7 @@ class Paging:
         """Return the first of the rows to hand out, or what else to do."""
         if keys and self._trial and self._keyed:
             fresh, self._capped = not self._capped, True
-            if self.anchor.since and not self._sought:
+            if self.anchor.since and not self._sought and not self._is_recounted(keys[0]):
                 return self._count_again(page, fresh=fresh)
             if fresh and self._most > 1:  # a row with the key of the one before them would not be among them
                 self._trial = False
@@ -244,8 +244,9 @@ class Paging:
             self._check_pair(keys[-2] if len(keys) > 1 else self.anchor.last, keys[-1], page)
         self.anchor = self.anchor.behind(keys)
         self.rows += len(keys)
-        self._capped = self._capped or (self._short and self._keyed)
-        self._short = False
+        if self._short is not None and head.span.within is not None and head.span.within.depth >= self._short:
+            self._capped = True
+        self._short = None
         head.handed += len(keys)
         self._contradictions = 0
 
@@ -353,23 +354,22 @@ class Paging:
             self.anchor = self.anchor.exact()
             self._abandon(0)
         else:
-            self._trial = self._keyed and self._most == 1
+            self._trial = self._blind
             self._sizing.full(head.seen, seconds)
             self._speculation = self._speculation.earned()
 
     def _after_short(self, head: Ask) -> None:
-        """Find out whether a short answer was the last of its slice."""
+        """Find out whether a short answer was the last of its slice, by asking for the rows behind its last one."""
         if head.handed:
             self._sizing.short(head.seen)
         self._abandon(0)
-        alone = head.seen == head.span.overlap
-        if self._single and not self._capped:
-            self._trial = True
-        elif self._most > 1 and alone and not self._capped:
-            self._leave_slice(head)
-        else:
-            self._trial = alone or (self._most == 1 and not self.anchor.since)
-            self._short = head.handed > 0
+        self._short = head.span.within.depth if head.span.within is not None else 0
+        self._trial = not self._capped or head.seen == head.span.overlap or self._blind
+
+    @property
+    def _blind(self) -> bool:
+        """Whether the row before would be all of an answer, as far as was seen: of a server that answers one row."""
+        return self._keyed and self._most == 1 and not self.anchor.since
 
     def _leave_slice(self, head: Ask) -> None:
         """Go on with the next slice: behind the last row handed out, this one has no more."""
@@ -381,7 +381,9 @@ class Paging:
             self._end()
         else:
             self.anchor = further
-            self._trial = self._short = False
+            self._trial = False
+            if self._short is not None and further.depth < self._short:  # what follows was not cut off
+                self._short = None
             self._abandon(0)
 
     def _after_repair(self, head: Ask) -> None:
@@ -392,6 +394,11 @@ class Paging:
         if further is not None:
             self.asks.appendleft(Ask(further.span(0, head.span.take), head.end, Role.REPAIR, head.until))
 
+    def _is_recounted(self, key: Key) -> bool:
+        """Whether rows were just counted anew up to the last one, so that what follows comes next."""
+        recounted, self._recounted = self._recounted, self.anchor.last
+        return self._most > 1 and recounted == self.anchor.last and key not in self.anchor.since
+
     def _count_again(self, page: int, *, fresh: bool) -> Step:
         """Count anew, as rows came behind what was taken for the end: some of those before may have vanished."""
         if self._most > 1 or fresh:
@@ -401,7 +408,7 @@ class Paging:
     def _begin_again(self, sought: tuple[Key, ...]) -> Step:
         """Pass over all rows behind the last key that can be sent, up to the last one that is sought."""
         self.anchor, self._sought = self.anchor.again(sought), sought
-        self._trial = self._short = False
+        self._trial, self._short = False, None
         return self._abandon(0)
 
     def _end(self) -> None:

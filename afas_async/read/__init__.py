@@ -68,9 +68,9 @@ Unique keys
     Duplicate and empty keys raise NonUniqueKeyError. So do two keys that stand together where two pages meet, and
     differ only in letter case or in blanks at the end: for AFAS they are one.
 Proved end
-    A read ends only at a response without a new row. A short page may come from a server that caps its responses, and
-    is followed by a request for the rows behind it. Once a server was seen to cap, only a response without any row is
-    the end.
+    A read ends only at a response without any row, or when each value of the key that you asked for has its row. A
+    short page may come from a server that caps its responses. It is followed by a request for the rows behind it, one
+    for each field of the key.
 Flat cost per row
     A page skips what is in flight before it, and the rows that have the first field of their key in common with the
     last one: at most 10,000, then a request names the next field too. It skips nothing where keys are whole numbers

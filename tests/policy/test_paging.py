@@ -8,7 +8,10 @@ from itertools import pairwise
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
+from afas_async.errors import PagingError
+from afas_async.policy.anchor import any_key
 from afas_async.policy.paging import Paging
 from afas_async.policy.sizing import CELL_LIMIT, EVERYTHING, FIRST_TAKE, PAGE_BYTES, Sizing
 from afas_async.policy.spans import Key, Slice, Span
@@ -363,27 +366,58 @@ class BySize(Table):
     """A service that answers as many rows as fit, and at least one; some rows fit with no other."""
 
     def answer(self, span: Span) -> list[Key]:
-        rows, room = [], 8
+        rows, room = [], 24
         for key in super().answer(span):
-            room -= 8 if self.rank(key) in {30, 31, 70} else 1
+            room -= 20 if self.rank(key) in {19, 20, 30, 31, 70} else 1
             if rows and room < 0:
                 break
             rows.append(key)
         return rows
 
 
-@pytest.mark.parametrize("fields", [1, 2])
-def test_a_cap_by_size(fields: int) -> None:
+def _no_large_one(key: Key) -> bool:
+    return key not in {20, 31, 70}
+
+
+@pytest.mark.parametrize(("fields", "fits"), [(1, any_key), (2, any_key), (1, _no_large_one)])
+def test_a_cap_by_size(fields: int, fits: Callable[[Key], bool]) -> None:
     """An answer of nothing but the row before is no end where the next row was too large to come with it.
 
-    By a key of several fields, that is known once such an answer was seen.
+    Whatever the key, and also where one cannot be sent.
     """
     universe: list[Key] = [*range(90)] if fields == 1 else [(number // 40, number) for number in range(90)]
     table = BySize(universe, universe)
     read = start(take=20, universe=universe)
+    read.paging.anchor = replace(read.paging.anchor, fits=fits)
     while not read.paging.ended:
         read.ask()
         read.flights[0].rows = table.answer(read.flights[0].span)
         read.feed()
         assert len(read.asked) < 200
     assert read.handed == universe
+
+
+def test_pages_of_one_row_beside_a_key_that_cannot_be_sent() -> None:
+    """They are asked for with the row before, as others are."""
+    read = start(take=1)
+    read.paging.anchor = replace(read.paging.anchor, fits=lambda key: key not in {0, 5, 6, 19})
+    table = Table(range(20), range(20))
+    while not read.paging.ended:
+        read.ask()
+        read.flights[0].rows = table.answer(read.flights[0].span)
+        read.feed()
+        assert len(read.asked) < 60
+    assert read.handed == list(range(20))
+
+
+def test_a_service_that_answers_one_row_beside_a_key_that_cannot_be_sent() -> None:
+    """Neither the key nor the row before tells what comes next: that is said, and no row is lost."""
+    read = start(take=5)
+    read.paging.anchor = replace(read.paging.anchor, fits=lambda key: key != 5)
+    table = Table(range(20), range(20), cap=1)
+    with pytest.raises(PagingError, match="answers one row at a time"):
+        for _ in range(60):
+            read.ask()
+            read.flights[0].rows = table.answer(read.flights[0].span)
+            read.feed()
+    assert read.handed == list(range(6))
