@@ -96,9 +96,9 @@ class Query(Generic[RowT]):
         left = QUERY_LIMIT - self.length(combine(self.where, (self.order.tests(Slice("at", values)),)))
         return left // len(self.where) + ROOM * len(self.order.fields)
 
-    def fits(self, key: Key) -> bool:
-        """Whether the read can go on by a key."""
-        room = self.room
+    def fits(self, key: Key, times: int = 1) -> bool:
+        """Whether the read can go on by a key, which stands so many times in a request."""
+        room = self.room // times
         if type(key) is int:
             return room >= LONGEST_NUMBER
         try:

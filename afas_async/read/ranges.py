@@ -23,6 +23,7 @@ from afas_async.wire.row_requests import EVERY_ROW
 
 FARTHEST = SKIP_LIMIT - 1
 NEAREST = 1_000
+TRIALS = 10  # rows whose keys cannot be sent, one behind the other, before there are no more cuts
 
 
 class _PlannedPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,17 +130,27 @@ async def _probed(query: Query[Any], count: int, first: KeyValue | None) -> list
 
 
 async def _key_behind(query: Query[Any], key: Key | None, rows: int) -> Key | None:
-    """Return the key so many rows behind another one, or from the first row on; None if there is none."""
-    while True:
-        key = await _key_at(query, Span(min(rows, FARTHEST), 1, None if key is None else Slice("from", key)))
+    """Return the key so many rows behind another one, or from the first row on; None if there is none.
+
+    It is one that can be sent, perhaps some rows further on.
+    """
+    while rows > FARTHEST and (key := await _sendable(query, key, FARTHEST)) is not None:
         rows -= FARTHEST
-        if rows <= 0 or key is None:
+    return None if rows > FARTHEST else await _sendable(query, key, rows)
+
+
+async def _sendable(query: Query[Any], behind: Key | None, rows: int) -> Key | None:
+    within = None if behind is None else Slice("from", behind)
+    for further in range(TRIALS):
+        key = await _key_at(query, Span(rows + further, 1, within))
+        if key is None or query.fits(key, times=3):  # as two bounds of a range, and where its read stands
             return key
+    return None
 
 
 async def _next_mark(query: Query[Any], marks: list[Key | None]) -> Key | None:
     last = marks[-1]
-    key = await _key_at(query, Span(FARTHEST, 1, None if last is None else Slice("from", last)))
+    key = await _sendable(query, last, FARTHEST)
     if key is not None and last is not None and values_of(key)[0] == values_of(last)[0]:
         # More rows have this value than can be skipped, and no cut lies among them: go on behind them.
         key = await _key_at(query, Span(0, 1, Slice("after", key)))

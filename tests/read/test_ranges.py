@@ -147,3 +147,18 @@ async def test_more_rows_of_one_value_than_can_be_skipped(serve: Serve, monkeypa
     found = [row for part in parts for row in await afas.rows(connector, part=part).to_list()]
     assert found == rows
     assert len(parts) > 1
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {10, 150}, set(range(0, 300, 2)), set(range(300))], ids=["none", "few", "half", "all"]
+)
+@pytest.mark.parametrize("ending", ["\t", "q" * 1_700], ids=["tab", "long"])
+async def test_keys_that_no_request_can_hold(odd: set[int], ending: str, serve: Serve) -> None:
+    """No cut lies at such a key; where all are, there is one part."""
+    codes = [f"{number:04}{ending if number in odd else ''}" for number in range(300)]
+    _, afas = await serve(connectors={"T": [{"Code": code} for code in codes]})
+    connector = GetConnector("T", key="Code")
+    parts = await afas.plan(connector, parts=4)
+    found = [row["Code"] for part in parts for row in await afas.rows(connector, part=part).to_list()]
+    assert found == codes
+    assert len(parts) == (1 if len(odd) == 300 else 4)
