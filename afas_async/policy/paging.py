@@ -252,7 +252,10 @@ class Paging:
 
     def _place(self, head: Ask, keys: Sequence[Key], page: int) -> int | None:
         """Return the first of the rows to hand out, or None if that cannot be told by these rows."""
+        within = head.span.within
         if not head.span.overlap:
+            if keys and within is not None and within.relation == "after" and keys[0] == within.key:
+                raise self._contradicted(within.key, keys[0], page)
             return 0
         last = self.anchor.last
         if keys and head.seen == len(keys):
@@ -364,7 +367,9 @@ class Paging:
             self._sizing.short(head.seen)
         self._abandon(0)
         self._short = head.span.within.depth if head.span.within is not None else 0
-        self._trial = not self._capped or head.seen == head.span.overlap or self._blind
+        # Where rows are counted, the row before them must come once more: some of the others may have vanished.
+        sure = not self._capped and not self.anchor.since
+        self._trial = sure or head.seen == head.span.overlap or self._blind
 
     @property
     def _blind(self) -> bool:

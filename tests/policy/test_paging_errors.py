@@ -213,3 +213,15 @@ def test_everything_is_deleted() -> None:
         _answer(table, read)
     assert read.handed == [0, 1]
     assert len(read.asked) == 3
+
+
+def test_a_service_that_always_answers_the_same_row() -> None:
+    """It is noticed at the first request for the rows behind it."""
+    read = start(take=10)
+    read.ask()
+    read.flights[0].rows = ["a"]
+    read.feed()
+    read.ask()
+    read.flights[0].rows = ["a"]
+    with pytest.raises(KeyOrderError, match="does not begin there"):
+        read.feed()
