@@ -135,7 +135,10 @@ class Anchor(msgspec.Struct, frozen=True):
 
     def is_at(self, span: Span) -> bool:
         """Whether a span begins at the last row handed out, so that nothing can lie between."""
-        return span.skip <= 0 and span.within is not None and span.within == self.exact().within
+        within = span.within
+        if span.skip > 0 or within is None or within.relation != "from" or within.key != self.last:
+            return False
+        return within.depth == len(values_of(self.last)) - 1
 
     def has_left(self, within: Slice | None) -> bool:
         """Whether the last row handed out lies behind all rows of a slice."""

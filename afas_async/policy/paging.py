@@ -230,7 +230,8 @@ class Paging:
             if place is None:
                 return self._displaced(head, keys, done=done)
             start, head.joined = place, True
-            if head.span.overlap and place > 1:  # rows have appeared before the last one
+            # Rows have appeared before the last one, or the one has vanished from which they are counted.
+            if head.span.overlap and (place > 1 or (place == 0 and self._sought)):
                 self.anchor = self.anchor.found(head.span, place)
         elif not head.handed:
             start = self.anchor.passed_by(keys, self.anchor.last) or 0

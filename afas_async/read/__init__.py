@@ -119,11 +119,15 @@ A row that moves from one alternative of a split condition to another
     can be missing.
 A dozen alternatives beside a key of texts
     leave no room for the key in a request, so that rows are counted: up to row 100,000, then the read raises
-    PagingError. It begins again from its first row where rows vanish meanwhile, and rows that were just inserted may
-    come out of order.
+    PagingError. It begins again from its first row where rows vanish meanwhile. Rows that were inserted during the
+    read may come out of order, and again if they were made again.
 A key that no request can hold
-    (a control character, half of a surrogate pair, or too long) is left behind by counting, too. `rows.cursor` works
-    there.
+    (a control character, or too long) is left behind by counting, too, with the same limits. `rows.cursor` works there.
+    A service that answers a single row at a time cannot be read behind it: PagingError.
+Pages of a single row
+    do not show two rows with the same key.
+A response whose `rows` are null or missing
+    is requested once more, and then counts as one without rows.
 A service that filters by the key in another order than it sorts
     is noticed only where a response shows it.
 Key ranges

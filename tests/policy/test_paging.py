@@ -441,3 +441,22 @@ def test_rows_that_are_counted_and_vanish(gone: tuple[int, ...]) -> None:
             table.delete(key)
         assert len(read.asked) < 100
     assert read.handed == list(range(60))
+
+
+@pytest.mark.parametrize("gone", [(2,), (2, 3), (3,), (1, 2, 3)])
+@pytest.mark.parametrize("universe", [range(10), [(number // 6, number) for number in range(10)]], ids=["one", "two"])
+def test_a_read_that_goes_on_behind_keys_that_cannot_be_sent(universe: Sequence[Key], gone: tuple[int, ...]) -> None:
+    """Whichever of the rows have vanished that it knows, those behind them come, and it ends."""
+    unsendable = {universe[3], universe[4]}
+    table = Table(universe, [key for place, key in enumerate(universe) if place not in gone])
+    read = start(take=5, universe=universe)
+    begin = replace(anchor(after=universe[2], universe=universe), fits=lambda key: key not in unsendable)
+    read.paging = Paging(
+        Sizing(window=1, take=5, byte_budget=BUDGET, overlap=1), window=1, anchor=replace(begin, since=(universe[3],))
+    )
+    while not read.paging.ended:
+        read.ask()
+        read.flights[0].rows = table.answer(read.flights[0].span)
+        read.feed()
+        assert len(read.asked) < 60
+    assert read.handed == list(universe[4:])
