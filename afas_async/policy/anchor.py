@@ -138,7 +138,7 @@ class Anchor(msgspec.Struct, frozen=True):
         within = span.within
         if span.skip > 0 or within is None or within.relation != "from" or within.key != self.last:
             return False
-        return within.depth == len(values_of(self.last)) - 1
+        return within.depth == len(values_of(within.key)) - 1
 
     def has_left(self, within: Slice | None) -> bool:
         """Whether the last row handed out lies behind all rows of a slice."""
