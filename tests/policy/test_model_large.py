@@ -240,7 +240,7 @@ def check_peace(scene: Scene, seed: int) -> None:
     most = rows / max(1, page - 1) + 2 * scene.window + 8
     # More than a cap is tried again, after 3 full pages at first, and each time four times as rarely.
     most += (1 + log(max(4.0, most / 3), 4)) * (scene.window + 1) if take != EVERYTHING else 0
-    if scene.table.cap == 1:  # a key of several fields has as many slices
+    if 1 in {scene.table.cap, scene.take} or scene.halved:  # a key of several fields has as many slices
         most *= len(values_of(scene.table.universe[0]))
     if scene.halved:  # from one row on, twice as many after each 20 full pages
         most += 21 * take.bit_length()

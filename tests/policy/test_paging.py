@@ -460,3 +460,18 @@ def test_a_read_that_goes_on_behind_keys_that_cannot_be_sent(universe: Sequence[
         read.feed()
         assert len(read.asked) < 60
     assert read.handed == list(universe[4:])
+
+
+def test_nothing_is_asked_for_behind_a_page_that_looks_short() -> None:
+    """By the bytes of its body, as long as it has not been decoded."""
+    read = start(window=2, take=100, eager=True)
+    read.ask()
+    read.flights[0].rows = range(100)
+    read.feed(row_bytes=400)
+    read.ask()
+    assert len(read.flights) == 2
+    first, second = read.paging.asks
+    read.paging.ask(arrived={first: 40_000, second: 9_000})
+    assert len(read.paging.asks) == 2
+    read.paging.ask(arrived={first: 40_000, second: 40_000})
+    assert len(read.paging.asks) == 3

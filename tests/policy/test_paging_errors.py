@@ -225,3 +225,10 @@ def test_a_service_that_always_answers_the_same_row() -> None:
     read.flights[0].rows = ["a"]
     with pytest.raises(KeyOrderError, match="does not begin there"):
         read.feed()
+
+
+def test_a_pair_across_two_pages() -> None:
+    """The last row of a page and the first one behind it, which differ in letter case only, are noticed."""
+    table = OddTable(["0", "a", "A", "b"], sorts=str.casefold, compares=lambda value: str(value).casefold())
+    with pytest.raises(NonUniqueKeyError, match="ignores the case of letters"):
+        read_all(table, take=2)

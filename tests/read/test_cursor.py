@@ -53,6 +53,8 @@ async def test_any_row(name: str, connector: GetConnector[Any], serve: Serve) ->
     """A read that is left at any row, and taken up by another client, brings every row once."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     options = QUERIES[name]
+    if name == "values" and connector is not BY_NUMBER:  # more of them would leave no way to keep the order of texts
+        options = {"where": F.Id.in_(range(50, 120))}
     whole = numbers(await afas.rows(connector, **options).to_list())
     chance = random.Random(name)  # noqa: S311
     for _ in range(by_default(1, 2)):

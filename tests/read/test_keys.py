@@ -283,3 +283,11 @@ async def test_field_ids_as_profit_makes_them(serve: Serve) -> None:
     model = models.define(await afas.get_metainfo("T"), key="E-mail_werk")
     first = await afas.rows(GetConnector("T", model, key="E-mail_werk")).first()
     assert (first.e_mail_werk, first.btw_nummer) == ("m000", 0)
+
+
+async def test_equal_keys_in_two_slices_of_an_answer(serve: Serve) -> None:
+    """Rows so long that each is decoded by itself are compared with the one before them all the same."""
+    rows = [{"Code": code, "Text": "x" * 70_000} for code in ("a", "b", "b", "c")]
+    _, afas = await serve(connectors={"T": rows})
+    with pytest.raises(NonUniqueKeyError, match="'b'"):
+        await afas.rows("T", key="Code").to_list()
