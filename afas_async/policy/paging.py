@@ -160,6 +160,9 @@ class Paging:
         """
         if ask.joined and ask.seen and self._keyed:
             if ask.span.take == EVERYTHING:
+                if self.anchor.since:  # all of it comes again, and is passed over up to the last row handed out
+                    self._sought = self.anchor.since
+                    self.anchor = self.anchor.again(self._sought)
                 ask.span = self.anchor.exact().everything()
             else:  # at least one row behind the overlap, or the answer would look like the end
                 ask.span = self.anchor.span(0, max(1, ask.span.take - ask.seen))

@@ -123,7 +123,8 @@ A dozen alternatives beside a key of texts
     read may come out of order, and again if they were made again.
 A key that no request can hold
     (a control character, or too long) is left behind by counting, too, with the same limits. `rows.cursor` works there.
-    A service that answers a single row at a time cannot be read behind it: PagingError.
+    At a service that answers a single row at a time, counting is not safe: rows that vanish meanwhile hide others, or
+    the read raises PagingError.
 Pages of a single row
     do not show two rows with the same key.
 A response whose `rows` are null or missing

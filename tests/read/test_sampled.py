@@ -46,7 +46,7 @@ def sample(seed: int, *, verify: bool = True) -> tuple[Outcome, Service]:
     service = Service(
         universe(KIND_OF[query.connector.key]),
         chance,
-        cap=chance.choice([None, None, None, 1, 2, 3, 7]),
+        cap=chance.choice([None, None, None, 2 if query.options["where"] is not None else 1, 2, 3, 7]),
         memory=chance.choice([None, None, None, 4, 9]) if query.options["take"] != -1 else None,
         faults=chance.choice([0, 0, 3, 6]),
         changes=chance.choice([0, 10, 40, 200]),
