@@ -427,12 +427,13 @@ def test_a_service_that_answers_one_row_beside_a_key_that_cannot_be_sent() -> No
     assert read.handed == list(range(6))
 
 
+@pytest.mark.parametrize("rows", [51, 52, 53, 60])
 @pytest.mark.parametrize("gone", [(), (3,), (3, 4, 5)])
-def test_rows_that_are_counted_and_vanish(gone: tuple[int, ...]) -> None:
+def test_rows_that_are_counted_and_vanish(gone: tuple[int, ...], rows: int) -> None:
     """Where rows are counted, and a server caps its answers, a row that vanished hides none of those that follow."""
     read = start(take=100)
     read.paging.anchor = replace(read.paging.anchor, fits=lambda _: False)
-    table = Table(range(60), range(60), cap=50)
+    table = Table(range(rows), range(rows), cap=50)
     while not read.paging.ended:
         read.ask()
         read.flights[0].rows = table.answer(read.flights[0].span)
@@ -440,7 +441,7 @@ def test_rows_that_are_counted_and_vanish(gone: tuple[int, ...]) -> None:
         for key in gone:
             table.delete(key)
         assert len(read.asked) < 100
-    assert read.handed == list(range(60))
+    assert read.handed == list(range(rows))
 
 
 @pytest.mark.parametrize("gone", [(2,), (2, 3), (3,), (1, 2, 3)])
