@@ -1,7 +1,7 @@
 """Where a read stands: from where its rows are counted, and how many of them lie before the next one.
 
-A read goes on by the key of the last row handed out: `a >= x` finds the rows from there on, and those with the same
-`a` that were handed out already are skipped; mostly that is the one row. Where it is some thousands, as all rows of one
+A read goes on by the key of the last row returned: `a >= x` finds the rows from there on, and those with the same
+`a` that were returned already are skipped; mostly that is the one row. Where it is some thousands, as all rows of one
 company have the same first field, the slice is a deeper one: `a = x and b >= y`, and after its last row `a > x`.
 
 A key that cannot be sent moves the anchor no further: from then on, the rows behind the last key that can be are
@@ -35,13 +35,13 @@ class Anchor(msgspec.Struct, frozen=True):
 
     Args:
         order: What the read is sorted by; None without a key, when rows are counted from the start of the read.
-        last: The key of the last row handed out.
+        last: The key of the last row returned.
         within: The slice in which rows are counted; None for the whole read.
         offset: How many rows of the slice lie before the next one.
-        runs: For each field of the key, how many of the rows handed out have it and those before it in common with the
+        runs: For each field of the key, how many of the rows returned have it and those before it in common with the
             last one, as it is one of them; infinite if that is not known.
-        origin: The key of the last row handed out whose key can be sent.
-        since: The keys of the rows handed out behind that one.
+        origin: The key of the last row returned whose key can be sent.
+        since: The keys of the rows returned behind that one.
         fits: Whether a key can be sent, with all its fields.
     """
 
@@ -71,12 +71,12 @@ class Anchor(msgspec.Struct, frozen=True):
         return Span(-1, EVERYTHING, self.within, overlap=overlap)
 
     def probe(self) -> Span:
-        """Return the span of the last row handed out."""
+        """Return the span of the last row returned."""
         assert self.last is not None  # noqa: S101 - it is looked for
         return Span(0, 1, Slice("at", self.last))
 
     def behind(self, keys: Sequence[Key]) -> Anchor:
-        """Return the anchor when the rows with these keys have been handed out."""
+        """Return the anchor when the rows with these keys have been returned."""
         if self.order is None:
             return replace(self, offset=self.offset + len(keys))
         last = keys[-1]
@@ -85,7 +85,7 @@ class Anchor(msgspec.Struct, frozen=True):
             since = (*self.since, *keys[-REMEMBERED:])[-REMEMBERED:]
             return replace(self, last=last, offset=self.offset + len(keys), runs=runs, since=since)
         depth = next(depth for depth, run in enumerate(runs) if run <= LONG_RUN)
-        # Made anew rather than replaced: this is done with each slice of rows that is handed out.
+        # Made anew rather than replaced: this is done with each slice of rows that is returned.
         return Anchor(self.order, last, Slice("from", last, depth), int(runs[depth]), runs, last, (), self.fits)
 
     def found(self, span: Span, place: int) -> Anchor:
@@ -114,7 +114,7 @@ class Anchor(msgspec.Struct, frozen=True):
         return replace(exact, within=replace(exact.within, relation="after"), offset=0)
 
     def again(self, since: tuple[Key, ...]) -> Anchor:
-        """Return the anchor before all rows behind the last key that can be sent, of which these were handed out."""
+        """Return the anchor before all rows behind the last key that can be sent, of which these were returned."""
         begin = replace(self, last=self.origin, within=None, offset=0, runs=(), since=())
         return replace(begin if self.origin is None else begin.exact(), since=since)
 
@@ -134,14 +134,14 @@ class Anchor(msgspec.Struct, frozen=True):
         return 0 if self.within is None else self.within.depth
 
     def is_at(self, span: Span) -> bool:
-        """Whether a span begins at the last row handed out, so that nothing can lie between."""
+        """Whether a span begins at the last row returned, so that nothing can lie between."""
         within = span.within
         if span.skip > 0 or within is None or within.relation != "from" or within.key != self.last:
             return False
         return within.depth == len(values_of(within.key)) - 1
 
     def has_left(self, within: Slice | None) -> bool:
-        """Whether the last row handed out lies behind all rows of a slice."""
+        """Whether the last row returned lies behind all rows of a slice."""
         if within is None or not within.depth or self.last is None:
             return False
         return not _alike(self.last, within.key, within.depth)

@@ -84,6 +84,9 @@ class Query(Generic[RowT]):
         """Return the same of one that goes by a key with values of `ROOM` characters, if there are several groups."""
         if len(groups) == 1 or self.listed or not self.keyed:
             return self.length(groups)
+        return self._length_beside_key(groups)
+
+    def _length_beside_key(self, groups: Sequence[Group]) -> int:
         values = (ROOM * "0",) * len(self.order.fields)
         return self.length(combine(groups, (self.order.tests(Slice("at", values)),)))
 
@@ -92,8 +95,7 @@ class Query(Generic[RowT]):
         """How many characters the values of a key may take in a request."""
         if self.listed or not self.where:
             return 0
-        values = (ROOM * "0",) * len(self.order.fields)
-        left = QUERY_LIMIT - self.length(combine(self.where, (self.order.tests(Slice("at", values)),)))
+        left = QUERY_LIMIT - self._length_beside_key(self.where)
         return left // len(self.where) + ROOM * len(self.order.fields)
 
     def fits(self, key: Key, times: int = 1) -> bool:
