@@ -1,25 +1,17 @@
 """Typed models out of metainfo: a `msgspec.Struct` for each connector, as Python source or at run time.
 
-What is generated rests on what this module has for it:
-
-* A moment of the service ends in a `Z` that is false: it is wall time in Amsterdam (AFAS, GET connector), and msgspec
-  reads it as UTC. So a struct with moments takes their time zone away when it is made (`wall_time`), by whichever
-  decoder. That costs 0.2 microseconds for each: as much as a hook of the decoder, which every user of the struct would
-  have to know, and a quarter of `datetime.replace`.
-* A code that the service adds later must not break a read: it becomes one more member of its enum, equal to its value
-  (`Codes`, `NumericCodes`).
+A code that the service adds later must not break a read: it becomes one more member of its enum, equal to its value
+(`Codes`, `NumericCodes`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from enum import Enum, IntEnum, StrEnum
 from typing import Any, Final, Self, TypeAlias, TypeVar, Union, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from msgspec.structs import force_setattr
 
 from afas_async.errors import UsageError
 from afas_async.models.shapes import Attribute, CodesShape, Names, StructShape, constant_name, element_shape, row_shape
@@ -33,16 +25,15 @@ EnumT = TypeVar("EnumT", bound=Enum)
 # What a module of models may import: groups of modules with their names, in the order of its lines.
 _IMPORTS: Final = (
     {"datetime": ("date", "datetime"), "decimal": ("Decimal",), "typing": ("Any",)},
-    {"msgspec": ("UNSET", "Struct", "UnsetType", "field"), "msgspec.structs": ("force_setattr",)},
+    {"msgspec": ("UNSET", "Struct", "UnsetType", "field")},
     {
         "afas_async": ("GetConnector", "UpdateConnector"),
-        "afas_async.models": ("Codes", "NumericCodes", "wall_time"),
+        "afas_async.models": ("Codes", "NumericCodes"),
     },
 )
 _TAKEN: Final = frozenset(
     {name for group in _IMPORTS for names in group.values() for name in names} | {"False", "None", "True"}
 )
-_combine: Final = datetime.combine
 # What an attribute may be besides its type: that type, and how it and its value are written.
 _ABSENT: Final[Mapping[Any, tuple[Any, str, str]]] = {
     None: (None, "None", "None"),
@@ -74,21 +65,6 @@ class NumericCodes(IntEnum):
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
         return _member(int.__new__(cls, value), value) if isinstance(value, int) else None
-
-
-def wall_time(moment: datetime | None) -> datetime | None:
-    """Return a moment without its time zone: as the service means it, wall time in Amsterdam.
-
-    Example:
-        >>> class Article(msgspec.Struct):
-        ...     modified: datetime | None = None
-        ...     def __post_init__(self) -> None:
-        ...         self.modified = wall_time(self.modified)
-        >>> msgspec.json.decode(b'{"modified": "2024-07-01T09:30:00Z"}', type=Article)
-        Article(modified=datetime.datetime(2024, 7, 1, 9, 30))
-    """
-    # A seventh of the time of `moment.replace(tzinfo=None)`.
-    return None if moment is None else _combine(moment, moment.time())
 
 
 def _member(member: EnumT, value: str | int) -> EnumT:
@@ -183,14 +159,7 @@ def _shape(meta: GetMetainfo | UpdateMetainfo, names: Names, key: tuple[str, ...
 
 
 def _struct(shape: StructShape) -> type[msgspec.Struct]:
-    namespace: dict[str, Any] = {"__doc__": shape.doc}
-    if shape.moments:
-
-        def post_init(struct: msgspec.Struct) -> None:
-            for name in shape.moments:
-                force_setattr(struct, name, wall_time(getattr(struct, name)))
-
-        namespace["__post_init__"] = post_init
+    namespace = {"__doc__": shape.doc}
     members = [
         (attribute.name, _type(attribute), msgspec.field(name=attribute.id, default=attribute.default))
         for attribute in shape.attributes
@@ -225,9 +194,6 @@ def _struct_source(shape: StructShape) -> str:
         absent = _ABSENT.get(attribute.default)
         value = f"field(name={_quoted(attribute.id)}{f', default={absent[2]}' if absent else ''})"
         lines += [f"    {attribute.name}: {_type_source(attribute)} = {value}", f"    {_docstring(attribute.doc)}"]
-    if shape.moments:
-        lines += ["", "    def __post_init__(self) -> None:"]
-        lines += [f'        force_setattr(self, "{name}", wall_time(self.{name}))' for name in shape.moments]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -263,7 +229,7 @@ def _used(part: CodesShape | StructShape) -> set[str]:
     """The names that the source of a class refers to."""
     if isinstance(part, CodesShape):
         return {"NumericCodes" if part.numeric else "Codes"}
-    used = {"Struct"} | ({"force_setattr", "wall_time"} if part.moments else set[str]())
+    used = {"Struct"}
     for attribute in part.attributes:
         used.add("field")
         if isinstance(attribute.kind, type):

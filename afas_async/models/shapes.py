@@ -78,11 +78,6 @@ class StructShape:
     doc: str
     attributes: tuple[Attribute, ...]
 
-    @property
-    def moments(self) -> tuple[str, ...]:
-        """The attributes that hold moments of the service."""
-        return tuple(attribute.name for attribute in self.attributes if attribute.kind is datetime)
-
     def parts(self) -> Iterator[CodesShape | StructShape]:
         """Go through the shapes that it is made of, each behind those that it refers to, and itself last."""
         for attribute in self.attributes:

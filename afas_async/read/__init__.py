@@ -90,6 +90,11 @@ No change is missed
     began and at least 15 minutes before the second. The field must be stamped at each change, and no transaction may
     take longer than 15 minutes. A run reads from 76 minutes before `since`: those 15, one for clocks and rounding, and
     the hour that wall time repeats in October.
+Moments as they are meant
+    AFAS shows wall time in Amsterdam and puts a false `Z` after it. A `datetime` field of your row type is that wall
+    time, without a time zone (a `__post_init__` of your own still sees UTC); a `date` field is a date; a dict keeps the
+    text. You can give each of them back, in a filter, in `since=` or in an element. Compare with the current time like
+    this: `row.modified < datetime.now(ZoneInfo("Europe/Amsterdam")).replace(tzinfo=None)`.
 Resumable
     `rows.cursor` after any row, `after=cursor` anywhere. Only rows after the last cursor that you stored come again.
 Nothing broken passes for complete
@@ -125,6 +130,10 @@ A key that no request can hold
     (a control character, or too long) is left behind by counting, too, with the same limits. `rows.cursor` works there.
     At a service that answers a single row at a time, counting is not safe: rows that vanish meanwhile hide others, or
     the read raises PagingError.
+Moments in a filter
+    are compared with what is stored. AFAS stores fractions of a second, and shows the nearest second. So the row with
+    the moment you give may not meet `>=`: go back a second, as `changes` does. For the same reason no read of several
+    pages can be sorted by a moment, while it can by a date.
 Pages of a single row
     do not show two rows with the same key.
 A response whose `rows` are null or missing

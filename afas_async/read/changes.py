@@ -27,7 +27,7 @@ from afas_async.read.window import read_page
 from afas_async.vocabulary.arguments import check_type, type_name
 from afas_async.vocabulary.connectors import GetConnector, RowT
 from afas_async.vocabulary.filters import Operator, Test
-from afas_async.vocabulary.values import amsterdam, value_text
+from afas_async.vocabulary.values import amsterdam, is_moment, value_text
 
 # The longest transaction, a minute for clocks and rounding, and the hour that October repeats.
 SLACK = timedelta(seconds=900 + 60 + 3_600)
@@ -102,11 +102,13 @@ class Changes(RowStream[RowT], Generic[RowT]):
             return None
         if isinstance(since, datetime):
             return amsterdam(since, self._modified).replace(microsecond=0)
+        if isinstance(since, str) and is_moment(since):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return _wall_time(since)
         try:
             found = msgspec.json.decode(since, type=_Watermark)
         except (msgspec.DecodeError, TypeError, UnicodeError):
             raise UsageError(
-                f"{name}: since: expected the text of `changes.watermark` or a datetime, got"
+                f"{name}: since: expected the text of `changes.watermark`, a datetime or a moment out of a row, got"
                 f" {'another text' if isinstance(since, str) else type_name(since)}"  # pyright: ignore[reportUnnecessaryIsInstance]
             ) from None
         if (found.version, found.query) != (_VERSION, self._fingerprint):
@@ -131,12 +133,16 @@ async def _newest(query: Query[Any], modified: str) -> datetime | None:
     if value is None:
         return None
     try:
-        # The `Z` is false: the service writes wall time in Amsterdam (AFAS, GET connector).
-        newest = amsterdam(datetime.fromisoformat(value.removesuffix("Z")), modified).replace(microsecond=0)
+        newest = amsterdam(_wall_time(value), modified).replace(microsecond=0)
     except (AttributeError, ValueError):
         raise AnswerError(f"{name}: {modified} is {value!r}, which is no moment of a change", connector=name) from None
     # A row with a moment that is to come would hide all changes until then.
     return min(newest, amsterdam(datetime.now(UTC), modified).replace(microsecond=0))
+
+
+def _wall_time(text: str) -> datetime:
+    """Read a moment of the service, whose `Z` is false: it is wall time in Amsterdam (AFAS, GET connector)."""
+    return datetime.fromisoformat(text.removesuffix("Z"))
 
 
 async def missing_keys(scan: Scan[Any], known: Iterable[Key]) -> list[Key]:

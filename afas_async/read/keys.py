@@ -11,8 +11,9 @@ import msgspec
 
 from afas_async.errors import NonUniqueKeyError, UnknownFieldError, UsageError
 from afas_async.policy.order import Order
-from afas_async.policy.spans import Key
+from afas_async.policy.spans import Key, values_of
 from afas_async.vocabulary.connectors import GetConnector, RowT
+from afas_async.vocabulary.values import MIDNIGHT, is_moment
 
 
 class KeyReader(Generic[RowT]):
@@ -42,7 +43,7 @@ class KeyReader(Generic[RowT]):
 
         Raises:
             UnknownFieldError: If a row lacks a field of the key.
-            UsageError: If a value is neither text nor a whole number.
+            UsageError: If a value is neither text nor a whole number, or is a moment other than a date.
             NonUniqueKeyError: If two rows have the same key, or a row has an empty one.
             KeyOrderError: If whole numbers are not in order.
         """
@@ -54,6 +55,8 @@ class KeyReader(Generic[RowT]):
             shown = [keys[0], keys[-1]] if len(rows) > 1 else [keys[0]]
         else:
             keys = shown = self._read_all(rows)
+        if any(isinstance(value, str) and is_moment(value) for value in values_of(shown[0])):
+            self._refuse_times(shown, page)
         if len(self._fields) == 1 and self._order.proves(shown, before):
             return keys
         self._check_values(shown, page)
@@ -88,6 +91,17 @@ class KeyReader(Generic[RowT]):
                     f"{self._connector.name}: page {page}: {field} is {value!r}: a read of several pages can be sorted"
                     " by texts and whole numbers only, as other values do not survive the round trip through a filter"
                 )
+
+    def _refuse_times(self, keys: Sequence[Key], page: int) -> None:
+        """Refuse moments other than dates: what is stored has a fraction of a second, so that no filter finds it."""
+        for key in keys:
+            for field, value in zip(self._fields, values_of(key), strict=True):
+                if isinstance(value, str) and is_moment(value) and not value.endswith(MIDNIGHT):
+                    raise UsageError(
+                        f"{self._connector.name}: page {page}: {field} is the moment {value}: a read of several pages"
+                        " can be sorted by dates but not by moments, as the service stores fractions of a second that"
+                        " it does not show; sort by another field, or use verify=False"
+                    )
 
     def _empty(self, field: str, page: int) -> NonUniqueKeyError | UsageError:
         name = self._connector.name

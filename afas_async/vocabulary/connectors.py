@@ -39,10 +39,13 @@ class GetConnector(Generic[RowT]):
     Args:
         name: The connector's name as it stands in the app connector, such as "Profit_Article".
         row_type: A `msgspec.Struct` class (the fast form; fields it does not name are skipped), `dict` (every
-            field; decimals as `Decimal`), or `msgspec.Raw` (the undecoded bytes of each row, for pass-through).
+            field; decimals as `Decimal`), or `msgspec.Raw` (the undecoded bytes of each row, for pass-through). In a
+            Struct, a `datetime` is wall time in Amsterdam, without a time zone, and a `date` is a date; in a dict, both
+            stay texts such as "2024-01-31T09:30:00Z", whose `Z` is false.
         key: The field, or the fields in order, by whose value a row is unique. It must never be empty and never change,
-            and be `str` or `int`: a float, decimal or moment does not survive being sent back in a filter. A read of
-            several pages is sorted by it. AFAS advises integer, indexed fields (AFAS, GET connector: sorting).
+            and be `str` or `int`: a float, decimal or moment does not survive being sent back in a filter. A date does
+            if you declare it as `str`. A read of several pages is sorted by it. AFAS advises integer, indexed fields
+            (AFAS, GET connector: sorting).
 
     Raises:
         InvalidNameError: If the name or a key field may not enter a URL.
@@ -97,6 +100,12 @@ class GetConnector(Generic[RowT]):
                 f"{self.name}: row_type: expected a msgspec.Struct class (neither array_like nor tagged), dict or"
                 f" msgspec.Raw, got {given}"
             )
+        for field, described in (row_fields(self.row_type) or {}).items():
+            if any(isinstance(kind, inspect.DateTimeType) and kind.tz is not None for kind in kinds_of(described)):
+                raise UsageError(
+                    f"{self.name}: row_type: {field!r} demands or forbids a time zone: moments in rows are wall time in"
+                    " Amsterdam and have none, so declare it as `datetime`"
+                )
         renamed = {field.name: field.encode_name for field in msgspec.structs.fields(cast("Any", self.row_type))}
         for field in self.key:
             if field not in members and field in renamed:
@@ -187,10 +196,14 @@ def _key_types(row_type: Any) -> Mapping[str, type[str | int] | None] | None:
     return None if members is None else {name: _key_type(described) for name, described in members.items()}
 
 
+def kinds_of(described: inspect.Type) -> tuple[inspect.Type, ...]:
+    """Return the types of which a value may be: those of a union, or the one."""
+    return described.types if isinstance(described, inspect.UnionType) else (described,)
+
+
 def _key_type(described: inspect.Type) -> type[str | int] | None:
     # An optional field is accepted: generated models make every field optional, and a null key shows in the data.
-    kinds = described.types if isinstance(described, inspect.UnionType) else (described,)
-    match [kind for kind in kinds if not isinstance(kind, inspect.NoneType)]:
+    match [kind for kind in kinds_of(described) if not isinstance(kind, inspect.NoneType)]:
         case [inspect.StrType()]:
             return str
         case [inspect.IntType()]:

@@ -1,7 +1,8 @@
 """Values as a filter sends them: texts that the service reads as the same value.
 
-Moments are wall time in Amsterdam, as in the rows, and carry no `Z`, with which they are not recognised (AFAS, GET
-connector: date and time). Decimals have a dot, booleans are `true` and `false`.
+Moments are wall time in Amsterdam, as in the rows. There they end in a `Z`, which is false; with it the service does
+not recognise them (AFAS, GET connector: date and time). So a text that is such a moment is sent without it. Decimals
+have a dot, booleans are `true` and `false`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ _UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MOST_DIGITS: Final = 400  # a float has up to 309 before the dot and 324 zeros and more behind it
 _PLAIN: Final = 10**18
 _AMSTERDAM: Final = "Europe/Amsterdam"
+_SHOWN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_LENGTH: Final = len("2024-01-31T09:30:00Z")
+MIDNIGHT: Final = "T00:00:00Z"  # how a date ends in a row
 
 
 def value_text(value: object, field: str) -> str:
@@ -32,7 +36,7 @@ def value_text(value: object, field: str) -> str:
     Args:
         value: A str, int, float, Decimal, bool, date, datetime, or an Enum member with such a value. A datetime without
             a time zone is wall time in Amsterdam; another one is converted to it. In the hour that October repeats,
-            the service cannot tell one from the other.
+            the service cannot tell one from the other. A str that is a moment out of a row loses its `Z`.
         field: The id of the field, for errors.
 
     Raises:
@@ -127,6 +131,26 @@ def amsterdam(moment: datetime, field: str) -> datetime:
         raise InvalidFilterError(f"{field}: this datetime has no date in {_AMSTERDAM}") from None
 
 
+def is_moment(text: str) -> bool:
+    """Whether a text is a moment as rows show it.
+
+    Example:
+        >>> is_moment("2024-01-31T09:30:00Z"), is_moment("2024-01-31")
+        (True, False)
+    """
+    return len(text) == _LENGTH and text[-1] == "Z" and _SHOWN.fullmatch(text) is not None
+
+
+def without_zone(text: str) -> str:
+    """Return a text as it is sent: a moment as rows show it loses its `Z`.
+
+    Example:
+        >>> without_zone("2024-01-31T09:30:00Z"), without_zone("Zwolle Z")
+        ('2024-01-31T09:30:00', 'Zwolle Z')
+    """
+    return text[:-1] if is_moment(text) else text
+
+
 def _text(text: str, field: str) -> str:
     if not text:
         raise InvalidFilterError(f"{field}: an empty str is not a value: use is_empty() or is_not_empty()")
@@ -134,4 +158,4 @@ def _text(text: str, field: str) -> str:
         raise InvalidFilterError(
             f"{field}: a filter cannot hold a str with control characters or an unpaired surrogate"
         )
-    return text
+    return without_zone(text)

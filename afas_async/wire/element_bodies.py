@@ -18,11 +18,11 @@ import msgspec
 from afas_async.errors import InvalidElementError, InvalidFilterError
 from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.elements import ACTIONS, Action, Element, element_of
-from afas_async.vocabulary.values import amsterdam, digits
+from afas_async.vocabulary.values import amsterdam, digits, without_zone
 
 BODY_LIMIT: Final = 75_000_000  # bytes with attachments; more is answered with 413 (AFAS's notes on KnSubject)
 _DEPTH: Final = 6  # AFAS, UpdateConnector: objects in objects
-_PLAIN: Final = frozenset({str, int, bool})
+_PLAIN: Final = frozenset({int, bool})
 _BODY_WORDS: Final = frozenset({"Element", "Fields"})  # of the service's own form of an element
 _START: Final = b'{"Fields":{'
 _ENCODER: Final = msgspec.json.Encoder()
@@ -125,7 +125,9 @@ class _Plain:
     def _values(self, values: Mapping[str, Any], place: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, value in values.items():
-            if type(value) in _PLAIN:
+            if type(value) is str:
+                found[name] = without_zone(value)
+            elif type(value) in _PLAIN:
                 found[name] = value
             elif value is not msgspec.UNSET:
                 found[name] = self._value(value, f"{place}{name}")
@@ -136,7 +138,8 @@ class _Plain:
             case Enum():
                 return self._value(value.value, place)
             case str():
-                return str.__str__(value)  # msgspec takes no subclass, which is what some libraries' texts are
+                # msgspec takes no subclass, which is what some libraries' texts are.
+                return without_zone(str.__str__(value))
             case int():
                 return int(value)
             case Decimal() | float():

@@ -24,6 +24,7 @@ from afas_async.vocabulary.connectors import RowT
 from afas_async.wire.error_answers import clean
 from afas_async.wire.json_documents import not_as_documented
 from afas_async.wire.json_structure import CLOSE_ARRAY, COMMA, Structure
+from afas_async.wire.moments import date_fields, shorten_dates, zone_remover
 
 # A slice of this size stays in the processor's cache while it is decoded.
 SLICE = 1 << 16
@@ -93,6 +94,8 @@ class RowSlices(Generic[RowT]):
         self._decoder: msgspec.json.Decoder[list[RowT]] = _decoder(cast("Any", row_type))
         self._raw = row_type is msgspec.Raw
         self._keeps_text = _keeps_text(cast("Any", row_type))
+        self._remove_zones = zone_remover(cast("Any", row_type))
+        self._dates = date_fields(cast("Any", row_type))
         self._connector = connector
         self._page = page
         self._take = take
@@ -168,6 +171,8 @@ class RowSlices(Generic[RowT]):
         """Return the rows up to `cut`, or None if that text is no list of rows."""
         text = self._text
         # The list is closed in its place, and copied only for rows that keep it: a copy costs a few per cent.
+        if self._dates:
+            shorten_dates(text, cut, self._dates)
         before, text[cut] = text[cut], CLOSE_ARRAY
         try:
             if self._keeps_text:
@@ -185,6 +190,8 @@ class RowSlices(Generic[RowT]):
         rows = self._decoder.decode(text)
         if self._raw:
             _check_raw(rows, bytes(text))
+        elif self._remove_zones is not None:
+            self._remove_zones(rows)
         if rows and not self.columns:
             self.columns = _count_columns(text)
         return rows

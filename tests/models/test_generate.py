@@ -171,29 +171,6 @@ def test_the_types_of_elements() -> None:
     assert [field.encode_name for field in described][:2] == ["@Id", "F0"]
 
 
-MOMENTS = [
-    ('"2012-11-22T09:49:49Z"', datetime(2012, 11, 22, 9, 49, 49)),  # noqa: DTZ001 - the point of it
-    ('"2024-03-31T02:30:00Z"', datetime(2024, 3, 31, 2, 30)),  # noqa: DTZ001 - an hour that summer time leaves out
-    ('"2012-11-22T00:00:00Z"', datetime(2012, 11, 22)),  # noqa: DTZ001
-    ('"2012-11-22T09:49:49"', datetime(2012, 11, 22, 9, 49, 49)),  # noqa: DTZ001
-    ('"2012-11-22T09:49:49.5Z"', datetime(2012, 11, 22, 9, 49, 49, 500_000)),  # noqa: DTZ001
-    ("null", None),
-]
-
-
-@pytest.mark.parametrize(("text", "moment"), MOMENTS)
-def test_moments_are_wall_time(text: str, moment: datetime | None) -> None:
-    """The false `Z` is gone whichever way a row is decoded, and a moment that is none is refused."""
-    meta = get(MetainfoField("Id", "int"), MetainfoField("On", "date"))
-    for struct in (models.define(meta), executed(models.source([meta]))["Test"]):
-        row: Any = msgspec.json.decode(f'{{"Id":1,"On":{text}}}', type=struct)
-        converted: Any = msgspec.convert({"On": json.loads(text)}, struct)
-        assert row.on == converted.on == moment
-        assert row.on is None or row.on.tzinfo is None
-        with pytest.raises(msgspec.ValidationError):
-            msgspec.json.decode(b'{"On":"yesterday"}', type=struct)
-
-
 def test_fields_that_a_release_adds_or_leaves_out() -> None:
     """A row is decoded whether it has more fields than the model or fewer."""
     struct = models.define(get("A", "B"))
@@ -435,7 +412,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.samp
     "\x00",
     "é",
 ])
-IDS = TEXTS | st.sampled_from([*keyword.kwlist, "ItemCode", "Item Code", "itemCode", "1", "Date", "wall_time", CUSTOM])
+IDS = TEXTS | st.sampled_from([*keyword.kwlist, "ItemCode", "Item Code", "itemCode", "1", "Date", CUSTOM])
 KINDS = st.sampled_from(TYPES)
 CODES = st.none() | st.lists(st.builds(Code, IDS | st.integers(-5, 99).map(str), TEXTS), max_size=4)
 ROW_FIELDS = st.builds(MetainfoField, IDS, KINDS, TEXTS, st.integers(0, 99), st.integers(0, 4), st.just(""), CODES)
@@ -467,7 +444,7 @@ METAS: st.SearchStrategy[Meta] = st.builds(
     fields=st.lists(FIELDS, max_size=4),
     objects=_objects(_objects(st.none())),
 )
-CALLED = {"GetConnector", "UpdateConnector", "field", "force_setattr", "wall_time"}
+CALLED = {"GetConnector", "UpdateConnector", "field"}
 
 
 @settings(deadline=None)

@@ -11,10 +11,9 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from msgspec import UNSET, Struct, UnsetType, field
-from msgspec.structs import force_setattr
 
 from afas_async import GetConnector, UpdateConnector
-from afas_async.models import Codes, wall_time
+from afas_async.models import Codes
 
 
 class Accounts(Struct, frozen=True, kw_only=True):
@@ -79,10 +78,6 @@ class Article(Struct, frozen=True, kw_only=True):
     modified_on: datetime | None = field(name="ModifiedOn", default=None)
     """Modified on (date, length 19)."""
 
-    def __post_init__(self) -> None:
-        force_setattr(self, "created_on", wall_time(self.created_on))
-        force_setattr(self, "modified_on", wall_time(self.modified_on))
-
 
 ARTICLE = GetConnector("Profit_Article", Article, key="ItemCode")
 
@@ -104,9 +99,6 @@ class Debtor(Struct, frozen=True, kw_only=True):
     """Blocked (boolean, length 1)."""
     modified_on: datetime | None = field(name="ModifiedOn", default=None)
     """Modified on (date, length 19)."""
-
-    def __post_init__(self) -> None:
-        force_setattr(self, "modified_on", wall_time(self.modified_on))
 
 
 DEBTOR = GetConnector("Profit_Debtor", Debtor, key="DebtorId")
@@ -146,10 +138,6 @@ class Employees(Struct, frozen=True, kw_only=True):
     modified_on: datetime | None = field(name="ModifiedOn", default=None)
     """Modified on (date, length 19)."""
 
-    def __post_init__(self) -> None:
-        force_setattr(self, "birth_date", wall_time(self.birth_date))
-        force_setattr(self, "modified_on", wall_time(self.modified_on))
-
 
 EMPLOYEES = GetConnector("Profit_Employees", Employees, key="EmployeeId")
 
@@ -163,9 +151,6 @@ class Empty(Struct, frozen=True, kw_only=True):
     """Name (string, length 50)."""
     modified_on: datetime | None = field(name="ModifiedOn", default=None)
     """Modified on (date, length 19)."""
-
-    def __post_init__(self) -> None:
-        force_setattr(self, "modified_on", wall_time(self.modified_on))
 
 
 EMPTY = GetConnector("Profit_Empty", Empty, key="Id")
@@ -186,9 +171,6 @@ class JournalEntries(Struct, frozen=True, kw_only=True):
     """Period (int, length 3)."""
     modified_on: datetime | None = field(name="ModifiedOn", default=None)
     """Modified on (date, length 19)."""
-
-    def __post_init__(self) -> None:
-        force_setattr(self, "modified_on", wall_time(self.modified_on))
 
 
 JOURNAL_ENTRIES = GetConnector("Profit_JournalEntries", JournalEntries, key=("UnitId", "EntryNo"))
@@ -214,9 +196,6 @@ class JournalLines(Struct, frozen=True, kw_only=True):
     entry_date: datetime | None = field(name="EntryDate", default=None)
     """Entry date (date, length 10)."""
 
-    def __post_init__(self) -> None:
-        force_setattr(self, "entry_date", wall_time(self.entry_date))
-
 
 JOURNAL_LINES = GetConnector("Profit_JournalLines", JournalLines, key=("UnitId", "EntryNo", "LineNo"))
 
@@ -236,10 +215,6 @@ class Persons(Struct, frozen=True, kw_only=True):
     """E-mail (string, length 100)."""
     modified_on: datetime | None = field(name="ModifiedOn", default=None)
     """Modified on (date, length 19)."""
-
-    def __post_init__(self) -> None:
-        force_setattr(self, "birth_date", wall_time(self.birth_date))
-        force_setattr(self, "modified_on", wall_time(self.modified_on))
 
 
 PERSONS = GetConnector("Profit_Persons", Persons, key="PersonId")
@@ -269,9 +244,6 @@ class Subjects(Struct, frozen=True, kw_only=True):
     """Status (string, length 1)."""
     done: bool | None = field(name="Done", default=None)
     """Done (boolean, length 1)."""
-
-    def __post_init__(self) -> None:
-        force_setattr(self, "starts_on", wall_time(self.starts_on))
 
 
 SUBJECTS = GetConnector("Profit_Subjects", Subjects, key="SubjectId")
@@ -320,11 +292,6 @@ class Wide(Struct, frozen=True, kw_only=True):
     """Delivery date (date, length 10)."""
     remark: str | None = field(name="Remark", default=None)
     """Remark (string, length 100)."""
-
-    def __post_init__(self) -> None:
-        force_setattr(self, "created_on", wall_time(self.created_on))
-        force_setattr(self, "modified_on", wall_time(self.modified_on))
-        force_setattr(self, "delivery_date", wall_time(self.delivery_date))
 
 
 WIDE = GetConnector("Profit_Wide", Wide, key="Id")
