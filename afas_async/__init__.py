@@ -5,6 +5,7 @@ from afas_async import otp as otp
 from afas_async.calls.file import File
 from afas_async.calls.raw import RawAnswer
 from afas_async.client.client import AfasClient
+from afas_async.client.verification import Verification
 from afas_async.errors import (
     AfasError,
     AnswerError,
@@ -31,6 +32,8 @@ from afas_async.errors import (
     RateLimitError,
     RequestTimeoutError,
     RowError,
+    SchemaDriftError,
+    SchemaDriftWarning,
     ServerError,
     SortKeyRequiredError,
     TransportError,
@@ -121,6 +124,8 @@ __all__ = [
     "RequestTimeoutError",
     "RowError",
     "Rows",
+    "SchemaDriftError",
+    "SchemaDriftWarning",
     "ServerError",
     "SortKeyRequiredError",
     "Statistics",
@@ -133,5 +138,6 @@ __all__ = [
     "UpdateMetainfo",
     "UpdateObject",
     "UsageError",
+    "Verification",
     "WriteResult",
 ]

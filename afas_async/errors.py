@@ -29,6 +29,7 @@
     |  |- PagingError           a page that is not the one asked for
     |  |- KeyOrderError         rows are filtered by their key in another order than they are sorted
     |  `- NonUniqueKeyError     two rows have the same key, or a row has none
+    |- SchemaDriftError         a field that the row type declares and no row has
     |- JournalError             the journal of a load cannot be used, so nothing (more) is sent
     |- OutcomeUnknownError      a write that may or may not have happened, whatever the cause
     `- LoadError                elements of a load that are not known to be applied
@@ -59,6 +60,8 @@ NonUniqueKeyError, KeyOrderError: `connector`, `page`
     The declared key cannot be one.
 PagingError, AnswerError: `connector`, `page`
     The response is not as documented.
+SchemaDriftError: `connector`
+    A field of the row type is in no row, and the client has `drift="error"`. By default it is a SchemaDriftWarning.
 InvalidElementError
     A record cannot be sent: nothing was sent. It is a UsageError.
 OutcomeUnknownError: `connector`, `sent_at`, `quiet_until`, `stage`, `reason`
@@ -307,6 +310,22 @@ class KeyOrderError(AnswerError):
 
 class NonUniqueKeyError(AnswerError):
     """Two rows have the same key, or a row has an empty one, so that rows could be lost or doubled."""
+
+
+class SchemaDriftError(AfasError):
+    """A field that the row type declares and no row has: renamed or removed in Profit, or misspelled.
+
+    Attributes:
+        connector: The connector that was read.
+    """
+
+    def __init__(self, message: str, *, connector: str) -> None:
+        super().__init__(message)
+        self.connector = connector
+
+
+class SchemaDriftWarning(UserWarning):
+    """The same as a warning, unless the client has `drift="error"`."""
 
 
 class JournalError(AfasError):

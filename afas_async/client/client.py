@@ -6,7 +6,7 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
 
 import msgspec
 
@@ -14,6 +14,7 @@ from afas_async.client.data_connectors import DataConnectors
 from afas_async.client.get_connectors import GetConnectors
 from afas_async.client.metainfo import Catalogue
 from afas_async.client.update_connectors import UpdateConnectors
+from afas_async.client.verification import Verifier
 from afas_async.errors import ConfigurationError, UsageError
 from afas_async.http.oauth import TOKEN_SECONDS
 from afas_async.http.options import Options
@@ -31,7 +32,7 @@ from afas_async.vocabulary.environment import (
 )
 
 
-class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
+class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Verifier):
     """The client for one AFAS environment and one token.
 
     Making it does no I/O and needs no event loop. It is opened once and closed once, with `async with` or with `open`
@@ -54,6 +55,8 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
         ssl_context: In place of the default context, which verifies the server and demands TLS 1.2.
         integration_id: The id that AFAS partners send, such as "12345_678900" (AFAS, Integration id).
         language: Language of the service's messages: "en-us", "nl-nl", "nl-be", "fr-fr" or "de-de".
+        drift: What happens when a Struct row type declares a field that no row has: "warn" with a SchemaDriftWarning,
+            once for each connector, or "error" with a SchemaDriftError.
         on_event: Called with an `Event` after each attempt and before each retry, in the event loop: it must not block.
 
     Raises:
@@ -83,6 +86,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
         ssl_context: ssl.SSLContext | None = None,
         integration_id: str | None = None,
         language: str = "nl-nl",
+        drift: Literal["warn", "error"] = "warn",
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self._base_url = base_url or repr(environment)  # before anything can fail: reports of errors print `self`
@@ -94,7 +98,9 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
         check_type("max_concurrency", max_concurrency, int, "a whole number from 1 to 8")
         if not 1 <= max_concurrency <= 8:
             raise ConfigurationError(f"max_concurrency must be 1 to 8, not {max_concurrency}")
-        self._options = Options(timeout=timeout, max_retries=max_retries, language=language, on_event=on_event)
+        self._options = Options(
+            timeout=timeout, max_retries=max_retries, language=language, on_event=on_event, drift=drift
+        )
         self._session = Session(
             AiohttpTransport(
                 self._base_url, proxy=None if proxy is None else checked_proxy(proxy), ssl_context=ssl_context
@@ -182,6 +188,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
         timeout: float | None = None,
         max_retries: int | None = None,
         language: str | None = None,
+        drift: Literal["warn", "error"] | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> AfasClient:
         """Return a view of this client with other options, and the same connections, limiter and life.
@@ -190,6 +197,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
             timeout: See the class; None keeps this client's value, as for the others.
             max_retries: See the class.
             language: See the class.
+            drift: See the class.
             on_event: See the class.
 
         Raises:
@@ -197,7 +205,13 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue):
         """
         view = object.__new__(AfasClient)
         view._base_url = self._base_url
-        changes = {"timeout": timeout, "max_retries": max_retries, "language": language, "on_event": on_event}
+        changes = {
+            "timeout": timeout,
+            "max_retries": max_retries,
+            "language": language,
+            "drift": drift,
+            "on_event": on_event,
+        }
         given = {name: value for name, value in changes.items() if value is not None}
         view._session = self._session
         view._options = msgspec.structs.replace(self._options, **given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -27,6 +27,7 @@ class Options(msgspec.Struct, frozen=True):
     max_retries: int
     language: str
     on_event: Callable[[Event], None] | None
+    drift: Literal["warn", "error"] = "warn"
 
     def __post_init__(self) -> None:
         check_type("timeout", self.timeout, int | float, "a number of seconds such as 30")
@@ -37,5 +38,7 @@ class Options(msgspec.Struct, frozen=True):
             raise ConfigurationError(f"timeout must be more than 0 seconds, not {self.timeout}")
         if self.max_retries < 0:
             raise ConfigurationError(f"max_retries must be 0 or more, not {self.max_retries}")
+        if self.drift not in {"warn", "error"}:
+            raise ConfigurationError(f'drift must be "warn" or "error", not {self.drift!r}')
         if not _LANGUAGE.fullmatch(self.language):
             raise ConfigurationError(f"language must look like nl-nl, not {self.language!r}")

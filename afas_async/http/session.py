@@ -64,6 +64,7 @@ class Session:
         self._process = 0
         self._closed = False
         self.known: dict[tuple[str, str], Any] = {}  # what the service told once, by path and language
+        self.drifted: set[tuple[str, ...]] = set()  # the connectors and fields of which a user was warned
 
     async def open(self) -> None:
         """Open the transport. If this fails or is cancelled, the session is closed."""

@@ -95,6 +95,10 @@ Moments as they are meant
     time, without a time zone (a `__post_init__` of your own still sees UTC); a `date` field is a date; a dict keeps the
     text. You can give each of them back, in a filter, in `since=` or in an element. Compare with the current time like
     this: `row.modified < datetime.now(ZoneInfo("Europe/Amsterdam")).replace(tzinfo=None)`.
+No silent column of None
+    A field that your row type declares and no row has is reported with a SchemaDriftWarning, or raises with
+    `AfasClient(drift="error")`. The first rows of a read are looked at: AFAS puts every field into every row, and null
+    where it is empty. `await afas.verify(...)` checks all your connectors when your program starts.
 Resumable
     `rows.cursor` after any row, `after=cursor` anywhere. Only rows after the last cursor that you stored come again.
 Nothing broken passes for complete

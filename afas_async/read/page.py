@@ -10,6 +10,7 @@ from afas_async.errors import AnswerError, AnswerLostError, TransportError
 from afas_async.http.host import Job
 from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Key, Span
+from afas_async.read.drift import report_drift
 from afas_async.read.query import Query
 from afas_async.vocabulary.connectors import RowT
 from afas_async.wire.requests import Request
@@ -172,6 +173,8 @@ class PageFetch(Fetch, Generic[RowT]):
 
     def _hand_out(self, parser: PageParser[RowT]) -> list[RowT]:
         rows, self._held = self._held, []
+        if parser.drift is not None and not self.rows:
+            report_drift(self._query, parser.drift)
         self.columns = parser.columns
         self.rows += len(rows)
         return rows

@@ -190,7 +190,6 @@ class Window(Generic[RowT]):
 async def read_page(query: Query[RowT], span: Span) -> list[RowT]:
     """Return the rows of one span, asked for with exactly one request at a time."""
     fetch = PageFetch(query, span, early=False)
-    fetch.columns = 1  # of no interest
     query.channel.check()
     fetch.start()
     pace = Pace()

@@ -16,7 +16,7 @@ from afas_async.vocabulary.connectors import RowT
 from afas_async.wire.error_answers import refusal_in
 from afas_async.wire.json_documents import BOM, Unreadable, decode, not_as_documented
 from afas_async.wire.json_structure import COLON, OPEN_ARRAY, QUOTE, Structure
-from afas_async.wire.slices import RowSlices
+from afas_async.wire.slices import Drift, RowSlices
 
 ENVELOPE_LIMIT = 1 << 20
 
@@ -79,6 +79,11 @@ class PageParser(Generic[RowT]):
     def columns(self) -> int:
         """How many fields a row has, 0 before the first."""
         return self._slices.columns
+
+    @property
+    def drift(self) -> Drift | None:
+        """How the first rows differ from the row type; see `RowSlices`."""
+        return self._slices.drift
 
     def feed(self, data: bytes) -> list[RowT]:
         """Take the next bytes, best 64 KiB at most, and return the rows that they complete, possibly none.

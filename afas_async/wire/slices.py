@@ -20,7 +20,7 @@ import msgspec
 from msgspec import inspect
 
 from afas_async.errors import AnswerError, AnswerLostError, PagingError, RowError
-from afas_async.vocabulary.connectors import RowT
+from afas_async.vocabulary.connectors import RowT, row_fields
 from afas_async.wire.error_answers import clean
 from afas_async.wire.json_documents import not_as_documented
 from afas_async.wire.json_structure import CLOSE_ARRAY, COMMA, Structure
@@ -71,6 +71,24 @@ def _keeps_text(row_type: Any) -> bool:
     return False
 
 
+@lru_cache(maxsize=256)
+def _declared(row_type: Any) -> frozenset[str]:
+    """Return the fields that a row type declares, by the service's names; none if it is no Struct."""
+    return frozenset(row_fields(row_type) or ())
+
+
+class Drift(msgspec.Struct, frozen=True):
+    """How rows differ from their type.
+
+    Attributes:
+        absent: The fields that the row type declares and no row has.
+        other: The fields that rows have and the row type does not declare.
+    """
+
+    absent: list[str]
+    other: list[str]
+
+
 class RowSlices(Generic[RowT]):
     """The rows of one answer: the text behind the opening bracket of the list.
 
@@ -85,17 +103,20 @@ class RowSlices(Generic[RowT]):
         rows: How many rows have been returned.
         columns: How many fields a row has, 0 before the first.
         rest: The text from the closing bracket on, None while the list is open.
+        drift: How the first rows differ from the row type, None if all its fields are there or `columns` was given.
     """
 
     def __init__(self, row_type: type[RowT], *, connector: str, page: int, take: int, columns: int = 0) -> None:
         self.rows: int = 0
         self.columns: int = columns
         self.rest: bytes | None = None
+        self.drift: Drift | None = None
         self._decoder: msgspec.json.Decoder[list[RowT]] = _decoder(cast("Any", row_type))
         self._raw = row_type is msgspec.Raw
         self._keeps_text = _keeps_text(cast("Any", row_type))
         self._remove_zones = zone_remover(cast("Any", row_type))
         self._dates = date_fields(cast("Any", row_type))
+        self._declared = _declared(cast("Any", row_type))
         self._connector = connector
         self._page = page
         self._take = take
@@ -193,8 +214,21 @@ class RowSlices(Generic[RowT]):
         elif self._remove_zones is not None:
             self._remove_zones(rows)
         if rows and not self.columns:
-            self.columns = _count_columns(text)
+            self._look_at(text)
         return rows
+
+    def _look_at(self, text: bytes | memoryview) -> None:
+        """Count the fields of the first row, and find those that the row type declares and none of the rows has."""
+        try:
+            rows = _MEMBERS.decode(text)
+        except _NOT_ROWS:  # a name that the row type skips, and that is not UTF-8
+            self.columns = 1
+            return
+        self.columns = len(rows[0])
+        if self._declared and not self._declared <= rows[0].keys():
+            found = set().union(*rows)
+            if absent := self._declared - found:
+                self.drift = Drift(sorted(absent), sorted(found - self._declared))
 
     def _decode_with_care(self, cuts: list[int]) -> list[RowT]:
         """Decode text whose boundaries are certain but which did not decode: with bare decimals, or not at all."""
@@ -272,13 +306,6 @@ def _advice(reason: str) -> str:
 
 def _complete_decimals(text: bytes) -> bytes:
     return _BARE_DECIMAL.sub(lambda match: match[0] if match[0][:1] == b'"' else match[0].replace(b".", b"0."), text)
-
-
-def _count_columns(text: bytes | memoryview) -> int:
-    try:
-        return len(_MEMBERS.decode(text)[0])
-    except _NOT_ROWS:  # a name that the row type skips, and that is not UTF-8
-        return 1
 
 
 def _check_raw(rows: list[Any], text: bytes) -> None:

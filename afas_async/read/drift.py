@@ -1,0 +1,56 @@
+"""Schema drift: a row type that declares a field which no row has.
+
+Every row has every field of its connector; an empty one is null (AFAS, GET connector: example rows). So a field that no
+row has was renamed or removed in Profit, or is misspelled, and an attribute with a default would be that default in all
+rows without a word.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+from afas_async.errors import SchemaDriftError, SchemaDriftWarning
+from afas_async.read.query import Query
+from afas_async.wire.slices import Drift
+
+_PACKAGE: Final = str(Path(__file__).parents[1])
+_SHOWN: Final = 12
+
+
+def report_drift(query: Query[Any], drift: Drift) -> None:
+    """Warn of drift once for each connector, or raise.
+
+    Raises:
+        SchemaDriftError: If the client's `drift` is "error".
+    """
+    name = query.connector.name
+    text = _sentence(name, query.connector.row_type.__name__, drift)
+    if query.channel.options.drift == "error":
+        raise SchemaDriftError(text, connector=name)
+    known, place = query.channel.session.drifted, (name, *drift.absent)
+    if place not in known:
+        known.add(place)
+        warnings.warn(SchemaDriftWarning(text), stacklevel=_level_of_user())
+
+
+def _sentence(name: str, row_type: str, drift: Drift) -> str:
+    fields = ", ".join(map(repr, drift.absent))
+    other = f"they have {', '.join(map(repr, drift.other[:_SHOWN]))}"
+    if len(drift.other) > _SHOWN:
+        other += f" and {len(drift.other) - _SHOWN} more"
+    others = f" ({other} besides)" if drift.other else ""
+    return (
+        f"{name}: {row_type} declares {fields}, which no row has{others}: was it renamed or removed in Profit? Compare"
+        f" the row type with `await afas.get_metainfo({name!r})`"
+    )
+
+
+def _level_of_user() -> int:
+    """Return how far up the stack the code stands that called this library."""
+    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - warnings skip a package's frames only from Python 3.12 on
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    return level
