@@ -147,14 +147,14 @@ class DataConnectors(Caller):
 
     async def image(
         self,
-        image_id: str,
+        image_id: int | str,
         format: ImageFormat = "original",  # noqa: A002 - the service's own word
         **options: Unpack[DownloadOptions],
     ) -> File:
         """Return an image, or write it to a disk; see `file`.
 
         Args:
-            image_id: Its id, a GUID or 32 hex digits.
+            image_id: Its id: a whole number, a GUID or 32 hex digits.
             format: "original", "thumbnail" (at most 64 x 64) or "medium" (at most 1,000 x 1,000).
             options: See `file`.
 

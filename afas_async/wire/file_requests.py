@@ -19,6 +19,7 @@ _FORMATS: Final[dict[str, str]] = {"original": "0", "thumbnail": "1", "medium": 
 _FILE_ID: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32}", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+_IMAGE_ID: Final = re.compile(f"{_GUID.pattern}|{_NUMBER.pattern}", re.ASCII)
 # What no file on any system is called, and a web server may take for something else.
 _NO_FILE_NAME: Final = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|\A[. ]*\Z")
 _LONGEST_NAME: Final = 255
@@ -56,17 +57,18 @@ def subject_request(subject_id: int | str, file_id: str, *, binary: bool = False
     )
 
 
-def image_request(image_id: str, size: ImageFormat = "original", *, binary: bool = False) -> Request:
+def image_request(image_id: int | str, size: ImageFormat = "original", *, binary: bool = False) -> Request:
     """Return the request for an image (AFAS, ImageConnector).
 
     Raises:
-        InvalidNameError: If the id is no GUID, or there is no such format.
+        InvalidNameError: If the id is neither a GUID nor a number, or there is no such format.
     """
     check_type("format", size, str, f"one of {', '.join(_FORMATS)}")
     if size not in _FORMATS:
         raise InvalidNameError(f"unknown image format {size!r}: use {', '.join(_FORMATS)}")
-    check_type("image_id", image_id, str, "a GUID or 32 hex digits as text")
-    path = f"imageconnector/{_checked(_GUID, image_id, 'image', 'a GUID or 32 hex digits')}"
+    form = "a whole number, a GUID or 32 hex digits"
+    check_type("image_id", image_id, int | str, form)
+    path = f"imageconnector/{_checked(_IMAGE_ID, str(image_id), 'image', form)}"
     return _request(path, f"format={_FORMATS[size]}", binary=binary)
 
 

@@ -80,6 +80,12 @@ async def test_the_name_of_bare_bytes(afas: AfasClient, simulator: Simulator) ->
     assert (await afas.subject(attached.subject_id, attached.id, binary=True)).name == ""
 
 
+async def test_an_image_with_a_number(afas: AfasClient, simulator: Simulator) -> None:
+    """Some environments number their images: the number is taken as it stands in a row, or as text."""
+    image = simulator.files.images[-1]
+    assert (await afas.image(int(image.id))).data == (await afas.image(image.id)).data == image.sizes[0]
+
+
 @both_modes
 async def test_images(afas: AfasClient, simulator: Simulator, *, binary: bool) -> None:
     """An image comes in the size that was asked for."""

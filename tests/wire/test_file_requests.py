@@ -85,9 +85,10 @@ def test_ids_of_files(bad: str) -> None:
 
 @pytest.mark.parametrize("bad", [*NO_IDS, GUID[:-1], GUID.replace("-", "_"), "{" + GUID])
 def test_ids_of_images_and_reports(bad: str) -> None:
-    """The id of an image or a report is a GUID; that of a report may have braces."""
-    with pytest.raises(InvalidNameError):
-        image_request(bad)
+    """The id of an image or a report is a GUID; that of an image may be a number, that of a report have braces."""
+    if not bad.isdecimal() or not bad.isascii():
+        with pytest.raises(InvalidNameError):
+            image_request(bad)
     if bad != "{" + ID + "}":
         with pytest.raises(InvalidNameError):
             report_request(bad)
@@ -104,6 +105,7 @@ def test_paths() -> None:
     """Each connector has its path, and one header for bare bytes."""
     assert subject_request(12, ID).path == subject_request("12", ID).path == f"subjectconnector/12/{ID}"
     assert image_request(GUID).path == f"imageconnector/{GUID}"
+    assert image_request(25544).path == image_request("25544").path == "imageconnector/25544"
     assert [image_request(ID, size).query for size in ("original", "thumbnail", "medium")] == [
         "format=0", "format=1", "format=2"
     ]  # fmt: skip

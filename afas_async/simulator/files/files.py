@@ -48,7 +48,7 @@ class Image(msgspec.Struct, frozen=True):
     """An image in three sizes, as PNG.
 
     Attributes:
-        id: 32 hex digits.
+        id: 32 hex digits, or a whole number.
         sizes: The bytes of the original, of the thumbnail (at most 64 x 64) and of the medium size (at most 1,000 x
             1,000).
     """
@@ -131,6 +131,7 @@ def _drawn(seed: int) -> tuple[tuple[Attachment, ...], tuple[Image, ...], tuple[
     )
     images = tuple(Image(_id(draw), _sizes(draw, *shape)) for shape in ((1600, 1200), (300, 900)))
     reports = tuple(Report(_guid(draw), connector) for connector in ("Profit_Article", "Profit_Debtor"))
+    images += (Image(str(draw.randrange(1, 100_000)), _sizes(draw, 160, 120)),)  # as some environments number theirs
     return attached, images, reports
 
 
