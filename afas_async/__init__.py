@@ -41,6 +41,7 @@ from afas_async.errors import (
     UnknownFieldError,
     UsageError,
 )
+from afas_async.http.limiter import Limiter
 from afas_async.http.statistics import Event, Statistics
 from afas_async.read.changes import Changes
 from afas_async.read.stream import Page, Pages, Progress, Rows
@@ -99,6 +100,7 @@ __all__ = [
     "InvalidNameError",
     "JournalError",
     "KeyOrderError",
+    "Limiter",
     "ListedConnector",
     "Load",
     "LoadError",

@@ -15,6 +15,7 @@ import msgspec
 from afas_async.calls.raw import RawAnswer, call
 from afas_async.errors import AnswerError, AuthenticationError, ConfigurationError
 from afas_async.http.channel import Channel
+from afas_async.http.limiter import Limiter
 from afas_async.http.options import Options
 from afas_async.http.session import Session
 from afas_async.http.transport import AiohttpTransport
@@ -169,7 +170,7 @@ async def _ask(request: Request, environment: str | Environment | None, connecti
         ssl_context=connection.get("ssl_context"),
     )
     session = Session(
-        transport, max_concurrency=1, integration_id=checked_integration_id(connection.get("integration_id"))
+        transport, limiter=Limiter(1), integration_id=checked_integration_id(connection.get("integration_id"))
     )
     await session.open()
     try:

@@ -98,4 +98,4 @@ async def afas(simulator: Simulator, watch: canary.Watch) -> AsyncIterator[AfasC
                 break
             await asyncio.sleep(0)
         assert engine.statistics.in_flight == 0
-        assert engine._limiter.borrowed_tokens == 0
+        assert engine._limiter.in_flight == 0

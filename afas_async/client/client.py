@@ -16,8 +16,9 @@ from afas_async.client.metainfo import Catalogue
 from afas_async.client.update_connectors import UpdateConnectors
 from afas_async.client.verification import Verifier
 from afas_async.errors import ConfigurationError, UsageError
+from afas_async.http.limiter import ADVISED, MOST, Limiter
 from afas_async.http.oauth import TOKEN_SECONDS
-from afas_async.http.options import Options
+from afas_async.http.options import Options, Priority
 from afas_async.http.session import Session
 from afas_async.http.statistics import Event, Statistics
 from afas_async.http.transport import AiohttpTransport
@@ -46,8 +47,9 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             request is sent once more if the token is another one. It has 60 seconds; what it raises becomes the cause
             of a ConfigurationError.
         base_url: In place of `environment`: an explicit base URL, such as a simulator's.
-        max_concurrency: Requests in flight at a time, 1 to 8, shared by all views. AFAS advises 5 at most (GET
-            connector).
+        max_concurrency: Requests in flight at a time, 1 to 8, shared by all views; 5 by default, which is the most that
+            AFAS advises (GET connector).
+        limiter: In place of `max_concurrency`: a `Limiter` that several clients of one environment share.
         timeout: Seconds for a request with all its retries; in a stream for each page. The wait for a free slot is not
             counted, nor is the time that a stream waits for its reader.
         max_retries: How often a request is sent again after a transport fault or a sign of overload.
@@ -79,7 +81,8 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         *,
         auth: Auth,
         base_url: str | None = None,
-        max_concurrency: int = 5,
+        max_concurrency: int | None = None,
+        limiter: Limiter | None = None,
         timeout: float = 300.0,
         max_retries: int = 3,
         proxy: str | None = None,
@@ -95,9 +98,12 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         finally:
             del auth  # nor may they show the token, not even a malformed one, among the locals of this frame
         self._base_url = base_url_of(environment, base_url)
-        check_type("max_concurrency", max_concurrency, int, "a whole number from 1 to 8")
-        if not 1 <= max_concurrency <= 8:
-            raise ConfigurationError(f"max_concurrency must be 1 to 8, not {max_concurrency}")
+        check_type("max_concurrency", max_concurrency, int | None, f"a whole number from 1 to {MOST}")
+        check_type("limiter", limiter, Limiter | None, "a Limiter")
+        if max_concurrency is not None and limiter is not None:
+            raise ConfigurationError("give max_concurrency or limiter, not both: a limiter has its own limit")
+        if max_concurrency is not None and not 1 <= max_concurrency <= MOST:
+            raise ConfigurationError(f"max_concurrency must be 1 to {MOST}, not {max_concurrency}")
         self._options = Options(
             timeout=timeout, max_retries=max_retries, language=language, on_event=on_event, drift=drift
         )
@@ -105,7 +111,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             AiohttpTransport(
                 self._base_url, proxy=None if proxy is None else checked_proxy(proxy), ssl_context=ssl_context
             ),
-            max_concurrency=max_concurrency,
+            limiter=limiter or Limiter(max_concurrency or ADVISED),
             integration_id=checked_integration_id(integration_id),
             auth=checked,
             options=msgspec.structs.replace(self._options, timeout=TOKEN_SECONDS),
@@ -189,6 +195,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         max_retries: int | None = None,
         language: str | None = None,
         drift: Literal["warn", "error"] | None = None,
+        priority: Priority | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> AfasClient:
         """Return a view of this client with other options, and the same connections, limiter and life.
@@ -198,6 +205,8 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             max_retries: See the class.
             language: See the class.
             drift: See the class.
+            priority: "background" for calls that others pass while they wait for a slot, as reads (`rows`, `pages`,
+                `changes`) and loads are by default; "interactive" for those that pass them. See `Limiter`.
             on_event: See the class.
 
         Raises:
@@ -210,6 +219,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             "max_retries": max_retries,
             "language": language,
             "drift": drift,
+            "priority": priority,
             "on_event": on_event,
         }
         given = {name: value for name, value in changes.items() if value is not None}

@@ -100,7 +100,7 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (490, '000500')
         """
-        scan = scan_of(self._channel, connector, ReadOptions(**options), key=key)
+        scan = scan_of(self._channel.bulk, connector, ReadOptions(**options), key=key)
         if scan.take == EVERYTHING:
             name = scan.query.connector.name
             warnings.warn(
@@ -151,7 +151,7 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             [(0, 0, 200), (1, 200, 200), (2, 400, 100)]
         """
-        scan = scan_of(self._channel, connector, ReadOptions(**options), key=key, whole_pages=True)
+        scan = scan_of(self._channel.bulk, connector, ReadOptions(**options), key=key, whole_pages=True)
         if scan.take == EVERYTHING:
             name = scan.query.connector.name
             raise UsageError(f"{name}: pages cannot return everything in one page: take=-1 is for rows()")
@@ -331,7 +331,7 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (500, '{"version":1')
         """
-        scan = scan_of(self._channel, connector, ReadOptions(where=where), key=key)
+        scan = scan_of(self._channel.bulk, connector, ReadOptions(where=where), key=key)
         check_type("modified", modified, str, "a field id", connector=scan.query.connector.name)
         field_id(modified)
         return Changes(scan, modified=modified, since=since)
@@ -373,4 +373,4 @@ class GetConnectors(Caller):
         """
         check_type("connector", connector, GetConnector, "a GetConnector with its key")
         undecoded = GetConnector(connector.name, msgspec.Raw, key=connector.key)
-        return await missing_keys(scan_of(self._channel, undecoded, ReadOptions(where=where)), known_keys)
+        return await missing_keys(scan_of(self._channel.bulk, undecoded, ReadOptions(where=where)), known_keys)

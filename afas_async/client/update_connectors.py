@@ -315,7 +315,7 @@ class UpdateConnectors(Caller):
     ) -> Load:
         declared = _declared(connector)
         service = self._base_url
-        return Load(self._channel, declared, action, settings, service=service, listener=listener)
+        return Load(self._channel.bulk, declared, action, settings, service=service, listener=listener)
 
     async def _write(self, method: Any, connector: UpdateConnector | str, item: object, sub: str | None) -> WriteResult:
         declared = _declared(connector)

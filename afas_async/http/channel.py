@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from afas_async.errors import AfasError
 from afas_async.http.call import Call
@@ -30,6 +32,13 @@ class Channel:
     def statistics(self) -> Statistics:
         """What the session has done so far."""
         return self.session.engine.statistics
+
+    @property
+    def bulk(self) -> Channel:
+        """The same for bulk reads and loads, which interactive calls pass unless the options say otherwise."""
+        if self.options.priority is not None:
+            return self
+        return replace(self, options=msgspec.structs.replace(self.options, priority="background"))
 
     def check(self) -> None:
         """Raise a clear error unless calls can be made here and now; see `Session.check`."""

@@ -63,7 +63,7 @@ class Engine:
 
     Args:
         transport: Sends one request, once.
-        max_concurrency: How many requests may be in flight at a time.
+        limiter: How many requests may be in flight at a time.
         integration_id: Value of the `IntegrationId` header, which AFAS asks of its partners.
         signer: Gives the credential of each request; by default there is none.
         statistics: Where requests are counted, if another engine counts there too.
@@ -73,14 +73,14 @@ class Engine:
         self,
         transport: Transport,
         *,
-        max_concurrency: int,
+        limiter: Limiter,
         integration_id: str | None = None,
         signer: Signer | None = None,
         statistics: Statistics | None = None,
     ) -> None:
         self.statistics: Statistics = statistics or Statistics()
         self._transport = transport
-        self._limiter = Limiter(max_concurrency, self.statistics)
+        self._limiter = limiter
         self._integration_id = integration_id
         self._signer = signer or NoSigner()
         self._random = random.Random()  # noqa: S311 - jitter, no secret
@@ -143,7 +143,7 @@ class Engine:
         await anyio.sleep(retry.wait)
 
     async def _attempt(self, call: Call, options: Options) -> AfasError | None:
-        await self._limiter.take(call)
+        await self._limiter.take(call, self.statistics, background=options.priority == "background")
         try:
             # A request that waits for a credential keeps its slot for the one that fetches it, which takes none: so
             # the service gets no more requests at a time, and nothing waits in a circle.

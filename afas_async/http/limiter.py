@@ -2,73 +2,110 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
+
 import anyio
 
+from afas_async.errors import ConfigurationError, UsageError
 from afas_async.http.back_pressure import BackPressure
 from afas_async.http.clock import loop_time
 from afas_async.http.statistics import Statistics
+from afas_async.vocabulary.arguments import check_type
 
 CLEAN_ANSWERS_TO_GROW = 20
+ADVISED = 5
+MOST = 8
+# For so long after an interactive call one slot is kept for the next ones: nobody waits for the end of a long page.
+KEPT_SECONDS = 30.0
 
 
 class Limiter:
-    """The slots of a client.
+    """The slots for requests to one environment, which several clients can share.
+
+    Each client has a limiter of its own unless you give it one. Clients of one environment, such as those of two
+    tokens, should share one, because the service counts their requests together.
+
+    Interactive calls (`page`, single writes, metainfo, files) get the next free slot, before bulk reads and loads. For
+    30 seconds after such a call, bulk work leaves one slot free, so that the next call need not wait for a long page to
+    end. Among themselves, calls of a kind wait in turn. `with_options(priority="background")` makes any call bulk work.
 
     Args:
-        limit: How many there are at most.
-        statistics: Where waiting is noted.
+        limit: Requests in flight at a time, 1 to 8. AFAS advises 5 at most (GET connector).
+
+    Raises:
+        UsageError: If the limit is no whole number; later, if two event loops use the limiter at the same time.
+        ConfigurationError: If the limit is not 1 to 8.
+
+    Example:
+        >>> from afas_async import Limiter
+        >>> async def main():
+        ...     limiter = Limiter(5)
+        ...     async with Simulator(rows=500) as sim:
+        ...         one = AfasClient(base_url=sim.base_url, auth=sim.token, limiter=limiter)
+        ...         other = AfasClient(base_url=sim.base_url, auth=sim.token, limiter=limiter)
+        ...         async with one, other:
+        ...             pages = await asyncio.gather(*[afas.page("Profit_Article") for afas in [one, other] * 10])
+        ...         return len(pages), sim.counters.peak_in_flight <= 5
+        >>> asyncio.run(main())
+        (20, True)
     """
 
-    def __init__(self, limit: int, statistics: Statistics) -> None:
+    def __init__(self, limit: int = ADVISED) -> None:
+        check_type("limit", limit, int, f"a whole number from 1 to {MOST}")
+        if not 1 <= limit <= MOST:
+            raise ConfigurationError(f"limit must be 1 to {MOST}, not {limit}")
         self._limit = limit
-        self._statistics = statistics
-        self._slots = anyio.CapacityLimiter(limit)
+        self._slots = limit  # how many there are now
+        self._takers: set[object] = set()
+        self._interactive: deque[tuple[asyncio.Future[None], object]] = deque()
+        self._background: deque[tuple[asyncio.Future[None], object]] = deque()
+        self._kept_until = 0.0
         self._clean_answers = 0
-        self._waiting = 0
         self._paused: set[BackPressure] = set()
         self._held_until = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
-    def borrowed_tokens(self) -> int:
-        """How many slots are taken."""
-        return self._slots.borrowed_tokens
+    def limit(self) -> int:
+        """Requests in flight at a time, at most."""
+        return self._limit
 
-    async def take(self, call: object) -> None:
-        """Wait for a slot, in turn; and for the end of a wait that the service has asked for."""
-        await self._acquire(call)
+    @property
+    def in_flight(self) -> int:
+        """How many slots are taken."""
+        return len(self._takers)
+
+    async def take(self, call: object, statistics: Statistics, *, background: bool) -> None:
+        """Wait for a slot, in turn; and for the end of a wait that the service has asked for.
+
+        Args:
+            call: What takes it.
+            statistics: Where the wait is noted.
+            background: Whether it is bulk work, which others pass.
+        """
+        self._check_home()
+        await self._acquire(call, statistics, background=background)
         while (left := self._held_until - loop_time()) > 0:
             self.give_back(call)
-            self._statistics.seconds_waited += left
+            statistics.seconds_waited += left
             await anyio.sleep(left)
-            await self._acquire(call)
+            await self._acquire(call, statistics, background=background)
+
+    def give_back(self, call: object) -> None:
+        """End what `take` began."""
+        self._takers.remove(call)
+        self._hand_on()
 
     def hold(self, seconds: float) -> None:
         """Give no slot for some seconds: the service has asked to wait."""
         self._held_until = max(self._held_until, loop_time() + seconds)
 
-    async def _acquire(self, call: object) -> None:
-        try:
-            self._slots.acquire_on_behalf_of_nowait(call)
-        except anyio.WouldBlock:
-            started = loop_time()
-            self._waiting += 1
-            self._relieve()
-            try:
-                await self._slots.acquire_on_behalf_of(call)
-            finally:
-                self._waiting -= 1
-                self._statistics.seconds_waited += loop_time() - started
-
-    def give_back(self, call: object) -> None:
-        """End what `take` began."""
-        self._slots.release_on_behalf_of(call)
-        self._relieve()
-
     async def pause(self, back_pressure: BackPressure, scope: anyio.CancelScope) -> None:
         """Hold an answer that outgrows its reader's memory; the time-out of its scope stands still meanwhile."""
         left, scope.deadline = scope.deadline - loop_time(), float("inf")
         self._paused.add(back_pressure)
-        self._relieve()
+        self._hand_on()
         try:
             await back_pressure.wait()
         finally:
@@ -78,20 +115,74 @@ class Limiter:
     def calm(self) -> None:
         """Halve the slots: the service is short of something."""
         self._clean_answers = 0
-        self._slots.total_tokens = max(1, self._slots.total_tokens // 2)
+        self._slots = max(1, self._slots // 2)
 
     def grow(self) -> None:
         """After many clean answers, allow one more request in flight again."""
         self._clean_answers += 1
-        if self._clean_answers >= CLEAN_ANSWERS_TO_GROW and self._slots.total_tokens < self._limit:
+        if self._clean_answers >= CLEAN_ANSWERS_TO_GROW and self._slots < self._limit:
             self._clean_answers = 0
-            self._slots.total_tokens += 1
+            self._slots += 1
+            self._hand_on()
 
-    def _relieve(self) -> None:
-        """Let paused answers go on if they hold all slots while another call waits for one.
+    async def _acquire(self, call: object, statistics: Statistics, *, background: bool) -> None:
+        if not background:
+            self._kept_until = loop_time() + KEPT_SECONDS
+        queue = self._background if background else self._interactive
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queue.append((waiter, call))
+        self._hand_on()
+        if waiter.done():
+            return
+        started = loop_time()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if call in self._takers:  # it got its slot at the same time
+                self._takers.remove(call)
+            elif (waiter, call) in queue:
+                queue.remove((waiter, call))
+            self._hand_on()
+            raise
+        finally:
+            statistics.seconds_waited += loop_time() - started
 
-        That call may come from the very loop that should read them: better to spend memory than to wait for ever.
-        """
-        if self._waiting and len(self._paused) >= self._slots.borrowed_tokens:
+    def _hand_on(self) -> None:
+        """Give free slots to those who wait, interactive calls first."""
+        self._give(self._interactive, kept=0)
+        if not self._interactive:
+            self._give(self._background, kept=self._kept())
+        if self._waiting and len(self._paused) >= len(self._takers):
+            # All slots are taken by answers that wait for their readers. Who waits for a slot may be such a reader, in
+            # the very loop that should read them: better to spend memory than to wait for ever.
             for back_pressure in self._paused:
                 back_pressure.release()
+
+    def _give(self, queue: deque[tuple[asyncio.Future[None], object]], *, kept: int) -> None:
+        while queue and len(self._takers) < self._slots - kept:
+            waiter, call = queue.popleft()
+            if not waiter.done():  # or it was cancelled a moment ago
+                self._takers.add(call)
+                waiter.set_result(None)
+
+    def _kept(self) -> int:
+        """Return how many slots bulk work leaves free; none if all of those taken wait for their readers."""
+        if self._takers and len(self._paused) >= len(self._takers):
+            return 0
+        return 1 if self._slots > 1 and loop_time() < self._kept_until else 0
+
+    @property
+    def _waiting(self) -> bool:
+        return bool(self._interactive or self._background)
+
+    def _check_home(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None and self._loop.is_closed():
+            self._takers.clear()
+            self._interactive.clear()
+            self._background.clear()
+        if self._takers or self._waiting:
+            raise UsageError("the limiter is in use in another event loop: make one per event loop")
+        self._loop = loop

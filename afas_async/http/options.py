@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -13,6 +13,9 @@ from afas_async.http.statistics import Event
 from afas_async.vocabulary.arguments import check_callback, check_type
 
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2}-[A-Za-z]{2}", re.ASCII)
+
+
+Priority: TypeAlias = Literal["interactive", "background"]
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -28,11 +31,14 @@ class Options(msgspec.Struct, frozen=True):
     language: str
     on_event: Callable[[Event], None] | None
     drift: Literal["warn", "error"] = "warn"
+    priority: Priority | None = None
 
     def __post_init__(self) -> None:
         check_type("timeout", self.timeout, int | float, "a number of seconds such as 30")
         check_type("max_retries", self.max_retries, int, "a whole number such as 3")
         check_type("language", self.language, str, 'a language such as "nl-nl"')
+        check_type("drift", self.drift, str, '"warn" or "error"')
+        check_type("priority", self.priority, str | None, '"interactive" or "background"')
         check_callback("on_event", self.on_event)
         if not self.timeout > 0:
             raise ConfigurationError(f"timeout must be more than 0 seconds, not {self.timeout}")
@@ -40,5 +46,7 @@ class Options(msgspec.Struct, frozen=True):
             raise ConfigurationError(f"max_retries must be 0 or more, not {self.max_retries}")
         if self.drift not in {"warn", "error"}:
             raise ConfigurationError(f'drift must be "warn" or "error", not {self.drift!r}')
+        if self.priority not in {None, "interactive", "background"}:
+            raise ConfigurationError(f'priority must be "interactive" or "background", not {self.priority!r}')
         if not _LANGUAGE.fullmatch(self.language):
             raise ConfigurationError(f"language must look like nl-nl, not {self.language!r}")

@@ -12,6 +12,7 @@ from afas_async.errors import ClientClosedError, UsageError
 from afas_async.http.auth import ConstantSigner, FunctionSource, RenewingSigner, Signer
 from afas_async.http.engine import Engine
 from afas_async.http.host import Host, Job
+from afas_async.http.limiter import Limiter
 from afas_async.http.oauth import TOKEN_SECONDS, TokenEndpoint
 from afas_async.http.options import Options
 from afas_async.http.statistics import Statistics
@@ -26,7 +27,7 @@ class Session:
 
     Args:
         transport: Entered when the session opens, left when it closes.
-        max_concurrency: How many requests may be in flight at a time.
+        limiter: How many requests may be in flight at a time.
         integration_id: Value of the `IntegrationId` header.
         auth: Signs requests, or gives what signs them; by default they have no `Authorization` header.
         options: Of the requests for tokens.
@@ -36,7 +37,7 @@ class Session:
         self,
         transport: Transport,
         *,
-        max_concurrency: int,
+        limiter: Limiter,
         integration_id: str | None = None,
         auth: CheckedAuth | None = None,
         options: Options = _OPTIONS,
@@ -44,7 +45,7 @@ class Session:
         statistics = Statistics()
         signer: Signer | None = None
         if isinstance(auth, ClientCredentials):
-            tokens = Engine(transport, max_concurrency=1, integration_id=integration_id, statistics=statistics)
+            tokens = Engine(transport, limiter=Limiter(1), integration_id=integration_id, statistics=statistics)
             signer = RenewingSigner(TokenEndpoint(auth, tokens, options), self.start)
         elif isinstance(auth, (AppToken, BearerToken)):
             signer = ConstantSigner(auth)
@@ -52,12 +53,12 @@ class Session:
             signer = RenewingSigner(FunctionSource(auth), self.start)
         self.engine: Engine = Engine(
             transport,
-            max_concurrency=max_concurrency,
+            limiter=limiter,
             integration_id=integration_id,
             signer=signer,
             statistics=statistics,
         )
-        self.max_concurrency: int = max_concurrency
+        self.max_concurrency: int = limiter.limit
         self._transport = transport
         self._host: Host | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

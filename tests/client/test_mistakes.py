@@ -24,6 +24,7 @@ from afas_async import (
     InvalidFilterError,
     InvalidNameError,
     JournalError,
+    Limiter,
     Lookup,
     UnknownFieldError,
     UpdateConnector,
@@ -84,7 +85,9 @@ MADE: list[Made] = [
     *(
         (client(**{name: value}), UsageError, f"^{name}: expected .*, got ")
         for name, values in {
-            "max_concurrency": ("5", None, 5.0, True),
+            "max_concurrency": ("5", 5.0, True),
+            "limiter": (5, Limiter),
+            "drift": (None, ["error"]),
             "timeout": ("30", None, True, [30]),
             "max_retries": ("3", None, 1.0, False),
             "language": (None, 5, b"nl-nl"),
@@ -97,8 +100,20 @@ MADE: list[Made] = [
     ),
     *(
         (lambda name=name, value=value: client()().with_options(**{name: value}), UsageError, f"^{name}: expected ")
-        for name, value in {"timeout": "30", "max_retries": "3", "language": 5, "on_event": "print"}.items()
+        for name, value in {
+            "timeout": "30",
+            "max_retries": "3",
+            "language": 5,
+            "drift": 5,
+            "priority": 5,
+            "on_event": "print",
+        }.items()
     ),
+    (client(limiter=Limiter(2), max_concurrency=2), ConfigurationError, "^give max_concurrency or limiter, not both"),
+    (client(drift="loud"), ConfigurationError, '^drift must be "warn" or "error", not .loud.$'),
+    (lambda: client()().with_options(priority="high"), ConfigurationError, '^priority must be "interactive" or'),
+    (lambda: Limiter(9), ConfigurationError, "^limit must be 1 to 8, not 9$"),
+    (lambda: Limiter("5"), UsageError, "^limit: expected a whole number from 1 to 8, got str$"),
     # conditions
     (lambda: F.Price > 1 & F.Price < 5, InvalidFilterError, "^Price: .*parentheses"),
     (lambda: 1 < F.Price < 5, InvalidFilterError, r"chained comparison as between\(\)"),
@@ -263,7 +278,11 @@ OTHERS: list[Sent] = [
     (lambda afas: afas.subject(1, 5), UsageError, "^file_id: .*, got int$"),
     (lambda afas: afas.subject(subject_id=True, file_id=HEX), InvalidNameError, "is not the id of a dossier item"),
     (lambda afas: afas.subject(None, HEX), InvalidNameError, "is not the id of a dossier item"),
-    (lambda afas: afas.image(5), UsageError, "^image_id: expected a GUID or 32 hex digits as text, got int$"),
+    (
+        lambda afas: afas.image(5.0),
+        UsageError,
+        "^image_id: expected a whole number, a GUID or 32 hex digits, got float$",
+    ),
     (lambda afas: afas.image(HEX, ["medium"]), UsageError, "^format: expected one of original, .*, got list$"),
     (lambda afas: afas.image(HEX, "large"), InvalidNameError, "unknown image format 'large': use original"),
     (lambda afas: afas.report(5), UsageError, "^guid: expected a GUID as text, got int$"),

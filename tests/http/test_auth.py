@@ -19,6 +19,7 @@ from afas_async import (
     RequestTimeoutError,
 )
 from afas_async.http.engine import Engine
+from afas_async.http.limiter import Limiter
 from afas_async.http.transport import AiohttpTransport
 from afas_async.simulator import Fault, Latency, Simulator
 from tests.http.test_transport import SIGNED
@@ -98,7 +99,7 @@ async def test_no_credential() -> None:
         await connection.answer(b"{}")
 
     async with RawServer(answer) as server, AiohttpTransport(server.base_url) as transport:
-        assert await Engine(transport, max_concurrency=1).send(FakeCall(), options()) is None
+        assert await Engine(transport, limiter=Limiter(1)).send(FakeCall(), options()) is None
     assert "authorization" not in server.requests[0].headers
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from afas_async import AnswerLostError, ApiError, BusinessError, RequestTimeoutError, ServerError, UnavailableError
 from afas_async.http.engine import Engine
+from afas_async.http.limiter import Limiter
 from tests.support.fake_transport import FakeCall, FakeTransport, Script, after, in_turn, lost, options
 from tests.support.thoroughness import by_default
 
@@ -22,7 +23,7 @@ MEMORY = after(0, 500, json.dumps({"externalMessage": "Out of memory", "profitLo
 
 def engine(script: Script, limit: int = 1) -> tuple[Engine, FakeTransport]:
     transport = FakeTransport(script)
-    return Engine(transport, max_concurrency=limit), transport
+    return Engine(transport, limiter=Limiter(limit)), transport
 
 
 def now() -> float:

@@ -9,6 +9,7 @@ import pytest
 
 from afas_async import ApiError, ConnectError, ServerError
 from afas_async.http.engine import Engine
+from afas_async.http.limiter import Limiter
 from afas_async.http.statistics import Event
 from tests.support.canary import leaks
 from tests.support.fake_transport import FakeCall, FakeTransport, after, in_turn, options
@@ -19,7 +20,7 @@ from tests.support.read_table import CONNECTOR, LONG, ROWS, TAKE, Table, client,
 async def events_of(*scripts: Any, **changes: Any) -> list[Event]:
     """Return the events of one call."""
     events: list[Event] = []
-    sender = Engine(FakeTransport(in_turn(*scripts)), max_concurrency=1)
+    sender = Engine(FakeTransport(in_turn(*scripts)), limiter=Limiter(1))
     await sender.send(FakeCall(), options(on_event=events.append, **changes))
     return events
 

@@ -276,7 +276,7 @@ async def test_cancelled_at_every_step(service: Simulator, watch: canary.Watch, 
             assert len((await second).rows) == 1, step
             assert len((await afas.page(ARTICLES, take=1)).rows) == 1
             assert afas.statistics().in_flight == 0
-            assert afas._session.engine._limiter.borrowed_tokens == 0
+            assert afas._session.engine._limiter.in_flight == 0
         assert len(grants(service)) == count + 1, step
         if done:
             break

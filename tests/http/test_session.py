@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from afas_async import AfasClient, ClientClosedError, UsageError
+from afas_async.http.limiter import Limiter
 from afas_async.http.session import Session
 from tests.support.fake_transport import FakeCall, FakeTransport, after, options
 from tests.support.raw_server import Connection, RawServer, Received
@@ -22,7 +23,7 @@ STEPS = 4
 
 
 def session(transport: FakeTransport, limit: int = 2) -> Session:
-    return Session(transport, max_concurrency=limit)
+    return Session(transport, limiter=Limiter(limit))
 
 
 def ours() -> set[str]:

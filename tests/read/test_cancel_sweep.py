@@ -192,7 +192,7 @@ async def _check(scene: Scene, before: set[asyncio.Task[object]]) -> None:
             assert len((await client.page(TYPED_ARTICLES, take=1)).rows) == 1
         await client.aclose()
         assert client.statistics().in_flight == 0
-        assert session.engine._limiter.borrowed_tokens == 0
+        assert session.engine._limiter.in_flight == 0
     scene.clients.clear()
     await until(lambda: tasks() == before and scene.afas.statistics().in_flight == 0)
     assert tasks() == before

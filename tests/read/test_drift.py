@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from afas_async import AfasClient, ConfigurationError, F, GetConnector, SchemaDriftError, SchemaDriftWarning, models
+from afas_async import AfasClient, F, GetConnector, SchemaDriftError, SchemaDriftWarning, models
 from afas_async.simulator import Simulator
 from afas_async.wire.row_answers import PageParser
 from tests.support import canary
@@ -104,8 +104,3 @@ async def test_what_is_no_struct_does_not_drift(articles: AfasClient) -> None:
     for row_type in (dict, msgspec.Raw):
         assert await _rows(articles, GetConnector("Articles", row_type, key="ItemCode")) == len(ROWS)
     assert await articles.rows(ARTICLES, where=F.ItemCode == "none").to_list() == []
-
-
-def test_what_drift_may_be() -> None:
-    with pytest.raises(ConfigurationError, match='"warn" or "error"'):
-        AfasClient("12345", auth=canary.TOKEN, drift="loud")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

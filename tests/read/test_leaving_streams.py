@@ -198,7 +198,7 @@ async def test_with_a_block(reader: AfasClient, slow: Simulator, way: Way) -> No
         jobs = [task for task in asyncio.all_tasks() if task.get_name() == "afas_async job"]
         assert jobs == []
         assert reader.statistics().in_flight == 0
-        assert reader._session.engine._limiter.borrowed_tokens == 0
+        assert reader._session.engine._limiter.in_flight == 0
 
 
 @every_way

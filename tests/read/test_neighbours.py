@@ -155,7 +155,7 @@ async def test_closing_the_client_while_another_task_reads(slow: Simulator, form
 def assert_idle_after_close(afas: AfasClient) -> None:
     assert [task for task in tasks() if task.get_name().startswith("afas_async")] == []
     assert afas.statistics().in_flight == 0
-    assert afas._session.engine._limiter.borrowed_tokens == 0
+    assert afas._session.engine._limiter.in_flight == 0
 
 
 async def test_closing_the_client_under_a_paused_reader(slow: Simulator) -> None:
