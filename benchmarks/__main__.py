@@ -12,6 +12,7 @@ import msgspec
 from benchmarks.figures import QUICK, Scale, Section
 from benchmarks.measures.completeness import completeness, requests
 from benchmarks.measures.depth import depth, overlap
+from benchmarks.measures.fairness import fairness
 from benchmarks.measures.latency import efficiency, first_row, task
 from benchmarks.measures.loading import loading
 from benchmarks.measures.slow_view import slow_view
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "overlap": overlap,
     "requests": requests,
     "slow_view": slow_view,
+    "fairness": fairness,
     "task": task,
     "loading": loading,
 }
