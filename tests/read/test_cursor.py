@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from afas_async import AfasClient, F, GetConnector, UsageError
-from afas_async.simulator import Change, Simulator
+from afas_async.simulator import Change, Latency, Simulator
 from tests.read.conftest import Serve
+from tests.support.census import assert_idle, census
 from tests.support.own_connectors import (
     BY_BOTH,
     BY_CODE,
@@ -90,6 +91,18 @@ async def test_any_page(options: dict[str, Any], serve: Serve) -> None:
             found += numbers(page.rows)
     assert len(found) == len(set(found))
     assert set(found) == set(ROWS if "where" not in options else range(100, END - 50))
+
+
+@pytest.mark.parametrize("options", [{}, {"where": F.Id.in_(ROWS)}], ids=["", "in"])
+async def test_the_first_row_behind_a_cursor(options: dict[str, Any], serve: Serve) -> None:
+    """`first` goes on at the cursor like any other way to read, and leaves no request under way."""
+    _, afas = await serve(connectors={"T": table(ROWS)}, latency=Latency(base=0.05))
+    async with afas.rows(BY_NUMBER, take=50, **options) as rows:
+        last = [await anext(rows) for _ in range(120)][-1]
+        cursor = rows.cursor
+    async with census(afas):
+        assert await afas.rows(BY_NUMBER, after=cursor, **options).first() == row(last["Id"] + 1)
+        assert_idle(afas)
 
 
 async def test_before_the_first_row_and_behind_the_last(serve: Serve) -> None:
