@@ -20,7 +20,7 @@ async def test_later_parts_wait_until_they_are_wanted(serve: Serve) -> None:
     """While you read the first part, each of the four that follow it asks for two pages at most."""
     rows = [{"Id": number, "Group": GROUPS[number // PAGES]} for number in range(PAGES * len(GROUPS))]
     simulator, afas = await serve(connectors={"T": rows}, latency=Latency(base=0.05))
-    async with afas.rows("T", where=F.Group.in_(GROUPS), verify=False, take=12) as stream:
+    async with afas.rows(BY_NUMBER, where=F.Group.in_(GROUPS), verify=False, take=12) as stream:
         assert {(await anext(stream))["Group"] for _ in range(PAGES * 12)} == {*GROUPS[:12]}
         first, *others = Counter(request.query["filterjson"] for request in simulator.requests).values()
     assert first >= PAGES
