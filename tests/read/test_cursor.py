@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from afas_async import AfasClient, F, GetConnector, UsageError
+from afas_async import AfasClient, F, GetConnector, Rows, UsageError
 from afas_async.simulator import Change, Latency, Simulator
 from tests.read.conftest import Serve
 from tests.support.census import assert_idle, census
@@ -235,6 +235,33 @@ async def test_cursors_of_another_shape(facts: dict[str, Any], serve: Serve) -> 
     cursor = msgspec.json.encode({**msgspec.json.decode(rows.cursor), **facts}).decode()
     with pytest.raises(UsageError, match="after"):
         await afas.rows(BY_NUMBER, after=cursor).to_list()
+
+
+async def test_a_cursor_before_the_first_part(serve: Serve) -> None:
+    """A cursor in a part that there is not is refused: the last part would come twice."""
+    _, afas = await serve(connectors={"T": table(ROWS)})
+    options: dict[str, Any] = {"where": F.Id.in_(range(100, 400))}
+    cursor = {**msgspec.json.decode((await _left(afas, options)).cursor), "over": -1}
+    with pytest.raises(UsageError, match="after"):
+        await afas.rows(BY_NUMBER, after=msgspec.json.encode(cursor).decode(), **options).to_list()
+
+
+async def _left(afas: AfasClient, options: dict[str, Any]) -> Rows[Any]:
+    """Return a stream that was left behind its first row."""
+    async with afas.rows(BY_NUMBER, **options) as rows:
+        await anext(rows)
+    return rows
+
+
+async def test_a_cursor_behind_rows_that_vanish(serve: Serve) -> None:
+    """Where no key can be sent, the rows before those that have vanished do not come again."""
+    codes = [f"a\n{number:03}" for number in range(60)]
+    simulator, afas = await serve(connectors={"T": [{"Code": text} for text in codes]})
+    async with afas.rows(BY_CODE, take=20) as rows:
+        assert [(await anext(rows))["Code"] for _ in range(25)] == codes[:25]
+        cursor = rows.cursor
+    simulator.changes.add(Change(connector="T", delete=[{"Code": text} for text in codes[20:25]]))
+    assert [found["Code"] async for found in afas.rows(BY_CODE, take=20, after=cursor)] == codes[25:]
 
 
 async def test_a_cursor_that_is_no_unicode(serve: Serve) -> None:
