@@ -27,6 +27,7 @@ from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT, key_types
 from afas_async.vocabulary.filters import Condition, Group, Operator
 from afas_async.vocabulary.values import value_text
+from afas_async.wire.filter_parameters import is_simple
 from afas_async.wire.requests import QUERY_LIMIT, Request
 from afas_async.wire.row_requests import EVERY_ROW, rows_query_length, rows_request, sort_field
 
@@ -86,28 +87,36 @@ class Query(Generic[RowT]):
             return self.length(groups)
         return self._length_beside_key(groups)
 
-    def _length_beside_key(self, groups: Sequence[Group]) -> int:
-        values = (ROOM * "0",) * len(self.order.fields)
+    def _length_beside_key(self, groups: Sequence[Group], value: str = ROOM * "0") -> int:
+        values = (value,) * len(self.order.fields)
         return self.length(combine(groups, (self.order.tests(Slice("at", values)),)))
 
     @cached_property
     def room(self) -> int:
         """How many characters the values of a key may take in a request."""
+        return self._room(ROOM * "0")
+
+    @cached_property
+    def _room_for_signs(self) -> int:
+        """How many they may take if the condition has to be written in the long form because of one of them."""
+        return self._room(ROOM * "0" + " ")
+
+    def _room(self, value: str) -> int:
         if self.listed or not self.where:
             return 0
-        left = QUERY_LIMIT - self._length_beside_key(self.where)
-        return left // len(self.where) + ROOM * len(self.order.fields)
+        left = QUERY_LIMIT - self._length_beside_key(self.where, value)
+        return left // len(self.where) + _written(value) * len(self.order.fields)
 
     def fits(self, key: Key, times: int = 1) -> bool:
         """Whether the read can go on by a key, which stands so many times in a request."""
-        room = self.room // times
         if type(key) is int:
-            return room >= LONGEST_NUMBER
+            return self.room // times >= LONGEST_NUMBER
         try:
             texts = [value_text(value, "key") for value in values_of(key)]
         except InvalidFilterError:
             return False
-        return sum(map(_written, texts)) <= room
+        room = self.room if all(map(is_simple, texts)) else self._room_for_signs
+        return sum(map(_written, texts)) <= room // times
 
     @cached_property
     def by_key(self) -> bool:

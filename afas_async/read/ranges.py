@@ -6,7 +6,7 @@ decides about balance only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from afas_async.read.keys import KeyReader
 from afas_async.read.query import MOST_GROUPS, ROOM, SKIP_LIMIT, Query, refuse_without_key
 from afas_async.read.window import read_page
 from afas_async.vocabulary.arguments import check_type, type_name
+from afas_async.wire.requests import QUERY_LIMIT
 from afas_async.wire.row_requests import EVERY_ROW
 
 FARTHEST = SKIP_LIMIT - 1
@@ -41,14 +42,22 @@ async def plan(query: Query[Any], parts: int) -> list[dict[str, Any]]:
     if not query.connector.key:
         await refuse_without_key(query)
     name, field = query.connector.name, query.connector.key[0]
+    asked = query
     if not query.where:  # no row can meet it
         parts = 1
     elif len(query.where) > MOST_GROUPS or query.room < ROOM * len(query.order.fields):
         query = replace(query, where=EVERY_ROW)  # any cuts will do
-    return [
-        msgspec.to_builtins(_PlannedPart(name, field, each.lower, each.upper))
-        for each in await key_ranges(query, parts)
-    ]
+    ranges = await key_ranges(query, parts)
+    if not _all_fit(asked, ranges):
+        ranges = (KeyRange(None, None),)
+    return [msgspec.to_builtins(_PlannedPart(name, field, each.lower, each.upper)) for each in ranges]
+
+
+def _all_fit(query: Query[Any], ranges: Sequence[KeyRange]) -> bool:
+    """Whether the bounds of each range fit into a request beside the longest alternative, which cannot be split."""
+    longest = max(query.where, key=lambda group: sum(len(test.text) for test in group), default=())
+    alone = replace(query, where=(longest,))
+    return all(alone.length(alone.within(each).where) <= QUERY_LIMIT for each in ranges)
 
 
 def restrict(query: Query[Any], part: Mapping[str, Any]) -> Query[Any]:

@@ -80,7 +80,12 @@ def _simple_form(tests: Sequence[Test], separator: str) -> list[tuple[str, str]]
     ]
 
 
+def is_simple(text: str) -> bool:
+    """Whether nothing in a value can be mistaken in the simple form."""
+    return bool(text) and not _MISTAKABLE.search(text)
+
+
 def _is_simple(test: Test) -> bool:
     if test.operator is Operator.EMPTY or test.operator is Operator.NOT_EMPTY:
         return test.text == NO_VALUE  # in the simple form it is AFAS's own example
-    return bool(test.text) and not _MISTAKABLE.search(test.text)
+    return is_simple(test.text)

@@ -202,6 +202,7 @@ def test_numbers_out_of_order(fields: tuple[str, ...], keys: list[Key]) -> None:
         ("A", None, ["b", "a"], True),  # the collation is the service's
         ("A", "c", ["b", "a"], True),
         ("A", 2, [2, 9], False),
+        ("A", 0, [0, 9], False),
         ("A", None, [1, 3, 3], False),
         ("-A", None, [1, 2], False),
         ("A", None, [1, "b", 2], False),
@@ -212,6 +213,7 @@ def test_numbers_out_of_order(fields: tuple[str, ...], keys: list[Key]) -> None:
         ("A", "a", ["a", "b"], False),
         ("A", None, ["a", "b", "a"], False),
         ("A", None, ["", "a"], False),
+        ("-A", None, ["a", ""], False),
     ],
 )
 def test_proof(field: str, before: Any, keys: list[Any], *, proved: bool) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from afas_async import AfasClient, F, GetConnector, UsageError
-from afas_async.simulator import Change, Simulator
+from afas_async import AfasClient, F, GetConnector, Rows, UsageError
+from afas_async.simulator import Change, Latency, Simulator
 from tests.read.conftest import Serve
+from tests.support.census import assert_idle, census
 from tests.support.own_connectors import (
     BY_BOTH,
     BY_CODE,
@@ -90,6 +91,18 @@ async def test_any_page(options: dict[str, Any], serve: Serve) -> None:
             found += numbers(page.rows)
     assert len(found) == len(set(found))
     assert set(found) == set(ROWS if "where" not in options else range(100, END - 50))
+
+
+@pytest.mark.parametrize("options", [{}, {"where": F.Id.in_(ROWS)}], ids=["", "in"])
+async def test_the_first_row_behind_a_cursor(options: dict[str, Any], serve: Serve) -> None:
+    """`first` goes on at the cursor like any other way to read, and leaves no request under way."""
+    _, afas = await serve(connectors={"T": table(ROWS)}, latency=Latency(base=0.05))
+    async with afas.rows(BY_NUMBER, take=50, **options) as rows:
+        last = [await anext(rows) for _ in range(120)][-1]
+        cursor = rows.cursor
+    async with census(afas):
+        assert await afas.rows(BY_NUMBER, after=cursor, **options).first() == row(last["Id"] + 1)
+        assert_idle(afas)
 
 
 async def test_before_the_first_row_and_behind_the_last(serve: Serve) -> None:
@@ -222,6 +235,33 @@ async def test_cursors_of_another_shape(facts: dict[str, Any], serve: Serve) -> 
     cursor = msgspec.json.encode({**msgspec.json.decode(rows.cursor), **facts}).decode()
     with pytest.raises(UsageError, match="after"):
         await afas.rows(BY_NUMBER, after=cursor).to_list()
+
+
+async def test_a_cursor_before_the_first_part(serve: Serve) -> None:
+    """A cursor in a part that there is not is refused: the last part would come twice."""
+    _, afas = await serve(connectors={"T": table(ROWS)})
+    options: dict[str, Any] = {"where": F.Id.in_(range(100, 400))}
+    cursor = {**msgspec.json.decode((await _left(afas, options)).cursor), "over": -1}
+    with pytest.raises(UsageError, match="after"):
+        await afas.rows(BY_NUMBER, after=msgspec.json.encode(cursor).decode(), **options).to_list()
+
+
+async def _left(afas: AfasClient, options: dict[str, Any]) -> Rows[Any]:
+    """Return a stream that was left behind its first row."""
+    async with afas.rows(BY_NUMBER, **options) as rows:
+        await anext(rows)
+    return rows
+
+
+async def test_a_cursor_behind_rows_that_vanish(serve: Serve) -> None:
+    """Where no key can be sent, the rows before those that have vanished do not come again."""
+    codes = [f"a\n{number:03}" for number in range(60)]
+    simulator, afas = await serve(connectors={"T": [{"Code": text} for text in codes]})
+    async with afas.rows(BY_CODE, take=20) as rows:
+        assert [(await anext(rows))["Code"] for _ in range(25)] == codes[:25]
+        cursor = rows.cursor
+    simulator.changes.add(Change(connector="T", delete=[{"Code": text} for text in codes[20:25]]))
+    assert [found["Code"] async for found in afas.rows(BY_CODE, take=20, after=cursor)] == codes[25:]
 
 
 async def test_a_cursor_that_is_no_unicode(serve: Serve) -> None:

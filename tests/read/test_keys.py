@@ -183,9 +183,10 @@ async def test_a_descending_order_by_fields_that_are_empty(take: int | None, ser
     await _both(afas, BY_NUMBER, UsageError, order_by="-Name", take=take)
 
 
-async def test_a_descending_key_that_is_empty(serve: Serve) -> None:
+@pytest.mark.parametrize("empty", [None, ""])
+async def test_a_descending_key_that_is_empty(empty: Any, serve: Serve) -> None:
     """An empty key is noticed in whatever order it is read."""
-    rows = [{"Id": number or None} for number in range(1_000)]
+    rows = [{"Id": (number if empty is None else f"n{number}") if number else empty} for number in range(1_000)]
     _, afas = await serve(connectors={"T": rows})
     await _both(afas, BY_NUMBER, NonUniqueKeyError, order_by="-Id")
 

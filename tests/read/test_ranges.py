@@ -21,6 +21,20 @@ STEP = by_default(100, 500)
 MANY = range(by_default(2_000, 20_000))
 
 
+@pytest.mark.parametrize("connector", [BY_NUMBER, BY_CODE], ids=["int", "text"])
+async def test_parts_beside_a_long_condition(connector: GetConnector[Any], serve: Serve) -> None:
+    """Every part of a plan can be read with the condition it was made for: where no bounds fit, there is one part."""
+    _, afas = await serve(connectors={"T": table(range(60))})
+    planned = set()
+    for length in range(1_860, 1_925, 3):
+        where = (F.Code != "x" * length) & (F.Group >= 0)
+        parts = await afas.plan(connector, parts=3, where=where)
+        found = [row for part in parts for row in await afas.rows(connector, where=where, part=part).to_list()]
+        assert numbers(found) == list(range(60)), length
+        planned.add(len(parts))
+    assert planned == {1, 3}
+
+
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
 @pytest.mark.parametrize("parts", [1, 2, 7, by_default(24, 64)])

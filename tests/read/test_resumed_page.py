@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 
 import pytest
 
 from afas_async import AfasClient, AnswerLostError, GetConnector, KeyOrderError, RowError
+from afas_async.simulator import Change, Fault
+from tests.read.conftest import Serve
 from tests.support.numbered_rows import first_row
 from tests.support.raw_server import Connection, RawServer, Received
-from tests.support.read_table import CONNECTOR, LONG, client, framed, head, page_of, read_until_error
+from tests.support.read_table import (
+    CONNECTOR,
+    LONG,
+    client,
+    framed,
+    head,
+    mends,
+    page_of,
+    read_until_error,
+    says,
+)
 from tests.support.thoroughness import by_default
 
 
@@ -113,6 +126,19 @@ async def slow() -> AsyncIterator[AfasClient]:
 
     async with RawServer(script) as server, client(server) as afas:
         yield afas
+
+
+async def test_a_break_while_the_place_of_a_page_is_looked_for(serve: Serve) -> None:
+    """Rows that wait until it is known whether the row before them was deleted come once, if their page breaks too."""
+    simulator, afas = await serve(connectors={"X": LONG})
+    simulator.changes.add(Change(connector="X", after=1, delete=[LONG[199]]))
+    simulator.faults.add(Fault(after=1, cut="reset", at=150_000), Fault(after=1, delay=20))
+    assert await afas.rows(CONNECTOR, take=200, window=1).to_list() == LONG
+
+
+async def test_a_compressed_answer_without_its_end() -> None:
+    """What is missing of it may be no row, but it was cut: it is asked for again."""
+    await mends(says(lambda body: framed(gzip.compress(body)[:-4], "Content-Encoding: gzip")), page=1)
 
 
 async def test_rows_arrive_before_their_page(slow: AfasClient) -> None:

@@ -12,6 +12,7 @@ from afas_async import Condition, F, GetConnector, KeyOrderError, NonUniqueKeyEr
 from afas_async.simulator import Rules, Simulator
 from afas_async.wire.requests import QUERY_LIMIT
 from tests.read.conftest import Serve
+from tests.support.census import census
 from tests.support.own_connectors import (
     ARTICLES,
     BY_BOTH,
@@ -159,8 +160,8 @@ async def test_numbers_that_are_texts_in_rows() -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        [text for day in range(1, 29) for text in (f"2024-01-{day:02}", f"2024-01-{day:02}T00:00:00")],
-        [*range(40), *(f"+{number}" for number in range(40))],
+        [f"2024-0{month}-{day:02}{time}" for time in ("", "T00:00:00") for month in (1, 2, 3) for day in range(1, 29)],
+        [*range(150), *(f"+{number}" for number in range(150))],
     ],
     ids=["days", "signs"],
 )
@@ -183,6 +184,35 @@ async def test_every_value_has_its_row(serve: Serve) -> None:
     for take in (1, 2, 3):
         found = numbers(await afas.rows(BY_NUMBER, where=F.Id.in_(range(1, 31)), take=take).to_list())
         assert found == list(range(1, 31)), take
+
+
+async def test_a_comparison_with_the_key_may_have_many_rows(serve: Serve) -> None:
+    """Only a value that you ask for has one row: the read goes on behind it otherwise, even page by page of one row."""
+    _, afas = await serve(connectors={"T": table(range(1, 30))})
+    for where in (F.Id > 4, (F.Id > 4) | (F.Id == 4)):
+        assert numbers(await afas.rows(BY_NUMBER, where=where, take=1).to_list())[-25:] == list(range(5, 30))
+
+
+async def test_values_of_the_key_that_fit_take_one_request(serve: Serve) -> None:
+    """A hundred and more rows come at once, and prove by their number that they are all."""
+    simulator, afas = await serve(connectors={"T": table(range(300))})
+    found = numbers(await afas.rows(BY_NUMBER, where=F.Id.in_(range(100, 220))).to_list())
+    assert found == list(range(100, 220))
+    assert simulator.counters.requests == 1
+
+
+async def test_a_long_condition_on_an_empty_table(serve: Serve) -> None:
+    """There is no row to see by what the parts are to be put in order, and none is needed."""
+    _, afas = await serve(connectors={"T": table(range(1))})
+    async with census(afas):
+        assert await afas.rows(GetConnector("Profit_Empty", key="Id"), where=_overlapping()).to_list() == []
+
+
+async def test_an_alternative_beside_which_no_key_fits(serve: Serve) -> None:
+    """It is asked for by itself, and its rows are counted."""
+    _, afas = await serve(connectors={"T": [{"Id": number, "Name": f"n{number}"} for number in range(250)]})
+    where = (F.Name != "x" * 1_915) | F.Name.in_([f"n{number}" for number in range(60)])
+    assert numbers(await afas.rows(BY_NUMBER, where=where).to_list()) == list(range(250))
 
 
 async def test_descending(serve: Serve) -> None:
