@@ -24,7 +24,7 @@ class Speculation(msgspec.Struct, frozen=True):
 
     def earned(self) -> Speculation:
         """Return the speculation after a full span."""
-        if self.full + 1 < self.width:
+        if self.full + 1 < self.width or self.width == self.window:
             return replace(self, full=self.full + 1)
         return replace(self, full=0, width=min(self.window, self.width * 2 + 1))
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from afas_async import AfasClient, Condition, F, GetConnector, Pages, Rows
+from afas_async.http.limiter import Limiter
 from afas_async.http.session import Session
 from afas_async.policy.spans import Key
 from tests.support import canary
@@ -23,7 +24,7 @@ ADDRESS = "http://127.0.0.1:9/profitrestservices"
 def client_of(service: Service, *, max_concurrency: int = 5) -> AfasClient:
     """Return a client whose transport is the service itself."""
     client = AfasClient(base_url=ADDRESS, auth=canary.TOKEN, max_retries=20)
-    client._session = Session(service, max_concurrency=max_concurrency)  # pyright: ignore[reportPrivateUsage]
+    client._session = Session(service, limiter=Limiter(max_concurrency))  # pyright: ignore[reportPrivateUsage]
     return client
 
 
