@@ -104,6 +104,7 @@ class Section(msgspec.Struct, frozen=True):
     title: str
     figures: list[Figure]
     standings: list[Standing] = []
+    notes: list[str] = []
 
 
 def interleave(tasks: Mapping[Label, Task], rounds: int) -> Runs[Label]:

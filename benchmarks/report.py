@@ -81,6 +81,7 @@ def text_of(section: Section) -> str:
     if section.standings:
         lines += _table(section.standings)
     lines += [_line(figure) for figure in section.figures]
+    lines += [f"      {note}" for note in section.notes]
     return "\n".join(lines)
 
 
