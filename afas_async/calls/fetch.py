@@ -16,8 +16,6 @@ from afas_async.policy.retrying import Retry, retry_read
 from afas_async.wire.decompression import BodyReader, body_reader
 from afas_async.wire.requests import Request
 
-# Received bytes that wait for their reader: of all answers together as far as can be predicted, of one for certain.
-MEMORY = 16 << 20
 PIECE = 1 << 16
 
 
@@ -38,7 +36,7 @@ class Fetch(Call):
 
     def __init__(self, channel: Channel, connector: str, *, releasable: bool = True) -> None:
         self._body: BodyReader | None = None
-        self._back_pressure = BackPressure(self._pending, MEMORY, releasable=releasable)
+        self._back_pressure = BackPressure(self._pending, channel.session.memory.limit, releasable=releasable)
         super().__init__(connector, channel.options.timeout, self._back_pressure)
         self.size: int = 0
         self.seconds: float = 0.0

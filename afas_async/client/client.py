@@ -17,6 +17,7 @@ from afas_async.client.update_connectors import UpdateConnectors
 from afas_async.client.verification import Verifier
 from afas_async.errors import ConfigurationError, UsageError
 from afas_async.http.limiter import ADVISED, MOST, Limiter
+from afas_async.http.memory import LEAST_MEMORY, MEMORY
 from afas_async.http.oauth import TOKEN_SECONDS
 from afas_async.http.options import Options, Priority
 from afas_async.http.session import Session
@@ -50,6 +51,8 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         max_concurrency: Requests in flight at a time, 1 to 8, shared by all views; 5 by default, which is the most that
             AFAS advises (GET connector).
         limiter: In place of `max_concurrency`: a `Limiter` that several clients of one environment share.
+        memory: Bytes of answers that may wait for their readers, in all streams together: 16 MiB by default, 1 MiB at
+            least. The page that a stream reads from comes in any case, with 128 KiB where others leave no room.
         timeout: Seconds for a request with all its retries; in a stream for each page. The wait for a free slot is not
             counted, nor is the time that a stream waits for its reader.
         max_retries: How often a request is sent again after a transport fault or a sign of overload.
@@ -83,6 +86,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         base_url: str | None = None,
         max_concurrency: int | None = None,
         limiter: Limiter | None = None,
+        memory: int = MEMORY,
         timeout: float = 300.0,
         max_retries: int = 3,
         proxy: str | None = None,
@@ -99,6 +103,9 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             del auth  # nor may they show the token, not even a malformed one, among the locals of this frame
         self._base_url = base_url_of(environment, base_url)
         check_type("max_concurrency", max_concurrency, int | None, f"a whole number from 1 to {MOST}")
+        check_type("memory", memory, int, "a number of bytes such as 16 << 20")
+        if memory < LEAST_MEMORY:
+            raise ConfigurationError(f"memory must be {LEAST_MEMORY} bytes or more, not {memory}")
         check_type("limiter", limiter, Limiter | None, "a Limiter")
         if max_concurrency is not None and limiter is not None:
             raise ConfigurationError("give max_concurrency or limiter, not both: a limiter has its own limit")
@@ -111,6 +118,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             AiohttpTransport(
                 self._base_url, proxy=None if proxy is None else checked_proxy(proxy), ssl_context=ssl_context
             ),
+            memory=memory,
             limiter=limiter or Limiter(max_concurrency or ADVISED),
             integration_id=checked_integration_id(integration_id),
             auth=checked,

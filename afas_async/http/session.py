@@ -13,6 +13,7 @@ from afas_async.http.auth import ConstantSigner, FunctionSource, RenewingSigner,
 from afas_async.http.engine import Engine
 from afas_async.http.host import Host, Job
 from afas_async.http.limiter import Limiter
+from afas_async.http.memory import MEMORY, Memory
 from afas_async.http.oauth import TOKEN_SECONDS, TokenEndpoint
 from afas_async.http.options import Options
 from afas_async.http.statistics import Statistics
@@ -29,6 +30,7 @@ class Session:
         transport: Entered when the session opens, left when it closes.
         limiter: How many requests may be in flight at a time.
         integration_id: Value of the `IntegrationId` header.
+        memory: Bytes of answers that may wait for their readers.
         auth: Signs requests, or gives what signs them; by default they have no `Authorization` header.
         options: Of the requests for tokens.
     """
@@ -38,6 +40,7 @@ class Session:
         transport: Transport,
         *,
         limiter: Limiter,
+        memory: int = MEMORY,
         integration_id: str | None = None,
         auth: CheckedAuth | None = None,
         options: Options = _OPTIONS,
@@ -59,6 +62,7 @@ class Session:
             statistics=statistics,
         )
         self.max_concurrency: int = limiter.limit
+        self.memory: Memory = Memory(memory)
         self._transport = transport
         self._host: Host | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -30,6 +30,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import islice
+from math import inf
 from types import MappingProxyType
 
 from afas_async.errors import KeyOrderError, NonUniqueKeyError
@@ -102,25 +103,31 @@ class Paging:
 
     # --- asking ---
 
-    def ask(self, *, arrived: Mapping[Ask, int] = MappingProxyType({})) -> None:
+    def ask(self, *, arrived: Mapping[Ask, int] = MappingProxyType({}), room: float = inf) -> None:
         """Ask for what is wanted next.
 
         Args:
+            room: How many bytes of memory there are for the answers. The first span is asked for in any case.
             arrived: What has come in whole of the spans asked for and not over yet, with the bytes of their bodies. One
                 such span counts no more if the read is eager; more of them would only run ahead of the reader.
         """
         full = bool(arrived) and all(self._sizing.looks_full(ask.span.take, size) for ask, size in arrived.items())
         most = self._speculation.allowed(arrived=full)
-        while (ask := self._next(most)) is not None:
+        while (ask := self._next(most, room)) is not None:
             self.asks.append(ask)
+            room -= self.bytes_of(ask)
 
-    def _next(self, most: int) -> Ask | None:
+    def bytes_of(self, ask: Ask) -> int:
+        """Return how many bytes the answer to a span probably has; 0 if all rows are asked for."""
+        return max(0, self._sizing.bytes_of(ask.span.take))
+
+    def _next(self, most: int, room: float) -> Ask | None:
         if self.ended or len(self.asks) >= most:
             return None
         if self._sizing.everything:
             return None if self.asks else Ask(self.anchor.everything(), self.rows)
         if not self.asks:
-            size = self._sizing.next_size(None)
+            size = self._sizing.next_size(None, room)
             span = self.anchor.trial(size) if self._trial else self.anchor.span(0, size)
             return self._unless_too_far(Ask(span, self.rows + size))
         if self._blind:
@@ -131,7 +138,8 @@ class Paging:
             self.anchor.span(ahead, size), self.rows + ahead + size
         )
         behind = sum(other.span.take for other in islice(self.asks, 1, None))
-        return self._unless_too_far(ask) if self._sizing.fits(behind + ask.span.take) else None
+        fits = self._sizing.fits(behind + ask.span.take) and self.bytes_of(ask) <= room
+        return self._unless_too_far(ask) if fits else None
 
     def _unless_too_far(self, ask: Ask) -> Ask | None:
         return None if self._skip_limit is not None and ask.span.skip >= self._skip_limit else ask

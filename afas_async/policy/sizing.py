@@ -11,10 +11,13 @@
 
 from __future__ import annotations
 
+from math import inf
+
 FIRST_TAKE = 100
 GROWTH = 10
 CELL_LIMIT = 150_000
 PAGE_BYTES = 4 << 20
+LEAST_BYTES = 128 << 10  # of a page where other streams leave no room
 PAGE_SECONDS = 10.0
 FIXED_SHARE = 3  # a page may take so many times what a page of no rows takes
 ROW_SECONDS = 0.01  # the most that a row is thought to take before two sizes tell; Profit's views take far less
@@ -79,12 +82,15 @@ class Sizing:
                 size = min(size, limit)
         return max(1, size)
 
-    def next_size(self, before: int | None) -> int:
+    def next_size(self, before: int | None, room: float = inf) -> int:
         """Return how many rows the next page has, behind one of `before` rows that is in flight, or None if none is.
 
-        As long as pages grow, each is only a little larger, so that their answers come one after the other later on.
+        As long as pages grow, each is only a little larger, so that their answers come one after the other later on;
+        and none is larger than the room that the client's other streams leave, or than 128 KiB.
         """
         size = self.size()
+        if self._growing and size * self._row_bytes > room:
+            size = max(1, min(size, int(max(room, LEAST_BYTES) / self._row_bytes)))
         if not self._growing or before is None:
             return size
         return min(size, before + self._largest() // self._window + 1)
@@ -92,6 +98,10 @@ class Sizing:
     def fits(self, rows: int) -> bool:
         """Whether so many rows may be in flight behind the first page."""
         return rows * self._row_bytes <= self._budget
+
+    def bytes_of(self, rows: int) -> int:
+        """Return how many bytes so many rows probably have."""
+        return int(rows * self._row_bytes)
 
     def looks_full(self, rows: int, size: int) -> bool:
         """Whether an answer of so many bytes can hold so many rows like those before."""

@@ -104,8 +104,12 @@ Resumable
 Nothing broken passes for complete
     A body that is cut anywhere, in plain text or gzip, is an error or is requested again. It never is a shorter page.
 Bounded memory
-    About 16 MiB of responses wait for the reader, whatever the size of the table. One response takes 16 MiB at most,
-    however long it is.
+    About 16 MiB of responses wait for their readers, whatever the size of the table, and however many streams a client
+    has (`AfasClient(memory=...)`). Each stream has a page of its own, of 128 KiB where others leave no room. One
+    response takes 16 MiB at most, however long it is.
+Others are not kept waiting
+    `page`, single writes, metainfo and files get the next free slot, before the pages of reads like this one. For 30
+    seconds after such a call, reads leave one slot free for the next.
 Free event loop
     Rows are decoded in slices of 64 KiB, with a rest after half a millisecond. A single row is decoded at once, and may
     have 16 MiB.

@@ -29,6 +29,7 @@ class PageFetch(Fetch, Generic[RowT]):
         renew: Returns the span to ask for, when the request is made.
         halve: Makes the span of this page smaller; returns whether it could.
         arrived: Called when the answer has come in whole, or failed.
+        expected: How many bytes the answer will probably have.
 
     Attributes:
         number: The page's number, for errors.
@@ -48,6 +49,7 @@ class PageFetch(Fetch, Generic[RowT]):
         renew: Callable[[], Span] | None = None,
         halve: Callable[[], bool] | None = None,
         arrived: Callable[[], None] | None = None,
+        expected: int = 0,
     ) -> None:
         super().__init__(query.channel, query.connector.name)
         self.span: Span = span
@@ -62,6 +64,7 @@ class PageFetch(Fetch, Generic[RowT]):
         self._renew = renew
         self._halve = halve
         self._arrived = arrived
+        self._expected = expected
         # Of the answer on its way: bytes read ahead, rows not handed out, and rows that were handed back.
         self._ahead = b""
         self._held: list[RowT] = []
@@ -94,6 +97,14 @@ class PageFetch(Fetch, Generic[RowT]):
         super()._job_ended(job)
         if self._arrived is not None:
             self._arrived()
+
+    @property
+    def claimed(self) -> int:
+        """The bytes that its answer holds now, or will when it has come, as far as can be foretold."""
+        if self.complete or self._unwanted:
+            return 0
+        held = self._pending()
+        return held if self._job is None else max(held, self._expected - self.size + held)
 
     def halve(self) -> bool:
         """Ask for half of the rest from now on."""

@@ -9,7 +9,6 @@ from typing import Any, Generic
 
 from msgspec.structs import replace as replace_position
 
-from afas_async.calls.fetch import MEMORY
 from afas_async.errors import QueryTooLongError, UsageError
 from afas_async.http.channel import Channel
 from afas_async.policy.anchor import Anchor
@@ -127,7 +126,7 @@ class Scan(Generic[RowT]):
         sizing = Sizing(
             window=window,
             take=self.take,
-            byte_budget=MEMORY // at_once,
+            byte_budget=query.channel.session.memory.limit // at_once,
             overlap=int(query.keyed),
             first=max(FIRST_TAKE, at_most or 0),
         )

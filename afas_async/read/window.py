@@ -79,7 +79,11 @@ class Window(Generic[RowT]):
 
     def _ask(self) -> None:
         self.query.channel.check()
-        self._paging.ask(arrived={ask: fetch.size for ask, fetch in self._fetches.items() if not fetch.jobs})
+        head = self._fetches[self._paging.asks[0]] if self._paging.asks else None
+        self._paging.ask(
+            arrived={ask: fetch.size for ask, fetch in self._fetches.items() if not fetch.jobs},
+            room=self.query.channel.session.memory.room(beside=head),
+        )
         self._follow()
         self._asking = False
 
@@ -172,7 +176,9 @@ class Window(Generic[RowT]):
             renew=lambda: self._renew(ask),
             halve=lambda: self._halve(ask),
             arrived=self._ask_again,
+            expected=self._paging.bytes_of(ask),
         )
+        self.query.channel.session.memory.add(fetch)
         fetch.start()
         return fetch
 

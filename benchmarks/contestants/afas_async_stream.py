@@ -12,6 +12,7 @@ from afas_async.policy.order import Order
 from benchmarks.rows import WideRow
 from benchmarks.task import Tally, Task
 
+STREAMS, SLOW_BATCHES = 20, 200
 WIDE = GetConnector("Profit_Wide", WideRow, key="Id")
 
 
@@ -19,8 +20,19 @@ def _believe(self: Order, keys: Sequence[Any], before: Any) -> bool:  # noqa: AR
     return True
 
 
+async def _read_slowly(afas: AfasClient, task: Task) -> None:
+    batches = 0
+    async for _ in afas.rows(WIDE).batches():
+        batches += 1
+        if batches < SLOW_BATCHES:
+            await asyncio.sleep(task.pause)
+
+
 async def read(task: Task, tally: Tally) -> None:
-    """Stream the rows: in batches, with the variant "rows" row by row, or "unchecked", which is no option of it."""
+    """Stream the rows: in batches, with the variant "rows" row by row, or "unchecked", which is no option of it.
+
+    With the variant "many" there are twenty streams at a time.
+    """
     if task.variant == "unchecked":
         setattr(Order, "proves", _believe)  # noqa: B010 - mypy forbids the assignment, rightly elsewhere
     warnings.filterwarnings("ignore", message=".*take=-1")
@@ -31,6 +43,9 @@ async def read(task: Task, tally: Tally) -> None:
             async for _ in stream:
                 count += 1
             tally.rows = count
+        elif task.variant == "many":
+            await asyncio.gather(*(_read_slowly(afas, task) for _ in range(STREAMS)))
+            tally.rows = task.rows * STREAMS
         elif task.variant == "nested":
             count = 0
             async for batch in stream.batches():

@@ -12,6 +12,7 @@ TAKES = (1_000, 10_000, 100_000, None, -1)
 OPPONENTS = ("aiohttp_orjson", "honest_script", "httpx_gathered", "wave")
 LONGEST_HOLD = 5.0
 MOST_MEMORY = 32.0
+MOST_OF_MANY = 40.0  # 16 MiB of answers, and for each stream 128 KiB and the rows that are decoded
 PAUSE = 0.1
 
 
@@ -47,6 +48,9 @@ def memory(scale: Scale) -> Section:
             for label, runs in interleave(tasks, 1).items():
                 what = f"peak memory for {scale.rows:,} rows, {label}"
                 figures.append(Figure("P6", what, runs[0].memory, "MB", MOST_MEMORY, at_most=True))
+        many = read(server.task(OURS, variant="many", pause=0.01))
+    what = "peak memory of 20 slow streams of one client"
+    figures.append(Figure("P6", what, many.memory, "MB", MOST_OF_MANY, at_most=True))
     return Section("Memory", figures)
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from afas_async import AfasClient
-from afas_async.calls.fetch import MEMORY
+from afas_async.http.memory import MEMORY
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import CONNECTOR, client, page_of
 from tests.support.thoroughness import by_default

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from afas_async import AfasClient, ClientClosedError, File, RequestTimeoutError
-from afas_async.calls import fetch
 from afas_async.calls import file as files
+from afas_async.http.memory import MEMORY
 from afas_async.simulator import Simulator
 from tests.client.test_data_connectors import both_modes, names_in
 from tests.support.census import census
@@ -29,8 +29,8 @@ IDENTITY = "0" * 32
 BLOCK = bytes(range(256)) * 192  # 48 KiB, 64 KiB of base64
 BLOCKS = by_default(300, 1_067)  # 15 or 50 MB
 SOME = by_default(45, 100)
-WAITING = by_default(1 << 20, fetch.MEMORY)  # what may wait for the disk: 16 MiB, by default less
-MEMORY = WAITING + by_default(8_000_000, 13_000_000)  # and what the server's end holds
+WAITING = by_default(1 << 20, MEMORY)  # what may wait for the disk: 16 MiB, by default less
+MOST = WAITING + by_default(8_000_000, 13_000_000)  # and what the server's end holds
 
 
 def content_of(path: Path) -> bytes:
@@ -59,24 +59,23 @@ def digest(path: Path) -> str:
 
 @pytest.mark.sampled(2)
 @both_modes
-async def test_fifty_megabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, binary: bool) -> None:
+async def test_fifty_megabytes(tmp_path: Path, *, binary: bool) -> None:
     """A large file goes to the disk piece by piece: its size is not felt in memory, and every byte is right."""
-    monkeypatch.setattr(fetch, "MEMORY", WAITING)
     expected = hashlib.sha256()
     for _ in range(BLOCKS):
         expected.update(BLOCK)
     to, told = tmp_path / "large", list[int]()
-    async with RawServer(large(BLOCKS)) as server, client(server) as afas:
+    async with RawServer(large(BLOCKS)) as server, client(server, memory=WAITING) as afas:
         tracemalloc.start()
         try:
             file = await afas.file(IDENTITY, "large", to=to, binary=binary, on_progress=told.append)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert file.size == told[-1] == BLOCKS * len(BLOCK) > MEMORY
+    assert file.size == told[-1] == BLOCKS * len(BLOCK) > MOST
     assert max(after - before for before, after in pairwise(told)) <= 1 << 16
     assert await asyncio.to_thread(digest, to) == expected.hexdigest()
-    assert peak < MEMORY
+    assert peak < MOST
     assert names_in(tmp_path) == ["large"]
 
 
@@ -222,13 +221,12 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         await write(self, data)
 
     monkeypatch.setattr(files._Disk, "write", slowly)
-    monkeypatch.setattr(fetch, "MEMORY", 1 << 20)
 
 
 @pytest.mark.usefixtures("slow_disk")
 async def test_a_slow_disk(tmp_path: Path) -> None:
     """A disk that is slower than the line costs no attempt: the time-out stands still while the answer pauses."""
-    async with RawServer(large(SOME)) as server, client(server, timeout=30) as afas:
+    async with RawServer(large(SOME)) as server, client(server, timeout=30, memory=1 << 20) as afas:
         file = await afas.file(IDENTITY, "x", to=tmp_path / "x")
         assert len(server.requests) == 1
     assert file.size == SOME * len(BLOCK)
@@ -237,7 +235,7 @@ async def test_a_slow_disk(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("slow_disk")
 async def test_bounded_while_others_wait(tmp_path: Path) -> None:
     """On a slow disk, a download keeps to its memory also when all slots are taken and another call waits for one."""
-    async with RawServer(large(2 * SOME)) as server, client(server, max_concurrency=1) as afas:
+    async with RawServer(large(2 * SOME)) as server, client(server, max_concurrency=1, memory=1 << 20) as afas:
         tracemalloc.start()
         try:
             async with asyncio.TaskGroup() as group:

@@ -87,6 +87,7 @@ MADE: list[Made] = [
         for name, values in {
             "max_concurrency": ("5", 5.0, True),
             "limiter": (5, Limiter),
+            "memory": (None, 1e6, "16 MiB"),
             "drift": (None, ["error"]),
             "timeout": ("30", None, True, [30]),
             "max_retries": ("3", None, 1.0, False),
@@ -110,6 +111,7 @@ MADE: list[Made] = [
         }.items()
     ),
     (client(limiter=Limiter(2), max_concurrency=2), ConfigurationError, "^give max_concurrency or limiter, not both"),
+    (client(memory=1000), ConfigurationError, "^memory must be 1048576 bytes or more, not 1000$"),
     (client(drift="loud"), ConfigurationError, '^drift must be "warn" or "error", not .loud.$'),
     (lambda: client()().with_options(priority="high"), ConfigurationError, '^priority must be "interactive" or'),
     (lambda: Limiter(9), ConfigurationError, "^limit must be 1 to 8, not 9$"),
