@@ -15,6 +15,7 @@ from benchmarks.measures.depth import depth, overlap
 from benchmarks.measures.fairness import fairness
 from benchmarks.measures.latency import efficiency, first_row, task
 from benchmarks.measures.loading import loading
+from benchmarks.measures.moments import moments
 from benchmarks.measures.slow_view import slow_view
 from benchmarks.measures.steadiness import hold, memory
 from benchmarks.measures.throughput import iteration, throughput
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "requests": requests,
     "slow_view": slow_view,
     "fairness": fairness,
+    "moments": moments,
     "task": task,
     "loading": loading,
 }
