@@ -7,7 +7,7 @@ rows without a word.
 
 from __future__ import annotations
 
-import sys
+import inspect
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -49,8 +49,9 @@ def _sentence(name: str, row_type: str, drift: Drift) -> str:
 
 
 def _level_of_user() -> int:
-    """Return how far up the stack the code stands that called this library."""
-    level, frame = 1, sys._getframe(1)  # noqa: SLF001 - warnings skip a package's frames only from Python 3.12 on
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    """Return how far up the stack the code stands that called this library, as seen by the caller."""
+    # From Python 3.12 on, warnings can skip the frames of a package by themselves.
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back
     return level

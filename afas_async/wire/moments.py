@@ -81,7 +81,7 @@ def _field_before(text: bytearray, value: int) -> str | None:
     closing = text.rfind(b'"', 0, max(value, 0))
     opening = text.rfind(b'"', 0, max(closing, 0))
     # Within a string a quotation mark has a backslash before it, so that more than a colon stands between.
-    if opening < 0 or text[value] != ord('"') or text[closing + 1 : value].strip() != b":":
+    if opening < 0 or text[value] != ord('"') or bytes(text[closing + 1 : value]).strip() != b":":
         return None
     name = bytes(text[opening : closing + 1])
     return _NAME.decode(name) if b"\\" in name else name[1:-1].decode(errors="replace")

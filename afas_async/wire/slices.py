@@ -226,7 +226,7 @@ class RowSlices(Generic[RowT]):
             return
         self.columns = len(rows[0])
         if self._declared and not self._declared <= rows[0].keys():
-            found = set().union(*rows)
+            found = set[str]().union(*rows)
             if absent := self._declared - found:
                 self.drift = Drift(sorted(absent), sorted(found - self._declared))
 
