@@ -11,10 +11,11 @@ import msgspec
 from afas_async.calls.document import Document
 from afas_async.calls.write import Write, settle
 from afas_async.http.channel import Channel
-from afas_async.vocabulary.outcomes import WriteResult
-from afas_async.wire.error_answers import clean, refusal_in
+from afas_async.policy.verdicts import Scope, applied
+from afas_async.wire.error_answers import clean
 from afas_async.wire.json_documents import Unreadable, decode, not_as_documented
 from afas_async.wire.requests import Request
+from afas_async.wire.write_answers import Answer, Body, Ending
 
 ANSWER_LIMIT: Final = 256 << 20  # bytes
 
@@ -75,8 +76,8 @@ class _RawWrite(Write):
 
     def __init__(self, channel: Channel, request: Request) -> None:
         # A refused list of elements may be applied in part, unless it says that it is one transaction.
-        whole = b'"Element":[' not in request.body or b'"@Action"' in request.body
-        super().__init__(channel, request, whole=whole)
+        several = b'"Element":[' in request.body and b'"@Action"' not in request.body
+        super().__init__(channel, request, scope=Scope.SOME if several else Scope.ALL)
         self.status: int = 0
         self.headers: dict[str, str] = {}
 
@@ -84,13 +85,11 @@ class _RawWrite(Write):
         super().begin(status, headers)
         self.status, self.headers = status, _plain(headers)
 
-    def _judged(self, text: bytes, *, content_type: str, complete: bool) -> WriteResult | str:
-        found = super()._judged(text, content_type=content_type, complete=complete)
-        # A page of HTML with a success is a proxy's. Whatever else comes may be what this path answers with.
-        foreign = "html" in content_type.lower() or refusal_in(text, connector=self.connector) is not None
-        if isinstance(found, WriteResult) or foreign:
-            return found
-        return WriteResult(raw=text, result_lost=not (complete and self._framed))
+    def _applied(self, answer: Answer, ending: Ending) -> int:
+        return applied(answer.body, ending, elements=1, keys=len(answer.keys), known_path=False)
+
+    def _is_lost(self, answer: Answer, ending: Ending) -> bool:
+        return answer.body is Body.FOREIGN and ending is not Ending.MARKED
 
 
 def _plain(headers: Mapping[str, str]) -> dict[str, str]:

@@ -8,39 +8,22 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import msgspec
-
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ClientClosedError, OutcomeUnknownError
 from afas_async.http.call import Call, Stage
 from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
 from afas_async.http.host import Job, stop
-from afas_async.policy.retrying import WRITE_SECONDS, Retry, retry_write, write_status
-from afas_async.vocabulary.outcomes import Status, WriteResult
+from afas_async.policy.retrying import LOCK_RETRIES, WRITE_SECONDS, Retry, retry_write
+from afas_async.policy.verdicts import Attempt, Reach, Scope, Verdict, applied, failed
+from afas_async.vocabulary.outcomes import WriteResult
 from afas_async.wire.decompression import BodyReader, body_reader, is_framed
 from afas_async.wire.requests import Request
-from afas_async.wire.write_answers import read_result
+from afas_async.wire.write_answers import Answer, Body, Ending, read_answer
 
 RESULT_LIMIT: Final = 16 << 20  # bytes of an answer to a write; what goes beyond is not read
 _PIECE: Final = 1 << 16
 
 log: logging.Logger = logging.getLogger("afas_async")
-
-
-class Verdict(msgspec.Struct, frozen=True):
-    """What became of a call.
-
-    Args:
-        status: What became of its elements.
-        seconds: How long the service took for the last attempt.
-        result: What it answered, if applied.
-        error: Why it is not applied.
-    """
-
-    status: Status
-    seconds: float
-    result: WriteResult | None = None
-    error: AfasError | None = None
 
 
 class Write(Call):
@@ -50,7 +33,8 @@ class Write(Call):
         channel: Sends it; its time-out counts until it is sent.
         request: What to send.
         elements: How many elements it holds.
-        whole: Whether a refusal is one of the complete call.
+        scope: Of what a refusal is one.
+        lock_retries: How often a lock is waited for.
         before: Called before each attempt; if it raises an AfasError, nothing is sent.
         between: Called when an attempt had no effect and another will follow.
     """
@@ -61,7 +45,8 @@ class Write(Call):
         request: Request,
         *,
         elements: int = 1,
-        whole: bool = True,
+        scope: Scope = Scope.ALL,
+        lock_retries: int = LOCK_RETRIES,
         before: Callable[[], None] | None = None,
         between: Callable[[], None] | None = None,
     ) -> None:
@@ -69,13 +54,15 @@ class Write(Call):
         self._channel = channel
         self._request = request
         self._elements = elements
-        self._whole = whole
+        self._scope = scope
+        self._lock_retries = lock_retries
         self._before = before
         self._between = between
-        self._sent_at: datetime | None = None
+        self._sent_at: datetime | None = None  # when the last byte left, or when the connection stood
         self._started = 0.0
+        self._uploading = False
         self._content_type: str | None = None  # known once a success has begun
-        self._framed = True
+        self._is_marked = True
         self._body: BodyReader | None = None
         self._text = bytearray()
 
@@ -92,45 +79,65 @@ class Write(Call):
         Args:
             failure: What came in place of a complete answer.
         """
-        seconds = loop_time() - self._started if self._sent_at else 0.0
+        attempt = self._attempt()
         if self._content_type is not None:
             # The service said that it succeeded: whatever came after that takes nothing back.
-            return self._after_success(seconds, failure)
-        if failure is None or self._sent_at is None:
+            return self._after_success(attempt.seconds, self._ending(failure))
+        if failure is None or attempt.reach is Reach.NOWHERE:
             error = failure or ClientClosedError(f"{self.connector}: stopped before it was sent")
-            return Verdict("not_sent", seconds, error=error)
-        status = write_status(failure, connected=True, whole=self._whole)
+            return Verdict("not_sent", attempt.seconds, error=error)
+        status = failed(attempt, failure)
         if status == "unknown":
             answered = not isinstance(failure, (TimeoutError, AnswerLostError, ClientClosedError))
-            return self._unknown(seconds, str(failure), answered=answered)
-        return Verdict(status, seconds, error=failure)
+            return Verdict("unknown", attempt.seconds, error=self._unknown(str(failure), answered=answered))
+        return Verdict(status, attempt.seconds, error=failure)
 
-    def _after_success(self, seconds: float, failure: AfasError | None) -> Verdict:
-        complete = failure is None and (self._framed or bool(self._text))
-        if complete and self._body is not None:
-            try:
+    def _attempt(self) -> Attempt:
+        """Return the facts of the last attempt."""
+        if self._sent_at is None:
+            return Attempt(Reach.NOWHERE, self._scope)
+        return Attempt(Reach.SERVICE, self._scope, loop_time() - self._started)
+
+    def _ending(self, failure: AfasError | None) -> Ending:
+        if failure is not None or not (self._is_marked or self._text):
+            return Ending.BROKEN
+        try:
+            if self._body is not None:
                 self._body.finish()
-            except AfasError:
-                complete = False
-        found = self._judged(bytes(self._text), content_type=self._content_type or "", complete=complete)
-        if isinstance(found, str):
-            return self._unknown(seconds, found, answered=True)
-        return Verdict("applied", seconds, result=found)
+        except AfasError:
+            return Ending.BROKEN
+        return Ending.MARKED if self._is_marked else Ending.UNMARKED
 
-    def _judged(self, text: bytes, *, content_type: str, complete: bool) -> WriteResult | str:
-        """Return what the body of a success tells, or why it is no answer of the service's."""
-        return read_result(text, content_type=content_type, complete=complete, elements=self._elements)
+    def _after_success(self, seconds: float, ending: Ending) -> Verdict:
+        text = bytes(self._text)
+        answer = read_answer(text, content_type=self._content_type or "", ending=ending, elements=self._elements)
+        count = self._applied(answer, ending)
+        lost = ending is Ending.BROKEN or answer.body is Body.BROKEN
+        result = WriteResult(answer.keys, text, result_lost=lost or self._is_lost(answer, ending))
+        if count == self._elements:
+            return Verdict("applied", seconds, result=result, applied=count)
+        reason = answer.reason or f"{self._elements} elements were sent, and the answer has {count} of their keys"
+        error = self._unknown(reason, answered=True)
+        return Verdict("unknown", seconds, result=result if count else None, error=error, applied=count)
 
-    def _unknown(self, seconds: float, reason: str, *, answered: bool) -> Verdict:
-        assert self._sent_at is not None  # noqa: S101 - what was not sent is not unknown
-        error = OutcomeUnknownError(
+    def _applied(self, answer: Answer, ending: Ending) -> int:
+        """Return how many of the elements are applied, by a success."""
+        return applied(answer.body, ending, elements=self._elements, keys=len(answer.keys))
+
+    def _is_lost(self, answer: Answer, ending: Ending) -> bool:  # noqa: ARG002 - a raw call looks at them
+        """Whether the result is lost though the body seems complete."""
+        return False
+
+    def _unknown(self, reason: str, *, answered: bool) -> OutcomeUnknownError:
+        # What was being sent when it failed was there until now.
+        sent_at = datetime.now(UTC) if self._uploading or self._sent_at is None else self._sent_at
+        return OutcomeUnknownError(
             connector=self.connector,
-            sent_at=self._sent_at,
-            quiet_until=self._sent_at + timedelta(seconds=WRITE_SECONDS),
+            sent_at=sent_at,
+            quiet_until=sent_at + timedelta(seconds=WRITE_SECONDS),
             stage="answered" if answered else "sent",
             reason=reason,
         )
-        return Verdict("unknown", seconds, error=error)
 
     # --- the engine's side: see http.call.Call ---
 
@@ -138,10 +145,10 @@ class Write(Call):
         """Decide by the rules for writes; a success that breaks off is no failure of theirs."""
         return retry_write(
             self.failures,
-            connected=self._sent_at is not None,
-            whole=self._whole,
+            self._attempt(),
             max_retries=max_retries,
             jitter=jitter,
+            lock_retries=self._lock_retries,
         )
 
     def reached(self, stage: Stage) -> None:
@@ -151,8 +158,9 @@ class Write(Call):
                 if self._before is not None:
                     self._before()
             case "connected":
-                self._sent_at = datetime.now(UTC)
-                self._started = loop_time()
+                self._sent_at, self._started, self._uploading = datetime.now(UTC), loop_time(), True
+            case "sent":
+                self._sent_at, self._started, self._uploading = datetime.now(UTC), loop_time(), False
             case "waiting":
                 self._sent_at = None  # if it is cancelled now, it is not sent
                 if self._between is not None:
@@ -165,8 +173,8 @@ class Write(Call):
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Know that the service has applied it."""
         self._content_type = headers.get("Content-Type", "")
-        # Without a length or chunks nothing tells an empty body from one that was cut off.
-        self._framed = status == 204 or is_framed(headers)
+        # Without a length or chunks an empty body looks like one that was cut off.
+        self._is_marked = status == 204 or is_framed(headers)
         self._body = body_reader(headers.get("Content-Encoding", ""), connector=self.connector)
 
     def receive(self, data: bytes) -> None:

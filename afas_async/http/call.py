@@ -12,9 +12,9 @@ from afas_async.policy.retrying import Retry
 from afas_async.vocabulary.credentials import Credential
 from afas_async.wire.requests import Request
 
-# How far an attempt is: it has its slot, and nothing is sent; the server may have the request from now on; it failed,
-# and another one follows after a wait.
-Stage: TypeAlias = Literal["starting", "connected", "waiting"]
+# How far an attempt is: it has its slot, and nothing is sent; the server may have the request from now on; its last
+# byte has left; it failed, and another one follows after a wait.
+Stage: TypeAlias = Literal["starting", "connected", "sent", "waiting"]
 
 
 class Call(ABC):

@@ -30,6 +30,7 @@ from afas_async.http.options import Options
 from afas_async.http.statistics import Event, Statistics
 from afas_async.http.transport import Response, Transport
 from afas_async.policy.retrying import WRITE_SECONDS, Retry
+from afas_async.policy.verdicts import upload_seconds
 from afas_async.wire.decompression import body_reader
 from afas_async.wire.error_answers import error_for, token_error_for
 from afas_async.wire.requests import Request
@@ -48,14 +49,18 @@ class _Attempt(msgspec.Struct):
         started: When, by the event loop's clock.
         bytes: How many bytes of its body have come.
         connected: Whether the server may have it.
-        seconds_left: What was left of the call's time-out when the service got a write.
+        sent: Whether its last byte has left.
+        seconds_left: What was left of the call's time-out when a write began to be sent.
+        limit: Seconds that a write has from then on to be sent, and then to be answered.
     """
 
     request: Request
     started: float
     bytes: int = 0
     connected: bool = False
+    sent: bool = False
     seconds_left: float | None = None
+    limit: float = 0.0
 
 
 class Engine:
@@ -203,11 +208,19 @@ class Engine:
             if attempt.request.writes:
                 # Hanging up would only make the outcome unknown, so from here on the service's own limit counts.
                 attempt.seconds_left = max(0.0, scope.deadline - loop_time())
-                scope.deadline = loop_time() + WRITE_SECONDS
+                attempt.limit = upload_seconds(len(attempt.request.body))
+                scope.deadline = loop_time() + attempt.limit
+
+        def sent() -> None:
+            attempt.sent = True
+            call.reached("sent")
+            if attempt.request.writes:
+                attempt.limit = WRITE_SECONDS
+                scope.deadline = loop_time() + attempt.limit
 
         try:
             headers = self._headers(attempt.request, options)
-            response = await self._transport.send(attempt.request, headers, connected, call.credential)
+            response = await self._transport.send(attempt.request, headers, connected, sent, call.credential)
             if response.status not in ({200, 201, 204} if attempt.request.writes else {200, 201}):
                 return await self._error(response, call, attempt)
             call.begin(response.status, response.headers)
@@ -249,8 +262,7 @@ class Engine:
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
-            # Fixed, because the texts that decide about retries are localised.
-            "Accept-Language": options.language,
+            "Accept-Language": _language_of(request, options.language),
             "User-Agent": "afas_async",
         }
         if request.body:
@@ -261,13 +273,24 @@ class Engine:
         return headers
 
 
+def _language_of(request: Request, language: str) -> str:
+    """Return the language in which a request is answered: labels in the user's, what decides by a text in a known one.
+
+    What became of a call is decided by the texts of the service too, and those in German and French are not documented.
+    """
+    known = language.lower()[:2] in {"en", "nl"}
+    return language if known or request.path.partition("/")[0] == "metainfo" else "en-us"
+
+
 def _timeout(connector: str, attempt: _Attempt | None, options: Options) -> RequestTimeoutError:
     seconds, text = options.timeout, f"no complete answer within {options.timeout:g} s (all attempts together)"
     if attempt is None:
         text = f"no credential within {seconds:g} s, so that nothing was sent"
     elif attempt.seconds_left is not None:
-        seconds = WRITE_SECONDS
+        seconds = attempt.limit
         text = f"no complete answer within {seconds:g} s after it was sent, which is longer than the service takes"
+        if not attempt.sent:
+            text = f"its body could not be sent within {seconds:.0f} s: the line is too slow for it"
     error = RequestTimeoutError(f"{connector}: {text}", connector=connector, seconds=seconds)
     error.sent = "maybe" if attempt is not None and attempt.connected else "no"
     return error

@@ -108,3 +108,9 @@ async def wait_ended(*tasks: asyncio.Task[Any]) -> None:
                 pending = {task for task in tasks if not task.done()}
     if cancelled is not None:
         raise cancelled
+
+
+def is_cancellation(error: BaseException | None) -> bool:
+    """Whether an exception is the cancellation of this task, and not that of another which this one has waited for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

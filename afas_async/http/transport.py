@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ConfigurationError, ConnectError
@@ -32,6 +33,7 @@ NO_IDLE_SECONDS = 1e-9  # 0 would keep a connection for one tick of the clock
 # The default of 8,190 turns a long `X-Profit-Error` into an unparsable answer.
 HEADER_LIMIT = 1 << 16
 READ_BUFFER = 1 << 18
+SEND_BUFFER = 1 << 18
 
 
 class Response(Protocol):
@@ -63,6 +65,7 @@ class Transport(Protocol):
         request: Request,
         headers: Mapping[str, str],
         connected: Callable[[], None],
+        sent: Callable[[], None],
         credential: Credential | None,
     ) -> Response:
         """Send a request and return the answer when its head has arrived.
@@ -71,6 +74,7 @@ class Transport(Protocol):
             request: What to send.
             headers: Its headers, without the credential.
             connected: Called before the first byte leaves. Until then nothing was sent, whatever happens.
+            sent: Called when the last byte of the body has left.
             credential: Signs it; None for a request without an `Authorization` header.
 
         Raises:
@@ -111,10 +115,10 @@ class AiohttpTransport:
         # Until a larger block has been freed once, glibc gives the buffer of every read a mapping of its own, with a
         # page fault for each 4 KiB of it (mallopt, M_MMAP_THRESHOLD): a seventh of the time of a long answer.
         bytearray(4 * READ_BUFFER)
-        self._reads = _session(context, IDLE_SECONDS)
+        self._reads = _session(context, IDLE_SECONDS, _socket)
         # A connection that the server is just closing takes a request and loses it. A write must not meet that, so each
         # has a connection of its own; closing it is our part, as AFAS asks not to send `Connection: close`.
-        self._writes = _session(context, NO_IDLE_SECONDS)
+        self._writes = _session(context, NO_IDLE_SECONDS, _socket_of_writes)
         return self
 
     async def __aexit__(
@@ -129,12 +133,13 @@ class AiohttpTransport:
         request: Request,
         headers: Mapping[str, str],
         connected: Callable[[], None],
+        sent: Callable[[], None],
         credential: Credential | None,
     ) -> Response:
         """Send a request, exactly once; see `Transport`."""
         session = self._writes if request.writes else self._reads
         assert session is not None  # noqa: S101 - the host opens the transport before any job starts
-        connection = _Connection(connected)
+        connection = _Connection(connected if request.body else _both(connected, sent))
         url = f"{self._base}/{request.path}" + (f"?{request.query}" if request.query else "")
         failure: AfasError
         try:
@@ -143,7 +148,7 @@ class AiohttpTransport:
                     request.method,
                     URL(url, encoded=True),
                     # Form and header are never bound to a name: the locals of this frame are part of tracebacks.
-                    data=_payload(request),
+                    data=_payload(request, sent),
                     headers={**headers, **({} if credential is None else {"Authorization": credential.header()})},
                     allow_redirects=False,
                     proxy=self._proxy,
@@ -157,11 +162,32 @@ class AiohttpTransport:
         raise failure
 
 
-def _payload(request: Request) -> aiohttp.BytesIOPayload | None:
+def _payload(request: Request, sent: Callable[[], None]) -> aiohttp.BytesIOPayload | None:
     if request.form is not None:
         return aiohttp.BytesIOPayload(BytesIO(request.form.form()))
     # In pieces: aiohttp writes bytes at one go, and warns of large ones.
-    return aiohttp.BytesIOPayload(BytesIO(request.body)) if request.body else None
+    return _Upload(BytesIO(request.body), sent) if request.body else None
+
+
+class _Upload(aiohttp.BytesIOPayload):
+    """A body, and the moment at which its last byte is handed to the system."""
+
+    def __init__(self, body: BytesIO, sent: Callable[[], None]) -> None:
+        super().__init__(body)
+        self._sent = sent
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        await super().write_with_length(writer, content_length)
+        await writer.drain()
+        self._sent()
+
+
+def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:
+    def call() -> None:
+        one()
+        other()
+
+    return call
 
 
 class _Connection:
@@ -176,7 +202,9 @@ class _Connection:
         self._connected()
 
 
-def _session(context: ssl.SSLContext | None, idle_seconds: float) -> aiohttp.ClientSession:
+def _session(
+    context: ssl.SSLContext | None, idle_seconds: float, socket_factory: aiohttp.SocketFactoryType
+) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     for moment in (trace.on_connection_create_end, trace.on_connection_reuseconn):
         moment.append(_note)
@@ -184,7 +212,7 @@ def _session(context: ssl.SSLContext | None, idle_seconds: float) -> aiohttp.Cli
         connector=aiohttp.TCPConnector(
             limit=0,  # the engine's limiter is the only one: waiting here would count against time-outs
             keepalive_timeout=idle_seconds,
-            socket_factory=_socket,
+            socket_factory=socket_factory,
             ssl=True if context is None else context,
         ),
         middlewares=(_send_once,),
@@ -321,4 +349,11 @@ def _socket(address: tuple[Any, ...]) -> socket.socket:
     for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
         if hasattr(socket, option):  # each platform has its own
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
+
+
+def _socket_of_writes(address: tuple[Any, ...]) -> socket.socket:
+    """Make a socket of which the system buffers little: when a body has left tells when the service may begin."""
+    made = _socket(address)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     return made

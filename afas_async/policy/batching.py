@@ -7,6 +7,7 @@ REST API for developers). How long an element takes is known to nobody before, a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 FIRST: Final = (16, 32, 64, 128)
@@ -21,15 +22,21 @@ class Batching:
     far and the last. Calls before anything is known are small, and of different sizes for that. If a call takes longer
     than foreseen, the next ones are smaller at once. And even if the whole time of the last were its elements', the
     next takes no more than 1.45 times the target: what two calls tell is wrong where the service changed between them.
+    The same holds for its bytes: elements may become larger, and slower with it.
 
     Args:
         max_elements: The most elements in a call.
         target_seconds: How long a call should take.
+
+    Attributes:
+        target_seconds: How long a call should take.
+        most_bytes: The most bytes of the elements of a call, as far as its time tells.
     """
 
     def __init__(self, *, max_elements: int, target_seconds: float) -> None:
         self._most = max_elements
-        self._target = target_seconds
+        self.target_seconds: float = target_seconds
+        self.most_bytes: float = inf
         self._started = 0
         self._size = 0  # 0 as long as nothing is known
         self._quickest = (0, float("inf"))
@@ -43,9 +50,11 @@ class Batching:
         self._started += 1
         return min(self._most, FIRST[(self._started - 1) % len(FIRST)])
 
-    def learn(self, elements: int, seconds: float) -> None:
-        """Take note of how long the service took for a call that it carried out, or gave up."""
+    def learn(self, elements: int, seconds: float, *, size: int = 0) -> None:
+        """Take note of how long the service took for a call that it carried out, or gave up; `size` is in bytes."""
         seconds = max(seconds, 1e-6)
+        if size:
+            self.most_bytes = _MARGIN * self.target_seconds * size / seconds
         self._quickest = min(self._quickest, (elements, seconds), key=lambda call: call[1])
         fewer, least = self._quickest
         if elements >= 2 * fewer:
@@ -55,8 +64,8 @@ class Batching:
             # Half of the quickest call is a guess that cannot be wrong by much more than a factor of two.
             self._overhead = least / 2
             self._each = (seconds - self._overhead) / elements
-        fits = max(self._target - self._overhead, 0.0) / self._each
-        self._size = int(max(1, min(fits, self._most, _MARGIN * self._target * elements / seconds)))
+        fits = max(self.target_seconds - self._overhead, 0.0) / self._each
+        self._size = int(max(1, min(fits, self._most, _MARGIN * self.target_seconds * elements / seconds)))
 
     def expect(self, elements: int) -> float:
         """Return how many seconds a call should take, 0 as long as nothing is known."""

@@ -36,12 +36,16 @@ class Piece(msgspec.Struct, eq=False):
 class Lanes:
     """The elements that wait.
 
+    Args:
+        wrapping: Bytes that a call has around each element.
+
     Attributes:
         waiting: How many wait, those behind an element of their lane included.
         size: The bytes of all of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wrapping: int = 1) -> None:
+        self._wrapping = wrapping
         self.waiting: int = 0
         self.size: int = 0
         self._free: deque[Piece] = deque()
@@ -64,12 +68,12 @@ class Lanes:
         self.size += len(piece.body)
         return True
 
-    def take(self, most: int, most_bytes: int) -> list[Piece]:
+    def take(self, most: int, most_bytes: float) -> list[Piece]:
         """Take the next elements for a call: at most so many, and so many bytes unless the first alone has more."""
         taken: list[Piece] = []
         left = most_bytes
         while self._free and len(taken) < most:
-            left -= len(self._free[0].body) + 1
+            left -= len(self._free[0].body) + self._wrapping
             if left < 0 and taken:
                 break
             taken.append(self._free.popleft())
@@ -99,7 +103,7 @@ class Lanes:
         return []
 
     def shut(self, lane: Hashable) -> None:
-        """Let nothing more wait in a lane."""
+        """Let no further element wait in a lane."""
         if lane is not None:
             self._closed.add(lane)
 

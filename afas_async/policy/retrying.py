@@ -1,18 +1,18 @@
-"""Whether what failed is sent again, when, and how: one table for reads and writes, no clock and no chance of its own.
+"""Whether what failed is sent again, when, and how: for reads and writes, with no clock and no chance of its own.
 
-A read may always be repeated. A write is repeated only where the service never had it, says that it did not process it,
-or refused it for a moment; in all other cases it may have happened (RFC 9110, 9.2.2), also as PUT or DELETE, which here
-can insert, or overtake a later change.
+A read may always be repeated. A write is repeated only where it had no effect and may have one the next time
+(`verdicts`); in all other cases it may have happened (RFC 9110, 9.2.2), also as PUT or DELETE, which here can insert,
+or overtake a later change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 
 from afas_async import errors
+from afas_async.policy.verdicts import LOCKED, OUT_OF_MEMORY, OUT_OF_TIME, Attempt, failed, says
 
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 30.0
@@ -22,19 +22,6 @@ LOCK_WAIT = 2.0
 
 # How long an answer to a write is waited for: the service itself ends a call after 900 seconds (AFAS, Troubleshooting).
 WRITE_SECONDS = 960.0
-
-# The service's texts, case-folded, in the languages it speaks (AFAS, Troubleshooting; versions of 2025 and 2026).
-# A text that is not listed is an ordinary refusal, and never sent again.
-LOCKED = (
-    "locked by",
-    "blocked by another user",
-    "deadlock",
-    "vergrendeld door",
-    "geblokkeerd door een andere gebruiker",
-    "in gebruik door een andere gebruiker",
-)
-OUT_OF_MEMORY = ("out of memory", "out of string space", "onvoldoende geheugen")
-OUT_OF_TIME = ("maximum duration", "command timeout expired", "maximale tijdsduur")
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -95,24 +82,30 @@ def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter
 
 
 def retry_write(
-    failures: Sequence[errors.AfasError], *, connected: bool, whole: bool, max_retries: int, jitter: float
+    failures: Sequence[errors.AfasError],
+    attempt: Attempt,
+    *,
+    max_retries: int,
+    jitter: float,
+    lock_retries: int = LOCK_RETRIES,
 ) -> Retry | None:
     """Decide about a write (POST, PUT, DELETE) after its last failure.
 
     Args:
         failures: See `retry_read`.
-        connected: Whether the service may have got the request of the last attempt.
-        whole: Whether a refusal is one of the complete call: it holds one element, or is one transaction.
+        attempt: The facts of the last attempt.
         max_retries: See `retry_read`.
         jitter: See `retry_read`.
+        lock_retries: How often a lock is waited for.
     """
     failure = failures[-1]
+    if failed(attempt, failure) != "not_sent":
+        return None
     locks = _count_refusals(failures, LOCKED)
     if isinstance(failure, errors.BusinessError):
-        locked = whole and failure.status == 500 and _says(failure, LOCKED) and locks <= LOCK_RETRIES
-        return _after_lock(locks, jitter) if locked else None
+        return _after_lock(locks, jitter) if locks <= lock_retries else None
     faults = len(failures) - locks - sum(isinstance(past, errors.AuthenticationError) for past in failures)
-    if faults > max_retries or write_status(failure, connected=connected, whole=whole) != "not_sent":
+    if faults > max_retries:
         return None
     match failure:
         case errors.ConnectError(permanent=False):
@@ -123,57 +116,23 @@ def retry_write(
             return None
 
 
-def write_status(
-    failure: errors.AfasError, *, connected: bool, whole: bool
-) -> Literal["not_sent", "rejected", "unknown"]:
-    """Return what a failure tells about a write.
-
-    Args:
-        failure: The failure.
-        connected: See `retry_write`.
-        whole: See `retry_write`.
-    """
-    if not connected:
-        return "not_sent"
-    match failure:
-        case errors.BusinessError():
-            # Within a success it contradicts itself; and of a call that ran out of time or memory nobody knows.
-            vague = failure.status != 500 or _says(failure, (*OUT_OF_MEMORY, *OUT_OF_TIME))
-            return "unknown" if vague or not whole else "rejected"
-        case errors.RateLimitError():
-            return "not_sent"
-        case errors.UnavailableError():
-            return "unknown" if failure.retry_after is None else "not_sent"
-        case errors.ApiError(status=501 | 505):
-            return "rejected"
-        case errors.ApiError() if 400 <= failure.status < 500 and failure.status != 408:
-            return "rejected"
-        case _:
-            return "unknown"
-
-
 def _retry_refused(
     failures: Sequence[errors.AfasError], failure: errors.BusinessError, backoff: Retry | None, jitter: float
 ) -> Retry | None:
-    if _says(failure, LOCKED):
+    if says(failure, LOCKED):
         locks = _count_refusals(failures, LOCKED)
         if locks > LOCK_RETRIES:
             return None
         return _after_lock(locks, jitter)
-    if _says(failure, OUT_OF_MEMORY):
+    if says(failure, OUT_OF_MEMORY):
         return Retry(backoff.wait if backoff else BACKOFF_BASE * jitter, smaller=True, calmer=True)
-    if _says(failure, OUT_OF_TIME):
+    if says(failure, OUT_OF_TIME):
         return Retry(0, smaller=True, calmer=True)  # until a single row, or the time-out of the call, is left
     return None
 
 
-def _count_refusals(failures: Sequence[errors.AfasError], phrases: Sequence[str]) -> int:
-    return sum(isinstance(failure, errors.BusinessError) and _says(failure, phrases) for failure in failures)
-
-
-def _says(failure: errors.ApiError, phrases: Sequence[str]) -> bool:
-    text = failure.message.casefold()
-    return any(phrase in text for phrase in phrases)
+def _count_refusals(failures: Sequence[errors.AfasError], phrases: tuple[str, ...]) -> int:
+    return sum(isinstance(failure, errors.BusinessError) and says(failure, phrases) for failure in failures)
 
 
 def _after(stated: float | None, backoff: Retry, jitter: float) -> Retry:

@@ -30,6 +30,8 @@ _ROOTS: Final = {
     "KnSubjectWorkflowReaction": "KnWorkflow",
     "PtItemSet": "PtItemset",
 }
+# AFAS's endpoint notes of March 2026, and of KnContact: a call takes one element.
+_ONE_EACH: Final = frozenset({"FiContract", "FiEntries", "FiIVY", "FiInvoice", "FiSepaDirectDebit", "KnContact"})
 
 
 @dataclass(frozen=True, init=False)
@@ -132,9 +134,12 @@ class UpdateConnector:
         name: The connector's name as it stands in the app connector, such as "KnSubject".
         root: The name of its element in a body, where that differs from `name`. None for the name that AFAS documents;
             a load that checks its elements takes it from metainfo then, and `described` makes a connector with it.
-        single: Whether it takes one element in a call, as KnContact does.
+        single: Whether it takes one element in a call. Those of which AFAS says so need not be declared: FiContract,
+            FiEntries, FiIVY, FiInvoice, FiSepaDirectDebit and KnContact.
         allow_none: Whether None is sent, as JSON's null. What the service does with it is documented nowhere; an empty
             str clears a field (AFAS, UpdateConnector).
+        key: The fields of its key, by which a load keeps the order of changes to one record; a load that checks its
+            elements takes them from metainfo.
 
     Raises:
         InvalidNameError: If a name may not enter a URL.
@@ -149,9 +154,14 @@ class UpdateConnector:
     root: str | None = None
     single: bool = False
     allow_none: bool = False
+    key: str | tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         connector_name(self.name)
+        check_type("key", self.key, str | tuple, "a field id, or several in a tuple", connector=self.name)
+        object.__setattr__(self, "key", (self.key,) if isinstance(self.key, str) else self.key)
+        for field in self.key:
+            field_id(field)
         for argument in ("single", "allow_none"):
             check_type(argument, getattr(self, argument), bool, "True or False", connector=self.name)
         if self.root is not None:
@@ -168,6 +178,11 @@ class UpdateConnector:
         """
         check_type("metainfo", metainfo, UpdateMetainfo, "what `await afas.update_metainfo(...)` returned")
         return cls(metainfo.id, root=metainfo.name or None, single=single)
+
+    @property
+    def takes_one(self) -> bool:
+        """Whether a call takes one element: as declared, or by AFAS's notes."""
+        return self.single or self.name in _ONE_EACH
 
     @property
     def element_name(self) -> str:

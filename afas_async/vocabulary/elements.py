@@ -97,7 +97,7 @@ def element_of(item: object) -> Element:
             objects[name] = value
         else:
             fields[name] = value
-    action = key.pop("Action", None)
+    action = next((key.pop(name) for name in list(key) if name.lower() == "action"), None)
     return Element(fields, key, objects, action)
 
 

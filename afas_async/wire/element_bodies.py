@@ -55,6 +55,11 @@ def body_of(root: str, elements: Sequence[bytes]) -> bytes:
     return b'{"%b":{"Element":%b}}' % (root.encode(), content)
 
 
+def wrapping_of(action: Action) -> int:
+    """Return how many bytes a call of several elements has around each of them."""
+    return len(tagged(b'{"Fields":{"":0}}', action)) - len(b'{"Fields":{"":0}}') + 1
+
+
 def tagged(element: bytes, action: Action) -> bytes:
     """Return an encoded element with `@Action` in its fields, unless it has one of its own.
 
@@ -100,14 +105,11 @@ class _Plain:
                 ' {"StId": 1, "Ds": "Offerte"}, and objects by theirs'
             )
         fields = self._values(element.fields, place)
-        action = fields.pop("@Action", element.action)
-        if action not in (None, *ACTIONS):
-            raise InvalidElementError(f"{place}@Action: unknown action {action!r}: use insert, update or delete")
+        key = self._values(element.key, f"{place}@")
+        action = _action(fields, key, element.action, place)
         if action is not None:
             fields = {"@Action": action, **fields}  # at the place where `tagged` looks for it
-        found: dict[str, Any] = {"Fields": fields}
-        for name, value in self._values(element.key, f"{place}@").items():
-            found[f"@{name}"] = value
+        found: dict[str, Any] = {"Fields": fields, **{f"@{name}": value for name, value in key.items()}}
         objects = [
             {name: {"Element": self._object(inner, f"{place}{name}.", depth - 1)}}
             for name, inner in element.objects.items()
@@ -161,6 +163,22 @@ class _Plain:
                 raise InvalidElementError(
                     f"{place}: expected str, int, float, Decimal, bool, date, datetime or bytes, got {type_name(value)}"
                 )
+
+
+def _action(fields: dict[str, Any], key: dict[str, Any], given: object, place: str) -> str | None:
+    """Return the action of an element, however its name is spelled, and take it from among its values.
+
+    The service takes `@action` for `@Action` (AFAS's own examples have both).
+    """
+    actions = [given] if given is not None else []
+    for values, word in ((fields, "@action"), (key, "action")):
+        actions += [values.pop(name) for name in list(values) if name.lower() == word]
+    for action in actions:
+        if action not in ACTIONS:
+            raise InvalidElementError(f"{place}@Action: unknown action {action!r}: use insert, update or delete")
+    if len(set(actions)) > 1:
+        raise InvalidElementError(f"{place}@Action: an element has one action, not {' and '.join(map(str, actions))}")
+    return cast("str | None", actions[0] if actions else None)
 
 
 def _inner(item: object, place: str) -> Element:

@@ -2,45 +2,78 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Final, cast
 
 import msgspec
 
-from afas_async.vocabulary.outcomes import WriteResult
 from afas_async.wire.error_answers import clean
 from afas_async.wire.json_documents import BOM, Unreadable, decode
 
 _DECODER: Final = msgspec.json.Decoder(float_hook=str)  # a number in a key is a name, and stays as it is written
 
 
-def read_result(body: bytes, *, content_type: str, complete: bool, elements: int) -> WriteResult | str:
-    """Return what the body of a success tells, or why it is no answer of the service's.
+class Body(Enum):
+    """What the body of a success is."""
+
+    EMPTY = "nothing, as half of the connectors answer"
+    KEYS = "keys, or JSON without any"
+    BROKEN = "JSON that cannot be read to its end"
+    REFUSAL = "a refusal of Profit's"
+    PAGE = "a page of HTML"
+    FOREIGN = "something else"
+
+
+class Ending(Enum):
+    """How the body of an answer ended."""
+
+    MARKED = "where its length or its last chunk says"
+    UNMARKED = "with the connection, which looks the same when it breaks"
+    BROKEN = "too early"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the body of a success is.
+
+    Args:
+        body: Of which kind.
+        keys: The keys in it.
+        reason: Why it is no answer of the service's, if it is none.
+    """
+
+    body: Body
+    keys: tuple[dict[str, str], ...] = ()
+    reason: str = ""
+
+
+def read_answer(body: bytes, *, content_type: str, ending: Ending, elements: int) -> Answer:
+    """Return what the body of a success is.
 
     Args:
         body: The decoded body, as much as arrived of it.
         content_type: The content type, which decides only where the body cannot.
-        complete: Whether all of it arrived.
+        ending: How it ended.
         elements: How many elements were sent.
     """
-    text = body.removeprefix(BOM).strip()
+    text, is_page = body.removeprefix(BOM).strip(), "html" in content_type.lower()
     if not text:
         # Half of the connectors answer no key (AFAS, OpenAPI), and then with the type of XML.
-        foreign = not complete and "html" in content_type.lower()
-        return "a success with a page of HTML" if foreign else WriteResult(raw=body, result_lost=not complete)
+        if ending is Ending.BROKEN and is_page:
+            return Answer(Body.PAGE, reason="a success with a page of HTML")
+        return Answer(Body.EMPTY)
     content = decode(text, _DECODER)
-    if isinstance(content, Unreadable):
-        if text[:1] in b"{[":
-            return WriteResult(raw=body, result_lost=True)
-        return "a success with a body that is not the service's"
+    if isinstance(content, Unreadable) and text[:1] in b"{[":
+        return Answer(Body.BROKEN)
     if isinstance(content, dict) and "externalMessage" in content:
         refusal = cast("dict[str, Any]", content)
         reference = (
             f" (Profit log reference {clean(str(number))})" if (number := refusal.get("profitLogReference")) else ""
         )
-        return f"a success with a refusal in it: {clean(str(refusal['externalMessage']))}{reference}"
-    if not isinstance(content, (dict, list)):
-        return "a success with a body that is not the service's"
-    return WriteResult(_merged(_keys(cast("object", content)), elements), body, result_lost=not complete)
+        reason = f"a success with a refusal in it: {clean(str(refusal['externalMessage']))}{reference}"
+        return Answer(Body.REFUSAL, reason=reason)
+    if isinstance(content, Unreadable) or not isinstance(content, (dict, list)):
+        return Answer(Body.PAGE if is_page else Body.FOREIGN, reason="a success with a body that is not the service's")
+    return Answer(Body.KEYS, _merged(_keys(cast("object", content)), elements))
 
 
 def _keys(content: object) -> list[dict[str, str]]:

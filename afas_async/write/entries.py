@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import msgspec
 
 from afas_async.errors import AfasError, ApiError, OutcomeUnknownError
-
-# "planned": to be sent, as the last attempt had no effect. What is in flight when a load ends is "unknown" in the next.
-State: TypeAlias = Literal["planned", "applied", "rejected", "unknown"]
+from afas_async.policy.verdicts import State
 
 
 class Entry(msgspec.Struct, frozen=True):

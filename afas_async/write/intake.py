@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Sequence
+from decimal import Decimal
 from enum import Enum
 from typing import Final
 
@@ -10,6 +12,7 @@ from afas_async.errors import InvalidElementError
 from afas_async.policy.element_check import Checker
 from afas_async.policy.lanes import Piece
 from afas_async.policy.value_check import is_empty
+from afas_async.policy.verdicts import Scope
 from afas_async.vocabulary.collation import widely_folded
 from afas_async.vocabulary.connectors import UpdateConnector
 from afas_async.vocabulary.elements import Action, Element, element_of
@@ -19,6 +22,9 @@ from afas_async.wire.requests import Request
 from afas_async.wire.write_requests import delete_request, write_request
 
 _WRAPPING: Final = 1_000  # bytes that a body has around an element
+_TRUTHS: Final = {"true": "1", "false": "0"}
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?", re.ASCII)
+_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])", re.ASCII)
 
 
 class Intake:
@@ -29,6 +35,9 @@ class Intake:
         action: What to do with the elements.
         transaction: Whether a call with several elements is tagged as one transaction.
         metainfo: What elements are checked against; None for no check.
+
+    Attributes:
+        is_blind: Whether an element has come of which nothing tells the key, so that no call may overtake another.
     """
 
     def __init__(
@@ -38,7 +47,8 @@ class Intake:
         self._action: Action = action
         self._transaction = transaction
         self._checker = None if metainfo is None else Checker(metainfo, action, allow_none=connector.allow_none)
-        self._keys = {field.id for field in metainfo.fields if field.primary_key} if metainfo else set[str]()
+        self._keys = {field.id for field in metainfo.fields if field.primary_key} if metainfo else set(connector.key)
+        self.is_blind: bool = False
 
     def piece(self, index: int, item: object) -> Piece:
         """Return an element as it will be sent.
@@ -52,13 +62,27 @@ class Intake:
             body = encode_element(element, allow_none=self._connector.allow_none)
             if self._action == "delete":
                 self._check_delete(element)
+            faults = [] if self._checker is None else self._checker.faults(element)
+            lane = self._lane(element)
         except InvalidElementError as error:
-            raise InvalidElementError(f"{name}: element {index}: {error}") from None
-        if len(body) > BODY_LIMIT - _WRAPPING:
-            raise InvalidElementError(f"{name}: element {index} has {len(body)} bytes, and a request 75 MB at most")
-        if self._checker is not None and (faults := self._checker.faults(element)):
-            raise InvalidElementError(f"{name}: element {index}: {'; '.join(map(str, faults))}")
-        return Piece(index, body, self._lane(element))
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever a source gives, one record must not end a load
+            reason = f"it cannot be read as an element ({type(error).__name__})"
+        else:
+            if len(body) > BODY_LIMIT - _WRAPPING:
+                reason = f"it has {len(body)} bytes, and a request has 75 MB at most"
+            elif faults:
+                reason = "; ".join(map(str, faults))
+            else:
+                return Piece(index, body, lane)
+        raise InvalidElementError(f"{name}: element {index}: {reason}")
+
+    def lane_of(self, item: object) -> Hashable:
+        """Return the lane of an element that cannot be sent; None also if it cannot be told."""
+        try:
+            return self._lane(element_of(item))
+        except Exception:  # noqa: BLE001 - there is no element in it
+            return None
 
     def request(self, pieces: Sequence[Piece]) -> Request:
         """Return the request for some elements; for a delete there is one."""
@@ -87,14 +111,23 @@ class Intake:
         named = {field: value for field, value in element.fields.items() if field in self._keys} | dict(element.key)
         key = {field: _laned(value) for field, value in named.items() if not is_empty(value)}
         if not key or not (element.key or self._keys <= key.keys()):
+            self.is_blind = self.is_blind or not (self._keys or self._action == "insert")
             return None
         return tuple(sorted(key.items()))
 
-    def is_whole(self, pieces: Sequence[Piece]) -> bool:
-        """Whether a refusal of these elements is one of all of them."""
-        return self._transaction or len(pieces) == 1
+    def scope(self, pieces: Sequence[Piece]) -> Scope:
+        """Return of what a refusal of these elements is one."""
+        return Scope.ALL if self._transaction or len(pieces) == 1 else Scope.SOME
 
 
 def _laned(value: object) -> str:
-    # A value too many in a lane costs a wait, and one too few the order.
-    return widely_folded(str(value.value if isinstance(value, Enum) else value).strip())
+    """Return a value of a key as all its spellings have it: 3, "03" and 3.0 are one, and so are a day and its midnight.
+
+    A value too many in a lane costs a wait, and one too few the order.
+    """
+    text = widely_folded(str(value.value if isinstance(value, Enum) else value).strip())
+    if text in _TRUTHS:
+        return _TRUTHS[text]
+    if _NUMBER.fullmatch(text):
+        return str(Decimal(text).normalize() + 0)
+    return text[: len("2024-01-31")] if _DAY.match(text) else text

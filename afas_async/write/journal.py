@@ -37,8 +37,9 @@ from afas_async.errors import JournalError, OutcomeUnknownError
 from afas_async.http.clock import loop_time
 from afas_async.policy.lanes import Piece
 from afas_async.policy.retrying import WRITE_SECONDS
+from afas_async.policy.verdicts import State, noted
 from afas_async.vocabulary.outcomes import Outcome
-from afas_async.write.entries import Entry, State, entry_of, error_text
+from afas_async.write.entries import Entry, entry_of, error_text
 
 VERSION: Final = 1
 _AHEAD: Final = 1_000
@@ -81,6 +82,7 @@ class Journal:
         self._process = os.getpid()
         self._known: dict[int, Entry] = {}
         self._read_until = 0
+        self._places: dict[bytes, int] | None = None  # of elements that may be at the service, by their digests
         self.identity: dict[str, str] = dict(identity or {})
         self.calls: int = 0
         with self._failing("cannot be opened"):
@@ -162,6 +164,23 @@ class Journal:
             self._read_until = number + _AHEAD
         return self._known.pop(number, None)
 
+    def has_later(self, number: int, digest: bytes) -> bool:
+        """Whether an element was in a later place when the journal was opened, and may be at the service.
+
+        Raises:
+            JournalError: If the journal cannot be read.
+        """
+        if self._places is None:
+            with self._failing("cannot be read"):
+                self._places = dict(
+                    self._database.execute(
+                        "SELECT digest, max(number) FROM elements WHERE state IN ('applied', 'unknown') AND call < ?"
+                        " GROUP BY digest",
+                        (self.calls,),
+                    )
+                )
+        return self._places.get(digest, -1) > number
+
     def unknown(self) -> list[Entry]:
         """Return the elements whose outcome is unknown, in order.
 
@@ -233,23 +252,24 @@ class Journal:
         Raises:
             JournalError: If that cannot be written: the next run finds them in flight. Or if one was not in flight.
         """
+        states = [noted(each.status, elements=len(outcomes), error=each.error) for each in outcomes]
         with self._writing("cannot be written"):
             changed = self._database.executemany(
                 """UPDATE elements SET state = ?1, key = ?2, error = ?3, body = CASE ?1 WHEN 'unknown' THEN body END
                    WHERE number = ?4 AND call = ?5 AND state = 'in flight'""",
                 [
                     (
-                        "planned" if outcome.status == "not_sent" else outcome.status,
+                        state,
                         None if outcome.key is None else msgspec.json.encode(outcome.key).decode(),
-                        None if outcome.status == "not_sent" else error_text(outcome.error),
+                        None if state == "planned" else error_text(outcome.error),
                         outcome.index,
                         call,
                     )
-                    for outcome in outcomes
+                    for outcome, state in zip(outcomes, states, strict=True)
                 ],
             ).rowcount
             # A call that was not even begun is not in flight either.
-            if changed != len(outcomes) and any(outcome.status != "not_sent" for outcome in outcomes):
+            if changed != len(outcomes) and any(state != "planned" for state in states):
                 raise JournalError(f"{self._path}: an element of call {call} was not in flight")
 
     def settle(self, number: int, state: Literal["planned", "applied"]) -> None:

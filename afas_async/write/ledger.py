@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
-from afas_async.calls.write import Verdict
-from afas_async.errors import (
-    AfasError,
-    AuthenticationError,
-    JournalError,
-    OutcomeUnknownError,
-    PermissionDeniedError,
-    UsageError,
-)
+from afas_async.errors import AfasError, JournalError, OutcomeUnknownError, UsageError
 from afas_async.http.clock import loop_time
 from afas_async.policy.lanes import Piece
+from afas_async.policy.schedule import Call
+from afas_async.policy.verdicts import Resumption, Verdict, resumed
 from afas_async.vocabulary.outcomes import LISTED, LoadReport, Outcome
 from afas_async.write.lookups import Finder
 
 if TYPE_CHECKING:
     from afas_async.write.journal import Journal  # with SQLite, only when there is one
-
-NO_ACCESS: Final = (AuthenticationError, PermissionDeniedError)
 
 
 class Ledger:
@@ -82,21 +74,28 @@ class Ledger:
         Raises:
             JournalError: If the journal has another element in its place.
         """
-        entry = self.journal.find(piece.index) if self.journal else None
-        if entry is None or entry.state == "planned":
+        if self.journal is None:
             return None
-        if entry.digest != piece.digest:
-            if entry.state == "rejected":
-                return None  # a refused element may be given again, corrected
-            raise JournalError(
-                f"{self._connector}: element {piece.index} is not the one that the journal has in its place: give the"
-                " same elements in the same order"
-            )
-        if entry.state == "applied":
-            self._take_as_control(piece)
-        elif entry.state == "unknown":
-            self._keep(piece, entry.sent)
-        return Outcome(piece.index, entry.state, entry.key, entry.error)
+        entry = self.journal.find(piece.index)
+        same = entry is not None and entry.digest == piece.digest
+        elsewhere = not same and self.journal.has_later(piece.index, piece.digest)
+        match resumed(None if entry is None else entry.state, same=same, elsewhere=elsewhere):
+            case Resumption.SEND:
+                return None
+            case Resumption.REFUSE:
+                raise JournalError(
+                    f"{self._connector}: element {piece.index} is not the one that the journal has in its place: give"
+                    " the same elements in the same order, also those that were refused"
+                )
+            case Resumption.KEEP:
+                assert entry is not None  # noqa: S101 - there is something to keep
+                if entry.state == "applied":
+                    self._take_as_control(piece)
+                else:
+                    self._keep(piece, entry.sent)
+                return Outcome(
+                    piece.index, "applied" if entry.state == "applied" else "unknown", entry.key, entry.error
+                )
 
     def check_not_sent(self, index: int) -> None:
         """Make sure that an element which cannot be sent now was not sent in an earlier run.
@@ -111,30 +110,30 @@ class Ledger:
                 " same elements in the same order"
             )
 
-    def settle(self, call: int, pieces: Sequence[Piece], verdict: Verdict) -> None:
-        """Record what became of a call.
+    def book(self, call: Call, verdict: Verdict) -> None:
+        """Record what became of the elements of a call.
 
         Raises:
             JournalError: If the journal cannot be written. The report is right all the same, and the next run finds the
                 call in flight, so that it does not send it again.
         """
         keys = verdict.result.keys if verdict.result else ()
-        known = len(keys) == len(pieces)
+        known = len(keys) in {len(call.pieces), verdict.applied}
         outcomes = [
-            Outcome(piece.index, verdict.status, keys[place] if known else None, verdict.error, call)
-            for place, piece in enumerate(pieces)
+            Outcome(piece.index, "applied", keys[place] if known and keys else None, batch=call.number)
+            if verdict.status == "applied" or place < verdict.applied
+            else Outcome(piece.index, verdict.status, None, verdict.error, call.number)
+            for place, piece in enumerate(call.pieces)
         ]
         for outcome in outcomes:
             self.record(outcome)
-        if verdict.status == "applied":
-            self._take_as_control(pieces[-1])
-        elif verdict.status == "unknown":
-            for piece in pieces:
+        for piece, outcome in zip(call.pieces, outcomes, strict=True):
+            if outcome.status == "unknown":
                 self._keep(piece, loop_time() - verdict.seconds)
+        if outcomes[0].status == "applied":
+            self._take_as_control(call.pieces[max(verdict.applied, 1) - 1])
         if self.journal is not None:
-            # With another credential they can be sent: a rejection in the journal would be for ever.
-            refused = isinstance(verdict.error, NO_ACCESS)
-            self.journal.end(call, [Outcome(piece.index, "not_sent") for piece in pieces] if refused else outcomes)
+            self.journal.end(call.number, outcomes)
 
     async def look_up(self) -> None:
         """Look up the elements whose outcome is unknown, and correct what is found out."""

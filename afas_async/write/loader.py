@@ -6,48 +6,36 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import chain
 from types import TracebackType
 from typing import Final, Self
 
-import msgspec
-
 from afas_async.calls.metainfo import update_metainfo
-from afas_async.calls.write import Verdict, Write
+from afas_async.calls.write import Write
 from afas_async.errors import (
     AfasError,
     ClientClosedError,
     InvalidElementError,
     JournalError,
-    PayloadTooLargeError,
     UsageError,
 )
 from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
-from afas_async.http.host import Job, stop
+from afas_async.http.host import Job, is_cancellation, stop
 from afas_async.policy.batching import Batching
-from afas_async.policy.lanes import Lanes, Piece
+from afas_async.policy.schedule import Call, Schedule
+from afas_async.policy.verdicts import Verdict
 from afas_async.vocabulary.connectors import UpdateConnector
 from afas_async.vocabulary.elements import Action, check_action
 from afas_async.vocabulary.outcomes import LoadReport, Outcome
+from afas_async.wire.element_bodies import wrapping_of
 from afas_async.write.intake import Intake
-from afas_async.write.ledger import NO_ACCESS, Ledger
+from afas_async.write.ledger import Ledger
 from afas_async.write.lookups import Finder
 from afas_async.write.settings import LoadOptions, LoadProgress
 
-MEMORY: Final = 16 << 20  # bytes of elements that wait
 _STEP: Final = 256  # elements that may be added before the event loop has a turn
-_MOST_UNKNOWN: Final = 10  # calls in a row: a service that swallows everything must not be given all there is
 
 log: logging.Logger = logging.getLogger("afas_async")
-
-
-class _Batch(msgspec.Struct, eq=False):
-    """The elements of one call; none once their outcomes are recorded."""
-
-    number: int
-    pieces: list[Piece]
-    started: float
 
 
 class Load:
@@ -73,23 +61,18 @@ class Load:
         self._action: Action = action
         self._settings = settings
         self._identity = {"service": service, "connector": connector.name, "action": action}
-        single = connector.single or action == "delete"
-        self._batching = Batching(
-            max_elements=1 if single else settings.max_elements, target_seconds=settings.target_seconds
-        )
+        single = connector.takes_one or action == "delete"
+        self._most = 1 if single else settings.max_elements
         self._slots = min(settings.in_flight, channel.session.max_concurrency)
-        self._most_bytes = settings.max_bytes
-        self._lanes = Lanes()
-        self._halves: list[list[Piece]] = []  # of refused calls
-        self._jobs: dict[Job, _Batch] = {}
+        self._schedule = self._plan(0)
+        self._jobs: dict[Job, Call] = {}
         self._intake: Intake | None = None
-        self._is_last = False  # no more elements will come
+        self._is_left = False  # no more elements will come
         self._is_resolving = False
         finder = None if settings.lookup is None else Finder(channel, settings.lookup, action)
         self._ledger = Ledger(connector.name, finder=finder, listener=listener)
         self.report: LoadReport = self._ledger.report
-        self._unknown_in_a_row = 0
-        self._calls = self._first_call = 0
+        self._first_call = 0
         self._started: float | None = None
         self._ended: float | None = None
         self._stopped: AfasError | None = None
@@ -115,9 +98,21 @@ class Load:
             if self._connector.root is None and metainfo.name:
                 self._connector = replace(self._connector, root=metainfo.name)
         if self._settings.journal is not None:
-            self._calls = self._first_call = self._ledger.open(self._settings.journal, self._identity)
+            self._first_call = self._ledger.open(self._settings.journal, self._identity)
         self._intake = Intake(self._connector, self._action, transaction=self._settings.transaction, metainfo=metainfo)
+        self._schedule = self._plan(self._first_call)
         return self
+
+    def _plan(self, first_call: int) -> Schedule:
+        settings = self._settings
+        return Schedule(
+            Batching(max_elements=self._most, target_seconds=settings.target_seconds),
+            slots=self._slots,
+            max_bytes=settings.max_bytes,
+            wrapping=wrapping_of(self._action) if settings.transaction else 1,
+            on_reject=settings.on_reject,
+            first_call=first_call,
+        )
 
     async def add(self, item: object) -> None:
         """Give an element, and wait as long as enough of them wait to be sent.
@@ -132,12 +127,12 @@ class Load:
             UsageError: If the load is not entered, or left.
             JournalError: If the journal has another element in its place.
         """
-        if self._intake is None or self._is_last:
+        if self._intake is None or self._is_left:
             raise UsageError(f"{self._connector.name}: elements are added within `async with afas.load(...) as load:`")
         self._accept(self._intake, item)
         if self.report.total % _STEP == 0:
             await asyncio.sleep(0)  # a source that never waits must not keep answers from being seen
-        while self._is_full() and self._stopped is None:
+        while self._schedule.is_full(self._settings.max_elements) and self._stopped is None:
             await self._wait()
 
     @property
@@ -148,9 +143,9 @@ class Load:
             seconds = (self._ended or loop_time()) - self._started
         return LoadProgress(
             sum(self.report.counts.values()),
-            self._lanes.waiting + sum(map(len, self._halves)),
-            sum(len(batch.pieces) for batch in self._jobs.values()),
-            self._calls - self._first_call - len(self._jobs),
+            self._schedule.waiting,
+            self._schedule.in_flight,
+            self._schedule.calls - self._first_call - len(self._jobs),
             seconds,
         )
 
@@ -164,7 +159,7 @@ class Load:
         try:
             if error is not None:
                 self.stop(ClientClosedError(f"{self._connector.name}: the load was left by {type(error).__name__}"))
-            if not isinstance(error, asyncio.CancelledError):
+            if not is_cancellation(error):
                 await self._finish()
                 if error is None:
                     await self._look_up_once()
@@ -213,29 +208,31 @@ class Load:
         index = self.report.total
         try:
             piece = intake.piece(index, item)
-            earlier = self._ledger.earlier(piece)
         except InvalidElementError as error:
             self._ledger.check_not_sent(index)
             self.report.total += 1
+            self._schedule.close(
+                intake.lane_of(item)
+            )  # a later element with its key must not overtake the corrected one
             error.__traceback__ = error.__context__ = None  # their frames would keep the element in memory
             self._ledger.record(Outcome(index, "not_sent", error=error))
             if self._settings.on_reject == "stop":
                 self.stop(error)
             return
+        earlier = self._ledger.earlier(piece)
         self.report.total += 1
+        if intake.is_blind:
+            self._schedule.one_at_a_time()
         if earlier is not None:
             if earlier.status != "applied":
-                self._lanes.shut(piece.lane)
+                self._schedule.close(piece.lane)
             self._ledger.record(earlier)
         elif self._stopped is not None:
             self._ledger.not_sent([piece], self._stopped)
-        elif self._lanes.add(piece):
+        elif self._schedule.add(piece):
             self._pump_soon()
         else:
             self._ledger.hold_back([piece])
-
-    def _is_full(self) -> bool:
-        return self._lanes.waiting >= self._slots * self._settings.max_elements or self._lanes.size >= MEMORY
 
     # --- calls that go out ---
 
@@ -247,40 +244,24 @@ class Load:
 
     def _pump(self) -> None:
         self._pump_is_due = False
-        intake = self._intake
-        while (
-            intake is not None and self._stopped is None and len(self._jobs) < self._slots and (pieces := self._next())
-        ):
-            batch = _Batch(self._calls, pieces, loop_time())
-            self._calls += 1
+        while self._intake is not None and (call := self._schedule.next(loop_time())) is not None:
             try:
-                job = self._channel.start(self._deliver(intake, batch))
+                job = self._channel.start(self._deliver(self._intake, call))
             except ClientClosedError as error:
-                self._settle(batch, Verdict("not_sent", 0.0, error=error))
+                self._ended_with(call, Verdict("not_sent", 0.0, error=error))
                 return
-            self._jobs[job] = batch
+            self._jobs[job] = call
             job.add_done_callback(self._job_ended)
             self._news.set()
 
-    def _next(self) -> list[Piece]:
-        if self._halves:
-            return self._halves.pop()
-        if not self._is_last:
-            most = self._batching.next()
-        else:
-            now = loop_time()
-            ends = [batch.started + self._batching.expect(len(batch.pieces)) for batch in self._jobs.values()]
-            idle = [0.0] * (self._slots - len(ends) - 1)  # beside the one that this call gets
-            most = self._batching.last(self._lanes.waiting, [*(max(0.0, end - now) for end in ends), *idle])
-        return self._lanes.take(most, self._most_bytes)
-
-    async def _deliver(self, intake: Intake, batch: _Batch) -> None:
-        journal, number, pieces = self._ledger.journal, batch.number, batch.pieces
+    async def _deliver(self, intake: Intake, call: Call) -> None:
+        journal, number, pieces = self._ledger.journal, call.number, call.pieces
         write = Write(
             self._channel,
             intake.request(pieces),
             elements=len(pieces),
-            whole=intake.is_whole(pieces),
+            scope=intake.scope(pieces),
+            lock_retries=call.lock_retries,
             before=None if journal is None else lambda: journal.begin(number, pieces),
             between=None if journal is None else lambda: journal.postpone(number),
         )
@@ -288,9 +269,9 @@ class Load:
             verdict = await write.send()
         except BaseException as error:  # whatever it is, the service goes on with what it was sent
             reason = f"the load was stopped by {type(error).__name__} while it was under way"
-            self._settle(batch, write.verdict(ClientClosedError(reason)))
+            self._ended_with(call, write.verdict(ClientClosedError(reason)))
             raise
-        self._settle(batch, verdict)
+        self._ended_with(call, verdict)
 
     def _job_ended(self, job: Job) -> None:
         self._give_up(self._jobs.pop(job))
@@ -300,56 +281,28 @@ class Load:
         self._pump_soon()
         self._news.set()
 
-    def _give_up(self, batch: _Batch) -> None:
-        if batch.pieces:  # its job has ended without a word: it was cancelled before its first step
-            self._settle(batch, Verdict("not_sent", 0.0, error=ClientClosedError("the load was stopped")))
+    def _give_up(self, call: Call) -> None:
+        if self._schedule.is_under_way(
+            call
+        ):  # its job has ended without a word: it was cancelled before its first step
+            self._ended_with(call, Verdict("not_sent", 0.0, error=ClientClosedError("the load was stopped")))
 
     # --- outcomes ---
 
-    def _settle(self, batch: _Batch, verdict: Verdict) -> None:
-        """Record what became of a call; without an await, so that a cancellation finds it done."""
-        # A refusal may come before any work; but a call that took too long did, whatever came of it.
-        if verdict.status == "applied" or verdict.seconds > self._settings.target_seconds:
-            self._batching.learn(len(batch.pieces), verdict.seconds)
-        self._unknown_in_a_row = self._unknown_in_a_row + 1 if verdict.status == "unknown" else 0
-        if self._is_to_split(batch, verdict) and self._split(batch):
-            return
-        pieces, batch.pieces = batch.pieces, []
+    def _ended_with(self, call: Call, verdict: Verdict) -> None:
+        """Take what became of a call; without an await, so that a cancellation finds it done."""
+        ended = self._schedule.ended(call, verdict)
         try:
-            self._ledger.settle(batch.number, pieces, verdict)
+            if ended.again and self._ledger.journal is not None:
+                self._ledger.journal.postpone(call.number)
+            for settled, its in ended.settled:
+                self._ledger.book(settled, its)
         except JournalError as error:
             self.stop(error)
-        for piece in pieces:
-            self._ledger.hold_back(self._lanes.done(piece, close=verdict.status != "applied"))
-        if verdict.error is not None and (
-            # No later call would fare better; nor must the service be hammered with a credential that it refuses.
-            verdict.status == "not_sent"
-            or isinstance(verdict.error, NO_ACCESS)
-            or self._unknown_in_a_row >= _MOST_UNKNOWN
-            or self._settings.on_reject == "stop"
-        ):
-            self.stop(verdict.error)
+        self._ledger.hold_back(ended.held_back)
+        if ended.stop is not None:
+            self.stop(ended.stop)
         self._news.set()
-
-    def _is_to_split(self, batch: _Batch, verdict: Verdict) -> bool:
-        if verdict.status != "rejected" or len(batch.pieces) == 1 or self._stopped is not None:
-            return False
-        if isinstance(verdict.error, PayloadTooLargeError):
-            self._most_bytes = min(self._most_bytes, sum(len(piece.body) for piece in batch.pieces) // 2)
-            return True
-        return self._settings.on_reject == "split" and not isinstance(verdict.error, NO_ACCESS)
-
-    def _split(self, batch: _Batch) -> bool:
-        if self._ledger.journal is not None:
-            try:
-                self._ledger.journal.postpone(batch.number)
-            except JournalError as error:
-                self.stop(error)
-                return False
-        pieces, batch.pieces = batch.pieces, []
-        middle = len(pieces) // 2
-        self._halves += [pieces[middle:], pieces[:middle]]
-        return True
 
     # --- the end ---
 
@@ -358,14 +311,14 @@ class Load:
         if self._stopped is not None:
             return
         self._stopped = reason
-        self._ledger.not_sent([*self._lanes.clear(), *chain.from_iterable(self._halves)], reason)
-        self._halves.clear()
+        self._ledger.not_sent(self._schedule.stop(), reason)
         self._news.set()
 
     async def _finish(self) -> None:
-        self._is_last = True
+        self._is_left = True
+        self._schedule.finish()
         self._pump_soon()
-        while self._jobs or self._halves or self._lanes.waiting:
+        while self._jobs or not self._schedule.is_idle:
             await self._wait()
         if self._failure is not None:
             raise self._failure
@@ -376,7 +329,7 @@ class Load:
 
     async def _end(self) -> None:
         """End the load whatever is under way; after `_finish` nothing is."""
-        self._is_last = True
+        self._is_left = True
         self.stop(ClientClosedError(f"{self._connector.name}: the load was stopped"))
         try:
             await stop(*self._jobs)

@@ -11,7 +11,7 @@ import anyio
 
 from afas_async.errors import ClientClosedError, UsageError
 from afas_async.http.channel import Channel
-from afas_async.http.host import Job, stop
+from afas_async.http.host import Job, is_cancellation, stop
 from afas_async.vocabulary.outcomes import LoadReport, Outcome
 from afas_async.write.loader import Load
 from afas_async.write.settings import LoadProgress
@@ -61,7 +61,7 @@ class Outcomes:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, asyncio.CancelledError):
+        if is_cancellation(error):
             self._left = True
             await stop(*([self._job] if self._job else []))
         else:
@@ -130,6 +130,10 @@ class Outcomes:
                 if not self._left:
                     with self._taking:
                         await self._take(load)
+        except asyncio.CancelledError as error:
+            if is_cancellation(error):
+                raise
+            self._failure = error  # of something that the source waited for
         except Exception as error:  # noqa: BLE001 - it travels to the task that reads
             self._failure = error
 

@@ -60,7 +60,7 @@ async def test_what_is_sent(method: Any) -> None:
     """Method, path, query, headers and body as they were given, signed, and those of the client."""
     async with (
         RawServer(says(framed(b"{}"))) as server,
-        client(server, integration_id="12345_678900", language="fr-fr") as afas,
+        client(server, integration_id="12345_678900", language="nl-be") as afas,
     ):
         content = {} if method == "GET" else {"json": {"naam": "caf\u00e9"}}
         answer = await afas.request(
@@ -76,7 +76,7 @@ async def test_what_is_sent(method: Any) -> None:
         "host": host,
         "accept": "application/json",
         "accept-encoding": "gzip",
-        "accept-language": "fr-fr",
+        "accept-language": "nl-be",
         "user-agent": "afas_async",
         "integrationid": "12345_678900",
         "authorization": SIGNED,

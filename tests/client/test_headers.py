@@ -74,12 +74,12 @@ async def test_one_time_passwords() -> None:
     """So do the calls that need no client."""
     keys: dict[str, Any] = {"api_key": "A" * 32, "api_token": "B" * 32, "user_id": "12345.user"}
     async with Simulator(rows=5, token=canary.TOKEN) as simulator:
-        options: dict[str, Any] = {"base_url": simulator.base_url, "integration_id": "1_2", "language": "de-de"}
+        options: dict[str, Any] = {"base_url": simulator.base_url, "integration_id": "1_2", "language": "nl-be"}
         await otp.request(**keys, **options)
         await otp.validate(**keys, **options, otp=simulator.otp_code or "")
         assert len(simulator.requests) == 2
         for request in simulator.requests:
-            assert (request.headers["IntegrationId"], request.headers["Accept-Language"]) == ("1_2", "de-de")
+            assert (request.headers["IntegrationId"], request.headers["Accept-Language"]) == ("1_2", "nl-be")
 
 
 async def test_none_by_default(afas: AfasClient, simulator: Simulator) -> None:
@@ -96,3 +96,14 @@ async def test_messages_come_in_the_language(afas: AfasClient) -> None:
     for language, text in (("en-us", "not found"), ("nl-nl", "niet gevonden")):
         with pytest.raises(BusinessError, match=text):
             await afas.with_options(language=language).request("GET", "connectors/Profit_Article", params=params)
+
+
+async def test_a_language_whose_texts_are_not_documented(simulator: Simulator) -> None:
+    """Labels come in the user's language; what is decided by a text of the service is asked for in English then."""
+    async with AfasClient(base_url=simulator.base_url, auth=simulator.token, language="de-de") as afas:
+        await afas.metainfo()
+        await afas.get_metainfo("Profit_Article")
+        await afas.page("Profit_Article", take=1)
+        await afas.insert("KnSubject", {"StId": 1, "Ds": "x", "St": "A"})
+    languages = [request.headers["Accept-Language"] for request in simulator.requests]
+    assert languages == ["de-de", "de-de", "en-us", "en-us"]

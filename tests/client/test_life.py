@@ -179,11 +179,11 @@ async def test_views_share_connections_and_limit() -> None:
 async def test_a_view_keeps_what_it_does_not_change() -> None:
     """Options that a view does not name are those of the client it was made from."""
     async with Simulator(rows=5, latency=Latency(base=1)) as simulator:
-        async with make(simulator, timeout=0.5, max_retries=0, language="fr-fr") as afas:
+        async with make(simulator, timeout=0.5, max_retries=0, language="nl-be") as afas:
             with pytest.raises(TimeoutError):
                 await afas.with_options(max_retries=2).page(ARTICLES)
             assert len((await afas.with_options(timeout=5).page(ARTICLES)).rows) == 5
-        assert {request.headers["Accept-Language"] for request in simulator.requests} == {"fr-fr"}
+        assert {request.headers["Accept-Language"] for request in simulator.requests} == {"nl-be"}
 
 
 async def test_statistics() -> None:

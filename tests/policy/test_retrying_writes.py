@@ -1,20 +1,22 @@
-"""What a failure tells about a write, and which failed writes are sent again."""
+"""Which failed writes are sent again; what a failure tells is in `test_verdicts`."""
 
 from __future__ import annotations
 
 import itertools
-from typing import Literal
 
 import pytest
 
 from afas_async import errors
 from afas_async.errors import AfasError
-from afas_async.policy.retrying import WRITE_SECONDS, Retry, retry_write, write_status
+from afas_async.policy.retrying import WRITE_SECONDS, Retry, retry_write
+from afas_async.policy.verdicts import LATE_SECONDS, Attempt, Reach, Scope, failed
+from afas_async.vocabulary.outcomes import Status
 from tests.policy.test_retrying import BROKEN, FULL, LOCKED, LOST, SLOW, UNREACHED, api, refused
 from tests.support.each_case import each_case
 
 C = "KnSubject"
-Verdict = Literal["not_sent", "rejected", "unknown"]
+ALL, SOME = Attempt(Reach.SERVICE, Scope.ALL), Attempt(Reach.SERVICE, Scope.SOME)
+NOWHERE = Attempt(Reach.NOWHERE, Scope.ALL)
 
 FOREVER = errors.ConnectError("certificate", connector=C, permanent=True)
 TIMED_OUT = errors.RequestTimeoutError("x", connector=C, seconds=960)
@@ -24,7 +26,7 @@ ODD = errors.BusinessError("Het veld is verplicht", status=502, connector=C)
 
 # What happened, what it tells of a call of one element (or one transaction), of another call, and whether the call is
 # sent again.
-TABLE: list[tuple[str, AfasError, Verdict, Verdict, bool]] = [
+TABLE: list[tuple[str, AfasError, Status, Status, bool]] = [
     ("answer lost", LOST, "unknown", "unknown", False),
     ("time-out", TIMED_OUT, "unknown", "unknown", False),
     ("no HTTP, or no answer of the service's", BROKEN, "unknown", "unknown", False),
@@ -34,7 +36,7 @@ TABLE: list[tuple[str, AfasError, Verdict, Verdict, bool]] = [
     ("refusal without a message", refused(""), "rejected", "unknown", False),
     ("refusal within a success", UNDER_SUCCESS, "unknown", "unknown", False),
     ("refusal with a proxy's status", ODD, "unknown", "unknown", False),
-    ("locked", LOCKED, "rejected", "unknown", True),
+    ("locked", LOCKED, "not_sent", "unknown", True),
     ("out of memory", FULL, "unknown", "unknown", False),
     ("out of string space", refused("Out of String space"), "unknown", "unknown", False),
     ("out of time", SLOW, "unknown", "unknown", False),
@@ -56,27 +58,32 @@ TABLE: list[tuple[str, AfasError, Verdict, Verdict, bool]] = [
     ("401 with a wait", api(401, wait=3), "rejected", "rejected", False),
 ]
 table = each_case("row", [row[1:] for row in TABLE])
-Row = tuple[AfasError, Verdict, Verdict, bool]
+Row = tuple[AfasError, Status, Status, bool]
 
 
 def retry(
-    *failures: AfasError, connected: bool = True, whole: bool = True, max_retries: int = 3, jitter: float = 0.5
+    *failures: AfasError, attempt: Attempt = ALL, max_retries: int = 3, jitter: float = 0.5, lock_retries: int = 8
 ) -> Retry | None:
-    return retry_write(failures, connected=connected, whole=whole, max_retries=max_retries, jitter=jitter)
+    return retry_write(failures, attempt, max_retries=max_retries, jitter=jitter, lock_retries=lock_retries)
 
 
 @table
 def test_what_a_failure_tells(row: Row) -> None:
-    """Once the service may have the write, only what denies it clearly denies it."""
+    """Once the service may have the write, only what denies it clearly denies it; and nothing that comes late does."""
     failure, alone, shared, _ = row
-    assert write_status(failure, connected=True, whole=True) == alone
-    assert write_status(failure, connected=True, whole=False) == shared
+    assert failed(ALL, failure) == alone
+    assert failed(SOME, failure) == shared
+    for scope in Scope:
+        assert failed(Attempt(Reach.SERVICE, scope, LATE_SECONDS), failure) == "unknown"
+        assert failed(Attempt(Reach.SERVICE, scope, LATE_SECONDS - 1), failure) == (
+            alone if scope is Scope.ALL else shared
+        )
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_before_a_connection_stands(*, whole: bool) -> None:
+def test_before_a_connection_stands() -> None:
     """Nothing is sent without a connection, whatever failed."""
-    assert {write_status(failure, connected=False, whole=whole) for _, failure, *_ in TABLE} == {"not_sent"}
+    for scope in Scope:
+        assert {failed(Attempt(Reach.NOWHERE, scope), failure) for _, failure, *_ in TABLE} == {"not_sent"}
 
 
 @table
@@ -84,7 +91,8 @@ def test_sent_again(row: Row) -> None:
     """A write is sent again only if it provably had no effect, and may have one the next time; and then as it is."""
     failure, alone, shared, again = row
     assert (retry(failure) is not None) == again
-    assert (retry(failure, whole=False) is not None) == (again and shared == "not_sent")
+    assert (retry(failure, attempt=SOME) is not None) == (again and shared == "not_sent")
+    assert retry(failure, attempt=Attempt(Reach.SERVICE, Scope.ALL, LATE_SECONDS)) is None
     if alone == "unknown":
         for history in itertools.product([UNREACHED, LOCKED, api(429)], repeat=2):
             assert retry(*history, failure, max_retries=100) is None
@@ -93,11 +101,12 @@ def test_sent_again(row: Row) -> None:
 
 
 @pytest.mark.parametrize("failure", [UNREACHED, FOREVER])
-@pytest.mark.parametrize("whole", [True, False])
-def test_no_connection(failure: errors.ConnectError, *, whole: bool) -> None:
+def test_no_connection(failure: errors.ConnectError) -> None:
     """No connection is tried for again, unless the next one must fail as well."""
-    assert write_status(failure, connected=False, whole=whole) == "not_sent"
-    assert (retry(failure, connected=False, whole=whole) is not None) == (failure is UNREACHED)
+    for scope in Scope:
+        attempt = Attempt(Reach.NOWHERE, scope)
+        assert failed(attempt, failure) == "not_sent"
+        assert (retry(failure, attempt=attempt) is not None) == (failure is UNREACHED)
 
 
 @pytest.mark.parametrize(
@@ -113,18 +122,18 @@ def test_no_connection(failure: errors.ConnectError, *, whole: bool) -> None:
 )
 def test_not_sent_and_final(failure: AfasError) -> None:
     """What cannot be sent, or has no time left, is not tried for again."""
-    assert write_status(failure, connected=False, whole=True) == "not_sent"
-    assert retry(failure, connected=False) is None
+    assert failed(NOWHERE, failure) == "not_sent"
+    assert retry(failure, attempt=NOWHERE) is None
 
 
 @pytest.mark.parametrize(
-    ("failure", "connected"), [(UNREACHED, False), (api(429), True), (api(429, wait=1), True), (api(503, wait=1), True)]
+    ("failure", "attempt"), [(UNREACHED, NOWHERE), (api(429), ALL), (api(429, wait=1), ALL), (api(503, wait=1), ALL)]
 )
 @pytest.mark.parametrize("max_retries", [0, 1, 3, 7])
-def test_attempts(failure: AfasError, max_retries: int, *, connected: bool) -> None:
+def test_attempts(failure: AfasError, max_retries: int, attempt: Attempt) -> None:
     """Such a write is tried as often as retries are permitted, after the first attempt."""
     decisions = [
-        retry(*[failure] * count, connected=connected, max_retries=max_retries) for count in range(1, max_retries + 3)
+        retry(*[failure] * count, attempt=attempt, max_retries=max_retries) for count in range(1, max_retries + 3)
     ]
     assert [decision is not None for decision in decisions] == [True] * max_retries + [False, False]
 
@@ -153,8 +162,13 @@ def test_locks(max_retries: int) -> None:
 
 def test_a_lock_of_some() -> None:
     """Of a call of several elements that is no transaction, some may be applied when another is locked."""
-    assert retry(LOCKED, whole=False) is None
-    assert write_status(LOCKED, connected=True, whole=False) == "unknown"
+    assert retry(LOCKED, attempt=SOME) is None
+    assert failed(SOME, LOCKED) == "unknown"
+
+
+def test_a_lock_of_a_half() -> None:
+    """Half of a call that was locked waits once more, as the whole has waited already."""
+    assert [retry(*[LOCKED] * count, lock_retries=1) is not None for count in (1, 2)] == [True, False]
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -167,9 +181,9 @@ def test_a_stated_wait(status: int, wait: float) -> None:
 
 def test_backoff() -> None:
     """Without a stated wait there is one that doubles, up to thirty seconds, by chance between nothing and that."""
-    for failure, connected in ((UNREACHED, False), (api(429), True), (api(429, wait=0), True)):
+    for failure, attempt in ((UNREACHED, NOWHERE), (api(429), ALL), (api(429, wait=0), ALL)):
         calm, spread = (
-            [retry(*[failure] * count, connected=connected, max_retries=20, jitter=jitter) for count in range(1, 11)]
+            [retry(*[failure] * count, attempt=attempt, max_retries=20, jitter=jitter) for count in range(1, 11)]
             for jitter in (0.0, 0.999999)
         )
         assert [decision.wait for decision in calm if decision] == [0.0] * 10

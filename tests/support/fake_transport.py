@@ -111,10 +111,16 @@ class FakeTransport:
             await asyncio.sleep(0)
 
     async def send(
-        self, request: Request, headers: Mapping[str, str], connected: Callable[[], None], _: object
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        connected: Callable[[], None],
+        sent: Callable[[], None],
+        _: object,
     ) -> FakeResponse:
         assert request.connector == "X"
         connected()
+        sent()
         number = len(self.sent)
         self.sent.append(headers)
         self.now += 1

@@ -18,13 +18,16 @@ from unittest.mock import patch
 
 import msgspec
 
-from afas_async import AfasClient, F, GetConnector, RequestTimeoutError
+from afas_async import AfasClient, AfasError, AnswerLostError, F, GetConnector, RequestTimeoutError
 from afas_async.calls import write as sending
-from afas_async.calls.write import Verdict, Write
+from afas_async.calls.write import Write
 from afas_async.http import engine
 from afas_async.policy.lanes import Piece
+from afas_async.policy.schedule import Call
+from afas_async.policy.verdicts import Attempt, Verdict
 from afas_async.vocabulary.elements import Element
-from afas_async.vocabulary.outcomes import Outcome
+from afas_async.vocabulary.outcomes import Outcome, Status
+from afas_async.wire.write_answers import Ending
 from afas_async.write import lookups
 from afas_async.write.journal import Journal
 from afas_async.write.ledger import Ledger
@@ -117,14 +120,14 @@ async def main(folder: Path) -> None:
 
 def _death(answers: int) -> AbstractContextManager[object]:
     """Die when an answer is there that is not noted yet."""
-    settle, left = Ledger.settle, iter(range(answers))
+    book, left = Ledger.book, iter(range(answers))
 
-    def settle_or_die(self: Ledger, call: int, pieces: Sequence[Piece], verdict: Verdict) -> None:
+    def book_or_die(self: Ledger, call: Call, verdict: Verdict) -> None:
         if next(left, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
-        settle(self, call, pieces, verdict)
+        book(self, call, verdict)
 
-    return patch.object(Ledger, "settle", settle_or_die)
+    return patch.object(Ledger, "book", book_or_die)
 
 
 def _death_in_sql(last: int) -> AbstractContextManager[object]:
@@ -175,19 +178,21 @@ def _mark_after_sending() -> AbstractContextManager[object]:
 
 
 def _time_out_is_failure() -> AbstractContextManager[object]:
-    status = sending.write_status
+    known = sending.failed
 
-    def failed(failure: Exception, **options: Any) -> str:
-        return "rejected" if isinstance(failure, RequestTimeoutError) else status(failure, **options)  # type: ignore[arg-type]
+    def failed(attempt: Attempt, failure: AfasError) -> Status:
+        return "rejected" if isinstance(failure, RequestTimeoutError) else known(attempt, failure)
 
-    return patch.object(sending, "write_status", failed)
+    return patch.object(sending, "failed", failed)
 
 
 def _cut_answer_is_failure() -> AbstractContextManager[object]:
     after = Write._after_success
 
-    def failed(self: Write, seconds: float, failure: Any) -> Verdict:
-        return after(self, seconds, failure) if failure is None else Verdict("rejected", seconds, error=failure)
+    def failed(self: Write, seconds: float, ending: Ending) -> Verdict:
+        if ending is Ending.BROKEN:
+            return Verdict("rejected", seconds, error=AnswerLostError("cut", connector=self.connector))
+        return after(self, seconds, ending)
 
     return patch.object(Write, "_after_success", failed)
 

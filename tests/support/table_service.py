@@ -99,10 +99,16 @@ class Service:
         pass
 
     async def send(
-        self, request: Request, headers: Mapping[str, str], connected: Callable[[], None], _: object
+        self,
+        request: Request,
+        headers: Mapping[str, str],
+        connected: Callable[[], None],
+        sent: Callable[[], None],
+        _: object,
     ) -> Answer:
         assert headers
         connected()
+        sent()
         self.requests += 1
         assert self.requests < MOST_REQUESTS, "the read does not end"
         self.under_way += 1

@@ -10,10 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async import WriteResult
-from afas_async.wire.write_answers import read_result
+from afas_async.policy.verdicts import applied
+from afas_async.wire.write_answers import Body, Ending, read_answer
 from tests.support.each_case import each_case
 
 Keys = tuple[dict[str, str], ...]
+
+
+def read_result(body: bytes, *, content_type: str, complete: bool, elements: int) -> WriteResult | str:
+    """Return the result that a body is, or why it is no answer of the service's."""
+    ending = Ending.MARKED if complete else Ending.BROKEN
+    answer = read_answer(body, content_type=content_type, ending=ending, elements=elements)
+    assert bool(answer.reason) == (applied(answer.body, ending, elements=elements, keys=len(answer.keys)) == 0)
+    return answer.reason or WriteResult(answer.keys, body, not complete or answer.body is Body.BROKEN)
 
 
 def result(

@@ -130,15 +130,25 @@ async def test_keys() -> None:
             assert rows[int(key["SbId"])] == f"element {number}"
 
 
-@pytest.mark.parametrize("results", ["first", "empty"])
-async def test_keys_that_nobody_can_tell(results: Any) -> None:
-    """Where there are not as many keys as elements, an outcome has none rather than another's."""
-    async with serving(rules=Rules(results=results)) as (simulator, afas):
+async def test_keys_that_are_not_answered() -> None:
+    """Half of the connectors answer none: the outcomes have none then."""
+    async with serving(rules=Rules(results="empty")) as (simulator, afas):
         async with afas.outcomes(SUBJECT, [element(number) for number in range(10)]) as outcomes:
             found = [outcome async for outcome in outcomes]
         assert set(statuses(found)) == {"applied"}
         assert all(outcome.key is None for outcome in found)
         agree(outcomes.report, simulator)
+
+
+async def test_one_key_for_several_elements() -> None:
+    """So answers a service that takes no lists: what became of the others is unknown, and nothing is sent again."""
+    async with serving(rules=Rules(results="first")) as (simulator, afas):
+        async with afas.outcomes(SUBJECT, [element(number) for number in range(10)]) as outcomes:
+            found = [outcome async for outcome in outcomes]
+        assert statuses(found) == ["applied", *["unknown"] * 9]
+        assert found[0].key is not None
+        assert "10 elements were sent, and the answer has 1 of their keys" in str(found[1].error)
+        assert simulator.counters.writes == 1
 
 
 def shuffling(simulator: Simulator, seed: int) -> None:

@@ -54,7 +54,7 @@ async def test_what_is_in_flight_is_unknown_to_the_next_run(path: Path) -> None:
     [
         ("applied", {"key": {"SbId": "201"}}, "applied"),
         ("applied", {}, "applied"),
-        ("rejected", {"error": refused()}, "rejected"),
+        ("rejected", {"error": refused()}, "planned"),
         ("unknown", {"error": lost()}, "unknown"),
         ("not_sent", {"error": refused()}, "planned"),
     ],
@@ -69,12 +69,25 @@ async def test_outcomes_come_back(path: Path, status: Status, facts: dict[str, A
         found = journal.find(number)
         assert found is not None
         assert (found.state, found.key) == (state, facts.get("key"))
-        if state in {"rejected", "unknown"}:
+        if state == "unknown":
             assert type(found.error) is type(facts["error"])
             assert str(found.error) == str(facts["error"])
             assert vars(found.error) == vars(facts["error"])
         else:
             assert found.error is None
+    journal.close()
+
+
+async def test_a_refusal_comes_back(path: Path) -> None:
+    """That of an element by itself; of a call of several nobody knows whose it is."""
+    journal = await begun(path, 0)
+    error = refused()
+    journal.end(0, outcomes("rejected", 0, error=error))
+    journal.close()
+    journal = Journal(path, LOAD)
+    found = journal.find(0)
+    assert found is not None
+    assert (found.state, vars(found.error)) == ("rejected", vars(error))
     journal.close()
 
 
@@ -103,7 +116,7 @@ async def test_what_may_be_there_is_not_begun_again(path: Path) -> None:
     assert states(path) == {0: "applied", 1: "unknown", 2: "in flight", 3: "planned"}
 
 
-@pytest.mark.parametrize("status", ["applied", "rejected", "unknown"])
+@pytest.mark.parametrize("status", ["applied", "unknown"])
 async def test_only_what_is_in_flight_ends(path: Path, status: Status) -> None:
     """An outcome for what was not begun, has ended, or is in another call is a fault, and is not noted."""
     journal = await begun(path, 0, 1)

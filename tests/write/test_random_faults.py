@@ -25,7 +25,8 @@ from afas_async import (
 )
 from afas_async.errors import AnswerLostError
 from afas_async.policy.retrying import Retry, retry_write
-from afas_async.vocabulary.outcomes import WriteResult
+from afas_async.policy.verdicts import Attempt
+from afas_async.wire.write_answers import Answer, Body
 from tests.support import canary
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import End, Fault, chunk, client, end, framed, head
@@ -289,33 +290,34 @@ async def test_verdicts_agree_with_the_service(
 # --- the harness finds what is wrong ---
 
 
-def _believes_lost_answers(failures: list[AfasError], **options: Any) -> Retry | None:
-    return Retry(1.0) if isinstance(failures[-1], AnswerLostError) else retry_write(failures, **options)
+def _believes_lost_answers(failures: list[AfasError], attempt: Attempt, **options: Any) -> Retry | None:
+    return Retry(1.0) if isinstance(failures[-1], AnswerLostError) else retry_write(failures, attempt, **options)
 
 
-def _believes_every_503(failures: list[AfasError], **options: Any) -> Retry | None:
+def _believes_every_503(failures: list[AfasError], attempt: Attempt, **options: Any) -> Retry | None:
     last = failures[-1]
-    return Retry(1.0) if isinstance(last, ApiError) and last.status == 503 else retry_write(failures, **options)
+    is_503 = isinstance(last, ApiError) and last.status == 503
+    return Retry(1.0) if is_503 else retry_write(failures, attempt, **options)
 
 
-def _believes_every_2xx(body: bytes, **_: Any) -> WriteResult:
-    return WriteResult(raw=body)
+def _believes_every_2xx(_: bytes, **__: Any) -> Answer:
+    return Answer(Body.EMPTY)
 
 
-def _believes_that_it_failed(_: AfasError, **__: Any) -> str:
+def _believes_that_it_failed(_: Attempt, __: AfasError) -> str:
     return "rejected"
 
 
-def _believes_that_it_was_not_sent(_: AfasError, **__: Any) -> str:
+def _believes_that_it_was_not_sent(_: Attempt, __: AfasError) -> str:
     return "not_sent"
 
 
 WRONG: dict[str, Callable[..., Any]] = {
     "retry_write": _believes_lost_answers,
     "retry_write ": _believes_every_503,
-    "write_status": _believes_that_it_failed,
-    "write_status ": _believes_that_it_was_not_sent,
-    "read_result": _believes_every_2xx,
+    "failed": _believes_that_it_failed,
+    "failed ": _believes_that_it_was_not_sent,
+    "read_answer": _believes_every_2xx,
 }
 
 
