@@ -9,7 +9,7 @@ be sent again. What to rely on, whenever the process is killed or the power fail
   is looked up, or settled by hand with `python -m afas_async journal`.
 - An element that is not in the journal, or "planned" there, has had no effect, and is sent.
 - One process has the journal open at a time, and for one load: connector, action and service. Whoever reads, copies or
-  hashes the file does not change that.
+  hashes the file does not change that. A forked child cannot use the journal, nor harm it.
 - Where locks do not hold, as on some network drives, the process that opened the journal last goes on with it. The one
   before sends nothing more.
 - A journal that is damaged, cut off, or of another load or version is refused, and then nothing is sent.
@@ -29,6 +29,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -171,6 +172,11 @@ class Journal:
             self._database.close()
         self._lock.close()
         _OPEN.discard(self)
+
+    def let_go(self) -> None:
+        """Leave the file to the parent, in a forked child."""
+        _never_close(self._database)
+        self._lock.let_go()
 
     def find(self, number: int) -> Entry | None:
         """Return what is known of an element; elements are asked for in order.
@@ -357,3 +363,12 @@ def _is_there(path: Path, stat: os.stat_result) -> bool:
         return os.path.samestat(stat, path.stat())
     except FileNotFoundError:
         return False
+
+
+def _let_go() -> None:
+    for journal in list(_OPEN):
+        journal.let_go()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_let_go)
