@@ -144,7 +144,7 @@ async def test_where_locks_do_not_hold(path: Path) -> None:
     log = content(path.with_name("journal-wal"))
     _write_in_vain(first)
     first.close()
-    del first
+    del first._database
     gc.collect()  # as the end of the program does
     assert content(path.with_name("journal-wal")) == log
     second.end(1, outcomes("applied", 1))
