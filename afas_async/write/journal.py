@@ -8,13 +8,17 @@ be sent again. What to rely on, whenever the process is killed or the power fail
 - An element that may have reached the service is never sent again by itself. In the next run it is "unknown" until it
   is looked up, or settled by hand with `python -m afas_async journal`.
 - An element that is not in the journal, or "planned" there, has had no effect, and is sent.
-- One process has the journal open at a time, and for one load: connector, action and service.
+- One process has the journal open at a time, and for one load: connector, action and service. Whoever reads, copies or
+  hashes the file does not change that. A forked child cannot use the journal, nor harm it.
+- Where locks do not hold, as on some network drives, the process that opened the journal last goes on with it. The one
+  before sends nothing more.
 - A journal that is damaged, cut off, or of another load or version is refused, and then nothing is sent.
 
 It keeps the encoded elements that are in flight or unknown, and of the others a SHA-256, the key that was answered and
-the refusal; never the token. The file with `-wal` behind its name, which is there until the journal is closed, is part
-of it: one without the other must not be copied, moved or deleted. It belongs on a local disk, as file locks of network
-drives do not always hold.
+the refusal; never the token. The file with `-wal` after its name, which is there until the journal is closed, is part
+of it: one without the other must not be copied, moved or deleted. The file with `-lock` after its name is its lock:
+while a load runs, do not delete it. The journal belongs on a local disk: where locks do not hold, two processes can
+damage it.
 
 A commit holds the event loop as long as the disk takes to sync, twice for a call of seconds. In a thread it could
 outlive the cancellation of the load that waits for it. Opening reads the whole file, a second for a million elements.
@@ -22,14 +26,17 @@ outlive the cancellation of the load that waits for it. Opening reads the whole 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
+from weakref import WeakSet
 
 import msgspec
 
@@ -40,6 +47,7 @@ from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.policy.verdicts import State, noted
 from afas_async.vocabulary.outcomes import Outcome
 from afas_async.write.entries import Entry, entry_of, error_text
+from afas_async.write.lock import FileLock
 
 VERSION: Final = 1
 _AHEAD: Final = 1_000
@@ -89,14 +97,13 @@ class Journal:
             if identity is not None:
                 self._make()
             self._path.stat()  # which tells better what is wrong than SQLite does
-            uri = f"{self._path.absolute().as_uri()}?mode=rw"
-            self._database = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
-        try:
-            with self._failing("cannot be opened"):
-                self._open()
-        except BaseException:
-            self._database.close()
-            raise
+            self._lock = FileLock(self._path)  # names the new owner before anything is read, see `begin`
+            try:
+                self._connect()
+            except BaseException:
+                self._lock.close()
+                raise
+        _OPEN.add(self)
 
     def _make(self) -> None:
         """Make the file, complete or not at all: one without content has lost it, and must not pass for a new one."""
@@ -119,6 +126,17 @@ class Journal:
                 os.link(name, self._path)
         finally:
             Path(name).unlink()
+
+    def _connect(self) -> None:
+        uri = f"{self._path.absolute().as_uri()}?mode=rw"
+        self._database = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
+        try:
+            self._open()
+            place = os.path.realpath(self._path)
+            self._files = {path: path.stat() for path in (Path(place), Path(f"{place}-wal"))}
+        except BaseException:
+            self._database.close()
+            raise
 
     def _open(self) -> None:
         run = self._database.execute
@@ -149,8 +167,18 @@ class Journal:
 
     def close(self) -> None:
         """Give the file free; may be called twice."""
-        if os.getpid() == self._process:  # or it would take the log from the process that has the journal
+        if os.getpid() != self._process or self not in _OPEN:
+            return
+        with suppress(JournalError):  # then the log is another's
+            self._check_owner()
             self._database.close()
+        self._lock.close()
+        _OPEN.discard(self)
+
+    def let_go(self) -> None:
+        """Leave the file to the parent, in a forked child."""
+        _never_close(self._database)
+        self._lock.let_go()
 
     def find(self, number: int) -> Entry | None:
         """Return what is known of an element; elements are asked for in order.
@@ -220,8 +248,8 @@ class Journal:
                 reason="the load ended while it was being sent",
             )
         )
-        sent = loop_time()
         with self._writing("cannot be written, so nothing is sent"):
+            sent = loop_time()
             changed = self._database.executemany(
                 """INSERT INTO elements VALUES (?, 'in flight', ?, ?, ?, ?, NULL, ?)
                    ON CONFLICT (number) DO UPDATE
@@ -232,6 +260,9 @@ class Journal:
             ).rowcount
             if changed != len(pieces):
                 raise JournalError(f"{self._path}: an element of call {call} may be at the service already")
+        # Whoever opens the journal names itself the owner, and then reads the notes. We note, and then look who is the
+        # owner. So where locks do not hold, at least one of the two sees the other.
+        self._check_owner()
 
     def postpone(self, call: int) -> None:
         """Note that a call had no effect, so that its elements are still to be sent.
@@ -292,9 +323,27 @@ class Journal:
             rows = self._database.execute(f"{columns} WHERE {condition} ORDER BY number", values)
             return [entry_of(row) for row in rows]
 
+    def _check_owner(self) -> None:
+        """Find out whether the files are still ours.
+
+        A row in the journal could not tell that: SQLite has locked the file, and looks only at what it has read before.
+
+        Raises:
+            JournalError: If they are not. Then nothing is written any more.
+        """
+        with self._failing("cannot be written, so nothing more is sent"):
+            if self._lock.is_held() and all(map(_is_there, self._files, self._files.values())):
+                return
+            _never_close(self._database)
+            raise JournalError(
+                f"{self._path}: the journal has been opened by another load since, or somebody has moved or deleted it,"
+                " its -wal or its -lock: nothing more is sent"
+            )
+
     @contextmanager
     def _writing(self, what: str) -> Generator[None]:
         with self._failing(what):
+            self._check_owner()
             self._database.execute("BEGIN")
             try:
                 yield
@@ -310,10 +359,36 @@ class Journal:
             raise JournalError(f"{self._path}: opened before this process was forked")
         try:
             yield
-        except sqlite3.OperationalError as error:
-            reason = "a running load has it open, here or in another process" if "locked" in str(error) else str(error)
+        except (sqlite3.OperationalError, BlockingIOError) as error:
+            is_locked = isinstance(error, BlockingIOError) or "locked" in str(error)
+            reason = "a running load has it open, here or in another process" if is_locked else str(error)
         except (sqlite3.Error, OSError, msgspec.MsgspecError) as error:
             reason = str(error)
         else:
             return
         raise JournalError(f"{self._path}: the journal {what}: {reason}")
+
+
+_OPEN: Final[WeakSet[Journal]] = WeakSet()
+
+
+def _never_close(database: sqlite3.Connection) -> None:
+    """Keep a connection from being closed, also at the end of the program: closing writes the file, deletes the log."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(database))
+
+
+def _is_there(path: Path, stat: os.stat_result) -> bool:
+    """Return whether a file is still the one that it was."""
+    try:
+        return os.path.samestat(stat, path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _let_go() -> None:
+    for journal in list(_OPEN):
+        journal.let_go()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_let_go)

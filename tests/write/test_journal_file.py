@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import stat
@@ -13,6 +14,7 @@ import pytest
 
 from afas_async import JournalError
 from afas_async.write import journal as journals
+from afas_async.write import lock as locks
 from afas_async.write.journal import Journal
 from tests.support import canary, forking
 from tests.support.journals import LOAD, SECRET, begun, content, lost, outcomes, pieces, states, write
@@ -25,13 +27,13 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_the_file_is_private(path: Path) -> None:
-    """Only its owner reads the journal and its log, whatever the umask is."""
+    """Only its owner reads the journal, its log and its lock, whatever the umask is."""
     before = os.umask(0)
     try:
         journal = await begun(path, 0)
         for file in path.parent.iterdir():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert {file.name for file in path.parent.iterdir()} == {"journal", "journal-wal"}
+        assert {file.name for file in path.parent.iterdir()} == {"journal", "journal-wal", "journal-lock"}
         journal.close()
     finally:
         os.umask(before)
@@ -89,6 +91,99 @@ async def test_one_process_at_a_time(path: Path) -> None:
     journal.close()
     assert in_another_process(path) == ""
     assert states(path) == {0: "applied"}
+
+
+@pytest.mark.parametrize("read", ["journal", "journal-wal", "journal-lock"])
+async def test_reading_the_file_does_not_free_it(read: str, path: Path) -> None:
+    """A backup or a hash of the journal in the process of its load lets no other process in."""
+    journal = await begun(path, 0)
+    assert path.with_name(read).read_bytes()
+    assert "a running load has it open" in in_another_process(path)
+    journal.end(0, outcomes("applied", 0))
+    journal.close()
+    assert states(path) == {0: "applied"}
+
+
+async def test_what_a_dead_process_has_left(path: Path) -> None:
+    """The file of the lock that stays after `kill -9` refuses nobody, and goes with the next load."""
+    write(path.with_name("journal-lock"), b"0" * 32)
+    (await begun(path, 0)).close()
+    assert [file.name for file in path.parent.iterdir()] == ["journal"]
+
+
+@pytest.fixture
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no lock hold, neither ours nor SQLite's, as on some network drives."""
+    connect = sqlite3.connect
+
+    def connect_without(database: str, **options: Any) -> Any:
+        return connect(f"{database}&vfs=unix-none" if options.get("uri") else database, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", connect_without)
+    monkeypatch.setattr(locks, "_take", lambda _: None)
+
+
+def _write_in_vain(journal: Journal) -> None:
+    for use in (
+        lambda: journal.begin(1, pieces(1)),
+        lambda: journal.postpone(0),
+        lambda: journal.end(0, outcomes("applied", 0)),
+        lambda: journal.settle(0, "applied"),
+    ):
+        with pytest.raises(JournalError, match="opened by another load since"):
+            use()
+
+
+@pytest.mark.usefixtures("no_locks")
+async def test_where_locks_do_not_hold(path: Path) -> None:
+    """Whoever opened the journal last goes on; the one before sends nothing more, and leaves the files alone."""
+    first = await begun(path, 0)
+    second = Journal(path, LOAD)
+    assert [entry.number for entry in second.unknown()] == [0]
+    second.begin(1, pieces(1))
+    log = content(path.with_name("journal-wal"))
+    _write_in_vain(first)
+    first.close()
+    del first._database
+    gc.collect()  # as the end of the program does
+    assert content(path.with_name("journal-wal")) == log
+    second.end(1, outcomes("applied", 1))
+    second.settle(0, "planned")
+    second.close()
+    assert [file.name for file in path.parent.iterdir()] == ["journal"]
+    assert states(path) == {0: "planned", 1: "applied"}
+
+
+@pytest.mark.usefixtures("no_locks")
+async def test_opened_by_another_load_while_a_call_is_noted(path: Path) -> None:
+    """The other load has not read the note, and sends the element: so this one must not."""
+    first, second = Journal(path, LOAD), list[Journal]()
+
+    def overtaken(statement: str) -> None:
+        if statement == "COMMIT":
+            second.append(Journal(path, LOAD))
+
+    first._database.set_trace_callback(overtaken)
+    with pytest.raises(JournalError, match="opened by another load since"):
+        first.begin(0, pieces(0))
+    assert second[0].find(0) is None
+    second[0].close()
+    first.close()
+
+
+@pytest.mark.parametrize("name", ["journal", "journal-wal", "journal-lock"])
+@pytest.mark.parametrize("anew", [False, True])
+async def test_deleted_while_it_is_open(name: str, anew: bool, path: Path) -> None:  # noqa: FBT001
+    """The next run would not find what is noted from now on, so nothing is sent."""
+    journal = await begun(path, 0)
+    file = path.with_name(name)
+    before = content(file)
+    file.unlink()
+    if anew:
+        write(file, before if name != "journal-lock" else b"0" * 32)
+    with pytest.raises(JournalError, match="moved or deleted it"):
+        journal.begin(1, pieces(1))
+    journal.close()
 
 
 def test_two_processes_that_make_it_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
