@@ -115,7 +115,7 @@ class Write(Call):
         found = self._judged(bytes(self._text), content_type=self._content_type or "", complete=complete)
         if isinstance(found, str):
             return self._unknown(seconds, found, answered=True)
-        return Verdict("applied", seconds, result=found)
+        return Verdict("applied", seconds, result=msgspec.structs.replace(found, trace_id=self.trace_id))
 
     def _judged(self, text: bytes, *, content_type: str, complete: bool) -> WriteResult | str:
         """Return what the body of a success tells, or why it is no answer of the service's."""
@@ -129,6 +129,7 @@ class Write(Call):
             quiet_until=self._sent_at + timedelta(seconds=WRITE_SECONDS),
             stage="answered" if answered else "sent",
             reason=reason,
+            trace_id=self.trace_id,
         )
         return Verdict("unknown", seconds, error=error)
 

@@ -31,7 +31,7 @@ from afas_async.http.statistics import Event, Statistics
 from afas_async.http.transport import Response, Transport
 from afas_async.policy.retrying import WRITE_SECONDS, Retry
 from afas_async.wire.decompression import body_reader
-from afas_async.wire.error_answers import error_for, token_error_for
+from afas_async.wire.error_answers import error_for, token_error_for, trace_of
 from afas_async.wire.requests import Request
 
 ERROR_BODY_LIMIT = 1 << 16
@@ -108,6 +108,7 @@ class Engine:
             call.failures.append(failure)
             if isinstance(failure, ApiError):
                 failure.attempts = len(call.failures)
+                failure.trace_id = call.trace_id  # its reader has not seen the headers
             retry = self._renewal(call, failure) or call.retry(
                 max_retries=options.max_retries, jitter=self._random.random()
             )
@@ -136,7 +137,8 @@ class Engine:
         self.statistics.retries += 1
         log.info("%s: attempt %d failed, again in %.1f s: %s", call.connector, len(call.failures), retry.wait, failure)
         if options.on_event is not None:
-            event = Event("retrying", call.connector, "", len(call.failures), retry.wait, error=failure)
+            number = len(call.failures)
+            event = Event("retrying", call.connector, "", number, retry.wait, error=failure, trace_id=call.trace_id)
             _tell(options.on_event, event)
         call.seconds_left -= retry.wait
         call.reached("waiting")
@@ -163,6 +165,7 @@ class Engine:
         try:
             failure: AfasError | None = None
             call.reached("starting")
+            call.trace_id = ""
             statistics.requests += 1
             attempt = _Attempt(call.request(), loop_time())
             with anyio.move_on_after(call.seconds_left) as scope:
@@ -187,6 +190,7 @@ class Engine:
                 loop_time() - attempt.started,
                 attempt.bytes,
                 failure,
+                call.trace_id,
             )
             _tell(options.on_event, event)
         return failure
@@ -208,6 +212,7 @@ class Engine:
         try:
             headers = self._headers(attempt.request, options)
             response = await self._transport.send(attempt.request, headers, connected, call.credential)
+            call.trace_id = trace_of(response.headers)
             if response.status not in ({200, 201, 204} if attempt.request.writes else {200, 201}):
                 return await self._error(response, call, attempt)
             call.begin(response.status, response.headers)

@@ -21,11 +21,13 @@ class WriteResult(msgspec.Struct, frozen=True):
             connector answers none. If there are not as many as elements were sent, nothing tells whose they are.
         raw: The body of the answer.
         result_lost: Whether the answer broke off after it told of the success: the keys can be looked up only.
+        trace_id: By what AFAS finds the call; empty if the answer does not say (see `ApiError`).
     """
 
     keys: tuple[dict[str, str], ...] = ()
     raw: bytes = b""
     result_lost: bool = False
+    trace_id: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
