@@ -36,6 +36,7 @@ from afas_async.wire.requests import Request
 
 ERROR_BODY_LIMIT = 1 << 16
 ERROR_BODY_SECONDS = 5.0
+RESULT_SECONDS = 30.0  # for the body of a success of a write: the work is done, and only its keys are to come
 
 log: logging.Logger = logging.getLogger("afas_async")
 
@@ -49,6 +50,7 @@ class _Attempt(msgspec.Struct):
         bytes: How many bytes of its body have come.
         connected: Whether the server may have it.
         seconds_left: What was left of the call's time-out when the service got a write.
+        succeeded: Whether the head of a success of a write has come.
     """
 
     request: Request
@@ -56,6 +58,7 @@ class _Attempt(msgspec.Struct):
     bytes: int = 0
     connected: bool = False
     seconds_left: float | None = None
+    succeeded: bool = False
 
 
 class Engine:
@@ -216,6 +219,9 @@ class Engine:
             if response.status not in ({200, 201, 204} if attempt.request.writes else {200, 201}):
                 return await self._error(response, call, attempt)
             call.begin(response.status, response.headers)
+            if attempt.request.writes:
+                attempt.succeeded = True
+                scope.deadline = min(scope.deadline, loop_time() + RESULT_SECONDS)
             while data := await self._read(response, attempt):
                 call.receive(data)
                 if call.back_pressure is not None and call.back_pressure.applied:
@@ -270,6 +276,8 @@ def _timeout(connector: str, attempt: _Attempt | None, options: Options) -> Requ
     seconds, text = options.timeout, f"no complete answer within {options.timeout:g} s (all attempts together)"
     if attempt is None:
         text = f"no credential within {seconds:g} s, so that nothing was sent"
+    elif attempt.succeeded:
+        seconds, text = RESULT_SECONDS, f"a success whose body is not complete {RESULT_SECONDS:g} s after its head"
     elif attempt.seconds_left is not None:
         seconds = WRITE_SECONDS
         text = f"no complete answer within {seconds:g} s after it was sent, which is longer than the service takes"
