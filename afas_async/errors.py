@@ -48,8 +48,8 @@ AnswerLostError: `connector`, `sent`
 RequestTimeoutError: `connector`, `sent`, `seconds`
     The client's time-out passed. It is a TimeoutError, too.
 AuthenticationError, PermissionDeniedError, NotFoundError, ...: `status`, `message`, `connector`, `attempts`, `hint`
-    401, 403, 404, ... Where the service refuses a token for the client credentials, it is an AuthenticationError whose
-    `connector` is "oauth/token".
+    401, 403, 404, ... All have `trace_id` too, by which AFAS finds the call. Where the service refuses a token for the
+    client credentials, it is an AuthenticationError whose `connector` is "oauth/token".
 BusinessError: these, and `error_number`, `log_reference`
     Profit understood the request and refused it.
 UnavailableError, RateLimitError: these, and `retry_after`
@@ -64,7 +64,7 @@ SchemaDriftError: `connector`
     A field of the row type is in no row, and the client has `drift="error"`. By default it is a SchemaDriftWarning.
 InvalidElementError
     A record cannot be sent: nothing was sent. It is a UsageError.
-OutcomeUnknownError: `connector`, `sent_at`, `quiet_until`, `stage`, `reason`
+OutcomeUnknownError: `connector`, `sent_at`, `quiet_until`, `stage`, `reason`, `trace_id`
     A write may have been applied or not.
 LoadError: `report`
     From `report.raise_for_failures()`: not every record is applied.
@@ -191,6 +191,8 @@ class ApiError(AfasError):
         message: The service's own text, cleaned of control characters, at most 2,000 characters.
         error_number: Profit's number, if any. It is not suitable to branch on (AFAS, Troubleshooting).
         log_reference: Profit's log reference, if any: quote it to the administrator.
+        trace_id: What the answer's `X-Trace-Identifier` says (Profit 7 and later), or else its `x-request-id`, at most
+            100 characters; empty if it has neither. AFAS finds the call by it.
         retry_after: Seconds that the service asked to wait, if it did.
         connector: The connector or path that was called.
         attempts: How often the request was sent.
@@ -205,6 +207,7 @@ class ApiError(AfasError):
         connector: str,
         error_number: int | None = None,
         log_reference: str | None = None,
+        trace_id: str = "",
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
@@ -213,14 +216,16 @@ class ApiError(AfasError):
         self.connector = connector
         self.error_number = error_number
         self.log_reference = log_reference
+        self.trace_id = trace_id
         self.retry_after = retry_after
         self.attempts = 1
         self.hint = ""
 
     def __str__(self) -> str:
         text = f"{self.connector}: HTTP {self.status}: {self.message}"
-        if self.log_reference:
-            text += f" (Profit log reference {self.log_reference})"
+        references = {"Profit log reference": self.log_reference, "trace identifier": self.trace_id}
+        if named := ", ".join(f"{name} {reference}" for name, reference in references.items() if reference):
+            text += f" ({named})"
         if self.retry_after is not None:
             text += f" (the service asks to wait {self.retry_after:g} s)"
         if self.attempts > 1:
@@ -344,6 +349,7 @@ class OutcomeUnknownError(AfasError):
             900 seconds).
         stage: "sent" if no answer came, "answered" if the answer does not tell.
         reason: Why nothing is known, in words.
+        trace_id: By what AFAS finds the call, if an answer came that has it; see `ApiError`.
     """
 
     def __init__(
@@ -354,6 +360,7 @@ class OutcomeUnknownError(AfasError):
         quiet_until: datetime,
         stage: Literal["sent", "answered"],
         reason: str,
+        trace_id: str = "",
     ) -> None:
         super().__init__(
             f"{connector}: it is unknown whether this was applied: {reason}. Look before you send it again; the service"
@@ -364,3 +371,4 @@ class OutcomeUnknownError(AfasError):
         self.quiet_until = quiet_until
         self.stage = stage
         self.reason = reason
+        self.trace_id = trace_id

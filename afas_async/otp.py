@@ -21,6 +21,7 @@ from afas_async.http.session import Session
 from afas_async.http.transport import AiohttpTransport
 from afas_async.vocabulary.credentials import AppToken
 from afas_async.vocabulary.environment import Environment, base_url_of, checked_integration_id, checked_proxy
+from afas_async.wire.error_answers import trace_of
 from afas_async.wire.requests import Request
 
 _REQUEST: Final = "otprequest"
@@ -185,6 +186,7 @@ def _token(answer: RawAnswer) -> AppToken:
             "the one-time password is wrong, used, replaced by a later one, or was asked for with other keys",
             status=answer.status,
             connector=_VALIDATION,
+            trace_id=trace_of(answer.headers),
         )
     try:
         return AppToken(answer.json(_Told).token)

@@ -217,6 +217,7 @@ def _absent(error: NotFoundError) -> NotFoundError:
         connector=error.connector,
         error_number=error.error_number,
         log_reference=error.log_reference,
+        trace_id=error.trace_id,
     )
     found.attempts = error.attempts
     return found

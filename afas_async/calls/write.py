@@ -113,7 +113,7 @@ class Write(Call):
         answer = read_answer(text, content_type=self._content_type or "", ending=ending, elements=self._elements)
         count = self._applied(answer, ending)
         lost = ending is Ending.BROKEN or answer.body is Body.BROKEN
-        result = WriteResult(answer.keys, text, result_lost=lost or self._is_lost(answer, ending))
+        result = WriteResult(answer.keys, text, lost or self._is_lost(answer, ending), trace_id=self.trace_id)
         if count == self._elements:
             return Verdict("applied", seconds, result=result, applied=count)
         reason = answer.reason or f"{self._elements} elements were sent, and the answer has {count} of their keys"
@@ -137,6 +137,7 @@ class Write(Call):
             quiet_until=sent_at + timedelta(seconds=WRITE_SECONDS),
             stage="answered" if answered else "sent",
             reason=reason,
+            trace_id=self.trace_id,
         )
 
     # --- the engine's side: see http.call.Call ---

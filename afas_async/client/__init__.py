@@ -10,7 +10,7 @@ with other settings and the same connections.
 
 - The app connector's token.
 - Its `ClientCredentials(client_id, client_secret)`, for OAuth: one token for all requests. It is renewed before it
-  expires, and once more when it is refused.
+  expires, and once more when it is refused. While it is valid, a renewal that fails for a moment stops no request.
 - An async function that returns a token, for vaults and rotation.
 
 `AfasClient.from_env()` takes AFAS_TOKEN, or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET. It also takes AFAS_ENVIRONMENT (with

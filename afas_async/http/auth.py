@@ -25,6 +25,8 @@ from afas_async.vocabulary.credentials import Credential, as_credential
 
 REFUSED_SECONDS: Final = 60.0  # how long what was refused is not tried again
 FETCH_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 2.0  # how long a request with a valid credential waits for the next one
+PAUSE_SECONDS: Final = 5.0  # after a failure, until a credential that is still valid is renewed again
 
 
 class Signer(Protocol):
@@ -81,10 +83,17 @@ class ConstantSigner:
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """A credential, and for how many seconds from when it was asked for it may be used."""
+    """A credential, and how long it lasts.
+
+    Args:
+        credential: The credential.
+        seconds: For how many seconds from when it was asked for it is valid.
+        fresh_seconds: After how many of them it is to be renewed.
+    """
 
     credential: Credential
     seconds: float = float("inf")
+    fresh_seconds: float = float("inf")
 
 
 class CredentialSource(Protocol):
@@ -102,7 +111,10 @@ class CredentialSource(Protocol):
 
 
 class RenewingSigner:
-    """Signs with a credential that is fetched, and fetched anew when it expires or is refused.
+    """Signs with a credential that is fetched, and fetched anew before it expires or when it is refused.
+
+    A renewal that fails for a moment, or takes long, stops no request while the credential is valid. One that is
+    refused does: the service would refuse the next one, too.
 
     Args:
         source: Where it comes from.
@@ -114,18 +126,22 @@ class RenewingSigner:
         self._start = start
         self._job: Job | None = None
         self._credential: Credential | None = None
-        self._stale_at = 0.0
+        self._asked_at = 0.0
+        self._renew_at = 0.0
+        self._expires_at = 0.0
         self._refusals = _Refusals()
 
     async def ready(self, connector: str) -> Credential:
-        """Return the credential; wait for another one if it expires, or was refused for this connector.
+        """Return the credential; wait for another one if it is to be renewed, or was refused for this connector.
 
         Raises:
             AfasError: If there is none, or none but the refused one.
         """
         credential = self._credential
-        if credential is None or loop_time() >= self._stale_at:
+        if credential is None or loop_time() >= self._expires_at:
             credential = await self._fetched()
+        elif loop_time() >= self._renew_at:
+            credential = await self._renewed(credential)
         refusal = self._refusals.of(connector, credential)
         if refusal is not None and (self._source.free or not refusal.final):
             credential = await self._fetched()
@@ -139,10 +155,26 @@ class RenewingSigner:
         self._refusals.note(connector, credential, failure, final=final)
         return not final
 
+    async def _renewed(self, valid: Credential) -> Credential:
+        """Return the next credential, or the one that is still valid if there is no other for the moment."""
+        job = self._ask()
+        with anyio.CancelScope(deadline=min(self._asked_at + PATIENCE_SECONDS, self._expires_at)):
+            await asyncio.wait([job])
+        if loop_time() < self._expires_at and (not job.done() or (not job.cancelled() and _may_pass(job.result()))):
+            return valid
+        return await self._outcome(job)
+
     async def _fetched(self) -> Credential:
+        return await self._outcome(self._ask())
+
+    def _ask(self) -> Job:
+        """Return the job that fetches a credential, the one under way if there is one."""
         if self._job is None or self._job.done():
+            self._asked_at = loop_time()
             self._job = self._start(self._fetch())
-        job = self._job
+        return self._job
+
+    async def _outcome(self, job: Job) -> Credential:
         await asyncio.wait([job])
         if job.cancelled():
             raise ClientClosedError("closed while the credential was fetched")
@@ -154,18 +186,24 @@ class RenewingSigner:
         raise failure
 
     async def _fetch(self) -> Credential | AfasError:
-        started = loop_time()
         with anyio.move_on_after(FETCH_SECONDS):
             grant = await self._source.fetch()
             if isinstance(grant, AfasError):
+                if _may_pass(grant):
+                    self._renew_at = max(self._renew_at, loop_time() + PAUSE_SECONDS)
                 return grant
             self._credential = grant.credential
-            self._stale_at = started + grant.seconds
+            self._renew_at, self._expires_at = self._asked_at + grant.fresh_seconds, self._asked_at + grant.seconds
             return grant.credential
         text = f"auth: no credential within {FETCH_SECONDS:g} s, so that nothing was sent"
         failure = RequestTimeoutError(text, connector="auth", seconds=FETCH_SECONDS)
         failure.sent = "no"
         return failure
+
+
+def _may_pass(found: Credential | AfasError) -> bool:
+    """Whether there is no credential for the moment; one that is refused stays refused."""
+    return isinstance(found, AfasError) and not isinstance(found, AuthenticationError)
 
 
 class FunctionSource:

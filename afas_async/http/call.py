@@ -28,6 +28,7 @@ class Call(ABC):
     Attributes:
         failures: What became of its attempts.
         credential: What the last of them was signed with.
+        trace_id: By what AFAS finds the last of them, once its answer has begun and if that says so.
     """
 
     def __init__(self, connector: str, seconds_left: float, back_pressure: BackPressure | None = None) -> None:
@@ -36,6 +37,7 @@ class Call(ABC):
         self.seconds_left: float = seconds_left
         self.back_pressure: BackPressure | None = back_pressure
         self.credential: Credential | None = None
+        self.trace_id: str = ""
 
     # --- what to send ---
 

@@ -32,11 +32,12 @@ from afas_async.http.transport import Response, Transport
 from afas_async.policy.retrying import WRITE_SECONDS, Retry
 from afas_async.policy.verdicts import upload_seconds
 from afas_async.wire.decompression import body_reader
-from afas_async.wire.error_answers import error_for, token_error_for
+from afas_async.wire.error_answers import error_for, token_error_for, trace_of
 from afas_async.wire.requests import Request
 
 ERROR_BODY_LIMIT = 1 << 16
 ERROR_BODY_SECONDS = 5.0
+RESULT_SECONDS = 30.0  # for the body of a success of a write: the work is done, and only its keys are to come
 
 log: logging.Logger = logging.getLogger("afas_async")
 
@@ -52,6 +53,7 @@ class _Attempt(msgspec.Struct):
         sent: Whether its last byte has left.
         seconds_left: What was left of the call's time-out when a write began to be sent.
         limit: Seconds that a write has from then on to be sent, and then to be answered.
+        succeeded: Whether the head of a success of a write has come.
     """
 
     request: Request
@@ -61,6 +63,7 @@ class _Attempt(msgspec.Struct):
     sent: bool = False
     seconds_left: float | None = None
     limit: float = 0.0
+    succeeded: bool = False
 
 
 class Engine:
@@ -113,6 +116,7 @@ class Engine:
             call.failures.append(failure)
             if isinstance(failure, ApiError):
                 failure.attempts = len(call.failures)
+                failure.trace_id = call.trace_id  # its reader has not seen the headers
             retry = self._renewal(call, failure) or call.retry(
                 max_retries=options.max_retries, jitter=self._random.random()
             )
@@ -141,7 +145,8 @@ class Engine:
         self.statistics.retries += 1
         log.info("%s: attempt %d failed, again in %.1f s: %s", call.connector, len(call.failures), retry.wait, failure)
         if options.on_event is not None:
-            event = Event("retrying", call.connector, "", len(call.failures), retry.wait, error=failure)
+            number = len(call.failures)
+            event = Event("retrying", call.connector, "", number, retry.wait, error=failure, trace_id=call.trace_id)
             _tell(options.on_event, event)
         call.seconds_left -= retry.wait
         call.reached("waiting")
@@ -168,6 +173,7 @@ class Engine:
         try:
             failure: AfasError | None = None
             call.reached("starting")
+            call.trace_id = ""
             statistics.requests += 1
             attempt = _Attempt(call.request(), loop_time())
             with anyio.move_on_after(call.seconds_left) as scope:
@@ -192,6 +198,7 @@ class Engine:
                 loop_time() - attempt.started,
                 attempt.bytes,
                 failure,
+                call.trace_id,
             )
             _tell(options.on_event, event)
         return failure
@@ -214,16 +221,20 @@ class Engine:
         def sent() -> None:
             attempt.sent = True
             call.reached("sent")
-            if attempt.request.writes:
+            if attempt.request.writes and not attempt.succeeded:  # an answer may come before the body has left
                 attempt.limit = WRITE_SECONDS
                 scope.deadline = loop_time() + attempt.limit
 
         try:
             headers = self._headers(attempt.request, options)
             response = await self._transport.send(attempt.request, headers, connected, sent, call.credential)
+            call.trace_id = trace_of(response.headers)
             if response.status not in ({200, 201, 204} if attempt.request.writes else {200, 201}):
                 return await self._error(response, call, attempt)
             call.begin(response.status, response.headers)
+            if attempt.request.writes:
+                attempt.succeeded = True
+                scope.deadline = min(scope.deadline, loop_time() + RESULT_SECONDS)
             while data := await self._read(response, attempt):
                 call.receive(data)
                 if call.back_pressure is not None and call.back_pressure.applied:
@@ -286,6 +297,8 @@ def _timeout(connector: str, attempt: _Attempt | None, options: Options) -> Requ
     seconds, text = options.timeout, f"no complete answer within {options.timeout:g} s (all attempts together)"
     if attempt is None:
         text = f"no credential within {seconds:g} s, so that nothing was sent"
+    elif attempt.succeeded:
+        seconds, text = RESULT_SECONDS, f"a success whose body is not complete {RESULT_SECONDS:g} s after its head"
     elif attempt.seconds_left is not None:
         seconds = attempt.limit
         text = f"no complete answer within {seconds:g} s after it was sent, which is longer than the service takes"

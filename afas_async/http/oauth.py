@@ -110,4 +110,4 @@ class _TokenCall(Call):
         if isinstance(answer, Unreadable):  # if it is not even JSON, it is something like a proxy's error page
             return not_as_documented(self.connector, "it holds no token", damaged=not answer.well_formed)
         margin = min(MARGIN_SECONDS, MARGIN_SHARE * answer.expires_in)
-        return Grant(BearerToken(answer.access_token), answer.expires_in - margin)
+        return Grant(BearerToken(answer.access_token), answer.expires_in, answer.expires_in - margin)

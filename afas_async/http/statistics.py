@@ -46,6 +46,7 @@ class Event(msgspec.Struct, frozen=True):
         seconds: Duration of the attempt; for "retrying" the seconds until the next.
         bytes: Bytes of the body as they came over the connection.
         error: The failure, if any.
+        trace_id: By what AFAS finds the call; empty if no answer came, or it does not say (see `ApiError`).
     """
 
     kind: Literal["answered", "failed", "retrying"]
@@ -55,3 +56,4 @@ class Event(msgspec.Struct, frozen=True):
     seconds: float
     bytes: int = 0
     error: AfasError | None = None
+    trace_id: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Generic
 
 from afas_async.calls.fetch import Fetch
-from afas_async.errors import AnswerError, AnswerLostError, TransportError
+from afas_async.errors import AnswerError, AnswerLostError, BusinessError, TransportError
 from afas_async.http.host import Job
 from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Key, Span
@@ -140,6 +140,9 @@ class PageFetch(Fetch, Generic[RowT]):
                 raise  # an answer that proves to be damaged casts doubt on its rows that were handed out
             self.start(fault.with_traceback(None))
             return []
+        except BusinessError as refusal:
+            refusal.trace_id = self.trace_id
+            raise
 
     def take_back(self, rows: list[RowT]) -> None:
         """Take rows back, to hand them out again first; those of an answer that breaks meanwhile are forgotten."""

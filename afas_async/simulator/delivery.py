@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import sys
+import uuid
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -33,6 +34,7 @@ _HEADERS: Final = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE, OPTIONS",
     "Access-Control-Max-Age": "1728000",
 }
+_TRACE: Final = "X-Trace-Identifier"
 _NEVER: Final = re.compile(r"q=0(\.0*)?")
 _MOST_READY: Final = 8
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, 0 seconds: closing drops the connection
@@ -46,17 +48,19 @@ class Delivery:
         traffic: Where what is sent is counted.
         latency: How long each answer takes.
         gzip: Whether to compress for clients that accept it.
+        traced: Whether each answer has an identifier by which its call is found.
 
     Attributes:
         faults: What goes wrong.
         latency: How long each answer takes.
     """
 
-    def __init__(self, traffic: Traffic, *, latency: Latency, gzip: bool) -> None:
+    def __init__(self, traffic: Traffic, *, latency: Latency, gzip: bool, traced: bool) -> None:
         self.faults: Final = Faults()
         self._traffic = traffic
         self.latency: Latency = latency
         self._gzip = gzip
+        self._traced = traced
 
     async def refuse(self, request: web.Request, record: RequestRecord, refusal: RefusalError) -> web.StreamResponse:
         """Send a refusal, or what a fault puts in place of the service's own answer."""
@@ -88,10 +92,13 @@ class Delivery:
         ready = await _wait(pieces, record.started + seconds + (fault.delay if fault else 0))
         if cut is not None and at is None:
             return await _end_early(request, response, cut)
+        if self._traced:
+            response.headers[_TRACE] = uuid.uuid4().hex
         response.headers.update(fault.answer_headers() if fault else {})
         if cut == "end":
             response.content_length = None
         record.status = response.status
+        record.trace_id = response.headers.get(_TRACE, "")
         await response.prepare(request)
         left = sys.maxsize if at is None else at
         for piece in chain(ready, pieces):

@@ -112,7 +112,7 @@ class Simulator:
         self._port = port
         self._token = token
         self._traffic = Traffic()
-        self._delivery = Delivery(self._traffic, latency=latency, gzip=gzip)
+        self._delivery = Delivery(self._traffic, latency=latency, gzip=gzip, traced=rules.profit >= 7)
         self._otp = Otp(token)
         self.oauth: OAuth = OAuth()
         self.files: Files = Files(seed)

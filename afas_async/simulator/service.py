@@ -7,7 +7,6 @@ them in every way.
 from __future__ import annotations
 
 import base64
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
@@ -104,8 +103,6 @@ class Service:
         """Make the aiohttp application."""
         application = web.Application(client_max_size=_LARGEST_BODY)
         application.router.add_route("*", "/{path:.*}", self._handle)
-        if self._rules.profit >= 7:
-            application.on_response_prepare.append(_trace)
         return application
 
     async def stop(self) -> None:
@@ -327,10 +324,6 @@ def _refusal(fault: Fault | None) -> RefusalError | None:
 def _work_delay(fault: Fault | None) -> float | None:
     """The seconds from when the answer is ready until a fault has the work done, or None if it comes first."""
     return None if fault is None or fault.works_after is None else fault.delay + fault.works_after
-
-
-async def _trace(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["X-Trace-Identifier"] = uuid.uuid4().hex
 
 
 async def _body(request: web.Request) -> bytes:

@@ -33,6 +33,7 @@ class RequestRecord:
         bytes: The size of the body as sent, in bytes.
         fault: The scripted fault that it met.
         elements: The number of elements in a write, those in objects not counted; 0 if the service never read them.
+        trace_id: The `X-Trace-Identifier` of the answer, empty while there is none: what the client should know it by.
     """
 
     method: str
@@ -46,6 +47,7 @@ class RequestRecord:
     bytes: int = 0
     fault: Fault | None = None
     elements: int = 0
+    trace_id: str = ""
 
 
 @dataclass(slots=True)

@@ -20,12 +20,15 @@ class WriteResult(msgspec.Struct, frozen=True):
         keys: For each element the values of its key, by field id, as text also where they are numbers; empty if the
             connector answers none. If there are not as many as elements were sent, nothing tells whose they are.
         raw: The body of the answer.
-        result_lost: Whether the answer broke off after it told of the success: the keys can be looked up only.
+        result_lost: Whether the answer broke off after it told of the success, or its body took more than 30 seconds
+            from there: the keys can be looked up only.
+        trace_id: By what AFAS finds the call; empty if the answer does not say (see `ApiError`).
     """
 
     keys: tuple[dict[str, str], ...] = ()
     raw: bytes = b""
     result_lost: bool = False
+    trace_id: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):

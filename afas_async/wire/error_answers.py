@@ -20,6 +20,7 @@ from afas_async import errors
 from afas_async.wire.json_documents import decode
 
 MESSAGE_LIMIT = 2_000
+TRACE_LIMIT = 100
 WAIT_LIMIT = 10**12  # seconds; a number beyond means nothing
 
 _BY_STATUS: dict[int, type[errors.ApiError]] = {
@@ -82,6 +83,7 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector
         connector=connector,
         error_number=_number(said.get("errorNumber")),
         log_reference=clean(_text(said.get("profitLogReference"))) or None,
+        trace_id=trace_of(headers),
         retry_after=_retry_after(headers, said),
     )
 
@@ -89,7 +91,7 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector
 def token_error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector: str) -> errors.ApiError:
     """Return the error that an answer means in whose place a token was asked for (AFAS, Authentication).
 
-    Of its texts none but the code is kept: they might repeat the secret that the request had.
+    Of the body nothing but the code is kept: its texts might repeat the secret that the request had.
 
     Args:
         status: See `error_for`.
@@ -101,12 +103,13 @@ def token_error_for(status: int, headers: Mapping[str, str], body: bytes, *, con
     if status >= 500 or status in {408, 429}:
         error = error_for(status, {}, b"", connector=connector)
         error.retry_after = _retry_after(headers, said)
+        error.trace_id = trace_of(headers)
         return error
     code = _text(said.get("error"))
     silent = _NO_TOKEN["invalid_client"] if status == 401 else _silent(status)
     reason = f"{_NO_TOKEN[code]} ({code})" if code in _NO_TOKEN else silent
     text = f"no token for the client credentials: {reason}"
-    return errors.AuthenticationError(text, status=status, connector=connector)
+    return errors.AuthenticationError(text, status=status, connector=connector, trace_id=trace_of(headers))
 
 
 def refusal_in(body: bytes, *, connector: str) -> errors.BusinessError | None:
@@ -121,6 +124,16 @@ def refusal_in(body: bytes, *, connector: str) -> errors.BusinessError | None:
         error_number=_number(said.get("errorNumber")),
         log_reference=clean(_text(said.get("profitLogReference"))) or None,
     )
+
+
+def trace_of(headers: Mapping[str, str]) -> str:
+    """Return by what AFAS finds a call (AFAS, news of Profit 7), or else what a proxy calls it; empty for neither.
+
+    Args:
+        headers: The headers of the answer, by their names in lower case or without regard to case.
+    """
+    names = ("x-trace-identifier", "x-request-id")
+    return next((text for name in names if (text := clean(headers.get(name, ""))[:TRACE_LIMIT])), "")
 
 
 def clean(text: str) -> str:

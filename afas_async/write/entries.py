@@ -54,9 +54,10 @@ def error_text(error: AfasError | None) -> str | None:
     facts: dict[str, Any]
     match error:
         case OutcomeUnknownError():
-            facts = {name: getattr(error, name) for name in ("sent_at", "quiet_until", "stage", "reason")}
+            facts = {name: getattr(error, name) for name in ("sent_at", "quiet_until", "stage", "reason", "trace_id")}
         case ApiError():
-            facts = {name: getattr(error, name) for name in ("message", "status", "error_number", "log_reference")}
+            names = ("message", "status", "error_number", "log_reference", "trace_id")
+            facts = {name: getattr(error, name) for name in names}
         case _:
             return None
     return msgspec.json.encode({"class": type(error).__name__, "connector": error.connector, **facts}).decode()

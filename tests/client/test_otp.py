@@ -110,7 +110,7 @@ async def test_wrong_codes(simulator: Simulator) -> None:
         requests = len(simulator.requests)
         with pytest.raises(AuthenticationError, match="one-time password") as raised:
             await otp.validate(base_url=simulator.base_url, **wrong)
-        assert raised.value.status == 204
+        assert (raised.value.status, raised.value.trace_id) == (204, simulator.requests[-1].trace_id)
         assert len(simulator.requests) == requests + 1
     await otp.validate(base_url=simulator.base_url, **KEYS, otp=code)
     with pytest.raises(AuthenticationError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -15,6 +16,7 @@ from afas_async import (
     AuthenticationError,
     OutcomeUnknownError,
     RateLimitError,
+    RequestTimeoutError,
     ServerError,
     UnavailableError,
 )
@@ -122,6 +124,110 @@ async def test_transient(service: Simulator, watch: canary.Watch, name: str, *, 
         service.faults.add(msgspec.structs.replace(trouble, times=2))
         await afas.page(ARTICLES, take=1)
     assert others(service) == [200]
+
+
+def at_work(service: Simulator) -> int:
+    """Return how many requests for a token there were; all others must have been carried out."""
+    assert set(others(service)) == {200}
+    return len(grants(service))
+
+
+@pytest.mark.parametrize("name", TRANSIENT)
+async def test_renewal_fails_for_a_moment(service: Simulator, watch: canary.Watch, name: str) -> None:
+    """While a token is valid its renewal may fail: requests go out with it, and few of them try to renew it."""
+    trouble, kind = TRANSIENT[name]
+    service.oauth.expires_in = 1_000  # and to be renewed after 940
+    loop = asyncio.get_running_loop()
+    async with client(service, watch) as afas:
+        await afas.page(ARTICLES, take=1)
+        await asyncio.sleep(941)
+        service.faults.add(trouble)
+        started = loop.time()
+        await asyncio.gather(*[afas.page(ARTICLES, skip=skip, take=1) for skip in range(5)])
+        assert loop.time() - started < 4
+        await asyncio.sleep(4)
+        attempts = at_work(service)
+        assert attempts > 1
+        while loop.time() - started < 50:
+            await afas.page(ARTICLES, take=1)
+            await asyncio.sleep(0.1)
+        # Each attempt has up to three retries; without a pause between them there would be hundreds.
+        assert attempts + 2 < at_work(service) < 50
+        service.faults.clear()
+        await asyncio.sleep(5)
+        await afas.page(ARTICLES, take=1)
+        attempts = at_work(service)
+        await asyncio.sleep(900)
+        await afas.page(ARTICLES, take=1)
+        assert at_work(service) == attempts
+        await asyncio.sleep(101)
+        service.faults.add(trouble)
+        assert type(await refusal(afas)) is kind, "it has expired"
+    assert set(others(service)) == {200}
+
+
+async def test_renewal_that_is_not_answered(service: Simulator, watch: canary.Watch) -> None:
+    """A request with a valid token waits for two seconds at most, and those after it do not wait at all."""
+    service.oauth.expires_in = 1_000
+    loop = asyncio.get_running_loop()
+    async with client(service, watch) as afas:
+        await afas.page(ARTICLES, take=1)
+        await asyncio.sleep(941)
+        service.faults.add(fault(cut="stall"))
+        waits = []
+        for _ in range(7):
+            started = loop.time()
+            await afas.page(ARTICLES, take=1)
+            waits.append(round(loop.time() - started))
+            await asyncio.sleep(1)
+        assert waits == [2, 0, 0, 0, 0, 0, 0]
+        assert at_work(service) == 2
+        await asyncio.sleep(31)
+        await afas.page(ARTICLES, take=1)
+        assert at_work(service) == 3
+        await asyncio.sleep(20)  # it has expired: now the request waits for that attempt to end
+        error = await refusal(afas)
+        assert isinstance(error, RequestTimeoutError)
+        assert error.connector == "oauth/token"
+        assert at_work(service) == 3
+
+
+async def test_token_that_expires_while_it_is_renewed(service: Simulator, watch: canary.Watch) -> None:
+    """A request that waits for the renewal is not sent with a token that has expired meanwhile."""
+    service.oauth.expires_in = 10
+    async with client(service, watch) as afas:
+        await afas.page(ARTICLES, take=1)
+        await asyncio.sleep(9.5)
+        service.faults.add(fault(delay=5))
+        await afas.page(ARTICLES, take=1)
+        assert at_work(service) == service.oauth.issued == 2
+
+
+@pytest.mark.parametrize("name", ["invalid_client", "invalid_client 401", "403"])
+async def test_renewal_is_refused(service: Simulator, watch: canary.Watch, name: str) -> None:
+    """Credentials that the service refuses fail a request at once, although its token is valid for a while."""
+    service.oauth.expires_in = 1_000
+    async with client(service, watch) as afas:
+        await afas.page(ARTICLES, take=1)
+        await asyncio.sleep(941)
+        service.faults.add(REFUSED[name])
+        for _ in range(3):
+            error = await refusal(afas)
+            assert isinstance(error, AuthenticationError)
+            assert error.connector == "oauth/token"
+        assert at_work(service) == 2
+
+
+async def test_other_connectors_keep_their_token(service: Simulator, watch: canary.Watch) -> None:
+    """A refused renewal for the sake of one connector costs no other one a token that is not to be renewed yet."""
+    async with client(service, watch) as afas:
+        await afas.page("Profit_Debtor", take=1)
+        service.faults.add(REFUSED["invalid_client"], Fault(connector="Profit_Article", status=401, times=None))
+        await refusal(afas)
+        await asyncio.sleep(10)
+        await afas.page("Profit_Debtor", take=1)
+    assert others(service) == [200, 401, 200]
+    assert len(grants(service)) == 2
 
 
 SHAPES: dict[str, object] = {

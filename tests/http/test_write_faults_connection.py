@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from afas_async import AfasClient, OutcomeUnknownError
+from afas_async import AfasClient, OutcomeUnknownError, RequestTimeoutError
+from afas_async.http.statistics import Event
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import End, chunk, client, end, framed, head
 from tests.support.thoroughness import by_default
@@ -84,9 +85,13 @@ async def test_never_again(case: Case, method: str) -> None:
 @every_method
 @pytest.mark.parametrize("timeout", [1.0, 5_000.0])
 async def test_silence(case: Case, method: str, timeout: float) -> None:
-    """An answer is waited for longer than the service itself takes, whatever the client's time-out is."""
+    """An answer is waited for longer than the service itself takes, and the rest of a success for half a minute.
+
+    The client's time-out changes neither.
+    """
     found = await meets(case, method, timeout=timeout)
-    assert 960 <= found.seconds < 962
+    seconds = 30 if case.verdict == "lost" else 960
+    assert seconds <= found.seconds < seconds + 2
     assert found.failure is None or found.unknown.stage == "sent"
 
 
@@ -147,19 +152,42 @@ async def test_answer_byte_by_byte(method: str) -> None:
     assert found.result.keys == KEYS
 
 
-@pytest.mark.parametrize(("seconds", "verdict"), [(8, "applied"), (10, "lost"), (20, "unknown")])
-async def test_slow_loris(seconds: float, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("of_head", "of_body", "verdict"), [(900, 29, "applied"), (900, 31, "lost"), (5, 600, "lost"), (962, 1, "unknown")]
+)
+async def test_slow_loris(of_head: float, of_body: float, verdict: Verdict) -> None:
     """An answer that trickles is waited for as long as a silent one, however alive its connection is."""
-
-    answer, many = framed(RESULT, status="201 Created"), by_default(5, 1)
+    start, many = head(f"Content-Length: {len(RESULT)}", status="201 Created"), by_default(5, 1)
 
     async def trickle(connection: Connection, _: Received) -> None:
-        for place in range(0, len(answer), many):
-            await connection.send(answer[place : place + many])
-            await asyncio.sleep(seconds * many)
+        for part, seconds in ((start, of_head), (RESULT, of_body)):
+            for place in range(0, len(part), many):
+                await asyncio.sleep(seconds * len(part[place : place + many]) / len(part))
+                await connection.send(part[place : place + many])
 
     found = await meets(Case("", trickle, verdict))
-    assert 800 < found.seconds < 962
+    expected = {"applied": of_head + of_body, "lost": of_head + 30, "unknown": 960}[verdict]
+    assert expected <= found.seconds < expected + 2
+
+
+async def test_the_first_limit_counts() -> None:
+    """The half minute for a body is no further time for an answer that begins late."""
+    found = await meets(Case("", after(950, says(head("Content-Length: 40"), "hold")), "lost"))
+    assert 960 <= found.seconds < 962
+
+
+async def test_event_of_a_body_that_does_not_come() -> None:
+    """The attempt is told as failed, with the limit that has passed; the slot is free at once."""
+    events: list[Event] = []
+    silent = says(head("Content-Length: 40"), "hold")
+    async with Desk(silent, times=1) as server, client(server, on_event=events.append, max_concurrency=1) as afas:
+        lost, whole = await asyncio.gather(WRITES["POST"](afas), WRITES["POST"](afas))
+    assert (lost.result_lost, whole.result_lost, whole.keys) == (True, False, KEYS)
+    assert [event.kind for event in events] == ["failed", "answered"]
+    assert events[0].seconds == pytest.approx(30, abs=1)
+    assert isinstance(events[0].error, RequestTimeoutError)
+    assert events[0].error.seconds == 30
+    assert "30 s after its head" in str(events[0].error)
 
 
 async def test_informational_flood() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from afas_async.simulator import Latency, Simulator
+from afas_async.simulator import Fault, Latency, Simulator
 from tests.simulator.conftest import Client
 
 
@@ -161,6 +161,21 @@ async def test_headers_of_every_answer(client: Client, simulator: Simulator) -> 
         assert "Authorization" in headers["Access-Control-Allow-Headers"]
         assert headers["Access-Control-Max-Age"] == "1728000"
         assert re.fullmatch("[0-9a-f]{32}", headers["X-Trace-Identifier"])
+    identifiers = [request.trace_id for request in simulator.requests]
+    assert identifiers[-1] == headers["X-Trace-Identifier"]
+    assert len(set(identifiers)) == 3
+
+
+async def test_an_identifier_that_a_fault_gives(client: Client, simulator: Simulator) -> None:
+    """A fault may give the identifier of an answer or take it away, and the log has what was sent."""
+    for sent in ("ab", ""):
+        simulator.faults.add(Fault(headers={"x-trace-identifier": sent}))
+        headers = (await client.get(simulator, "/connectors/Profit_Article")).headers
+        assert headers["X-Trace-Identifier"] == simulator.requests[-1].trace_id == sent
+    simulator.faults.add(Fault(cut="reset", times=None))
+    with pytest.raises(aiohttp.ClientError):
+        await client.get(simulator, "/connectors/Profit_Article")
+    assert simulator.requests[-1].trace_id == ""
 
 
 async def test_success_headers(client: Client, simulator: Simulator) -> None:

@@ -37,6 +37,7 @@ async def test_body_of_profit_6(client: Client) -> None:
         reply = await client.get(simulator, "/connectors/Profit_Empty")
         assert reply.body == b'{\n"skip":0,\n"take":100,\n"rows":[]\n}'
         assert "X-Trace-Identifier" not in reply.headers
+        assert simulator.requests[0].trace_id == ""
         assert (await client.get(simulator, "/metainfo")).body.count(b"\n") > 10
         simulator.store.execute("DELETE FROM Profit_Article WHERE ItemCode > '000004'")
         for code, price in (("000001", -0.5), ("000002", 0.25), ("000003", 10.5), ("000004", 100.05)):

@@ -29,12 +29,19 @@ def lost() -> OutcomeUnknownError:
     sent_at = datetime(2026, 11, 20, 12, tzinfo=UTC)
     quiet_until = sent_at + timedelta(seconds=960)
     return OutcomeUnknownError(
-        connector="KnSubject", sent_at=sent_at, quiet_until=quiet_until, stage="answered", reason="a proxy answered"
+        connector="KnSubject",
+        sent_at=sent_at,
+        quiet_until=quiet_until,
+        stage="answered",
+        reason="a proxy answered",
+        trace_id="T1",
     )
 
 
 def refused() -> BusinessError:
-    return BusinessError("Verplicht", status=500, connector="KnSubject", error_number=7, log_reference="abc")
+    return BusinessError(
+        "Verplicht", status=500, connector="KnSubject", error_number=7, log_reference="abc", trace_id="T2"
+    )
 
 
 def states(path: Path) -> dict[int, str]:

@@ -32,6 +32,7 @@ FACTS = {
     "connector": "Profit_Article",
     "error_number": -2147220469,
     "log_reference": "B8213AF1",
+    "trace_id": "0f6c1d52",
     "retry_after": 7.5,
     "seconds": 300.0,
     "permanent": True,
@@ -137,6 +138,11 @@ def test_facts_are_attributes(kind: type[AfasError]) -> None:
     [
         ({}, "Profit_Article: HTTP 500: no"),
         ({"log_reference": "AB"}, "Profit_Article: HTTP 500: no (Profit log reference AB)"),
+        ({"trace_id": "T"}, "Profit_Article: HTTP 500: no (trace identifier T)"),
+        (
+            {"trace_id": "T", "log_reference": "AB"},
+            "Profit_Article: HTTP 500: no (Profit log reference AB, trace identifier T)",
+        ),
         ({"retry_after": 7200.0}, "Profit_Article: HTTP 500: no (the service asks to wait 7200 s)"),
         ({"retry_after": 0.0}, "Profit_Article: HTTP 500: no (the service asks to wait 0 s)"),
         ({"retry_after": 1.5}, "Profit_Article: HTTP 500: no (the service asks to wait 1.5 s)"),
@@ -144,7 +150,7 @@ def test_facts_are_attributes(kind: type[AfasError]) -> None:
     ],
 )
 def test_text_of_an_api_error(facts: dict[str, object], text: str) -> None:
-    """The text has what an administrator needs: connector, status, message, log reference and wait."""
+    """The text has what an administrator needs: connector, status, message, references and wait."""
     error = ApiError("no", status=500, connector="Profit_Article", **facts)  # type: ignore[arg-type]
     assert str(error) == text
     error.attempts = 4

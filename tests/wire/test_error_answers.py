@@ -8,7 +8,7 @@ import json
 import pytest
 
 from afas_async import errors
-from afas_async.wire.error_answers import MESSAGE_LIMIT, clean, error_for
+from afas_async.wire.error_answers import MESSAGE_LIMIT, clean, error_for, token_error_for, trace_of
 from tests.support.each_case import each_case
 from tests.support.thoroughness import by_default
 
@@ -327,3 +327,27 @@ def test_length(length: int, character: str) -> None:
     message = answer(500, {"externalMessage": "a" + character * (length - 2) + "b"}).message
     assert len(message) <= 2_000
     assert message.endswith("b" if length <= 2_000 and character != "\x1b" else "...")
+
+
+# --- by what AFAS finds a call ---
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({}, ""),
+        ({"x-trace-identifier": "T"}, "T"),
+        ({"x-request-id": "R"}, "R"),
+        ({"x-trace-identifier": "T", "x-request-id": "R"}, "T"),
+        ({"x-trace-identifier": " ", "x-request-id": " R "}, "R"),
+        ({"x-trace-identifier": "\x1b[31m\u202eT"}, "\\u001b[31m\\u202eT"),
+        ({"x-trace-identifier": "T" * 101}, "T" * 100),
+        ({"x-trace-identifier": "\udcff" * 5_000}, ("\\udcff" * 17)[:100]),
+    ],
+)
+def test_trace(headers: dict[str, str], found: str) -> None:
+    """AFAS's own header goes before that of a proxy; it is bounded, and steers no terminal."""
+    assert trace_of(headers) == found
+    for make in (error_for, token_error_for):
+        for status in (400, 401, 500, 503):
+            assert make(status, headers, b"", connector="Profit_Article").trace_id == found
