@@ -21,6 +21,7 @@ from afas_async.http.session import Session
 from afas_async.http.transport import AiohttpTransport
 from afas_async.vocabulary.credentials import AppToken
 from afas_async.vocabulary.environment import Environment, base_url_of, checked_integration_id, checked_proxy
+from afas_async.vocabulary.hiding import OwnRepr
 from afas_async.wire.requests import Request
 
 _REQUEST: Final = "otprequest"
@@ -50,8 +51,11 @@ class Connection(TypedDict, total=False):
     language: str
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _Told(OwnRepr, msgspec.Struct, frozen=True):
     token: str
+
+    def __repr__(self) -> str:
+        return "_Told(***)"
 
 
 async def request(

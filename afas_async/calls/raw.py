@@ -11,6 +11,7 @@ import msgspec
 from afas_async.calls.document import Document
 from afas_async.calls.write import Write, settle
 from afas_async.http.channel import Channel
+from afas_async.vocabulary.hiding import OwnRepr
 from afas_async.vocabulary.outcomes import WriteResult
 from afas_async.wire.error_answers import clean, refusal_in
 from afas_async.wire.json_documents import Unreadable, decode, not_as_documented
@@ -19,7 +20,7 @@ from afas_async.wire.requests import Request
 ANSWER_LIMIT: Final = 256 << 20  # bytes
 
 
-class RawAnswer(msgspec.Struct, frozen=True):
+class RawAnswer(OwnRepr, msgspec.Struct, frozen=True):
     """What the service answered to a raw call, with a success.
 
     Args:

@@ -16,6 +16,7 @@ import msgspec
 
 from afas_async.errors import QueryTooLongError
 from afas_async.vocabulary.credentials import ClientCredentials
+from afas_async.vocabulary.hiding import OwnRepr
 from afas_async.wire.filter_parameters import JSON_FORM
 
 # AFAS (REST API for developers; GET connector): 2,048 characters; a longer query string is answered with 404.
@@ -25,7 +26,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII)
 _UNRESERVED: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(OwnRepr, msgspec.Struct, frozen=True):
     """One request, without the base URL and without any header that is a secret.
 
     Args:

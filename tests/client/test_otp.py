@@ -48,13 +48,11 @@ def says(answer: bytes, how: Any = "keep") -> Any:
 
 
 def shown(error: BaseException) -> str:
-    """Everything that a crash reporter would keep of an error, but for the frames of the tests."""
-    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    """Everything that crash reporters would keep of an error, but for the frames of the tests."""
     texts = [str(error), repr(error), repr(error.__dict__), pickle.dumps(error).decode("latin-1")]
-    while report is not None:
-        texts += [repr(frame.locals) for frame in report.stack if "/tests/" not in frame.filename]
-        texts += report.format_exception_only()
-        report = report.__cause__ or report.__context__
+    for each in canary.chain_of(error):
+        texts += map(canary.spelled, canary.local_values(each))
+        texts += traceback.format_exception_only(each)
     return "\n".join(texts)
 
 
