@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ConfigurationError, ConnectError
@@ -153,15 +154,35 @@ class AiohttpTransport:
             )
         except Exception as error:  # noqa: BLE001 - whatever aiohttp raises has the token in its frames
             failure = _failure(error, request.connector, connected=connection.stands)
+        except BaseException as error:  # an interrupt, or a cancellation, which others make the cause of a TimeoutError
+            _forget_frames(error)
+            raise
         # Raised here, outside the handler, so that aiohttp's exception does not become its context.
         raise failure
 
 
 def _payload(request: Request) -> aiohttp.BytesIOPayload | None:
     if request.form is not None:
-        return aiohttp.BytesIOPayload(BytesIO(request.form.form()))
+        return _Payload(BytesIO(request.form.form()))
     # In pieces: aiohttp writes bytes at one go, and warns of large ones.
-    return aiohttp.BytesIOPayload(BytesIO(request.body)) if request.body else None
+    return _Payload(BytesIO(request.body)) if request.body else None
+
+
+class _Payload(aiohttp.BytesIOPayload):
+    """A body, which aiohttp may write in a task of its own, together with the headers."""
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        try:
+            await super().write_with_length(writer, content_length)
+        except BaseException as error:
+            _forget_frames(error)
+            raise
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Have an exception forget the frames of aiohttp that it came through: their variables hold the token."""
+    error.__context__ = error.__cause__ = None
+    error.__traceback__ = None
 
 
 class _Connection:
