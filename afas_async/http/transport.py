@@ -24,7 +24,7 @@ from yarl import URL
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ConfigurationError, ConnectError
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.credentials import Credential
-from afas_async.vocabulary.environment import is_loopback
+from afas_async.vocabulary.environment import Proxy, is_loopback
 from afas_async.wire.requests import Request
 
 CONNECT_SECONDS = 10.0
@@ -87,7 +87,7 @@ class AiohttpTransport:
 
     Args:
         base_url: The checked base URL.
-        proxy: URL of a proxy; none is taken from the environment.
+        proxy: The proxy; none is taken from the environment.
         ssl_context: In place of the default context; it must verify certificates and demand TLS 1.2, but for loopback.
 
     Raises:
@@ -95,7 +95,7 @@ class AiohttpTransport:
         ConfigurationError: If `ssl_context` would accept any server, or TLS below 1.2.
     """
 
-    def __init__(self, base_url: str, *, proxy: str | None = None, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, base_url: str, *, proxy: Proxy | None = None, ssl_context: ssl.SSLContext | None = None) -> None:
         check_type("ssl_context", ssl_context, ssl.SSLContext | None, "an ssl.SSLContext, or None for the default")
         if ssl_context is not None and not is_loopback(urlsplit(base_url).hostname or ""):
             _check_context(ssl_context)
@@ -143,11 +143,11 @@ class AiohttpTransport:
                 await session.request(
                     request.method,
                     URL(url, encoded=True),
-                    # Form and header are never bound to a name: the locals of this frame are part of tracebacks.
+                    # Form, header and proxy are never bound to a name: the locals of this frame are part of tracebacks.
                     data=_payload(request),
                     headers={**headers, **({} if credential is None else {"Authorization": credential.header()})},
                     allow_redirects=False,
-                    proxy=self._proxy,
+                    proxy=None if self._proxy is None else self._proxy.url(),
                     trace_request_ctx=connection,
                 ),
                 request.connector,

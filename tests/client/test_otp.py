@@ -7,6 +7,7 @@ import base64
 import json
 import pickle
 import traceback
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from afas_async import (
     ConnectError,
     OutcomeUnknownError,
     ServerError,
+    UsageError,
     otp,
 )
 from afas_async.simulator import Fault, Simulator
@@ -143,6 +145,7 @@ async def test_the_service_says_nothing_of_wrong_keys(simulator: Simulator) -> N
         {"base_url": None},
         {"environment": "12345"},
         {"proxy": "no url"},
+        {"proxy": f"http://user:{canary.PASSWORD}@x:y"},
         {"integration_id": "a b"},
         {"language": "dutch"},
         {"timeout": 0},
@@ -152,11 +155,11 @@ async def test_the_service_says_nothing_of_wrong_keys(simulator: Simulator) -> N
 async def test_malformed_arguments(wrong: dict[str, Any]) -> None:
     """They are refused before anything is sent, and not repeated."""
     async with RawServer(says(TOLD)) as server:
-        arguments = {"base_url": server.base_url, **KEYS, "otp": CODE, **wrong}
+        arguments = {"base_url": server.base_url, **KEYS, "otp": CODE, "proxy": canary.PROXY, **wrong}
         with pytest.raises(ConfigurationError) as raised:
             await otp.validate(**arguments)
         assert server.connections == 0
-    assert not any(secret in shown(raised.value) for secret in SECRETS)
+    assert not any(secret in shown(raised.value) for secret in (*SECRETS, canary.PASSWORD))
     for name in ("api_key", "api_token"):
         assert not wrong.get(name) or str(wrong[name]) not in shown(raised.value)
 
@@ -197,6 +200,18 @@ async def test_no_connection() -> None:
     with pytest.raises(ConnectError) as raised:
         await otp.request(base_url=base_url, **KEYS)
     assert not any(secret in shown(raised.value) for secret in SECRETS)
+
+
+@pytest.mark.parametrize("proxy", [canary.PROXY, canary.PROXY.encode()])
+async def test_the_password_of_a_proxy(proxy: Any) -> None:
+    """It shows in no variable of an error, whether that is about the proxy or the keys."""
+    for call in (otp.request, partial(otp.validate, otp=CODE)):
+        with pytest.raises((ConnectError, UsageError)) as raised:
+            await call(base_url="http://127.0.0.1:9/x", proxy=proxy, **KEYS)
+        assert not any(secret in shown(raised.value) for secret in (*SECRETS, canary.PASSWORD))
+        with pytest.raises(UsageError) as refused:
+            await call(base_url="http://127.0.0.1:9/x", proxy=proxy, **{**KEYS, "api_key": ""})
+        assert not any(secret in shown(refused.value) for secret in (*SECRETS, canary.PASSWORD))
 
 
 async def test_it_is_sent_again_where_it_had_no_effect(simulator: Simulator) -> None:

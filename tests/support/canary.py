@@ -1,4 +1,4 @@
-"""The token of every test, and the search for it in all that a test leaves behind.
+"""The token of every test, other secrets, and the search for it in all that a test leaves behind.
 
 Each test runs with this token. After it, everything that could reach a log, a crash report or another process is
 searched for the token in all its spellings: log records at DEBUG, warnings, events, and each error that was made, with
@@ -28,13 +28,21 @@ _HEADER = base64.b64encode(TOKEN.encode()).decode()
 SECRET = 'CA9A5EC2E7CA9A5EC2E7 ~+/=&"'
 ACCESS = "CA9AACCE55CA9AACCE55"
 
+# A proxy that is not there, and the password in its URL.
+PASSWORD = "CA9APA55CA9APA55"
+PROXY = f"http://user:{PASSWORD}@127.0.0.1:9"
+_PROXY_HEADER = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
+
 # The base64 of a text depends on where its bytes fall, so a piece of the header is searched for, not one of the data.
 # However a secret is escaped, its first letters are not.
-SPELLINGS = (DATA, _HEADER, _HEADER[8:-8], quote(TOKEN, safe=""), repr(TOKEN), SECRET[:20], ACCESS)
+SPELLINGS = (
+    *(DATA, _HEADER, _HEADER[8:-8], quote(TOKEN, safe=""), repr(TOKEN)),
+    *(SECRET[:20], ACCESS, PASSWORD, _PROXY_HEADER[8:-4]),
+)
 
 
 def leaks(text: str) -> bool:
-    """Whether a text shows the token."""
+    """Whether a text shows the token or another secret."""
     return any(spelling in text for spelling in SPELLINGS)
 
 
