@@ -24,7 +24,7 @@ class RawAnswer(OwnRepr, msgspec.Struct, frozen=True):
     """What the service answered to a raw call, with a success.
 
     Args:
-        path: The path that was called.
+        path: The path that was called, with `...` in place of the values of keys and the ids of files.
         status: The HTTP status: 200, 201 or, for a write, 204.
         headers: The headers of the answer, by their names in lower case.
         data: The body, unpacked.
