@@ -20,7 +20,8 @@ from afas_async.http.options import Options
 from afas_async.http.session import Session
 from afas_async.http.transport import AiohttpTransport
 from afas_async.vocabulary.credentials import AppToken
-from afas_async.vocabulary.environment import Environment, base_url_of, checked_integration_id, checked_proxy
+from afas_async.vocabulary.environment import Environment, Proxy, base_url_of, checked_integration_id, checked_proxy
+from afas_async.vocabulary.hiding import OwnRepr
 from afas_async.wire.error_answers import trace_of
 from afas_async.wire.requests import Request
 
@@ -51,8 +52,11 @@ class Connection(TypedDict, total=False):
     language: str
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _Told(OwnRepr, msgspec.Struct, frozen=True):
     token: str
+
+    def __repr__(self) -> str:
+        return "_Told(***)"
 
 
 async def request(
@@ -93,10 +97,11 @@ async def request(
         AppToken(***)
     """
     try:
+        proxy = checked_proxy(connection.pop("proxy", None))
         asked = _request(_REQUEST, api_key, api_token, user_id)
     finally:
         del api_key, api_token, user_id  # no error below may show them among the locals of this frame
-    await _ask(asked, environment, connection)
+    await _ask(asked, environment, proxy, connection)
 
 
 async def validate(
@@ -137,10 +142,11 @@ async def validate(
         See `request`.
     """
     try:
+        proxy = checked_proxy(connection.pop("proxy", None))
         asked = _request(_VALIDATION, api_key, api_token, user_id, otp)
     finally:
         del api_key, api_token, user_id, otp
-    return _token(await _ask(asked, environment, connection))
+    return _token(await _ask(asked, environment, proxy, connection))
 
 
 def _request(path: str, api_key: object, api_token: object, user_id: object, otp: object = None) -> Request:
@@ -157,8 +163,9 @@ def _request(path: str, api_key: object, api_token: object, user_id: object, otp
     return Request("POST", path, "", path, body)
 
 
-async def _ask(request: Request, environment: str | Environment | None, connection: Connection) -> RawAnswer:
-    proxy = connection.get("proxy")
+async def _ask(
+    request: Request, environment: str | Environment | None, proxy: Proxy | None, connection: Connection
+) -> RawAnswer:
     options = Options(
         timeout=connection.get("timeout", 60.0),
         max_retries=_RETRIES,
@@ -167,7 +174,7 @@ async def _ask(request: Request, environment: str | Environment | None, connecti
     )
     transport = AiohttpTransport(
         base_url_of(environment, connection.get("base_url")),
-        proxy=None if proxy is None else checked_proxy(proxy),
+        proxy=proxy,
         ssl_context=connection.get("ssl_context"),
     )
     session = Session(

@@ -17,6 +17,7 @@ from anyio.lowlevel import checkpoint
 from afas_async.calls.document import Download
 from afas_async.errors import AnswerError, NotFoundError
 from afas_async.http.channel import Channel
+from afas_async.vocabulary.hiding import OwnRepr
 from afas_async.wire.error_answers import clean
 from afas_async.wire.file_answers import About, FileDecoder
 from afas_async.wire.requests import Request
@@ -25,7 +26,7 @@ from afas_async.wire.requests import Request
 MEMORY_LIMIT: Final = 256 << 20
 
 
-class File(msgspec.Struct, frozen=True):
+class File(OwnRepr, msgspec.Struct, frozen=True):
     """A file, an image or a report.
 
     Args:

@@ -12,6 +12,7 @@ from afas_async.calls.document import Document
 from afas_async.calls.write import Write, settle
 from afas_async.http.channel import Channel
 from afas_async.policy.verdicts import Scope, applied
+from afas_async.vocabulary.hiding import OwnRepr
 from afas_async.wire.error_answers import clean
 from afas_async.wire.json_documents import Unreadable, decode, not_as_documented
 from afas_async.wire.requests import Request
@@ -20,11 +21,11 @@ from afas_async.wire.write_answers import Answer, Body, Ending
 ANSWER_LIMIT: Final = 256 << 20  # bytes
 
 
-class RawAnswer(msgspec.Struct, frozen=True):
+class RawAnswer(OwnRepr, msgspec.Struct, frozen=True):
     """What the service answered to a raw call, with a success.
 
     Args:
-        path: The path that was called.
+        path: The path that was called, with `...` in place of the values of keys and the ids of files.
         status: The HTTP status: 200, 201 or, for a write, 204.
         headers: The headers of the answer, by their names in lower case.
         data: The body, unpacked.

@@ -99,8 +99,9 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         self._base_url = base_url or repr(environment)  # before anything can fail: reports of errors print `self`
         try:
             checked = checked_auth(auth)
+            route = checked_proxy(proxy)
         finally:
-            del auth  # nor may they show the token, not even a malformed one, among the locals of this frame
+            del auth, proxy  # nor may they show a token or password, not even a malformed one, among the locals
         self._base_url = base_url_of(environment, base_url)
         check_type("max_concurrency", max_concurrency, int | None, f"a whole number from 1 to {MOST}")
         check_type("memory", memory, int, "a number of bytes such as 16 << 20")
@@ -115,9 +116,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             timeout=timeout, max_retries=max_retries, language=language, on_event=on_event, drift=drift
         )
         self._session = Session(
-            AiohttpTransport(
-                self._base_url, proxy=None if proxy is None else checked_proxy(proxy), ssl_context=ssl_context
-            ),
+            AiohttpTransport(self._base_url, proxy=route, ssl_context=ssl_context),
             memory=memory,
             limiter=limiter or Limiter(max_concurrency or ADVISED),
             integration_id=checked_integration_id(integration_id),
@@ -141,14 +140,15 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         Raises:
             ConfigurationError: If a variable is missing or malformed.
         """
-        check_type("variables", variables, Mapping | None, "a mapping such as os.environ")
-        found = os.environ if variables is None else variables
-        number, kind = found.get("AFAS_ENVIRONMENT"), found.get("AFAS_ENVIRONMENT_TYPE") or "production"
-        base_url = found.get("AFAS_BASE_URL") or None
         try:
-            auth = _auth_in(found)
+            options["proxy"] = checked_proxy(options.pop("proxy", None))
+            check_type("variables", variables, Mapping | None, "a mapping such as os.environ")
+            variables = os.environ if variables is None else variables
+            number, kind = variables.get("AFAS_ENVIRONMENT"), variables.get("AFAS_ENVIRONMENT_TYPE") or "production"
+            base_url = variables.get("AFAS_BASE_URL") or None
+            auth = _auth_in(variables)
         finally:
-            del variables, found  # no error may show the token among the locals of this frame
+            del variables  # no error may show the token, or the proxy's password, among the locals of this frame
         if auth is None or not (number or base_url):
             raise ConfigurationError(
                 "set AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL"

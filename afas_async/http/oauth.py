@@ -15,6 +15,7 @@ from afas_async.http.engine import Engine
 from afas_async.http.options import Options
 from afas_async.policy.retrying import Retry, retry_read
 from afas_async.vocabulary.credentials import BEARER, BearerToken, ClientCredentials
+from afas_async.vocabulary.hiding import OwnRepr
 from afas_async.wire.decompression import BodyReader, body_reader
 from afas_async.wire.json_documents import Unreadable, decode, not_as_documented
 from afas_async.wire.requests import TOKEN_PATH, Request, token_request
@@ -62,11 +63,14 @@ class TokenEndpoint:
             failure = grant
 
 
-class _Answer(msgspec.Struct):
+class _Answer(OwnRepr, msgspec.Struct):
     # Checked here, because no error may be raised where the token is a local variable.
     access_token: Annotated[str, msgspec.Meta(pattern=rf"\A{BEARER}\Z")]
     token_type: Annotated[str, msgspec.Meta(pattern=r"\A(?i:bearer)\Z")]
     expires_in: Annotated[float, msgspec.Meta(gt=0)] = float("inf")
+
+    def __repr__(self) -> str:
+        return "_Answer(***)"
 
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)

@@ -32,7 +32,10 @@ class Statistics(msgspec.Struct):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened to a request, for logs and metrics. It never holds a header or a parameter's value.
+    """Something that happened to a request, for logs and metrics.
+
+    It never holds a header, nor the value of a parameter or a key. Only the service may repeat one in the text of an
+    error.
 
     An attempt that is cancelled has no event. Rows are decoded later: what is wrong with them is no event but an error
     of the stream, or a "retrying".
@@ -40,8 +43,8 @@ class Event(msgspec.Struct, frozen=True):
     Args:
         kind: "answered" (received to its end, with a success status), "failed" (this attempt), or "retrying".
         connector: The connector or path.
-        request: Method, path and parameter names, such as `GET connectors/Profit_Article?skip=...&take=...`; empty for
-            "retrying".
+        request: Method, path and names, such as `GET connectors/Profit_Article?skip=...&take=...` or
+            `DELETE connectors/FbItemArticle/FbItemArticle/@ItCd/...`; empty for "retrying".
         attempt: Number of the attempt, from 1.
         seconds: Duration of the attempt; for "retrying" the seconds until the next.
         bytes: Bytes of the body as they came over the connection.

@@ -24,7 +24,7 @@ from yarl import URL
 from afas_async.errors import AfasError, AnswerError, AnswerLostError, ConfigurationError, ConnectError
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.credentials import Credential
-from afas_async.vocabulary.environment import is_loopback
+from afas_async.vocabulary.environment import Proxy, is_loopback
 from afas_async.wire.requests import Request
 
 CONNECT_SECONDS = 10.0
@@ -90,7 +90,7 @@ class AiohttpTransport:
 
     Args:
         base_url: The checked base URL.
-        proxy: URL of a proxy; none is taken from the environment.
+        proxy: The proxy; none is taken from the environment.
         ssl_context: In place of the default context; it must verify certificates and demand TLS 1.2, but for loopback.
 
     Raises:
@@ -98,7 +98,7 @@ class AiohttpTransport:
         ConfigurationError: If `ssl_context` would accept any server, or TLS below 1.2.
     """
 
-    def __init__(self, base_url: str, *, proxy: str | None = None, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, base_url: str, *, proxy: Proxy | None = None, ssl_context: ssl.SSLContext | None = None) -> None:
         check_type("ssl_context", ssl_context, ssl.SSLContext | None, "an ssl.SSLContext, or None for the default")
         if ssl_context is not None and not is_loopback(urlsplit(base_url).hostname or ""):
             _check_context(ssl_context)
@@ -139,7 +139,7 @@ class AiohttpTransport:
         """Send a request, exactly once; see `Transport`."""
         session = self._writes if request.writes else self._reads
         assert session is not None  # noqa: S101 - the host opens the transport before any job starts
-        connection = _Connection(connected if request.body else _both(connected, sent))
+        connection = _Connection(connected if request.body or request.form is not None else _both(connected, sent))
         url = f"{self._base}/{request.path}" + (f"?{request.query}" if request.query else "")
         failure: AfasError
         try:
@@ -147,39 +147,57 @@ class AiohttpTransport:
                 await session.request(
                     request.method,
                     URL(url, encoded=True),
-                    # Form and header are never bound to a name: the locals of this frame are part of tracebacks.
+                    # Form, header and proxy are never bound to a name: the locals of this frame are part of tracebacks.
                     data=_payload(request, sent),
                     headers={**headers, **({} if credential is None else {"Authorization": credential.header()})},
                     allow_redirects=False,
-                    proxy=self._proxy,
+                    proxy=None if self._proxy is None else self._proxy.url(),
                     trace_request_ctx=connection,
                 ),
                 request.connector,
             )
         except Exception as error:  # noqa: BLE001 - whatever aiohttp raises has the token in its frames
             failure = _failure(error, request.connector, connected=connection.stands)
+        except BaseException as error:  # an interrupt, or a cancellation, which others make the cause of a TimeoutError
+            _forget_frames(error)
+            raise
         # Raised here, outside the handler, so that aiohttp's exception does not become its context.
         raise failure
 
 
 def _payload(request: Request, sent: Callable[[], None]) -> aiohttp.BytesIOPayload | None:
     if request.form is not None:
-        return aiohttp.BytesIOPayload(BytesIO(request.form.form()))
+        return _Payload(BytesIO(request.form.form()), sent)
     # In pieces: aiohttp writes bytes at one go, and warns of large ones.
-    return _Upload(BytesIO(request.body), sent) if request.body else None
+    return _Payload(BytesIO(request.body), sent) if request.body else None
 
 
-class _Upload(aiohttp.BytesIOPayload):
-    """A body, and the moment at which its last byte is handed to the system."""
+class _Payload(aiohttp.BytesIOPayload):
+    """A body, which aiohttp may write in a task of its own, together with the headers.
+
+    Args:
+        body: The body.
+        sent: Called when its last byte is handed to the system.
+    """
 
     def __init__(self, body: BytesIO, sent: Callable[[], None]) -> None:
         super().__init__(body)
         self._sent = sent
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        await super().write_with_length(writer, content_length)
-        await writer.drain()
+        try:
+            await super().write_with_length(writer, content_length)
+            await writer.drain()
+        except BaseException as error:
+            _forget_frames(error)
+            raise
         self._sent()
+
+
+def _forget_frames(error: BaseException) -> None:
+    """Have an exception forget the frames of aiohttp that it came through: their variables hold the token."""
+    error.__context__ = error.__cause__ = None
+    error.__traceback__ = None
 
 
 def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], None]:

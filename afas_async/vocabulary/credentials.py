@@ -6,11 +6,11 @@ import base64
 import binascii
 import re
 from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 from urllib.parse import urlencode
 
-from afas_async.errors import ConfigurationError
 from afas_async.vocabulary.arguments import check_type
+from afas_async.vocabulary.hiding import Secret
 
 BEARER = r"[0-9A-Za-z\-._~+/]{1,16384}={0,2}"  # RFC 6750, 2.1
 
@@ -21,28 +21,7 @@ _DATA = re.compile(r"[0-9A-Za-z]{20,128}", re.ASCII)
 _CLIENT = re.compile(r"[ -~]{1,1024}")  # RFC 6749, appendix A
 
 
-class _Secret:
-    """A secret that no repr, format, pickle, copy, slot or traceback shows.
-
-    It is kept in a closure: what prints the slots of an object or the locals of a frame shows a function, not its
-    cells. Never bind what `_reveal` returns to a variable.
-    """
-
-    __slots__ = ("_reveal",)
-
-    def __init__(self, secret: str | None, malformed: str) -> None:
-        if secret is None:
-            raise ConfigurationError(malformed)
-        self._reveal: Callable[[], str] = lambda: secret
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(***)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} is not pickled or copied: make it anew where you need it")
-
-
-class _Header(_Secret):
+class _Header(Secret):
     """A secret that is the value of the `Authorization` header."""
 
     __slots__ = ()
@@ -109,7 +88,7 @@ class BearerToken(_Header):
         super().__init__(header, "the access token is malformed: give it as str, without the word Bearer")
 
 
-class ClientCredentials(_Secret):
+class ClientCredentials(Secret):
     """The client id and client secret of an app connector, for which the service gives tokens that expire (OAuth 2.1).
 
     The client asks for a token with its first request, shares it among all its requests, and asks for the next one

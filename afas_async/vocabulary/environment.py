@@ -11,6 +11,7 @@ import msgspec
 
 from afas_async.errors import ConfigurationError
 from afas_async.vocabulary.arguments import check_type
+from afas_async.vocabulary.hiding import Secret
 
 EnvironmentType = Literal["production", "test", "accept", "course"]
 
@@ -125,17 +126,53 @@ def checked_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def checked_proxy(url: str) -> str:
-    """Return the URL of an HTTP proxy if it is one, else raise ConfigurationError; its password is not repeated."""
-    check_type("proxy", url, str, "a URL such as http://proxy.example:3128")
+class Proxy(Secret):
+    """The URL of an HTTP proxy, which may hold a password.
+
+    Args:
+        url: The URL, such as `http://user:password@proxy.example:3128`.
+
+    Raises:
+        ConfigurationError: If it is malformed. The message does not repeat it.
+
+    Example:
+        >>> Proxy("http://user:password@proxy.example:3128")
+        Proxy(***)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, url: str) -> None:
+        found = url if _is_proxy(url) else None
+        del url
+        super().__init__(found, "the proxy must be a URL such as http://proxy.example:3128, in ASCII")
+
+    def url(self) -> str:
+        """Return the URL. Do not bind it to a variable: tracebacks show those."""
+        return self._reveal()
+
+
+def checked_proxy(given: str | Proxy | None) -> Proxy | None:
+    """Return the proxy that a client is to use, if any.
+
+    Raises:
+        ConfigurationError: If its URL is malformed.
+        UsageError: If it is of another type.
+    """
+    try:
+        check_type("proxy", given, str | Proxy | None, "a URL such as http://proxy.example:3128")
+        return Proxy(given) if isinstance(given, str) else given
+    finally:
+        del given  # it must not stand in the locals of a traceback
+
+
+def _is_proxy(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and _HOST.fullmatch(parts.hostname or "") and parts.port != 0
+        called = parts.scheme in {"http", "https"} and _HOST.fullmatch(parts.hostname or "") and parts.port != 0
     except ValueError:
-        usable = False
-    if not usable or not re.fullmatch(r"[\x21-\x7e]+", url):
-        raise ConfigurationError("the proxy must be a URL such as http://proxy.example:3128, in ASCII")
-    return url
+        return False
+    return bool(called and re.fullmatch(r"[\x21-\x7e]+", url))
 
 
 def checked_integration_id(text: str | None) -> str | None:

@@ -18,6 +18,7 @@ import msgspec
 
 from afas_async.errors import InvalidFilterError
 from afas_async.vocabulary.arguments import type_name
+from afas_async.vocabulary.hiding import OwnRepr
 from afas_async.vocabulary.names import field_id
 from afas_async.vocabulary.values import Value, value_text
 
@@ -65,7 +66,7 @@ _METHODS: Final = {
 }
 
 
-class Test(msgspec.Struct, frozen=True):
+class Test(OwnRepr, msgspec.Struct, frozen=True):
     """One field, one operator, one value.
 
     Args:
@@ -99,7 +100,7 @@ class Test(msgspec.Struct, frozen=True):
 Group: TypeAlias = tuple[Test, ...]
 
 
-class Condition(msgspec.Struct, frozen=True):
+class Condition(OwnRepr, msgspec.Struct, frozen=True):
     """What a row must meet; made with `F`, combined with `&` (and), `|` (or) and `~` (not).
 
     `and`, `or`, `not`, `if` and chained comparisons (`1 < F.Price < 5`) raise InvalidFilterError, as Python would let

@@ -41,7 +41,7 @@ def file_request(file_id: str, filename: str, *, binary: bool = False) -> Reques
     """
     check_type("file_id", file_id, str, "32 hex digits as text")
     path = f"fileconnector/{_checked(_FILE_ID, file_id, 'file', '32 hex digits')}"
-    return _request(f"{path}/{_coded(filename)}", shown="fileconnector/...", binary=binary)
+    return _request(f"{path}/{_coded(filename)}", binary=binary)
 
 
 def subject_request(subject_id: int | str, file_id: str, *, binary: bool = False) -> Request:
@@ -91,8 +91,8 @@ def report_request(guid: str, *, where: tuple[Group, ...] = EVERY_ROW, binary: b
     return _request(path, query_string("reportconnector", filter_pairs(where)), binary=binary)
 
 
-def _request(path: str, query: str = "", *, shown: str = "", binary: bool) -> Request:
-    return Request("GET", path, query, path.partition("/")[0], headers=_BINARY if binary else (), shown=shown)
+def _request(path: str, query: str = "", *, binary: bool) -> Request:
+    return Request("GET", path, query, path.partition("/")[0], headers=_BINARY if binary else ())
 
 
 def _checked(pattern: re.Pattern[str], text: str, what: str, form: str) -> str:

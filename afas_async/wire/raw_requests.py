@@ -12,7 +12,7 @@ import msgspec
 
 from afas_async.errors import UsageError
 from afas_async.vocabulary.arguments import check_type
-from afas_async.wire.requests import Request, query_string
+from afas_async.wire.requests import Request, query_string, without_values
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Parameter = str | int | bool | Decimal
@@ -69,7 +69,7 @@ def raw_request(
             f"{path!r} is not a path below the base URL: give plain text such as connectors/Profit_Article, without a"
             " host, escapes, `.` or `..` or empty segments, and the query as `params`"
         )
-    name = path.removeprefix("/")
+    name = without_values(path.removeprefix("/"))
     return Request(
         method,
         "/".join(quote(segment, safe="@,:") for segment in segments),

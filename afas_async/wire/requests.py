@@ -16,16 +16,19 @@ import msgspec
 
 from afas_async.errors import QueryTooLongError
 from afas_async.vocabulary.credentials import ClientCredentials
+from afas_async.vocabulary.hiding import OwnRepr
 from afas_async.wire.filter_parameters import JSON_FORM
 
 # AFAS (REST API for developers; GET connector): 2,048 characters; a longer query string is answered with 404.
 QUERY_LIMIT = 2_048
 TOKEN_PATH: Final = "oauth/token"  # noqa: S105 - no token, but where to get one
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII)
+# AFAS, UpdateConnector: a delete has the fields of a key in its path, `@` before the first, and then their values.
+_VALUES: Final = re.compile(r"((?:\A|/)@[^/]*/)[^/]+|(\A(?:file|image|subject)connector/).+", re.IGNORECASE)
 _UNRESERVED: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(OwnRepr, msgspec.Struct, frozen=True):
     """One request, without the base URL and without any header that is a secret.
 
     Args:
@@ -36,7 +39,6 @@ class Request(msgspec.Struct, frozen=True):
         body: JSON in UTF-8, or empty.
         form: Whose form is the body in place of that, made when it is sent: so the secret in it stands nowhere.
         headers: Further headers, none of them a secret.
-        shown: The path as events show it, where a part of it may be personal data.
     """
 
     method: str
@@ -46,7 +48,6 @@ class Request(msgspec.Struct, frozen=True):
     body: bytes = b""
     form: ClientCredentials | None = None
     headers: tuple[tuple[str, str], ...] = ()
-    shown: str = ""
 
     @property
     def writes(self) -> bool:
@@ -54,12 +55,22 @@ class Request(msgspec.Struct, frozen=True):
         return self.method != "GET" and self.form is None
 
     def redacted(self) -> str:
-        """Return method, path and the names of the parameters: their values may be personal data."""
+        """Return method, path and the names of keys and parameters: their values may be personal data."""
         names = "&".join(f"{pair.partition('=')[0]}=..." for pair in self.query.split("&") if pair)
-        return f"{self.method} {self.shown or self.path}" + (f"?{names}" if names else "")
+        return f"{self.method} {without_values(self.path)}" + (f"?{names}" if names else "")
 
     def __repr__(self) -> str:
         return f"Request({self.redacted()})"  # a traceback with its locals must show neither values nor bodies
+
+
+def without_values(path: str) -> str:
+    """Return a path without the values in it, as events and logs show it: keys, and the ids and names of files.
+
+    Example:
+        >>> without_values("connectors/KnPerson/KnPerson/@BcCo/123456782")
+        'connectors/KnPerson/KnPerson/@BcCo/...'
+    """
+    return _VALUES.sub(r"\1\2...", path)
 
 
 def token_request(credentials: ClientCredentials) -> Request:

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from afas_async import AfasClient, AppToken, ClientCredentials, ConfigurationError, Environment, UsageError
+from afas_async import (
+    AfasClient,
+    AppToken,
+    ClientCredentials,
+    ConfigurationError,
+    ConnectError,
+    Environment,
+    UsageError,
+)
 from tests.support import canary
 
 URL = "http://127.0.0.1:9/profitrestservices"
@@ -80,6 +88,55 @@ def test_bad_arguments(arguments: dict[str, Any]) -> None:
     """What is malformed is refused at once, with a ConfigurationError."""
     with pytest.raises(ConfigurationError):
         AfasClient(auth=canary.TOKEN, **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"environment": "O12345AA"},
+        {"max_concurrency": 0},
+        {"memory": 1},
+        {"timeout": 0},
+        {"language": "dutch"},
+        {"integration_id": "a b"},
+        {"auth": "x"},
+        {"auth": None},
+        {"proxy": f"ftp://user:{canary.PASSWORD}@x"},
+        {"proxy": f"http://user:{canary.PASSWORD}@x:y"},
+        {"proxy": f"http://user:{canary.PASSWORD}@€"},
+        {"proxy": canary.PROXY.encode()},
+        {"proxy": [canary.PROXY]},
+    ],
+)
+def test_the_password_of_a_proxy(arguments: dict[str, Any], watch: canary.Watch) -> None:
+    """No error about any argument shows it, in no variable of any frame."""
+    given: dict[str, Any] = {"environment": "12345", "auth": canary.TOKEN, "proxy": canary.PROXY, **arguments}
+    with pytest.raises(UsageError):
+        AfasClient(**given)
+    token, number = given.pop("auth"), given.pop("environment")
+    if token == canary.TOKEN:
+        with pytest.raises(UsageError):
+            AfasClient.from_env({"AFAS_TOKEN": token, "AFAS_ENVIRONMENT": number}, **given)
+    assert watch.errors
+    assert watch.found() == []
+
+
+def test_the_password_of_a_proxy_and_bad_variables(watch: canary.Watch) -> None:
+    """Nor do errors about the environment variables show it."""
+    with pytest.raises(ConfigurationError):
+        AfasClient.from_env({}, proxy=canary.PROXY)
+    with pytest.raises(UsageError):
+        AfasClient.from_env([canary.TOKEN], proxy=canary.PROXY)  # type: ignore[arg-type]
+    assert watch.found() == []
+
+
+async def test_a_proxy_that_is_not_there(watch: canary.Watch) -> None:
+    """An error of a call, which has the URL of the proxy, does not show its password."""
+    async with AfasClient(base_url=URL, auth=canary.TOKEN, proxy=canary.PROXY, max_retries=0) as afas:
+        with pytest.raises(ConnectError):
+            await afas.version()
+        assert not canary.leaks(repr(vars(afas._session._transport)))
+    assert watch.found() == []
 
 
 def test_reports_of_refused_arguments(watch: canary.Watch) -> None:

@@ -7,6 +7,7 @@ import base64
 import json
 import pickle
 import traceback
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from afas_async import (
     ConnectError,
     OutcomeUnknownError,
     ServerError,
+    UsageError,
     otp,
 )
 from afas_async.simulator import Fault, Simulator
@@ -48,13 +50,11 @@ def says(answer: bytes, how: Any = "keep") -> Any:
 
 
 def shown(error: BaseException) -> str:
-    """Everything that a crash reporter would keep of an error, but for the frames of the tests."""
-    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    """Everything that crash reporters would keep of an error, but for the frames of the tests."""
     texts = [str(error), repr(error), repr(error.__dict__), pickle.dumps(error).decode("latin-1")]
-    while report is not None:
-        texts += [repr(frame.locals) for frame in report.stack if "/tests/" not in frame.filename]
-        texts += report.format_exception_only()
-        report = report.__cause__ or report.__context__
+    for each in canary.chain_of(error):
+        texts += map(canary.spelled, canary.local_values(each))
+        texts += traceback.format_exception_only(each)
     return "\n".join(texts)
 
 
@@ -145,6 +145,7 @@ async def test_the_service_says_nothing_of_wrong_keys(simulator: Simulator) -> N
         {"base_url": None},
         {"environment": "12345"},
         {"proxy": "no url"},
+        {"proxy": f"http://user:{canary.PASSWORD}@x:y"},
         {"integration_id": "a b"},
         {"language": "dutch"},
         {"timeout": 0},
@@ -154,11 +155,11 @@ async def test_the_service_says_nothing_of_wrong_keys(simulator: Simulator) -> N
 async def test_malformed_arguments(wrong: dict[str, Any]) -> None:
     """They are refused before anything is sent, and not repeated."""
     async with RawServer(says(TOLD)) as server:
-        arguments = {"base_url": server.base_url, **KEYS, "otp": CODE, **wrong}
+        arguments = {"base_url": server.base_url, **KEYS, "otp": CODE, "proxy": canary.PROXY, **wrong}
         with pytest.raises(ConfigurationError) as raised:
             await otp.validate(**arguments)
         assert server.connections == 0
-    assert not any(secret in shown(raised.value) for secret in SECRETS)
+    assert not any(secret in shown(raised.value) for secret in (*SECRETS, canary.PASSWORD))
     for name in ("api_key", "api_token"):
         assert not wrong.get(name) or str(wrong[name]) not in shown(raised.value)
 
@@ -199,6 +200,18 @@ async def test_no_connection() -> None:
     with pytest.raises(ConnectError) as raised:
         await otp.request(base_url=base_url, **KEYS)
     assert not any(secret in shown(raised.value) for secret in SECRETS)
+
+
+@pytest.mark.parametrize("proxy", [canary.PROXY, canary.PROXY.encode()])
+async def test_the_password_of_a_proxy(proxy: Any) -> None:
+    """It shows in no variable of an error, whether that is about the proxy or the keys."""
+    for call in (otp.request, partial(otp.validate, otp=CODE)):
+        with pytest.raises((ConnectError, UsageError)) as raised:
+            await call(base_url="http://127.0.0.1:9/x", proxy=proxy, **KEYS)
+        assert not any(secret in shown(raised.value) for secret in (*SECRETS, canary.PASSWORD))
+        with pytest.raises(UsageError) as refused:
+            await call(base_url="http://127.0.0.1:9/x", proxy=proxy, **{**KEYS, "api_key": ""})
+        assert not any(secret in shown(refused.value) for secret in (*SECRETS, canary.PASSWORD))
 
 
 async def test_it_is_sent_again_where_it_had_no_effect(simulator: Simulator) -> None:

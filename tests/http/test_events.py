@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from afas_async import ApiError, ConnectError, ServerError
+from afas_async import AfasClient, AfasError, ApiError, ConnectError, F, ServerError
 from afas_async.http.engine import Engine
 from afas_async.http.limiter import Limiter
 from afas_async.http.statistics import Event
@@ -56,6 +58,46 @@ async def test_no_values() -> None:
     assert events[0].request == "GET connectors/X?skip=...&take=...&orderbyfieldids=..."
     for text in ("31415", "9265", "secret", "AfasToken", "Id"):
         assert text not in repr(events)
+
+
+BSN = "123456782"  # in hexadecimal digits, too, so that it is the id of a file
+
+NAMED: dict[str, Callable[[AfasClient], Awaitable[object]]] = {
+    "DELETE connectors/KnPerson/KnPerson/@BcCo/...": lambda afas: afas.delete("KnPerson", key={"BcCo": BSN}),
+    "DELETE connectors/KnPerson/KnPerson/@BcCo,@X/.../KnContact/@Nr/...": lambda afas: afas.delete(
+        "KnPerson", key={"BcCo": BSN, "X": 1}, sub="KnContact", sub_key={"Nr": BSN}
+    ),
+    "DELETE connectors/KnPerson/@BcCo,X/...": lambda afas: afas.request(
+        "DELETE", f"connectors/KnPerson/@BcCo,X/{BSN},1"
+    ),
+    "GET fileconnector/...": lambda afas: afas.file(BSN.zfill(32), f"{BSN}.pdf"),
+    "GET imageconnector/...?format=...": lambda afas: afas.image(BSN),
+    "GET subjectconnector/...": lambda afas: afas.subject(BSN, BSN.zfill(32)),
+    "GET connectors/X?skip=...&take=...&filterfieldids=...&filtervalues=...&operatortypes=...": lambda afas: afas.page(
+        "X", where=F.BcCo == BSN
+    ),
+}
+
+
+@pytest.mark.parametrize("shown", NAMED)
+@pytest.mark.parametrize("answers", [[204], [404], [500], [503, 404], ["rst"]], ids=str)
+async def test_no_values_in_paths(shown: str, answers: list[Any]) -> None:
+    """Nor does an event show the key of what is deleted, or which file is asked for, however the call ends."""
+    events: list[Event] = []
+    left = iter(answers)
+
+    async def answer(connection: Connection, _: Received) -> None:
+        if (status := next(left, answers[-1])) == "rst":
+            connection.rst()
+        else:
+            await connection.answer(b"", status=status, headers=("Retry-After: 1",) if status == 503 else ())
+
+    async with RawServer(answer) as server, client(server, on_event=events.append, max_retries=1) as afas:
+        with suppress(AfasError):
+            await NAMED[shown](afas)
+        assert all(BSN in received.target for received in server.requests)
+    assert {event.request for event in events} - {""} == {shown}
+    assert not any(BSN in text for event in events for text in (repr(event), str(event.error), repr(event.error)))
 
 
 async def test_events_of_a_read() -> None:

@@ -1,4 +1,4 @@
-"""The token of every test, and the search for it in all that a test leaves behind.
+"""The token of every test, other secrets, and the search for it in all that a test leaves behind.
 
 Each test runs with this token. After it, everything that could reach a log, a crash report or another process is
 searched for the token in all its spellings: log records at DEBUG, warnings, events, and each error that was made, with
@@ -12,7 +12,10 @@ import base64
 import logging
 import pickle
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from itertools import islice
+from typing import Any
 from urllib.parse import quote
 
 from afas_async import AfasError
@@ -25,13 +28,21 @@ _HEADER = base64.b64encode(TOKEN.encode()).decode()
 SECRET = 'CA9A5EC2E7CA9A5EC2E7 ~+/=&"'
 ACCESS = "CA9AACCE55CA9AACCE55"
 
+# A proxy that is not there, and the password in its URL.
+PASSWORD = "CA9APA55CA9APA55"
+PROXY = f"http://user:{PASSWORD}@127.0.0.1:9"
+_PROXY_HEADER = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
+
 # The base64 of a text depends on where its bytes fall, so a piece of the header is searched for, not one of the data.
 # However a secret is escaped, its first letters are not.
-SPELLINGS = (DATA, _HEADER, _HEADER[8:-8], quote(TOKEN, safe=""), repr(TOKEN), SECRET[:20], ACCESS)
+SPELLINGS = (
+    *(DATA, _HEADER, _HEADER[8:-8], quote(TOKEN, safe=""), repr(TOKEN)),
+    *(SECRET[:20], ACCESS, PASSWORD, _PROXY_HEADER[8:-4]),
+)
 
 
 def leaks(text: str) -> bool:
-    """Whether a text shows the token."""
+    """Whether a text shows the token or another secret."""
     return any(spelling in text for spelling in SPELLINGS)
 
 
@@ -71,31 +82,56 @@ class Watch(logging.Handler):
         return [text for text in texts if leaks(text)] if leaks("\n".join(texts)) else []
 
 
-def _texts(error: AfasError) -> Iterable[str]:
+def _texts(error: AfasError) -> Iterator[str]:
     yield str(error)
     yield repr(error)
     yield repr(error.args)
     yield repr(error.__dict__)
     yield pickle.dumps(error).decode("latin-1")
-    shown: BaseException | None = error
-    seen = set[int]()
-    while shown is not None and id(shown) not in seen:
-        seen.add(id(shown))
-        # The frames of the tests hold the token by right; what counts are the frames of the library and of what it
-        # uses.
-        for frame, _ in traceback.walk_tb(shown.__traceback__):
-            if "/tests/" not in frame.f_code.co_filename and "/_pytest/" not in frame.f_code.co_filename:
-                for value in frame.f_locals.values():
-                    yield spelled(value)
-        yield "".join(traceback.format_exception_only(shown))
-        shown = shown.__cause__ or shown.__context__
+    for each in chain_of(error):
+        yield from map(spelled, local_values(each))
+        yield "".join(traceback.format_exception_only(each))
+
+
+def chain_of(error: BaseException) -> list[BaseException]:
+    """Return an exception, and all that led to it."""
+    found = [error]
+    for each in found:
+        found += [near for near in {each.__cause__, each.__context__} - {*found} if near is not None]
+    return found
+
+
+def local_values(error: BaseException) -> Iterator[object]:
+    """The local variables of all frames of a traceback.
+
+    The frames of the tests hold the token by right; what counts are the frames of the library and of what it uses.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "/tests/" not in frame.f_code.co_filename and "/_pytest/" not in frame.f_code.co_filename:
+            yield from frame.f_locals.values()
 
 
 def spelled(value: object) -> str:
-    """Return the text in which a crash reporter shows a value; bytes as characters, as their `repr` takes long."""
+    """Return the texts in which crash reporters show a value; bytes as characters, as their `repr` takes long."""
     if isinstance(value, (bytes, bytearray)):
         return value.decode("latin-1")
     try:
-        return repr(value)
+        return f"{value!r} {_with_rich(value)}"
     except Exception:  # noqa: BLE001 (a crash reporter shows nothing of it)
         return ""
+
+
+def _with_rich(value: Any, depth: int = 4) -> str:
+    """Return what rich shows of a value besides its `repr`; of collections it shows ten members."""
+    if isinstance(value, type) or not depth:
+        return ""
+    if hasattr(value, "__rich_repr__"):
+        pieces = list(value.__rich_repr__())
+        return " ".join([*map(repr, pieces), *(_with_rich(piece, depth - 1) for piece in pieces)])
+    if is_dataclass(value) and hasattr(type(value).__repr__, "__wrapped__"):
+        members = [getattr(value, field.name, None) for field in fields(value) if field.repr]
+    elif isinstance(value, (list, tuple, set, frozenset, Mapping)):
+        members = [*islice(value.values() if isinstance(value, Mapping) else value, 10)]
+    else:
+        return ""
+    return " ".join(_with_rich(member, depth - 1) for member in members)

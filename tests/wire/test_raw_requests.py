@@ -71,6 +71,15 @@ def test_paths(path: str, sent: str) -> None:
     assert raw_request("GET", path).path == sent
 
 
+def test_what_a_raw_request_is_called() -> None:
+    """Errors, events and logs name it by its path, without the values of a key in it."""
+    request = raw_request("DELETE", "/connectors/KnSubject/KnSubject/@SbId/7")
+    assert (request.path, request.connector) == (
+        "connectors/KnSubject/KnSubject/@SbId/7",
+        "connectors/KnSubject/KnSubject/@SbId/...",
+    )
+
+
 def test_parameters() -> None:
     """Names and values are plain text too."""
     request = raw_request(

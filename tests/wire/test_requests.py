@@ -8,7 +8,7 @@ import pytest
 
 from afas_async.errors import InvalidNameError, QueryTooLongError, UsageError
 from afas_async.wire.metainfo_requests import metainfo_request, update_metainfo_request
-from afas_async.wire.requests import QUERY_LIMIT, Request, query_string
+from afas_async.wire.requests import QUERY_LIMIT, Request, query_string, without_values
 from afas_async.wire.row_requests import rows_request, sort_field
 from tests.support.each_case import each_case
 
@@ -150,3 +150,24 @@ def test_sort_fields(field: str) -> None:
 def test_redacted(query: str, shown: str) -> None:
     """Logs show which parameters were sent and none of their values, which may be personal data."""
     assert Request("GET", "connectors/X", query, "X").redacted() == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("connectors/X/X/@Id/geheim", "connectors/X/X/@Id/..."),
+        ("connectors/X/X/@A,@B/geheim,1/Line/@C/geheim", "connectors/X/X/@A,@B/.../Line/@C/..."),
+        ("connectors/X/X/@A,B/geheim", "connectors/X/X/@A,B/..."),
+        ("@A/geheim/x", "@A/.../x"),
+        ("fileconnector/geheim/geheim.pdf", "fileconnector/..."),
+        ("ImageConnector/geheim", "ImageConnector/..."),
+        ("subjectconnector/1/geheim", "subjectconnector/..."),
+        ("reportconnector/A", "reportconnector/A"),
+        ("connectors/fileconnector/x", "connectors/fileconnector/x"),
+        ("", ""),
+    ],
+)
+def test_paths_without_values(path: str, shown: str) -> None:
+    """Nor do they show the values of a key, or which file was asked for."""
+    assert without_values(path) == shown
+    assert repr(Request("DELETE", path, "", "X")) == f"Request(DELETE {shown})"
