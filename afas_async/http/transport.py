@@ -221,7 +221,7 @@ class _Connection:
 
 
 def _session(
-    context: ssl.SSLContext | None, idle_seconds: float, socket_factory: aiohttp.SocketFactoryType
+    context: ssl.SSLContext | None, idle_seconds: float, socket_factory: Callable[[Any], socket.socket]
 ) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     for moment in (trace.on_connection_create_end, trace.on_connection_reuseconn):

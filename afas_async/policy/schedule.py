@@ -31,10 +31,10 @@ class _Halves(msgspec.Struct, eq=False):
     """Two halves of a refused call, and those of them that were locked."""
 
     ended: int = 0
-    locked: list[tuple[Call, Verdict]] = []
+    locked: list[tuple[LoadCall, Verdict]] = []
 
 
-class Call(msgspec.Struct, eq=False):
+class LoadCall(msgspec.Struct, eq=False):
     """The elements of one call.
 
     Args:
@@ -70,7 +70,7 @@ class Ended(msgspec.Struct, frozen=True):
         stop: Why nothing more is sent, if so.
     """
 
-    settled: list[tuple[Call, Verdict]] = []
+    settled: list[tuple[LoadCall, Verdict]] = []
     again: bool = False
     held_back: list[Piece] = []
     stop: AfasError | None = None
@@ -110,7 +110,7 @@ class Schedule:
         self._max_rejected = max_rejected
         self._lanes = Lanes(wrapping)
         self._halves: list[tuple[list[Piece], _Halves]] = []
-        self._in_flight: list[Call] = []
+        self._in_flight: list[LoadCall] = []
         self._is_last = False
         self._most: int | None = None  # elements in a call after refusals
         self._unknown_in_a_row = 0
@@ -138,7 +138,7 @@ class Schedule:
         """Whether so many elements for each slot wait, or too many bytes."""
         return self._lanes.waiting >= self._slots * most or self._lanes.size >= MEMORY
 
-    def is_under_way(self, call: Call) -> bool:
+    def is_under_way(self, call: LoadCall) -> bool:
         """Whether a call has not ended."""
         return call in self._in_flight
 
@@ -170,7 +170,7 @@ class Schedule:
 
     # --- calls ---
 
-    def next(self, now: float) -> Call | None:
+    def next(self, now: float) -> LoadCall | None:
         """Return the next call, None if there is none now."""
         if self.stopped or len(self._in_flight) >= self._slots:
             return None
@@ -181,7 +181,7 @@ class Schedule:
             pieces = self._lanes.take(self._size(now), min(self._most_bytes, self._batching.most_bytes))
         if not pieces:
             return None
-        call = Call(self.calls, pieces, now, halves)
+        call = LoadCall(self.calls, pieces, now, halves)
         self.calls += 1
         self._in_flight.append(call)
         return call
@@ -195,7 +195,7 @@ class Schedule:
             size = self._batching.last(self._lanes.waiting, [*(max(0.0, end - now) for end in ends), *idle])
         return size if self._most is None else min(size, self._most)
 
-    def ended(self, call: Call, verdict: Verdict) -> Ended:
+    def ended(self, call: LoadCall, verdict: Verdict) -> Ended:
         """Take what became of a call."""
         self._in_flight.remove(call)
         self._learn(call, verdict)
@@ -211,7 +211,7 @@ class Schedule:
                 return self._follow(call.halves, again=True)
         return self._follow(call.halves, settled=[(call, verdict)])
 
-    def _locked(self, call: Call, verdict: Verdict) -> Ended:
+    def _locked(self, call: LoadCall, verdict: Verdict) -> Ended:
         """Split a call that was locked, unless it cannot be, or the other half of the same call was locked as well."""
         halves = call.halves
         if halves is None:
@@ -222,7 +222,7 @@ class Schedule:
         halves.locked.append((call, verdict))
         return self._follow(halves, again=True)
 
-    def _split(self, call: Call) -> None:
+    def _split(self, call: LoadCall) -> None:
         middle, halves = len(call.pieces) // 2, _Halves()
         self._halves += [(call.pieces[middle:], halves), (call.pieces[:middle], halves)]
         self._most = max(1, middle)
@@ -233,7 +233,7 @@ class Schedule:
         return list({id(halves): halves for halves in found if halves is not None}.values())
 
     def _follow(
-        self, halves: _Halves | None, *, settled: Sequence[tuple[Call, Verdict]] = (), again: bool = False
+        self, halves: _Halves | None, *, settled: Sequence[tuple[LoadCall, Verdict]] = (), again: bool = False
     ) -> Ended:
         """Return what follows, also for a half that waited for the other one."""
         done = list(settled)
@@ -248,7 +248,7 @@ class Schedule:
                         done.append((call, verdict))
         return self._settled_now(done, again=again)
 
-    def _settled_now(self, done: list[tuple[Call, Verdict]], *, again: bool) -> Ended:
+    def _settled_now(self, done: list[tuple[LoadCall, Verdict]], *, again: bool) -> Ended:
         held_back, stop = list[Piece](), None
         for call, verdict in done:
             for place, piece in enumerate(call.pieces):
@@ -257,7 +257,7 @@ class Schedule:
             stop = stop or self._reason_to_stop(call, verdict)
         return Ended(done, again, held_back, stop)
 
-    def _learn(self, call: Call, verdict: Verdict) -> None:
+    def _learn(self, call: LoadCall, verdict: Verdict) -> None:
         elements = len(call.pieces)
         # A refusal may come before any work; but a call that took too long did, whatever came of it.
         if verdict.status == "applied" or verdict.seconds > self._batching.target_seconds:
@@ -266,7 +266,7 @@ class Schedule:
         if verdict.status == "applied" and self._most is not None and elements >= self._most:
             self._most *= 2
 
-    def _reason_to_stop(self, call: Call, verdict: Verdict) -> AfasError | None:
+    def _reason_to_stop(self, call: LoadCall, verdict: Verdict) -> AfasError | None:
         self._settled += len(call.pieces)
         self._rejected += len(call.pieces) if verdict.status == "rejected" else 0
         if verdict.error is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from afas_async.errors import AfasError, JournalError, OutcomeUnknownError, UsageError
 from afas_async.http.clock import loop_time
 from afas_async.policy.lanes import Piece
-from afas_async.policy.schedule import Call
+from afas_async.policy.schedule import LoadCall
 from afas_async.policy.verdicts import Resumption, Verdict, resumed
 from afas_async.vocabulary.outcomes import LISTED, LoadReport, Outcome
 from afas_async.write.lookups import Finder
@@ -110,7 +110,7 @@ class Ledger:
                 " same elements in the same order"
             )
 
-    def book(self, call: Call, verdict: Verdict) -> None:
+    def book(self, call: LoadCall, verdict: Verdict) -> None:
         """Record what became of the elements of a call.
 
         Raises:

@@ -22,7 +22,7 @@ from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
 from afas_async.http.host import Job, is_cancellation, stop
 from afas_async.policy.batching import Batching
-from afas_async.policy.schedule import Call, Schedule
+from afas_async.policy.schedule import LoadCall, Schedule
 from afas_async.policy.verdicts import Verdict
 from afas_async.vocabulary.connectors import UpdateConnector
 from afas_async.vocabulary.elements import Action, check_action
@@ -65,7 +65,7 @@ class Load:
         self._most = 1 if single else settings.max_elements
         self._slots = min(settings.in_flight, channel.session.max_concurrency)
         self._schedule = self._plan(0)
-        self._jobs: dict[Job, Call] = {}
+        self._jobs: dict[Job, LoadCall] = {}
         self._intake: Intake | None = None
         self._is_left = False  # no more elements will come
         self._is_resolving = False
@@ -254,7 +254,7 @@ class Load:
             job.add_done_callback(self._job_ended)
             self._news.set()
 
-    async def _deliver(self, intake: Intake, call: Call) -> None:
+    async def _deliver(self, intake: Intake, call: LoadCall) -> None:
         journal, number, pieces = self._ledger.journal, call.number, call.pieces
         write = Write(
             self._channel,
@@ -281,7 +281,7 @@ class Load:
         self._pump_soon()
         self._news.set()
 
-    def _give_up(self, call: Call) -> None:
+    def _give_up(self, call: LoadCall) -> None:
         if self._schedule.is_under_way(
             call
         ):  # its job has ended without a word: it was cancelled before its first step
@@ -289,7 +289,7 @@ class Load:
 
     # --- outcomes ---
 
-    def _ended_with(self, call: Call, verdict: Verdict) -> None:
+    def _ended_with(self, call: LoadCall, verdict: Verdict) -> None:
         """Take what became of a call; without an await, so that a cancellation finds it done."""
         ended = self._schedule.ended(call, verdict)
         try:

@@ -82,7 +82,7 @@ def test_interrupted_in_the_http_library(
 
     async def main() -> None:
         async with RawServer(answers) as server, AiohttpTransport(server.base_url) as transport:
-            await transport.send(REQUESTS[name], {}, lambda: None, CREDENTIALS[name])
+            await transport.send(REQUESTS[name], {}, lambda: None, lambda: None, CREDENTIALS[name])
 
     assert interrupted(main(), kind) == []
 
@@ -105,7 +105,7 @@ async def test_cancelled_in_the_http_library(name: str) -> None:
     async with RawServer(silent) as server, AiohttpTransport(server.base_url) as transport:
         with pytest.raises(TimeoutError) as raised:
             async with asyncio.timeout(1):
-                await transport.send(REQUESTS[name], {}, lambda: None, CREDENTIALS[name])
+                await transport.send(REQUESTS[name], {}, lambda: None, lambda: None, CREDENTIALS[name])
         assert server.requests
     assert isinstance(raised.value.__cause__, asyncio.CancelledError)
     assert shown(raised.value) == []

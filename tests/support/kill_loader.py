@@ -23,7 +23,7 @@ from afas_async.calls import write as sending
 from afas_async.calls.write import Write
 from afas_async.http import engine
 from afas_async.policy.lanes import Piece
-from afas_async.policy.schedule import Call
+from afas_async.policy.schedule import LoadCall
 from afas_async.policy.verdicts import Attempt, Verdict
 from afas_async.vocabulary.elements import Element
 from afas_async.vocabulary.outcomes import Outcome, Status
@@ -122,7 +122,7 @@ def _death(answers: int) -> AbstractContextManager[object]:
     """Die when an answer is there that is not noted yet."""
     book, left = Ledger.book, iter(range(answers))
 
-    def book_or_die(self: Ledger, call: Call, verdict: Verdict) -> None:
+    def book_or_die(self: Ledger, call: LoadCall, verdict: Verdict) -> None:
         if next(left, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
         book(self, call, verdict)
