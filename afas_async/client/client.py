@@ -23,6 +23,7 @@ from afas_async.http.options import Options, Priority
 from afas_async.http.session import Session
 from afas_async.http.statistics import Event, Statistics
 from afas_async.http.transport import AiohttpTransport
+from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.credentials import AppToken, Auth, ClientCredentials, checked_auth
 from afas_async.vocabulary.environment import (
@@ -54,12 +55,17 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         memory: Bytes of answers that may wait for their readers, in all streams together: 16 MiB by default, 1 MiB at
             least. The page that a stream reads from comes in any case, with 128 KiB where others leave no room.
         timeout: Seconds for a request with all its retries; in a stream for each page. The wait for a free slot is not
-            counted, nor is the time that a stream waits for its reader.
+            counted, nor is the time that a stream waits for its reader. For a write it counts until it is sent.
+        write_timeout: Seconds to wait for the answer of a write once it is sent: 960 by default and at most, as the
+            service itself ends a call after 900. A shorter one does not stop the service: if it passes, the outcome of
+            the write is unknown.
         max_retries: How often a request is sent again after a transport fault or a sign of overload.
         proxy: URL of an HTTP proxy. None is taken from the environment.
         ssl_context: In place of the default context, which verifies the server and demands TLS 1.2.
         integration_id: The id that AFAS partners send, such as "12345_678900" (AFAS, Integration id).
-        language: Language of the service's messages: "en-us", "nl-nl", "nl-be", "fr-fr" or "de-de".
+        language: Language of the service's labels and messages: "en-us", "nl-nl", "nl-be", "fr-fr" or "de-de". With the
+            last two, messages are in English: what a message means decides what is sent again, and AFAS documents none
+            in those languages.
         drift: What happens when a Struct row type declares a field that no row has: "warn" with a SchemaDriftWarning,
             once for each connector, or "error" with a SchemaDriftError.
         on_event: Called with an `Event` after each attempt and before each retry, in the event loop: it must not block.
@@ -88,6 +94,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         limiter: Limiter | None = None,
         memory: int = MEMORY,
         timeout: float = 300.0,
+        write_timeout: float = WRITE_SECONDS,
         max_retries: int = 3,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -113,7 +120,12 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         if max_concurrency is not None and not 1 <= max_concurrency <= MOST:
             raise ConfigurationError(f"max_concurrency must be 1 to {MOST}, not {max_concurrency}")
         self._options = Options(
-            timeout=timeout, max_retries=max_retries, language=language, on_event=on_event, drift=drift
+            timeout=timeout,
+            write_timeout=write_timeout,
+            max_retries=max_retries,
+            language=language,
+            on_event=on_event,
+            drift=drift,
         )
         self._session = Session(
             AiohttpTransport(self._base_url, proxy=route, ssl_context=ssl_context),
@@ -200,6 +212,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         self,
         *,
         timeout: float | None = None,
+        write_timeout: float | None = None,
         max_retries: int | None = None,
         language: str | None = None,
         drift: Literal["warn", "error"] | None = None,
@@ -210,6 +223,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
 
         Args:
             timeout: See the class; None keeps this client's value, as for the others.
+            write_timeout: See the class.
             max_retries: See the class.
             language: See the class.
             drift: See the class.
@@ -224,6 +238,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         view._base_url = self._base_url
         changes = {
             "timeout": timeout,
+            "write_timeout": write_timeout,
             "max_retries": max_retries,
             "language": language,
             "drift": drift,

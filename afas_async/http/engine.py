@@ -222,7 +222,7 @@ class Engine:
             attempt.sent = True
             call.reached("sent")
             if attempt.request.writes and not attempt.succeeded:  # an answer may come before the body has left
-                attempt.limit = WRITE_SECONDS
+                attempt.limit = options.write_timeout
                 scope.deadline = loop_time() + attempt.limit
 
         try:
@@ -301,7 +301,9 @@ def _timeout(connector: str, attempt: _Attempt | None, options: Options) -> Requ
         seconds, text = RESULT_SECONDS, f"a success whose body is not complete {RESULT_SECONDS:g} s after its head"
     elif attempt.seconds_left is not None:
         seconds = attempt.limit
-        text = f"no complete answer within {seconds:g} s after it was sent, which is longer than the service takes"
+        text = f"no complete answer within {seconds:g} s after it was sent"
+        if seconds == WRITE_SECONDS:
+            text += ", which is longer than the service takes"
         if not attempt.sent:
             text = f"its body could not be sent within {seconds:.0f} s: the line is too slow for it"
     error = RequestTimeoutError(f"{connector}: {text}", connector=connector, seconds=seconds)

@@ -10,6 +10,7 @@ import msgspec
 
 from afas_async.errors import ConfigurationError
 from afas_async.http.statistics import Event
+from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.vocabulary.arguments import check_callback, check_type
 
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2}-[A-Za-z]{2}", re.ASCII)
@@ -32,9 +33,11 @@ class Options(msgspec.Struct, frozen=True):
     on_event: Callable[[Event], None] | None
     drift: Literal["warn", "error"] = "warn"
     priority: Priority | None = None
+    write_timeout: float = WRITE_SECONDS
 
     def __post_init__(self) -> None:
         check_type("timeout", self.timeout, int | float, "a number of seconds such as 30")
+        check_type("write_timeout", self.write_timeout, int | float, "a number of seconds such as 60")
         check_type("max_retries", self.max_retries, int, "a whole number such as 3")
         check_type("language", self.language, str, 'a language such as "nl-nl"')
         check_type("drift", self.drift, str, '"warn" or "error"')
@@ -42,6 +45,11 @@ class Options(msgspec.Struct, frozen=True):
         check_callback("on_event", self.on_event)
         if not self.timeout > 0:
             raise ConfigurationError(f"timeout must be more than 0 seconds, not {self.timeout}")
+        if not 0 < self.write_timeout <= WRITE_SECONDS:
+            raise ConfigurationError(
+                f"write_timeout must be more than 0 and at most {WRITE_SECONDS:g} seconds, which is longer than the"
+                f" service takes, not {self.write_timeout}"
+            )
         if self.max_retries < 0:
             raise ConfigurationError(f"max_retries must be 0 or more, not {self.max_retries}")
         if self.drift not in {"warn", "error"}:

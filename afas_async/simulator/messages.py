@@ -41,6 +41,7 @@ OUT_OF_TIME: Final = Message(
     "The maximum duration for performing the assignment has been exceeded.",
     "De maximale tijdsduur voor het uitvoeren van de opdracht is overschreden.",
 )
+ONE_EACH: Final = Message("Multiple records are not allowed.", "Meerdere records zijn niet toegestaan.")
 LOCKED: Final = Message("The record is locked by another user.", "Het record is geblokkeerd door een andere gebruiker.")
 
 

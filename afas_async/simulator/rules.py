@@ -41,6 +41,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             them are or none is. AFAS documents neither, and its answer never tells which element was refused. An
             element with its objects is always written as a whole, and so is a body with an `@Action` in it
             (docs.afas.help, "UpdateConnector").
+        one_each: UpdateConnectors that refuse a call with several elements, as AFAS's endpoint notes of 2026 say of
+            some.
         results: What the answer to a write tells: the keys as `{"results":{"KnSubject":[...]}}` ("wrapped"), without
             the `results` around it ("bare"), the key of the first element only ("first"), or nothing ("empty"). All
             occur in AFAS's OpenAPI specification and in the wild. None for what is usual at each connector.
@@ -68,6 +70,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     time_limit: float | None = None
     finish_late: bool = True
     partial_lists: bool = False
+    one_each: tuple[str, ...] = ()
     results: Literal["wrapped", "bare", "first", "empty"] | None = None
     list_of_one: Literal["object", "list"] = "object"
     written: Literal[200, 201] = 201

@@ -44,7 +44,7 @@ from afas_async.errors import JournalError, OutcomeUnknownError
 from afas_async.http.clock import loop_time
 from afas_async.policy.lanes import Piece
 from afas_async.policy.retrying import WRITE_SECONDS
-from afas_async.policy.verdicts import State, noted
+from afas_async.policy.verdicts import State, noted, upload_seconds
 from afas_async.vocabulary.outcomes import Outcome
 from afas_async.write.entries import Entry, entry_of, error_text
 from afas_async.write.lock import FileLock
@@ -239,11 +239,13 @@ class Journal:
         Raises:
             JournalError: If that cannot be written, so that they must not be sent, or one of them may be there already.
         """
+        # Whoever is killed while it sends cannot note when the last byte has left, if it ever did.
+        uploading = upload_seconds(sum(len(piece.body) for piece in pieces))
         in_flight = error_text(
             OutcomeUnknownError(
                 connector=self.identity["connector"],
                 sent_at=(now := datetime.now(UTC)),
-                quiet_until=now + timedelta(seconds=WRITE_SECONDS),
+                quiet_until=now + timedelta(seconds=uploading + WRITE_SECONDS),
                 stage="sent",
                 reason="the load ended while it was being sent",
             )

@@ -43,7 +43,8 @@ async def test_what_is_in_flight_is_unknown_to_the_next_run(path: Path) -> None:
     assert clock <= found.sent <= anyio.current_time()
     assert isinstance(found.error, OutcomeUnknownError)
     assert before <= found.error.sent_at <= datetime.now(UTC)
-    assert found.error.quiet_until - found.error.sent_at == timedelta(seconds=960)
+    # Whoever is killed while it sends may be sending still, on the slowest line that is waited for.
+    assert timedelta(seconds=960 + 60) <= found.error.quiet_until - found.error.sent_at < timedelta(seconds=960 + 61)
     assert (found.error.connector, found.error.stage) == ("KnSubject", "sent")
     assert "the load ended while it was being sent" in str(found.error)
     journal.close()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from afas_async.errors import InvalidFilterError
 from afas_async.simulator.answer import Answer, empty_answer, functional_error, json_answer, unexpected_error
 from afas_async.simulator.messages import (
+    ONE_EACH,
     already_exists,
     does_not_exist,
     element_not_found,
@@ -109,6 +110,8 @@ class Updates:
     def _written(
         self, connector: UpdateConnector, elements: Sequence[Element], action: Action, inner_action: Action | None
     ) -> Answer:
+        if len(elements) > 1 and connector.name in self._rules.one_each:
+            raise functional_error(ONE_EACH)
         # One transaction as soon as there is an action (docs.afas.help, "UpdateConnector").
         whole = not self._rules.partial_lists or any(element.acts for element in elements)
         keys: list[dict[str, str]] = []
