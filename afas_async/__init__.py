@@ -62,6 +62,7 @@ from afas_async.vocabulary.metainfo import (
     UpdateObject,
 )
 from afas_async.vocabulary.outcomes import LoadError, LoadReport, Outcome, WriteResult
+from afas_async.write.failures import failed_records
 from afas_async.write.loader import Load
 from afas_async.write.lookups import Lookup
 from afas_async.write.ordered import Outcomes
@@ -142,4 +143,5 @@ __all__ = [
     "UsageError",
     "Verification",
     "WriteResult",
+    "failed_records",
 ]

@@ -38,6 +38,9 @@ class LoadArguments(TypedDict, total=False):
     validate: bool
     lookup: Lookup[Any] | None
     journal: str | os.PathLike[str] | None
+    load_id: str | None
+    max_rejected: float | None
+    failures: str | os.PathLike[str] | None
 
 
 class UpdateConnectors(Caller):
@@ -223,8 +226,8 @@ class UpdateConnectors(Caller):
 
         *Journal.* With `journal`, each call is noted on disk before it is sent. After a crash, even `kill -9`, repeat
         the load with the same records in the same order: those that were never in flight are sent, and those that were
-        are "unknown", unless `lookup` finds them. `python -m afas_async journal
-        PATH` shows it. Delete it in the end: it keeps the records that are unknown.
+        are "unknown", unless `lookup` finds them; what was refused is sent again. `python -m afas_async journal PATH`
+        shows it. Delete it in the end, or give each load a `load_id`: a finished journal is not used again.
 
         Args:
             connector: The connector, or its name.
@@ -241,6 +244,12 @@ class UpdateConnectors(Caller):
             validate: Whether records are checked before they are sent; see `validate`. It takes one request at most.
             lookup: How to look up a record whose outcome is unknown, once at the end and by `resolve`.
             journal: Path of the journal, on a local disk.
+            load_id: Which load the journal belongs to, such as a date: with another one, a journal that is finished
+                begins anew. Without, a finished journal raises JournalError until you delete it.
+            max_rejected: How many records may be rejected before nothing more is sent; a float such as 0.1 is a share
+                of at least 100 outcomes. None for any number.
+            failures: Path of a file to which each record that is not applied is written, a JSON document a line with
+                its status and message; `afas_async.failed_records(path)` reads those to load again.
 
         Returns:
             The load: `async with` it, `add` records, and look at its `report` afterwards.

@@ -21,11 +21,13 @@ class Piece(msgspec.Struct, eq=False):
         index: Its place in the load.
         body: The encoded element.
         lane: What it has in common with elements that must not overtake it; None if there are none.
+        item: The element as it was given.
     """
 
     index: int
     body: bytes
     lane: Hashable = None
+    item: object = None
 
     @property
     def digest(self) -> bytes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from afas_async.errors import AfasError
+from afas_async.vocabulary.hiding import OwnRepr
 
 Status: TypeAlias = Literal["applied", "rejected", "unknown", "not_sent"]
 
@@ -31,7 +32,7 @@ class WriteResult(msgspec.Struct, frozen=True):
     trace_id: str = ""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(OwnRepr, msgspec.Struct, frozen=True):
     """What became of one element.
 
     Attributes:
@@ -41,6 +42,7 @@ class Outcome(msgspec.Struct, frozen=True):
         key: The key that the service answered, if any, by field id.
         error: Why it is not applied; for "unknown" an OutcomeUnknownError.
         batch: The number of the call that it was part of, from 0; None if it was in none.
+        item: The element as you gave it, for all that are not applied; its repr shows it not, as it may be personal.
     """
 
     index: int
@@ -48,6 +50,13 @@ class Outcome(msgspec.Struct, frozen=True):
     key: dict[str, str] | None = None
     error: AfasError | None = None
     batch: int | None = None
+    item: Any = None
+
+    def __repr__(self) -> str:
+        return (
+            f"Outcome(index={self.index}, status={self.status!r}, key={self.key!r}, error={self.error!r},"
+            f" batch={self.batch!r})"
+        )
 
 
 class LoadReport(msgspec.Struct):
@@ -59,6 +68,7 @@ class LoadReport(msgspec.Struct):
         rejected: Outcomes of rejected elements, in order of arrival, the first 10,000; as for the next two.
         unknown: Outcomes of elements that may have been applied.
         not_sent: Outcomes of elements that the service never had or did not process.
+        beyond: Elements that the journal has in places after the last one given: the source is shorter than before.
     """
 
     total: int = 0
@@ -68,6 +78,7 @@ class LoadReport(msgspec.Struct):
     rejected: list[Outcome] = []
     unknown: list[Outcome] = []
     not_sent: list[Outcome] = []
+    beyond: int = 0
 
     def record(self, outcome: Outcome) -> None:
         """Count an outcome."""
@@ -93,7 +104,8 @@ class LoadReport(msgspec.Struct):
             raise LoadError(self)
 
     def __str__(self) -> str:
-        return f"{self.total:,} elements: " + ", ".join(f"{count:,} {status}" for status, count in self.counts.items())
+        text = f"{self.total:,} elements: " + ", ".join(f"{count:,} {status}" for status, count in self.counts.items())
+        return text + (f"; {self.beyond:,} more in the journal" if self.beyond else "")
 
 
 class LoadError(AfasError):

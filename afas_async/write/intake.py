@@ -74,7 +74,7 @@ class Intake:
             elif faults:
                 reason = "; ".join(map(str, faults))
             else:
-                return Piece(index, body, lane)
+                return Piece(index, body, lane, item)
         raise InvalidElementError(f"{name}: element {index}: {reason}")
 
     def lane_of(self, item: object) -> Hashable:

@@ -76,22 +76,29 @@ class Journal:
         path: The file; it is made if it is not there, readable by its owner only.
         identity: What the load is: "service", "connector" and "action". A journal belongs to one load. Without it the
             journal is opened whatever its load is, and must be there.
+        load_id: Which of several loads to one connector it is, for a journal that is made.
 
     Raises:
         JournalError: If it is in use, another load's, of another version, damaged, or cannot be written.
 
     Attributes:
         identity: What the load is.
+        load_id: Which of several it is; may be empty.
+        finished: When all of its elements were applied, as text; empty before.
         calls: The number of the next call.
     """
 
-    def __init__(self, path: str | os.PathLike[str], identity: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], identity: Mapping[str, str] | None = None, *, load_id: str = ""
+    ) -> None:
         self._path = Path(path)
         self._process = os.getpid()
         self._known: dict[int, Entry] = {}
         self._read_until = 0
         self._places: dict[bytes, int] | None = None  # of elements that may be at the service, by their digests
         self.identity: dict[str, str] = dict(identity or {})
+        self.load_id: str = load_id
+        self.finished: str = ""
         self.calls: int = 0
         with self._failing("cannot be opened"):
             if identity is not None:
@@ -119,8 +126,7 @@ class Journal:
         try:
             with closing(sqlite3.connect(name)) as database:
                 database.executescript(_SCHEMA)
-                identity = msgspec.json.encode(self.identity, order="sorted").decode()
-                database.execute("INSERT INTO load VALUES (?, ?)", (VERSION, identity))
+                database.execute("INSERT INTO load VALUES (?, ?)", (VERSION, self._facts()))
                 database.commit()
             with suppress(FileExistsError):  # another process was faster: whoever locks it has it
                 os.link(name, self._path)
@@ -161,9 +167,58 @@ class Journal:
         if (fault := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise JournalError(f"{self._path}: the journal is damaged: {fault}")
         found = msgspec.json.decode(text, type=dict[str, str])
+        self.load_id, self.finished = found.pop("load_id", ""), found.pop("finished", "")
         if self.identity and self.identity != found:
             raise JournalError(f"{self._path}: the journal of another load: {found}, and this is {self.identity}")
         self.identity = found
+
+    def start(self, load_id: str) -> None:
+        """Begin a run of a load, which goes on with one that was broken off, or is a new one after it was finished.
+
+        Raises:
+            JournalError: If it is another load's; or if it is finished, so that nothing of a new load would be sent.
+        """
+        if load_id != self.load_id and not self.finished:
+            raise JournalError(
+                f"{self._path}: the journal of the load {self.load_id!r}, which is not finished, and this is"
+                f" {load_id!r}: finish that one, or give this one a journal of its own"
+            )
+        if load_id != self.load_id:
+            self.load_id, self.finished = load_id, ""
+            with self._writing("cannot be written"):
+                self._database.execute("DELETE FROM elements")
+                self._database.execute("UPDATE load SET identity = ?", (self._facts(),))
+        elif self.finished and not load_id:
+            raise JournalError(
+                f"{self._path}: its load was finished at {self.finished}, so that nothing would be sent: delete it"
+                " before the next load, or give each load a load_id= of its own, such as its date"
+            )
+
+    def finish(self) -> None:
+        """Note that all elements of the load are applied.
+
+        Raises:
+            JournalError: If that cannot be written: the next run goes through the elements once more.
+        """
+        self.finished = datetime.now(UTC).isoformat(" ", "seconds")
+        with self._writing("cannot be written"):
+            self._database.execute("UPDATE load SET identity = ?", (self._facts(),))
+
+    def beyond(self, number: int) -> int:
+        """Return how many elements stand in places from a number on.
+
+        Raises:
+            JournalError: If they cannot be read.
+        """
+        with self._failing("cannot be read"):
+            row = self._database.execute("SELECT count(*) FROM elements WHERE number >= ?", (number,)).fetchone()
+        count: int = row[0]
+        return count
+
+    def _facts(self) -> str:
+        facts = {"load_id": self.load_id, "finished": self.finished}
+        kept = self.identity | {name: text for name, text in facts.items() if text}
+        return msgspec.json.encode(kept, order="sorted").decode()
 
     def close(self) -> None:
         """Give the file free; may be called twice."""

@@ -6,12 +6,15 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+import anyio
+
 from afas_async.errors import AfasError, JournalError, OutcomeUnknownError, UsageError
 from afas_async.http.clock import loop_time
 from afas_async.policy.lanes import Piece
 from afas_async.policy.schedule import LoadCall
 from afas_async.policy.verdicts import Resumption, Verdict, resumed
 from afas_async.vocabulary.outcomes import LISTED, LoadReport, Outcome
+from afas_async.write.failures import FailureFile
 from afas_async.write.lookups import Finder
 
 if TYPE_CHECKING:
@@ -24,44 +27,78 @@ class Ledger:
     Args:
         connector: The connector's name.
         finder: Looks up elements whose outcome is unknown; None if nothing can.
-        listener: Told of each outcome.
+        listener: Called with each outcome.
+        failures: Where those that are not applied are written, if anywhere.
 
     Attributes:
         report: The report.
         journal: The journal while it is open, if the load has one.
+        looked_up: How many elements have been looked up.
     """
 
     def __init__(
-        self, connector: str, *, finder: Finder | None, listener: Callable[[Outcome], None] | None = None
+        self,
+        connector: str,
+        *,
+        finder: Finder | None,
+        listener: Callable[[Outcome], None] | None = None,
+        failures: FailureFile | None = None,
     ) -> None:
         self.report: LoadReport = LoadReport()
         self.journal: Journal | None = None
         self._connector = connector
         self._finder = finder
         self._listener = listener
+        self._failures = failures
+        self.looked_up: int = 0
         self._unknown: dict[int, tuple[Piece, float]] = {}
 
-    def open(self, path: str | os.PathLike[str], identity: dict[str, str]) -> int:
+    def open(self, path: str | os.PathLike[str], identity: dict[str, str], load_id: str | None) -> int:
         """Open the journal, and return the number of the next call.
 
+        Args:
+            path: Its file.
+            identity: What the load is.
+            load_id: Which of several it is, to begin a run; None to look at one.
+
         Raises:
-            JournalError: If it cannot be opened, or is another load's.
+            JournalError: If it cannot be opened, or is another load's, or of one that is finished.
         """
         from afas_async.write.journal import Journal  # noqa: PLC0415 - SQLite is not part of every Python
 
-        self.journal = Journal(path, identity)
+        self.journal = Journal(path, identity, load_id=load_id or "")
+        if load_id is not None:
+            try:
+                self.journal.start(load_id)
+            except JournalError:
+                self.close()
+                raise
         return self.journal.calls
+
+    def finish(self) -> None:
+        """Note that no more elements come, and that the load is finished if all are applied.
+
+        Raises:
+            JournalError: If the journal cannot be read or written.
+        """
+        if self.journal is not None:
+            report = self.report
+            report.beyond = self.journal.beyond(report.total)
+            if report.total and report.counts["applied"] == report.total and not report.beyond:
+                self.journal.finish()
 
     def record(self, outcome: Outcome) -> None:
         """Record an outcome."""
         self.report.record(outcome)
+        if self._failures is not None and outcome.status != "applied":
+            self._failures.add(outcome)
         if self._listener is not None:
             self._listener(outcome)
 
     def not_sent(self, pieces: Sequence[Piece], error: AfasError) -> None:
         """Record that elements are not sent, in their order."""
-        for index in sorted(piece.index for piece in pieces):
-            self.record(Outcome(index, "not_sent", error=error))
+        for piece in sorted(pieces, key=lambda piece: piece.index):
+            self.record(Outcome(piece.index, "not_sent", error=error, item=piece.item))
 
     def hold_back(self, pieces: Sequence[Piece]) -> None:
         """Record that elements are not sent because of what became of an earlier one with their key."""
@@ -91,11 +128,9 @@ class Ledger:
                 assert entry is not None  # noqa: S101 - there is something to keep
                 if entry.state == "applied":
                     self._take_as_control(piece)
-                else:
-                    self._keep(piece, entry.sent)
-                return Outcome(
-                    piece.index, "applied" if entry.state == "applied" else "unknown", entry.key, entry.error
-                )
+                    return Outcome(piece.index, "applied", entry.key)
+                self._keep(piece, entry.sent)
+                return Outcome(piece.index, "unknown", None, entry.error, item=piece.item)
 
     def check_not_sent(self, index: int) -> None:
         """Make sure that an element which cannot be sent now was not sent in an earlier run.
@@ -122,7 +157,7 @@ class Ledger:
         outcomes = [
             Outcome(piece.index, "applied", keys[place] if known and keys else None, batch=call.number)
             if verdict.status == "applied" or place < verdict.applied
-            else Outcome(piece.index, verdict.status, None, verdict.error, call.number)
+            else Outcome(piece.index, verdict.status, None, verdict.error, call.number, piece.item)
             for place, piece in enumerate(call.pieces)
         ]
         for outcome in outcomes:
@@ -135,18 +170,42 @@ class Ledger:
         if self.journal is not None:
             self.journal.end(call.number, outcomes)
 
-    async def look_up(self) -> None:
-        """Look up the elements whose outcome is unknown, and correct what is found out."""
+    async def look_up(self, window: int) -> None:
+        """Look up the elements whose outcome is unknown, some at a time, and correct what is found out.
+
+        Raises:
+            Exception: What a look-up failed of. What was found out before stays.
+        """
         if self._finder is None:
             return
-        for before in list(self.report.unknown):
-            piece, sent = self._unknown[before.index]
-            assert isinstance(before.error, OutcomeUnknownError)  # noqa: S101 - as for every unknown outcome
-            finding = await self._finder.find(piece.body, before.error, sent=sent)
-            if finding != "unknown":
-                if self.journal is not None:
-                    self.journal.settle(before.index, "applied" if finding == "applied" else "planned")
-                self.report.correct(before, _found(before, finding))
+        finder, ahead, failures = self._finder, iter(list(self.report.unknown)), list[Exception]()
+
+        async def work() -> None:
+            for before in ahead:
+                try:
+                    await self._look_up_one(finder, before)
+                except Exception as error:  # noqa: BLE001 - also of the user's functions; it is raised below
+                    failures.append(error)
+                    group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(window):
+                group.start_soon(work)
+        if failures:
+            raise failures[0]
+
+    async def _look_up_one(self, finder: Finder, before: Outcome) -> None:
+        piece, sent = self._unknown[before.index]
+        assert isinstance(before.error, OutcomeUnknownError)  # noqa: S101 - as for every unknown outcome
+        finding = await finder.find(piece.body, before.error, sent=sent)
+        self.looked_up += 1
+        if finding != "unknown":
+            if self.journal is not None:
+                self.journal.settle(before.index, "applied" if finding == "applied" else "planned")
+            found = _found(before, finding)
+            self.report.correct(before, found)
+            if self._failures is not None:
+                self._failures.add(found)  # in place of the line that says "unknown"
 
     def close(self) -> None:
         """Close the journal; may be called twice."""
@@ -167,4 +226,4 @@ def _found(before: Outcome, finding: Literal["applied", "absent"]) -> Outcome:
     if finding == "applied":
         return Outcome(before.index, "applied", batch=before.batch)
     text = f"element {before.index} was sent, looked up after its quiet period, and is not there: it may be sent again"
-    return Outcome(before.index, "not_sent", error=AfasError(text), batch=before.batch)
+    return Outcome(before.index, "not_sent", error=AfasError(text), batch=before.batch, item=before.item)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
@@ -28,6 +29,7 @@ from afas_async.vocabulary.connectors import UpdateConnector
 from afas_async.vocabulary.elements import Action, check_action
 from afas_async.vocabulary.outcomes import LoadReport, Outcome
 from afas_async.wire.element_bodies import wrapping_of
+from afas_async.write.failures import FailureFile, save
 from afas_async.write.intake import Intake
 from afas_async.write.ledger import Ledger
 from afas_async.write.lookups import Finder
@@ -70,7 +72,8 @@ class Load:
         self._is_left = False  # no more elements will come
         self._is_resolving = False
         finder = None if settings.lookup is None else Finder(channel, settings.lookup, action)
-        self._ledger = Ledger(connector.name, finder=finder, listener=listener)
+        self._failures = None if settings.failures is None else FailureFile(settings.failures)
+        self._ledger = Ledger(connector.name, finder=finder, listener=listener, failures=self._failures)
         self.report: LoadReport = self._ledger.report
         self._first_call = 0
         self._started: float | None = None
@@ -97,8 +100,10 @@ class Load:
             metainfo = await update_metainfo(self._channel, self._connector.name)
             if self._connector.root is None and metainfo.name:
                 self._connector = replace(self._connector, root=metainfo.name)
+        if self._failures is not None:
+            await self._failures.open()
         if self._settings.journal is not None:
-            self._first_call = self._ledger.open(self._settings.journal, self._identity)
+            self._first_call = self._ledger.open(self._settings.journal, self._identity, self._settings.load_id or "")
         self._intake = Intake(self._connector, self._action, transaction=self._settings.transaction, metainfo=metainfo)
         self._schedule = self._plan(self._first_call)
         return self
@@ -111,6 +116,7 @@ class Load:
             max_bytes=settings.max_bytes,
             wrapping=wrapping_of(self._action) if settings.transaction else 1,
             on_reject=settings.on_reject,
+            max_rejected=settings.max_rejected,
             first_call=first_call,
         )
 
@@ -132,6 +138,8 @@ class Load:
         self._accept(self._intake, item)
         if self.report.total % _STEP == 0:
             await asyncio.sleep(0)  # a source that never waits must not keep answers from being seen
+        if self._failures is not None and self._failures.is_full:
+            await self._failures.flush()
         while self._schedule.is_full(self._settings.max_elements) and self._stopped is None:
             await self._wait()
 
@@ -147,6 +155,7 @@ class Load:
             self._schedule.in_flight,
             self._schedule.calls - self._first_call - len(self._jobs),
             seconds,
+            self._ledger.looked_up,
         )
 
     async def __aexit__(
@@ -163,8 +172,25 @@ class Load:
                 await self._finish()
                 if error is None:
                     await self._look_up_once()
+                    self._ledger.finish()
         finally:
             await self._end()
+
+    async def save_failures(self, path: str | os.PathLike[str]) -> None:
+        """Write the records that are not applied to a file, a JSON document a line, as far as the report lists them.
+
+        A line has `index`, `status`, `message`, `log_reference`, `call` and `record`. `failed_records` reads those that
+        had no effect, as the source of the next load. With `load(..., failures=path)` the file is written meanwhile,
+        and has all of them.
+
+        Args:
+            path: The file; one that is there is written anew.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        report = self.report
+        await asyncio.to_thread(save, path, [*report.rejected, *report.unknown, *report.not_sent])
 
     async def resolve(self) -> LoadReport:
         """Look up once more the elements whose outcome is unknown, the first 10,000 of them.
@@ -189,8 +215,9 @@ class Load:
         self._is_resolving = True
         try:
             if self._settings.journal is not None:
-                self._ledger.open(self._settings.journal, self._identity)
-            await self._ledger.look_up()
+                self._ledger.open(self._settings.journal, self._identity, None)
+            await self._ledger.look_up(self._channel.session.max_concurrency)
+            self._ledger.finish()
         finally:
             self._is_resolving = False
             self._ledger.close()
@@ -198,7 +225,7 @@ class Load:
 
     async def _look_up_once(self) -> None:
         try:
-            await self._ledger.look_up()
+            await self._ledger.look_up(self._channel.session.max_concurrency)
         except Exception as failure:  # noqa: BLE001 - no reason to lose the report, and `resolve` tells why
             log.warning("%s: unknown outcomes could not be looked up: %s", self._connector.name, failure)
 
@@ -215,7 +242,7 @@ class Load:
                 intake.lane_of(item)
             )  # a later element with its key must not overtake the corrected one
             error.__traceback__ = error.__context__ = None  # their frames would keep the element in memory
-            self._ledger.record(Outcome(index, "not_sent", error=error))
+            self._ledger.record(Outcome(index, "not_sent", error=error, item=item))
             if self._settings.on_reject == "stop":
                 self.stop(error)
             return
@@ -338,3 +365,5 @@ class Load:
                 self._give_up(self._jobs[job])
             self._ended = loop_time()
             self._ledger.close()
+            if self._failures is not None:
+                await self._failures.close()

@@ -25,6 +25,9 @@ _TYPES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("validate", bool, "True or False"),
     ("lookup", (Lookup, NoneType), "a Lookup"),
     ("journal", (str, os.PathLike, NoneType), "a path"),
+    ("load_id", (str, NoneType), "a text such as a date"),
+    ("max_rejected", int | float | None, "a whole number, or a share such as 0.1"),
+    ("failures", (str, os.PathLike, NoneType), "a path"),
 )
 
 
@@ -44,6 +47,9 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     validate: bool = True
     lookup: Lookup[Any] | None = None
     journal: str | os.PathLike[str] | None = None
+    load_id: str | None = None
+    max_rejected: float | None = None
+    failures: str | os.PathLike[str] | None = None
 
     def __post_init__(self) -> None:
         for name, types, expected in _TYPES:
@@ -54,6 +60,12 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
             (
                 not 0 < self.target_seconds < 900,
                 f"target_seconds must be more than 0 and below 900, the service's limit, not {self.target_seconds}",
+            ),
+            (self.load_id is not None and self.journal is None, "load_id names a load in its journal=: give both"),
+            (
+                self.max_rejected is not None
+                and (self.max_rejected < 0 or (isinstance(self.max_rejected, float) and self.max_rejected >= 1)),
+                f"max_rejected must be a number of records, or a share below 1, not {self.max_rejected}",
             ),
             (self.in_flight < 1, f"in_flight must be 1 or more, not {self.in_flight}"),
             (
@@ -78,6 +90,7 @@ class LoadProgress(msgspec.Struct, frozen=True):
         in_flight: Elements in calls that are not answered.
         calls: Calls that have ended.
         seconds: Seconds since the load began.
+        looked_up: Unknown elements that have been looked up.
     """
 
     elements: int
@@ -85,6 +98,7 @@ class LoadProgress(msgspec.Struct, frozen=True):
     in_flight: int
     calls: int
     seconds: float
+    looked_up: int = 0
 
     @property
     def elements_per_second(self) -> float:

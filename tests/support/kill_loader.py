@@ -21,7 +21,6 @@ import msgspec
 from afas_async import AfasClient, AfasError, AnswerLostError, F, GetConnector, RequestTimeoutError
 from afas_async.calls import write as sending
 from afas_async.calls.write import Write
-from afas_async.http import engine
 from afas_async.policy.lanes import Piece
 from afas_async.policy.schedule import LoadCall
 from afas_async.policy.verdicts import Attempt, Verdict
@@ -94,12 +93,12 @@ async def main(folder: Path) -> None:
             stack.enter_context(_death(plan.die))
         if plan.last_statement is not None:
             stack.enter_context(_death_in_sql(plan.last_statement))
-        if plan.patience is not None:
-            stack.enter_context(patch.object(engine, "WRITE_SECONDS", plan.patience))
-        async with AfasClient(base_url=plan.url, auth=canary.TOKEN) as afas:
+        patience = {} if plan.patience is None else {"write_timeout": plan.patience}
+        async with AfasClient(base_url=plan.url, auth=canary.TOKEN, **patience) as afas:
             load = afas.load(
                 "KnSubject",
                 journal=folder / "journal",
+                load_id="killed",
                 max_elements=plan.per_call,
                 on_reject="split" if plan.per_call > 1 else "continue",
                 validate=False,

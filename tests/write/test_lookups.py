@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from afas_async import AfasClient, F, GetConnector, PermissionDeniedError, UsageError
-from afas_async.simulator import Fault, Simulator
+from afas_async.simulator import Fault, Latency, Simulator
 from afas_async.vocabulary.elements import Element
 from afas_async.vocabulary.filters import Condition
 from afas_async.write import lookups
@@ -63,6 +63,7 @@ async def loaded(
 ) -> Load:
     """Load elements one by one, the second with a fault in its way, and leave the load."""
     options = {"max_elements": 1, "in_flight": 1, "validate": False} | options
+    options |= {"load_id": "one"} if "journal" in options else {}
     async with afas.load("KnSubject", lookup=lookup, **options) as load:
         for element in elements or ({"StId": 1, "Ds": "control"}, {"StId": 1, "Ds": "lost"}):
             await load.add(element)
@@ -322,13 +323,28 @@ async def test_lookups_that_fail(afas: AfasClient, simulator: Simulator, caplog:
     assert outcome(load) == "applied"
 
 
-async def test_what_was_found_before_a_failure_stays(afas: AfasClient, simulator: Simulator) -> None:
+async def test_what_was_found_before_a_failure_stays(simulator: Simulator) -> None:
     """Of several lookups, those before the one that fails count."""
-    simulator.faults.add(Fault(method="POST", cut="reset", times=3), Fault(method="GET", after=1, status=403))
-    load = await loaded(afas, *({"StId": 1, "Ds": f"lost {number}"} for number in range(3)))
-    assert load.report.counts == {"applied": 1, "rejected": 0, "unknown": 2, "not_sent": 0}
-    await load.resolve()
-    assert load.report.counts["applied"] == 3
+    async with AfasClient(base_url=simulator.base_url, auth=simulator.token, max_concurrency=1) as afas:
+        simulator.faults.add(Fault(method="POST", cut="reset", times=3), Fault(method="GET", after=1, status=403))
+        load = await loaded(afas, *({"StId": 1, "Ds": f"lost {number}"} for number in range(3)))
+        assert load.report.counts == {"applied": 1, "rejected": 0, "unknown": 2, "not_sent": 0}
+        await load.resolve()
+        assert load.report.counts["applied"] == 3
+
+
+async def test_lookups_go_side_by_side(afas: AfasClient, simulator: Simulator) -> None:
+    """As many at a time as the client may send, and progress counts them."""
+    simulator.latency = Latency(base=1.0)
+    simulator.faults.add(Fault(method="POST", cut="reset", times=9))
+    load = afas.load("KnSubject", lookup=BY_SUBJECT, max_elements=4, in_flight=1, validate=False)
+    async with load:
+        for number in range(9 * 4):
+            await load.add({"StId": 1, "Ds": f"lost {number}"})
+        started = asyncio.get_running_loop().time()
+    assert load.report.counts["applied"] == load.progress.looked_up == 36
+    assert simulator.counters.peak_in_flight == 5
+    assert asyncio.get_running_loop().time() - started < 9 + 36 / 5 + 2
 
 
 async def test_resolve_comes_after_the_load(afas: AfasClient) -> None:

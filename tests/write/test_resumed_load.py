@@ -38,7 +38,7 @@ def subject(number: int, **fields: Any) -> dict[str, Any]:
 
 
 def load_of(afas: AfasClient, path: Path, **options: Any) -> Load:
-    return afas.load("KnSubject", **{"journal": path, "max_elements": 1, "validate": False} | options)
+    return afas.load("KnSubject", **{"journal": path, "load_id": "one", "max_elements": 1, "validate": False} | options)
 
 
 async def run(afas: AfasClient, path: Path, *elements: dict[str, Any], **options: Any) -> LoadReport:
@@ -232,7 +232,7 @@ async def test_what_has_an_outcome_keeps_it(path: Path, afas: AfasClient, simula
 
     async def outcomes() -> list[Outcome]:
         async with afas.outcomes(
-            "KnSubject", elements, journal=path, max_elements=1, in_flight=1, validate=False
+            "KnSubject", elements, journal=path, load_id="one", max_elements=1, in_flight=1, validate=False
         ) as stream:
             return [outcome async for outcome in stream]
 

@@ -1,0 +1,172 @@
+"""The records of a load that are not applied, in a file: one JSON document a line, to look at and to load again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any, Final
+
+import msgspec
+
+from afas_async.errors import ApiError, InvalidElementError
+from afas_async.vocabulary.arguments import type_name
+from afas_async.vocabulary.elements import Element
+from afas_async.vocabulary.outcomes import Outcome
+from afas_async.wire.element_bodies import decode_element, encode_element
+
+_FULL: Final = 1 << 18  # bytes that wait before they are written
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+class _Line(msgspec.Struct):
+    index: int
+    status: str
+    record: Any = None
+
+
+class FailureFile:
+    """Writes a line for each record that is not applied, in the order in which that is known.
+
+    Args:
+        path: The file; one that is there is written anew.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._file: IO[bytes] | None = None
+        self._waiting = bytearray()
+
+    async def open(self) -> None:
+        """Open the file.
+
+        Raises:
+            OSError: If it cannot be.
+        """
+        self._file = await asyncio.to_thread(self._path.open, "wb")
+
+    def add(self, outcome: Outcome) -> None:
+        """Let a line wait to be written; one of a record that has a line already takes its place for a reader."""
+        self._waiting += line_of(outcome)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that it should be written."""
+        return len(self._waiting) >= _FULL
+
+    async def flush(self) -> None:
+        """Write what waits.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        if self._file is not None and self._waiting:
+            lines, self._waiting = bytes(self._waiting), bytearray()
+            await asyncio.shield(asyncio.to_thread(_write, self._file, lines))
+
+    async def close(self) -> None:
+        """Write what waits, and close the file; may be called twice."""
+        file, self._file = self._file, None
+        if file is not None:
+            lines, self._waiting = bytes(self._waiting), bytearray()
+            await asyncio.shield(asyncio.to_thread(_close, file, lines))
+
+
+def failed_records(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """Go through the records of a file of failures that had no effect: those to load again once they are corrected.
+
+    Records whose outcome is unknown are left out, as they may be there, and so are those that were found by a look-up.
+
+    Args:
+        path: The file that `load(..., failures=path)` or `load.save_failures(path)` has written.
+
+    Yields:
+        The records as dicts, in the order of their load.
+
+    Raises:
+        OSError: If the file cannot be read.
+        msgspec.DecodeError: If it is no such file.
+
+    Example:
+        >>> async def main(path):
+        ...     async with Simulator() as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         async with afas.load("KnSubject", failures=path) as load:
+        ...             await load.add({"StId": 1, "Ds": "Offerte", "St": "no such status"})
+        ...         return list(failed_records(path))
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     asyncio.run(main(f"{folder}/failed.ndjson"))
+        [{'StId': 1, 'Ds': 'Offerte', 'St': 'no such status'}]
+    """
+    last: dict[int, str] = {}
+    for line in _lines(path):
+        last[line.index] = line.status
+    for line in _lines(path):
+        if last.get(line.index) == line.status and line.status in {"rejected", "not_sent"} and line.record is not None:
+            del last[line.index]
+            yield line.record
+
+
+def save(path: str | os.PathLike[str], outcomes: list[Outcome]) -> None:
+    """Write a line for each of some outcomes."""
+    Path(path).write_bytes(b"".join(map(line_of, sorted(outcomes, key=lambda outcome: outcome.index))))
+
+
+def line_of(outcome: Outcome) -> bytes:
+    """Return the line of an outcome."""
+    error = outcome.error
+    return (
+        _ENCODER.encode({
+            "index": outcome.index,
+            "status": outcome.status,
+            "message": None if error is None else str(error),
+            "log_reference": error.log_reference if isinstance(error, ApiError) else None,
+            "call": outcome.batch,
+            "record": None if outcome.item is None else _record(outcome.item),
+        })
+        + b"\n"
+    )
+
+
+def _record(item: object) -> Any:
+    """Return a record as JSON has it; one that cannot be sent may not be JSON either."""
+    try:
+        return _plain(decode_element(encode_element(item, allow_none=True)))
+    except (InvalidElementError, ArithmeticError, TypeError, ValueError):
+        pass
+    try:
+        return msgspec.Raw(_ENCODER.encode(msgspec.to_builtins(item, str_keys=True, enc_hook=str)))
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return f"not JSON: {type_name(item)}"
+
+
+def _plain(element: Element) -> dict[str, Any]:
+    """Return an element as one dict, as `load` takes it."""
+    record: dict[str, Any] = {f"@{name}": value for name, value in element.key.items()}
+    if element.action is not None:
+        record["@Action"] = element.action
+    record |= element.fields
+    for name, inner in element.objects.items():
+        parts = inner if isinstance(inner, list) else [inner]
+        plain = [_plain(part) for part in parts if isinstance(part, Element)]
+        record[name] = plain if isinstance(inner, list) else plain[0]
+    return record
+
+
+def _lines(path: str | os.PathLike[str]) -> Iterator[_Line]:
+    decoder = msgspec.json.Decoder(_Line, float_hook=Decimal)
+    with Path(path).open("rb") as file:
+        for line in file:
+            yield decoder.decode(line)
+
+
+def _write(file: IO[bytes], lines: bytes) -> None:
+    file.write(lines)
+    file.flush()
+
+
+def _close(file: IO[bytes], lines: bytes) -> None:
+    with file:
+        file.write(lines)
