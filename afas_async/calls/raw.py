@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from afas_async.calls.document import Document
-from afas_async.calls.write import Write, settle
+from afas_async.calls.write import Write, conclude
 from afas_async.http.channel import Channel
 from afas_async.policy.verdicts import Scope, applied
 from afas_async.vocabulary.hiding import OwnRepr
@@ -65,7 +65,7 @@ async def call(channel: Channel, request: Request) -> RawAnswer:
     """
     if request.writes:
         write = _RawWrite(channel, request)
-        result = await settle(channel, write)
+        result = await conclude(channel, write)
         return RawAnswer(request.connector, write.status, write.headers, result.raw, result.result_lost)
     document = Document(channel, request, limit=ANSWER_LIMIT)
     await document.run()

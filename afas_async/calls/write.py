@@ -195,10 +195,10 @@ async def send_one(channel: Channel, request: Request) -> WriteResult:
         AfasError: If it was not applied: rejected, or not sent.
         OutcomeUnknownError: If nobody knows.
     """
-    return await settle(channel, Write(channel, request))
+    return await conclude(channel, Write(channel, request))
 
 
-async def settle(channel: Channel, write: Write) -> WriteResult:
+async def conclude(channel: Channel, write: Write) -> WriteResult:
     """Send a write of one element, and return the result; see `send_one`."""
     channel.check()
     job = channel.start(write.send())

@@ -37,6 +37,7 @@ class LoadArguments(TypedDict, total=False):
     transaction: bool
     validate: bool
     lookup: Lookup[Any] | None
+    reference: str | None
     journal: str | os.PathLike[str] | None
     load_id: str | None
     max_rejected: float | None
@@ -243,6 +244,8 @@ class UpdateConnectors(Caller):
                 one transaction. Without, records of a refused call of several are "unknown".
             validate: Whether records are checked before they are sent; see `validate`. It takes one request at most.
             lookup: How to look up a record whose outcome is unknown, once at the end and by `resolve`.
+            reference: A free text field into which the load writes a reference of its own for each record of an insert,
+                by which `lookup` finds it: the stand-in for the idempotency key that AFAS does not have.
             journal: Path of the journal, on a local disk.
             load_id: Which load the journal belongs to, such as a date: with another one, a journal that is finished
                 begins anew. Without, a finished journal raises JournalError until you delete it.

@@ -15,8 +15,8 @@ python -m afas_async inspect Profit_Article
 python -m afas_async inspect Profit_Article --key ItemCode
     Read it all, and report whether the key is unique and never empty. The exit status says so too.
 python -m afas_async journal subjects.journal
-    What a load has done, which records are unknown, and what to do with each. `--applied N` and `--again N` settle one
-    by hand.
+    What a load has done, which records are unknown, and what to do with each. `--applied N` and `--again N` say by
+    hand what became of one.
 python -m afas_async models Profit_Article -o models.py
     Typed models of the named or all connectors: `--key NAME=FIELD[,FIELD]`, `--check`, `--simulator`.
 python -m afas_async simulate --port 8765

@@ -41,7 +41,7 @@ async def show_journal(
     """
     journal = Journal(path)
     try:
-        _settle(journal, applied, again)
+        _correct(journal, applied, again)
         unknown = journal.unknown()
         load = journal.identity
         print(f"{_LOADS.get(load['action'], load['action'])} {load['connector']} at {load['service']}\n")
@@ -55,15 +55,15 @@ async def show_journal(
     return not unknown
 
 
-def _settle(journal: Journal, applied: Sequence[int], again: Sequence[int]) -> None:
+def _correct(journal: Journal, applied: Sequence[int], again: Sequence[int]) -> None:
     for number in applied:
-        journal.settle(number, "applied")
+        journal.correct(number, "applied")
     busy = {entry.number: _error(entry) for entry in journal.unknown() if _is_busy(entry)} if again else {}
     for number in again:
         if number in busy:
             until = f"{busy[number].quiet_until:{_MOMENT}}"
             raise JournalError(f"element {number}: wait until {until}, or it may be there twice: the service goes on")
-        journal.settle(number, "planned")
+        journal.correct(number, "planned")
 
 
 def _print_unknown(journal: Journal, unknown: Sequence[Entry], *, show: bool) -> None:
@@ -105,7 +105,7 @@ def add_to(commands: Commands) -> None:
     """Add the command to the command line."""
     parser = commands.add_parser(
         "journal",
-        help="show what became of a load, and settle what is unknown",
+        help="show what became of a load, and say what became of what is unknown",
         description="Show the states of the elements of a load by its parser, and each element whose outcome is"
         " unknown; or note what you have found out about some of these.",
         epilog="The exit status is 0 if no outcome is unknown, else 1. The elements are printed only with --show: they"

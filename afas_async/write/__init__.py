@@ -43,7 +43,7 @@ you repeat the load after a crash: the same lines, the same records, the same jo
     ['applied']
 
 `load.progress` shows how far a load is while it runs. `python -m afas_async journal subjects.journal` shows what a load
-has done, and what is left to settle.
+has done, and which records are left to look at.
 
 What holds
 ----------
@@ -53,13 +53,26 @@ One outcome for each record
     record is never sent again before it was looked up.
 A write is repeated only where it had no effect
     No connection stood, the service said that it did not process it (429, 503 with a time to wait), or a record was
-    locked.
+    locked. A refusal that comes after 840 seconds counts as unknown, whatever it says: the service ends a call after
+    900, and may finish its work. One table decides all of that, `afas_async.policy.verdicts`.
+The clock of a write starts with its last byte
+    Then you wait up to 960 seconds for the answer (`write_timeout`). A body may take a minute, and a second for each 16
+    KiB, to be sent.
 A call stays below the limit of 15 minutes
     It is sized by the time that calls took, so that it lasts `target_seconds` (60). A service that is suddenly ten
     times slower still ends it before 900 seconds.
 A load can be interrupted
     With a journal, each call is on disk before it is sent. After `kill -9` the same load continues, and sends nothing
-    twice.
+    twice. What was refused is sent again, and so are the other records of a refused call. A record that you took out
+    of the source is noticed before the others are sent in its place. A journal whose load is finished raises
+    JournalError, unless you give each load a `load_id`.
+Changes to one record keep their order
+    Two records with the same key are never in flight together, however the key is spelled (3, "03", 3.0). After one
+    that is not applied, the later ones are held back. Where nothing names the key of an update (`validate=False`, no
+    `@`, no `UpdateConnector(key=...)`), calls go one after the other.
+Nothing is lost of what fails
+    `outcome.item` is your record. `load(..., failures=path)` writes each one that is not applied to a file, with its
+    message, and `failed_records(path)` reads what you can load again.
 
 Limits, today
 -------------
@@ -68,7 +81,11 @@ A refused call of several records
     rejects all of them, as AFAS does not say which was at fault: `on_reject="split"` finds it.
 Several records in one call
     rest on `@Action`, with which AFAS documents one transaction. `transaction=False` leaves it out; a refused call is
-    "unknown" then. `UpdateConnector(..., single=True)` sends one record in a call.
+    "unknown" then. `UpdateConnector(..., single=True)` sends one record in a call, as FiEntries and others do by
+    themselves, of which AFAS says so. If an answer has fewer keys than there were records, the rest is "unknown".
+A locked record
+    is waited for, eight times; then it is "not_sent". With `on_reject="split"`, halves of a locked call wait once more,
+    and where both are locked, both are "not_sent".
 An absent record
     counts as absent only 16 minutes after it was sent, when two lookups miss it and a control record is found.
 The journal

@@ -35,17 +35,25 @@ class Intake:
         action: What to do with the elements.
         transaction: Whether a call with several elements is tagged as one transaction.
         metainfo: What elements are checked against; None for no check.
+        reference: The field to write a reference into, and what the references begin with; None to write none.
 
     Attributes:
         is_blind: Whether an element has come of which nothing tells the key, so that no call may overtake another.
     """
 
     def __init__(
-        self, connector: UpdateConnector, action: Action, *, transaction: bool, metainfo: UpdateMetainfo | None
+        self,
+        connector: UpdateConnector,
+        action: Action,
+        *,
+        transaction: bool,
+        metainfo: UpdateMetainfo | None,
+        reference: tuple[str, str] | None = None,
     ) -> None:
         self._connector = connector
         self._action: Action = action
         self._transaction = transaction
+        self._reference = reference
         self._checker = None if metainfo is None else Checker(metainfo, action, allow_none=connector.allow_none)
         self._keys = {field.id for field in metainfo.fields if field.primary_key} if metainfo else set(connector.key)
         self.is_blind: bool = False
@@ -58,7 +66,7 @@ class Intake:
         """
         name = self._connector.name
         try:
-            element = element_of(item)
+            element = element_of(item) if self._reference is None else self._referenced(item, index, *self._reference)
             body = encode_element(element, allow_none=self._connector.allow_none)
             if self._action == "delete":
                 self._check_delete(element)
@@ -76,6 +84,13 @@ class Intake:
             else:
                 return Piece(index, body, lane, item)
         raise InvalidElementError(f"{name}: element {index}: {reason}")
+
+    def _referenced(self, item: object, index: int, field: str, begin: str) -> Element:
+        """Return an element with a reference of its own, the same in each run of the load."""
+        element = element_of(item)
+        if field in element.fields:
+            raise InvalidElementError(f"{field}: the load writes its reference there: leave it out")
+        return Element({**element.fields, field: f"{begin}-{index}"}, element.key, element.objects, element.action)
 
     def lane_of(self, item: object) -> Hashable:
         """Return the lane of an element that cannot be sent; None also if it cannot be told."""

@@ -6,7 +6,7 @@ be sent again. What to rely on, whenever the process is killed or the power fail
 - An element is sent only after the note that it is in flight has been synced to the disk. If the note cannot be made,
   it is not sent.
 - An element that may have reached the service is never sent again by itself. In the next run it is "unknown" until it
-  is looked up, or settled by hand with `python -m afas_async journal`.
+  is looked up, or by hand with `python -m afas_async journal`.
 - An element that is not in the journal, or "planned" there, has had no effect, and is sent.
 - One process has the journal open at a time, and for one load: connector, action and service. Whoever reads, copies or
   hashes the file does not change that. A forked child cannot use the journal, nor harm it.
@@ -36,6 +36,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
+from uuid import uuid4
 from weakref import WeakSet
 
 import msgspec
@@ -51,6 +52,7 @@ from afas_async.write.lock import FileLock
 
 VERSION: Final = 1
 _AHEAD: Final = 1_000
+_REFERENCE: Final = 16  # hex digits
 _SCHEMA: Final = """
     CREATE TABLE load (version INTEGER NOT NULL, identity TEXT NOT NULL);
     CREATE TABLE elements (
@@ -85,6 +87,7 @@ class Journal:
         identity: What the load is.
         load_id: Which of several it is; may be empty.
         finished: When all of its elements were applied, as text; empty before.
+        reference: What the references that a load writes begin with, the same in each run.
         calls: The number of the next call.
     """
 
@@ -99,6 +102,7 @@ class Journal:
         self.identity: dict[str, str] = dict(identity or {})
         self.load_id: str = load_id
         self.finished: str = ""
+        self.reference: str = uuid4().hex[:_REFERENCE]
         self.calls: int = 0
         with self._failing("cannot be opened"):
             if identity is not None:
@@ -168,6 +172,7 @@ class Journal:
             raise JournalError(f"{self._path}: the journal is damaged: {fault}")
         found = msgspec.json.decode(text, type=dict[str, str])
         self.load_id, self.finished = found.pop("load_id", ""), found.pop("finished", "")
+        self.reference = found.pop("reference", self.reference)
         if self.identity and self.identity != found:
             raise JournalError(f"{self._path}: the journal of another load: {found}, and this is {self.identity}")
         self.identity = found
@@ -184,7 +189,7 @@ class Journal:
                 f" {load_id!r}: finish that one, or give this one a journal of its own"
             )
         if load_id != self.load_id:
-            self.load_id, self.finished = load_id, ""
+            self.load_id, self.finished, self.reference = load_id, "", uuid4().hex[:_REFERENCE]
             with self._writing("cannot be written"):
                 self._database.execute("DELETE FROM elements")
                 self._database.execute("UPDATE load SET identity = ?", (self._facts(),))
@@ -216,7 +221,7 @@ class Journal:
         return count
 
     def _facts(self) -> str:
-        facts = {"load_id": self.load_id, "finished": self.finished}
+        facts = {"load_id": self.load_id, "finished": self.finished, "reference": self.reference}
         kept = self.identity | {name: text for name, text in facts.items() if text}
         return msgspec.json.encode(kept, order="sorted").decode()
 
@@ -360,7 +365,7 @@ class Journal:
             if changed != len(outcomes) and any(state != "planned" for state in states):
                 raise JournalError(f"{self._path}: an element of call {call} was not in flight")
 
-    def settle(self, number: int, state: Literal["planned", "applied"]) -> None:
+    def correct(self, number: int, state: Literal["planned", "applied"]) -> None:
         """Note what was found out about an element whose outcome was unknown.
 
         Raises:

@@ -201,7 +201,7 @@ class Ledger:
         self.looked_up += 1
         if finding != "unknown":
             if self.journal is not None:
-                self.journal.settle(before.index, "applied" if finding == "applied" else "planned")
+                self.journal.correct(before.index, "applied" if finding == "applied" else "planned")
             found = _found(before, finding)
             self.report.correct(before, found)
             if self._failures is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
+from uuid import uuid4
 
 from afas_async.calls.metainfo import update_metainfo
 from afas_async.calls.write import Write
@@ -62,6 +63,8 @@ class Load:
         check_action(action, connector.name)
         self._action: Action = action
         self._settings = settings
+        if settings.reference is not None and action != "insert":
+            raise UsageError(f"{connector.name}: reference= is for inserts: a record that is there has a key")
         self._identity = {"service": service, "connector": connector.name, "action": action}
         single = connector.takes_one or action == "delete"
         self._most = 1 if single else settings.max_elements
@@ -71,7 +74,7 @@ class Load:
         self._intake: Intake | None = None
         self._is_left = False  # no more elements will come
         self._is_resolving = False
-        finder = None if settings.lookup is None else Finder(channel, settings.lookup, action)
+        finder = None if settings.lookup is None else Finder(channel, settings.lookup, action, settings.reference)
         self._failures = None if settings.failures is None else FailureFile(settings.failures)
         self._ledger = Ledger(connector.name, finder=finder, listener=listener, failures=self._failures)
         self.report: LoadReport = self._ledger.report
@@ -104,7 +107,15 @@ class Load:
             await self._failures.open()
         if self._settings.journal is not None:
             self._first_call = self._ledger.open(self._settings.journal, self._identity, self._settings.load_id or "")
-        self._intake = Intake(self._connector, self._action, transaction=self._settings.transaction, metainfo=metainfo)
+        journal, reference = self._ledger.journal, self._settings.reference
+        begin = uuid4().hex[:16] if journal is None else journal.reference
+        self._intake = Intake(
+            self._connector,
+            self._action,
+            transaction=self._settings.transaction,
+            metainfo=metainfo,
+            reference=None if reference is None else (reference, begin),
+        )
         self._schedule = self._plan(self._first_call)
         return self
 

@@ -17,7 +17,7 @@ from afas_async.read.window import read_page
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT
 from afas_async.vocabulary.elements import Action, Element
-from afas_async.vocabulary.filters import Condition
+from afas_async.vocabulary.filters import Condition, F
 from afas_async.wire.element_bodies import decode_element
 
 _ENOUGH: Final = 2  # rows: one is it, two are one too many
@@ -32,7 +32,8 @@ class Lookup(Generic[RowT]):
     Args:
         connector: The GetConnector in which written elements show.
         where: The condition that the row of an element meets, and no other row: by its key, or by a reference of your
-            own in a field of it. The element has its values as JSON has them.
+            own in a field of it. The element has its values as JSON has them. None to find it by the reference that the
+            load writes, in a field with the same id; see `load(..., reference=)`.
         matches: Whether a row shows what the element wrote; by default every row that is found does. For an update it
             compares the changed fields: the row is there before as well.
 
@@ -44,12 +45,12 @@ class Lookup(Generic[RowT]):
     """
 
     connector: GetConnector[RowT]
-    where: Callable[[Element], Condition]
+    where: Callable[[Element], Condition] | None = None
     matches: Callable[[Element, RowT], bool] | None = None
 
     def __post_init__(self) -> None:
         check_type("connector", self.connector, GetConnector, "a GetConnector")
-        check_type("where", self.where, Callable, "a function that returns a condition")
+        check_type("where", self.where, Callable | None, "a function that returns a condition")
         check_type("matches", self.matches, Callable | None, "a function that returns True or False")
 
 
@@ -60,22 +61,29 @@ class Finder:
         channel: Sends the lookups.
         lookup: How to find an element.
         action: What the load does with its elements.
+        reference: The field with the reference that the load writes, if it does.
 
     Attributes:
         control: An encoded element that is known to be applied. If the lookup does not find that either, that it finds
             nothing means nothing: the token may not see the rows, or the condition be wrong.
     """
 
-    def __init__(self, channel: Channel, lookup: Lookup[Any], action: Action) -> None:
+    def __init__(self, channel: Channel, lookup: Lookup[Any], action: Action, reference: str | None = None) -> None:
         if action == "update" and lookup.matches is None:
             raise UsageError(
                 f"{lookup.connector.name}: the row of an update is there before it as well: give Lookup(..., matches=)"
                 " a function that compares the changed fields"
             )
+        if lookup.where is None and reference is None:
+            raise UsageError(
+                f"{lookup.connector.name}: nothing says how to find an element: give Lookup(..., where=) a function"
+                " that returns a condition, or the load reference= a free field"
+            )
         self.control: bytes | None = None
         self._channel = channel
         self._lookup = lookup
         self._action: Action = action
+        self._where = lookup.where or (lambda element: F[reference or ""] == element.fields[reference or ""])
 
     async def find(self, body: bytes, error: OutcomeUnknownError, *, sent: float) -> Finding:
         """Return what became of an element.
@@ -111,7 +119,7 @@ class Finder:
         return bool(await read_page(self._query(None), Span(0, 1)))
 
     async def _rows(self, element: Element) -> list[Any]:
-        query = self._query(self._lookup.where(element))
+        query = self._query(self._where(element))
         return await read_page(query, Span(0, _ENOUGH)) if query.where else []
 
     def _query(self, where: Condition | None) -> Query[Any]:

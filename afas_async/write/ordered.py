@@ -36,7 +36,7 @@ class Outcomes:
         self._source = source
         self._load = load(self._hear)
         self._job: Job | None = None
-        self._settled: dict[int, Outcome] = {}
+        self._known: dict[int, Outcome] = {}
         self._next = 0
         self._failure: BaseException | None = None
         self._taking = anyio.CancelScope()  # around what waits for the source, which may never give another element
@@ -83,7 +83,7 @@ class Outcomes:
         self._reading = True
         try:
             self._start()
-            while (outcome := self._settled.pop(self._next, None)) is None:
+            while (outcome := self._known.pop(self._next, None)) is None:
                 if self._job is None or self._job.done():
                     self._end()
                 self._news.clear()
@@ -107,7 +107,7 @@ class Outcomes:
                 raise
 
     def _hear(self, outcome: Outcome) -> None:
-        self._settled[outcome.index] = outcome
+        self._known[outcome.index] = outcome
         self._news.set()
 
     def _end(self) -> NoReturn:

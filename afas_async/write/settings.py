@@ -10,6 +10,7 @@ import msgspec
 
 from afas_async.errors import UsageError
 from afas_async.vocabulary.arguments import check_type
+from afas_async.vocabulary.names import field_id
 from afas_async.wire.element_bodies import BODY_LIMIT
 from afas_async.write.lookups import Lookup
 
@@ -25,6 +26,7 @@ _TYPES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("validate", bool, "True or False"),
     ("lookup", (Lookup, NoneType), "a Lookup"),
     ("journal", (str, os.PathLike, NoneType), "a path"),
+    ("reference", (str, NoneType), "a field id"),
     ("load_id", (str, NoneType), "a text such as a date"),
     ("max_rejected", int | float | None, "a whole number, or a share such as 0.1"),
     ("failures", (str, os.PathLike, NoneType), "a path"),
@@ -46,6 +48,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     transaction: bool = True
     validate: bool = True
     lookup: Lookup[Any] | None = None
+    reference: str | None = None
     journal: str | os.PathLike[str] | None = None
     load_id: str | None = None
     max_rejected: float | None = None
@@ -54,6 +57,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name, types, expected in _TYPES:
             check_type(name, getattr(self, name), types, expected)
+        if self.reference is not None:
+            field_id(self.reference)
         for wrong, text in (
             (self.max_elements < 1, f"max_elements must be 1 or more, not {self.max_elements}"),
             (not 1 <= self.max_bytes <= BODY_LIMIT, f"max_bytes must be 1 to {BODY_LIMIT}, not {self.max_bytes}"),

@@ -158,15 +158,15 @@ async def test_unknown_elements_are_settled(path: Path) -> None:
     """What somebody found out counts, and only for what was unknown."""
     journal = await begun(path, 0, 1, 2)
     with pytest.raises(JournalError, match="element 0 is not one whose outcome is unknown"):
-        journal.settle(0, "applied")
+        journal.correct(0, "applied")
     journal.end(0, outcomes("unknown", 0, 1, error=lost()) + outcomes("applied", 2))
     assert [found.number for found in journal.unknown()] == [0, 1]
     assert journal.body(0) == pieces(0)[0].body
-    journal.settle(0, "applied")
-    journal.settle(1, "planned")
+    journal.correct(0, "applied")
+    journal.correct(1, "planned")
     for number in (0, 1, 2, 3):
         with pytest.raises(JournalError, match=f"element {number} is not one whose outcome is unknown"):
-            journal.settle(number, "planned")
+            journal.correct(number, "planned")
     assert journal.unknown() == []
     journal.close()
     assert states(path) == {0: "applied", 1: "planned", 2: "applied"}

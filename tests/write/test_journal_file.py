@@ -54,7 +54,7 @@ async def test_bodies_are_gone_once_they_are_not_needed(path: Path, status: Any)
             journal.end(call, outcomes("unknown" if status == "settled" else status, *numbers, error=lost()))
     if status == "settled":
         for number in range(50 * calls):
-            journal.settle(number, "applied")
+            journal.correct(number, "applied")
     journal.close()
     assert content(path).count(SECRET) == 0
 
@@ -128,7 +128,7 @@ def _write_in_vain(journal: Journal) -> None:
         lambda: journal.begin(1, pieces(1)),
         lambda: journal.postpone(0),
         lambda: journal.end(0, outcomes("applied", 0)),
-        lambda: journal.settle(0, "applied"),
+        lambda: journal.correct(0, "applied"),
     ):
         with pytest.raises(JournalError, match="opened by another load since"):
             use()
@@ -148,7 +148,7 @@ async def test_where_locks_do_not_hold(path: Path) -> None:
     gc.collect()  # as the end of the program does
     assert content(path.with_name("journal-wal")) == log
     second.end(1, outcomes("applied", 1))
-    second.settle(0, "planned")
+    second.correct(0, "planned")
     second.close()
     assert [file.name for file in path.parent.iterdir()] == ["journal"]
     assert states(path) == {0: "planned", 1: "applied"}
@@ -211,7 +211,7 @@ async def test_not_after_a_fork(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             lambda: journal.begin(1, pieces(1)),
             lambda: journal.postpone(0),
             lambda: journal.end(0, outcomes("applied", 0)),
-            lambda: journal.settle(0, "applied"),
+            lambda: journal.correct(0, "applied"),
             lambda: journal.find(0),
             journal.unknown,
             journal.counts,

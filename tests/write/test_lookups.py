@@ -347,6 +347,38 @@ async def test_lookups_go_side_by_side(afas: AfasClient, simulator: Simulator) -
     assert asyncio.get_running_loop().time() - started < 9 + 36 / 5 + 2
 
 
+@pytest.mark.parametrize("journal", [True, False])
+async def test_a_reference_that_the_load_writes(
+    tmp_path: Path, afas: AfasClient, simulator: Simulator, *, journal: bool
+) -> None:
+    """Records that are equal in all that the user gave are told apart, also in the next run."""
+    simulator.faults.add(DONE, Fault(method="POST", after=1, status=502))
+    options: dict[str, Any] = {"reference": "Ds", "max_elements": 1, "in_flight": 1, "validate": False}
+    options |= {"journal": tmp_path / "journal", "load_id": "one"} if journal else {}
+    lookup: Lookup[dict[str, Any]] = Lookup(SUBJECTS, lambda element: F.Subject == element.fields["Ds"])
+    load = await loaded(afas, *[{"StId": 1}] * 3, lookup=lookup, **options)
+    assert load.report.counts == {"applied": 2, "rejected": 0, "unknown": 1, "not_sent": 0}
+    if journal:
+        await asyncio.sleep(QUIET)
+        await load.resolve()
+        load = await loaded(afas, *[{"StId": 1}] * 3, lookup=lookup, **options)
+        assert load.report.counts["applied"] == 3
+    texts = [
+        text for (text,) in simulator.store.execute("SELECT Subject FROM Profit_Subjects WHERE Subject LIKE '%-%'")
+    ]
+    numbers = sorted(text.partition("-")[2] for text in texts if len(text.partition("-")[0]) == 16)
+    assert numbers == (["0", "1", "2"] if journal else ["0", "1"])
+
+
+async def test_what_a_reference_is_for(afas: AfasClient) -> None:
+    with pytest.raises(UsageError, match="reference= is for inserts"):
+        afas.load("KnSubject", action="update", reference="Ds")
+    with pytest.raises(UsageError, match="nothing says how to find an element"):
+        afas.load("KnSubject", lookup=Lookup(SUBJECTS))
+    load = await loaded(afas, {"StId": 1, "Ds": "mine"}, lookup=Lookup(GetConnector("X")), reference="Ds")
+    assert "Ds: the load writes its reference there" in str(load.report.not_sent[0].error)
+
+
 async def test_resolve_comes_after_the_load(afas: AfasClient) -> None:
     """As long as elements are sent, nothing is looked up."""
     async with afas.load("KnSubject", lookup=BY_SUBJECT) as load:
