@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -35,7 +35,7 @@ class Write(Call):
         elements: How many elements it holds.
         scope: Of what a refusal is one.
         lock_retries: How often a lock is waited for.
-        before: Called before each attempt; if it raises an AfasError, nothing is sent.
+        before: Awaited before each attempt; if it raises an AfasError, nothing is sent.
         between: Called when an attempt had no effect and another will follow.
     """
 
@@ -47,7 +47,7 @@ class Write(Call):
         elements: int = 1,
         scope: Scope = Scope.ALL,
         lock_retries: int = LOCK_RETRIES,
-        before: Callable[[], None] | None = None,
+        before: Callable[[], Awaitable[None]] | None = None,
         between: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(request.connector, channel.options.timeout)
@@ -152,12 +152,14 @@ class Write(Call):
             lock_retries=self._lock_retries,
         )
 
+    async def prepare(self) -> None:
+        """Await `before`."""
+        if self._before is not None:
+            await self._before()
+
     def reached(self, stage: Stage) -> None:
-        """Know whether it may be sent, and call `before` and `between`."""
+        """Know how far an attempt is, and call `between`."""
         match stage:
-            case "starting":
-                if self._before is not None:
-                    self._before()
             case "connected":
                 self._sent_at, self._started, self._uploading = datetime.now(UTC), loop_time(), True
             case "sent":

@@ -12,9 +12,9 @@ from afas_async.policy.retrying import Retry
 from afas_async.vocabulary.credentials import Credential
 from afas_async.wire.requests import Request
 
-# How far an attempt is: it has its slot, and nothing is sent; the server may have the request from now on; its last
-# byte has left; it failed, and another one follows after a wait.
-Stage: TypeAlias = Literal["starting", "connected", "sent", "waiting"]
+# How far an attempt is: the server may have the request from now on; its last byte has left; it failed, and another one
+# follows after a wait.
+Stage: TypeAlias = Literal["connected", "sent", "waiting"]
 
 
 class Call(ABC):
@@ -45,8 +45,11 @@ class Call(ABC):
     def request(self) -> Request:
         """Return the request for the next attempt, which starts the answer anew."""
 
+    async def prepare(self) -> None:  # noqa: B027 - reads have nothing to prepare
+        """Do what has to be done before each attempt; raise AfasError to abandon the call."""
+
     def reached(self, stage: Stage) -> None:  # noqa: B027 - reads have nothing to note
-        """Take note of how far an attempt is; at "starting", raise AfasError to abandon the call."""
+        """Take note of how far an attempt is."""
 
     # --- the answer ---
 

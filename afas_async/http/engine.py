@@ -172,7 +172,7 @@ class Engine:
         statistics.peak_in_flight = max(statistics.peak_in_flight, statistics.in_flight)
         try:
             failure: AfasError | None = None
-            call.reached("starting")
+            await call.prepare()
             call.trace_id = ""
             statistics.requests += 1
             attempt = _Attempt(call.request(), loop_time())

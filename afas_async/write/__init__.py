@@ -89,10 +89,10 @@ A locked record
 An absent record
     counts as absent only 16 minutes after it was sent, when two lookups miss it and a control record is found.
 The journal
-    wants a local disk, and holds the event loop for two syncs per call. The `-wal` file next to it is part of it, and
-    `-lock` is its lock. Where locks do not hold, as on some network drives, the load that was opened last goes on; the
-    other one stops. A process that was forked while a journal was open cannot open that journal. A clock that is set
-    forward shortens the 16 minutes only together with a restart of the machine.
+    wants a local disk. Its commits wait for the disk, in a thread of their own. The `-wal` file next to it is part of
+    it, and `-lock` is its lock. Where locks do not hold, as on some network drives, the load that was opened last goes
+    on; the other one stops. A process that was forked while a journal was open cannot open that journal. A clock that
+    is set forward shortens the 16 minutes only together with a restart of the machine.
 
 Why not a loop
 --------------

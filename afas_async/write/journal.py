@@ -20,8 +20,8 @@ of it: one without the other must not be copied, moved or deleted. The file with
 while a load runs, do not delete it. The journal belongs on a local disk: where locks do not hold, two processes can
 damage it.
 
-A commit holds the event loop as long as the disk takes to sync, twice for a call of seconds. In a thread it could
-outlive the cancellation of the load that waits for it. Opening reads the whole file, a second for a million elements.
+A load uses it in a thread of its own (`journal_thread.py`), as a commit takes as long as the disk takes to sync.
+Opening reads the whole file, a second for a million elements.
 """
 
 from __future__ import annotations
@@ -51,7 +51,6 @@ from afas_async.write.entries import Entry, entry_of, error_text
 from afas_async.write.lock import FileLock
 
 VERSION: Final = 1
-_AHEAD: Final = 1_000
 _REFERENCE: Final = 16  # hex digits
 _SCHEMA: Final = """
     CREATE TABLE load (version INTEGER NOT NULL, identity TEXT NOT NULL);
@@ -89,6 +88,7 @@ class Journal:
         finished: When all of its elements were applied, as text; empty before.
         reference: What the references that a load writes begin with, the same in each run.
         calls: The number of the next call.
+        last: The number of the last element when it was opened, -1 if there is none.
     """
 
     def __init__(
@@ -96,14 +96,13 @@ class Journal:
     ) -> None:
         self._path = Path(path)
         self._process = os.getpid()
-        self._known: dict[int, Entry] = {}
-        self._read_until = 0
         self._places: dict[bytes, int] | None = None  # of elements that may be at the service, by their digests
         self.identity: dict[str, str] = dict(identity or {})
         self.load_id: str = load_id
         self.finished: str = ""
         self.reference: str = uuid4().hex[:_REFERENCE]
         self.calls: int = 0
+        self.last: int = -1
         with self._failing("cannot be opened"):
             if identity is not None:
                 self._make()
@@ -129,7 +128,7 @@ class Journal:
         os.close(descriptor)
         try:
             with closing(sqlite3.connect(name)) as database:
-                database.executescript(_SCHEMA)
+                database.executescript(f"BEGIN;{_SCHEMA}")
                 database.execute("INSERT INTO load VALUES (?, ?)", (VERSION, self._facts()))
                 database.commit()
             with suppress(FileExistsError):  # another process was faster: whoever locks it has it
@@ -159,7 +158,9 @@ class Journal:
         run("PRAGMA fullfsync = 1")
         run("PRAGMA secure_delete = 1")  # or what is no longer kept stays legible in the file
         run("UPDATE elements SET state = 'unknown' WHERE state = 'in flight'")
-        self.calls = run("SELECT coalesce(max(call), -1) + 1 FROM elements").fetchone()[0]
+        self.calls, self.last = run(
+            "SELECT coalesce(max(call), -1) + 1, coalesce(max(number), -1) FROM elements"
+        ).fetchone()
 
     def _check(self) -> None:
         run = self._database.execute
@@ -189,7 +190,7 @@ class Journal:
                 f" {load_id!r}: finish that one, or give this one a journal of its own"
             )
         if load_id != self.load_id:
-            self.load_id, self.finished, self.reference = load_id, "", uuid4().hex[:_REFERENCE]
+            self.load_id, self.finished, self.reference, self.last = load_id, "", uuid4().hex[:_REFERENCE], -1
             with self._writing("cannot be written"):
                 self._database.execute("DELETE FROM elements")
                 self._database.execute("UPDATE load SET identity = ?", (self._facts(),))
@@ -240,17 +241,13 @@ class Journal:
         _never_close(self._database)
         self._lock.let_go()
 
-    def find(self, number: int) -> Entry | None:
-        """Return what is known of an element; elements are asked for in order.
+    def read(self, number: int, count: int) -> dict[int, Entry]:
+        """Return what is known of so many elements from a number on.
 
         Raises:
             JournalError: If it cannot be read.
         """
-        if number >= self._read_until:
-            found = self._entries("number >= ? AND number < ?", number, number + _AHEAD)
-            self._known = {each.number: each for each in found}
-            self._read_until = number + _AHEAD
-        return self._known.pop(number, None)
+        return {each.number: each for each in self._entries("number >= ? AND number < ?", number, number + count)}
 
     def has_later(self, number: int, digest: bytes) -> bool:
         """Whether an element was in a later place when the journal was opened, and may be at the service.
@@ -293,8 +290,13 @@ class Journal:
         with self._failing("cannot be read"):
             return counts | dict(self._database.execute("SELECT state, count(*) FROM elements GROUP BY state"))
 
-    def begin(self, call: int, pieces: Sequence[Piece]) -> None:
+    def begin(self, call: int, pieces: Sequence[Piece], sent: float | None = None) -> None:
         """Note that a call's elements may be at the service from now on, durably.
+
+        Args:
+            call: The number of the call.
+            pieces: Its elements.
+            sent: The moment by the clock of event loops, which has to be given in a thread without one.
 
         Raises:
             JournalError: If that cannot be written, so that they must not be sent, or one of them may be there already.
@@ -311,7 +313,7 @@ class Journal:
             )
         )
         with self._writing("cannot be written, so nothing is sent"):
-            sent = loop_time()
+            sent = loop_time() if sent is None else sent
             changed = self._database.executemany(
                 """INSERT INTO elements VALUES (?, 'in flight', ?, ?, ?, ?, NULL, ?)
                    ON CONFLICT (number) DO UPDATE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Final, Literal
 
 import anyio
 
@@ -14,11 +14,12 @@ from afas_async.policy.lanes import Piece
 from afas_async.policy.schedule import LoadCall
 from afas_async.policy.verdicts import Resumption, Verdict, resumed
 from afas_async.vocabulary.outcomes import LISTED, LoadReport, Outcome
+from afas_async.write.entries import Entry
 from afas_async.write.failures import FailureFile
+from afas_async.write.journal_thread import JournalThread
 from afas_async.write.lookups import Finder
 
-if TYPE_CHECKING:
-    from afas_async.write.journal import Journal  # with SQLite, only when there is one
+_AHEAD: Final = 1_000  # entries of the journal that are read at a time
 
 
 class Ledger:
@@ -29,10 +30,11 @@ class Ledger:
         finder: Looks up elements whose outcome is unknown; None if nothing can.
         listener: Called with each outcome.
         failures: Where those that are not applied are written, if anywhere.
+        journal_failed: Called when an outcome cannot be noted.
 
     Attributes:
         report: The report.
-        journal: The journal while it is open, if the load has one.
+        thread: The journal while it is open, if the load has one.
         looked_up: How many elements have been looked up.
     """
 
@@ -43,17 +45,21 @@ class Ledger:
         finder: Finder | None,
         listener: Callable[[Outcome], None] | None = None,
         failures: FailureFile | None = None,
+        journal_failed: Callable[[JournalError], None],
     ) -> None:
         self.report: LoadReport = LoadReport()
-        self.journal: Journal | None = None
+        self.thread: JournalThread | None = None
+        self._entries: dict[int, Entry] = {}
+        self._read_until = 0
         self._connector = connector
         self._finder = finder
         self._listener = listener
         self._failures = failures
+        self._journal_failed = journal_failed
         self.looked_up: int = 0
         self._unknown: dict[int, tuple[Piece, float]] = {}
 
-    def open(self, path: str | os.PathLike[str], identity: dict[str, str], load_id: str | None) -> int:
+    async def open(self, path: str | os.PathLike[str], identity: dict[str, str], load_id: str | None) -> int:
         """Open the journal, and return the number of the next call.
 
         Args:
@@ -64,28 +70,33 @@ class Ledger:
         Raises:
             JournalError: If it cannot be opened, or is another load's, or of one that is finished.
         """
-        from afas_async.write.journal import Journal  # noqa: PLC0415 - SQLite is not part of every Python
+        thread = JournalThread(self._journal_failed)
+        await thread.open(path, identity, load_id)
+        self.thread = thread
+        await self.read_ahead(0)
+        return thread.journal.calls
 
-        self.journal = Journal(path, identity, load_id=load_id or "")
-        if load_id is not None:
-            try:
-                self.journal.start(load_id)
-            except JournalError:
-                self.close()
-                raise
-        return self.journal.calls
-
-    def finish(self) -> None:
+    async def finish(self) -> None:
         """Note that no more elements come, and that the load is finished if all are applied.
 
         Raises:
             JournalError: If the journal cannot be read or written.
         """
-        if self.journal is not None:
-            report = self.report
-            report.beyond = self.journal.beyond(report.total)
+        if self.thread is not None:
+            report, journal = self.report, self.thread.journal
+            report.beyond = await self.thread.run(journal.beyond, report.total)
             if report.total and report.counts["applied"] == report.total and not report.beyond:
-                self.journal.finish()
+                await self.thread.run(journal.finish)
+
+    async def read_ahead(self, number: int) -> None:
+        """Read what the journal has from a number on, unless it is known, or there is nothing.
+
+        Raises:
+            JournalError: If it cannot be read.
+        """
+        if self.thread is not None and self._read_until <= number <= self.thread.journal.last:
+            self._entries = await self.thread.run(self.thread.journal.read, number, _AHEAD)
+            self._read_until = number + _AHEAD
 
     def record(self, outcome: Outcome) -> None:
         """Record an outcome."""
@@ -105,17 +116,17 @@ class Ledger:
         text = f"{self._connector}: held back, as an earlier element with the same key is not known to be applied"
         self.not_sent(pieces, UsageError(text))
 
-    def earlier(self, piece: Piece) -> Outcome | None:
+    async def earlier(self, piece: Piece) -> Outcome | None:
         """Return the outcome that an element had in an earlier run, by the journal, or None if it is to be sent.
 
         Raises:
             JournalError: If the journal has another element in its place.
         """
-        if self.journal is None:
+        if self.thread is None or piece.index > self.thread.journal.last:
             return None
-        entry = self.journal.find(piece.index)
+        entry = self._entries.pop(piece.index, None)
         same = entry is not None and entry.digest == piece.digest
-        elsewhere = not same and self.journal.has_later(piece.index, piece.digest)
+        elsewhere = not same and await self.thread.run(self.thread.journal.has_later, piece.index, piece.digest)
         match resumed(None if entry is None else entry.state, same=same, elsewhere=elsewhere):
             case Resumption.SEND:
                 return None
@@ -138,7 +149,7 @@ class Ledger:
         Raises:
             JournalError: If it may have been.
         """
-        entry = self.journal.find(index) if self.journal else None
+        entry = self._entries.pop(index, None)
         if entry is not None and entry.state in {"applied", "unknown"}:
             raise JournalError(
                 f"{self._connector}: element {index} is {entry.state} in the journal, and cannot be sent now: give the"
@@ -148,9 +159,8 @@ class Ledger:
     def book(self, call: LoadCall, verdict: Verdict) -> None:
         """Record what became of the elements of a call.
 
-        Raises:
-            JournalError: If the journal cannot be written. The report is right all the same, and the next run finds the
-                call in flight, so that it does not send it again.
+        If the journal cannot be written, the report is right all the same, and the next run finds the call in flight,
+        so that it does not send it again.
         """
         keys = verdict.result.keys if verdict.result else ()
         known = len(keys) in {len(call.pieces), verdict.applied}
@@ -167,8 +177,8 @@ class Ledger:
                 self._keep(piece, loop_time() - verdict.seconds)
         if outcomes[0].status == "applied":
             self._take_as_control(call.pieces[max(verdict.applied, 1) - 1])
-        if self.journal is not None:
-            self.journal.end(call.number, outcomes)
+        if self.thread is not None:
+            self.thread.post(self.thread.journal.end, call.number, outcomes)
 
     async def look_up(self, window: int) -> None:
         """Look up the elements whose outcome is unknown, some at a time, and correct what is found out.
@@ -200,18 +210,19 @@ class Ledger:
         finding = await finder.find(piece.body, before.error, sent=sent)
         self.looked_up += 1
         if finding != "unknown":
-            if self.journal is not None:
-                self.journal.correct(before.index, "applied" if finding == "applied" else "planned")
+            if self.thread is not None:
+                state: Literal["applied", "planned"] = "applied" if finding == "applied" else "planned"
+                await self.thread.run(self.thread.journal.correct, before.index, state)
             found = _found(before, finding)
             self.report.correct(before, found)
             if self._failures is not None:
                 self._failures.add(found)  # in place of the line that says "unknown"
 
-    def close(self) -> None:
-        """Close the journal; may be called twice."""
-        if self.journal is not None:
-            self.journal.close()
-            self.journal = None
+    async def close(self) -> None:
+        """Close the journal once all notes are made; may be called twice."""
+        thread, self.thread = self.thread, None
+        if thread is not None:
+            await thread.close()
 
     def _keep(self, piece: Piece, sent: float) -> None:
         if self._finder is not None and len(self._unknown) < LISTED:

@@ -17,7 +17,6 @@ from afas_async.errors import (
     AfasError,
     ClientClosedError,
     InvalidElementError,
-    JournalError,
     UsageError,
 )
 from afas_async.http.channel import Channel
@@ -76,7 +75,9 @@ class Load:
         self._is_resolving = False
         finder = None if settings.lookup is None else Finder(channel, settings.lookup, action, settings.reference)
         self._failures = None if settings.failures is None else FailureFile(settings.failures)
-        self._ledger = Ledger(connector.name, finder=finder, listener=listener, failures=self._failures)
+        self._ledger = Ledger(
+            connector.name, finder=finder, listener=listener, failures=self._failures, journal_failed=self.stop
+        )
         self.report: LoadReport = self._ledger.report
         self._first_call = 0
         self._started: float | None = None
@@ -106,9 +107,11 @@ class Load:
         if self._failures is not None:
             await self._failures.open()
         if self._settings.journal is not None:
-            self._first_call = self._ledger.open(self._settings.journal, self._identity, self._settings.load_id or "")
-        journal, reference = self._ledger.journal, self._settings.reference
-        begin = uuid4().hex[:16] if journal is None else journal.reference
+            self._first_call = await self._ledger.open(
+                self._settings.journal, self._identity, self._settings.load_id or ""
+            )
+        thread, reference = self._ledger.thread, self._settings.reference
+        begin = uuid4().hex[:16] if thread is None else thread.journal.reference
         self._intake = Intake(
             self._connector,
             self._action,
@@ -146,7 +149,8 @@ class Load:
         """
         if self._intake is None or self._is_left:
             raise UsageError(f"{self._connector.name}: elements are added within `async with afas.load(...) as load:`")
-        self._accept(self._intake, item)
+        await self._accept(self._intake, item)
+        await self._ledger.read_ahead(self.report.total)
         if self.report.total % _STEP == 0:
             await asyncio.sleep(0)  # a source that never waits must not keep answers from being seen
         if self._failures is not None and self._failures.is_full:
@@ -183,7 +187,7 @@ class Load:
                 await self._finish()
                 if error is None:
                     await self._look_up_once()
-                    self._ledger.finish()
+                    await self._ledger.finish()
         finally:
             await self._end()
 
@@ -226,12 +230,12 @@ class Load:
         self._is_resolving = True
         try:
             if self._settings.journal is not None:
-                self._ledger.open(self._settings.journal, self._identity, None)
+                await self._ledger.open(self._settings.journal, self._identity, None)
             await self._ledger.look_up(self._channel.session.max_concurrency)
-            self._ledger.finish()
+            await self._ledger.finish()
         finally:
             self._is_resolving = False
-            self._ledger.close()
+            await self._ledger.close()
         return self.report
 
     async def _look_up_once(self) -> None:
@@ -242,7 +246,7 @@ class Load:
 
     # --- elements that come in ---
 
-    def _accept(self, intake: Intake, item: object) -> None:
+    async def _accept(self, intake: Intake, item: object) -> None:
         index = self.report.total
         try:
             piece = intake.piece(index, item)
@@ -257,7 +261,7 @@ class Load:
             if self._settings.on_reject == "stop":
                 self.stop(error)
             return
-        earlier = self._ledger.earlier(piece)
+        earlier = await self._ledger.earlier(piece)
         self.report.total += 1
         if intake.is_blind:
             self._schedule.one_at_a_time()
@@ -293,15 +297,15 @@ class Load:
             self._news.set()
 
     async def _deliver(self, intake: Intake, call: LoadCall) -> None:
-        journal, number, pieces = self._ledger.journal, call.number, call.pieces
+        thread, number, pieces = self._ledger.thread, call.number, call.pieces
         write = Write(
             self._channel,
             intake.request(pieces),
             elements=len(pieces),
             scope=intake.scope(pieces),
             lock_retries=call.lock_retries,
-            before=None if journal is None else lambda: journal.begin(number, pieces),
-            between=None if journal is None else lambda: journal.postpone(number),
+            before=None if thread is None else lambda: thread.run(thread.journal.begin, number, pieces, loop_time()),
+            between=None if thread is None else lambda: thread.post(thread.journal.postpone, number),
         )
         try:
             verdict = await write.send()
@@ -330,13 +334,10 @@ class Load:
     def _ended_with(self, call: LoadCall, verdict: Verdict) -> None:
         """Take what became of a call; without an await, so that a cancellation finds it done."""
         ended = self._schedule.ended(call, verdict)
-        try:
-            if ended.again and self._ledger.journal is not None:
-                self._ledger.journal.postpone(call.number)
-            for settled, its in ended.settled:
-                self._ledger.book(settled, its)
-        except JournalError as error:
-            self.stop(error)
+        if ended.again and self._ledger.thread is not None:
+            self._ledger.thread.post(self._ledger.thread.journal.postpone, call.number)
+        for settled, its in ended.settled:
+            self._ledger.book(settled, its)
         self._ledger.hold_back(ended.held_back)
         if ended.stop is not None:
             self.stop(ended.stop)
@@ -375,6 +376,6 @@ class Load:
             for job in filter(Job.done, self._jobs):  # just now, so that nobody has been told yet
                 self._give_up(self._jobs[job])
             self._ended = loop_time()
-            self._ledger.close()
+            await self._ledger.close()
             if self._failures is not None:
                 await self._failures.close()

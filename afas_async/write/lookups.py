@@ -83,7 +83,7 @@ class Finder:
         self._channel = channel
         self._lookup = lookup
         self._action: Action = action
-        self._where = lookup.where or (lambda element: F[reference or ""] == element.fields[reference or ""])
+        self._reference = reference
 
     async def find(self, body: bytes, error: OutcomeUnknownError, *, sent: float) -> Finding:
         """Return what became of an element.
@@ -117,6 +117,13 @@ class Finder:
 
     async def _sees_any_row(self) -> bool:
         return bool(await read_page(self._query(None), Span(0, 1)))
+
+    def _where(self, element: Element) -> Condition:
+        if self._lookup.where is not None:
+            return self._lookup.where(element)
+        assert self._reference is not None  # noqa: S101 - or the finder would not have been made
+        reference: str = element.fields[self._reference]
+        return F[self._reference] == reference
 
     async def _rows(self, element: Element) -> list[Any]:
         query = self._query(self._where(element))

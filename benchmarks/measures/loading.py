@@ -5,8 +5,9 @@ from __future__ import annotations
 from statistics import median
 
 from afas_async.simulator import Latency
-from benchmarks.figures import Scale, Section, interleave, ratio_figure, ratios, standing
+from benchmarks.figures import Figure, Scale, Section, interleave, ratio_figure, ratios, standing
 from benchmarks.stage import simulator
+from benchmarks.task import Measurement
 
 LATENCY = Latency(base=0.15, per_element=0.001)
 IN_FLIGHT = 4
@@ -14,17 +15,36 @@ OURS = "afas_async_load"
 OPPONENT = "requests_post"
 
 
+def _spread(runs: list[Measurement], best: float) -> tuple[float, float, float]:
+    times = [run.seconds / best for run in runs]
+    return median(times), min(times), max(times)
+
+
 def loading(scale: Scale) -> Section:
     """Compare a load with the time that its elements take by themselves and one call, and with one call for each."""
     with simulator(0, LATENCY) as server:
         tasks = {name: server.task(name, rows=scale.elements, window=IN_FLIGHT) for name in (OURS, OPPONENT)}
+        tasks["journal"] = server.task(OURS, rows=scale.elements, window=IN_FLIGHT, variant="journal")
         runs = interleave(tasks, scale.rounds)
+        holding = server.task(OURS, rows=scale.elements, window=IN_FLIGHT, variant="journal", ticker=True)
+        holds = [run.hold * 1e3 for run in interleave({"journal": holding}, scale.rounds)["journal"]]
     best = scale.elements * LATENCY.per_element / IN_FLIGHT + LATENCY.base
-    times = [run.seconds / best for run in runs[OURS]]
-    spread = median(times), min(times), max(times)
     what = f"loading {scale.elements:,} elements"
     figures = [
-        ratio_figure("P11", f"{what}, against their own seconds and one call", spread, 1.3, at_most=True),
+        ratio_figure(
+            "P11", f"{what}, against their own seconds and one call", _spread(runs[OURS], best), 1.25, at_most=True
+        ),
+        ratio_figure("P11", f"{what} with a journal, likewise", _spread(runs["journal"], best), 1.25, at_most=True),
+        Figure(
+            "P5",
+            "longest hold of the event loop during a load with a journal",
+            median(holds),
+            "ms",
+            5.0,
+            at_most=True,
+            low=min(holds),
+            high=max(holds),
+        ),
         ratio_figure("P11", f"{what}, against one element a call", ratios(runs[OURS], runs[OPPONENT]), 10),
     ]
     group = f"{scale.elements:,} elements"

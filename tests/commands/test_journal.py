@@ -134,7 +134,7 @@ def test_settled_to_be_sent_again(path: Path, capsys: pytest.CaptureFixture[str]
     assert (ended.status, counts(ended)["planned"], counts(ended)["unknown"]) == (0, "3", "0")
     assert "3  to be sent by the next run" in ended.out
     journal = Journal(path, LOAD)
-    entry = journal.find(1)
+    entry = journal.read(1, 1).get(1)
     assert entry is not None
     assert entry.state == "planned"
     journal.close()

@@ -166,11 +166,11 @@ def _mark_after_sending() -> AbstractContextManager[object]:
     begin, end = Journal.begin, Journal.end
     later: dict[int, Sequence[Piece]] = {}
 
-    def begin_later(_: Journal, call: int, pieces: Sequence[Piece]) -> None:
+    def begin_later(_: Journal, call: int, pieces: Sequence[Piece], __: float) -> None:
         later[call] = pieces
 
     def begin_and_end(self: Journal, call: int, outcomes: Sequence[Outcome]) -> None:
-        begin(self, call, later.pop(call))
+        begin(self, call, later.pop(call), 0.0)
         end(self, call, outcomes)
 
     return patch.multiple(Journal, begin=begin_later, end=begin_and_end)

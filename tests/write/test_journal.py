@@ -25,8 +25,8 @@ async def test_what_was_not_begun_is_not_known(path: Path) -> None:
     journal = await begun(path, 1)
     journal.close()
     journal = Journal(path, LOAD)
-    assert journal.find(0) is None
-    assert journal.find(2) is None
+    assert journal.read(0, 1).get(0) is None
+    assert journal.read(2, 1).get(2) is None
     assert journal.calls == 1
     journal.close()
 
@@ -37,7 +37,7 @@ async def test_what_is_in_flight_is_unknown_to_the_next_run(path: Path) -> None:
     (await begun(path, 0, 1)).close()
     assert states(path) == {0: "in flight", 1: "in flight"}
     journal = Journal(path, LOAD)
-    found = journal.find(0)
+    found = journal.read(0, 1).get(0)
     assert found is not None
     assert (found.state, found.digest, found.key) == ("unknown", pieces(0)[0].digest, None)
     assert clock <= found.sent <= anyio.current_time()
@@ -67,7 +67,7 @@ async def test_outcomes_come_back(path: Path, status: Status, facts: dict[str, A
     journal.close()
     journal = Journal(path, LOAD)
     for number in (0, 1):
-        found = journal.find(number)
+        found = journal.read(number, 1).get(number)
         assert found is not None
         assert (found.state, found.key) == (state, facts.get("key"))
         if state == "unknown":
@@ -86,7 +86,7 @@ async def test_a_refusal_comes_back(path: Path) -> None:
     journal.end(0, outcomes("rejected", 0, error=error))
     journal.close()
     journal = Journal(path, LOAD)
-    found = journal.find(0)
+    found = journal.read(0, 1).get(0)
     assert found is not None
     assert (found.state, vars(found.error)) == ("rejected", vars(error))
     journal.close()
@@ -99,7 +99,7 @@ async def test_a_long_journal_is_read_in_order(path: Path) -> None:
     journal.end(0, outcomes("applied", *range(2_500)))
     journal.close()
     journal = Journal(path, LOAD)
-    assert [number for number in range(0, 2_600, 7) if journal.find(number)] == list(range(0, 2_500, 7))
+    assert [number for number in range(0, 2_600, 7) if journal.read(number, 1).get(number)] == list(range(0, 2_500, 7))
     journal.close()
 
 

@@ -166,7 +166,7 @@ async def test_opened_by_another_load_while_a_call_is_noted(path: Path) -> None:
     first._database.set_trace_callback(overtaken)
     with pytest.raises(JournalError, match="opened by another load since"):
         first.begin(0, pieces(0))
-    assert second[0].find(0) is None
+    assert second[0].read(0, 1) == {}
     second[0].close()
     first.close()
 
@@ -212,7 +212,7 @@ async def test_not_after_a_fork(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             lambda: journal.postpone(0),
             lambda: journal.end(0, outcomes("applied", 0)),
             lambda: journal.correct(0, "applied"),
-            lambda: journal.find(0),
+            lambda: journal.read(0, 1).get(0),
             journal.unknown,
             journal.counts,
         ):

@@ -134,9 +134,10 @@ def test_the_note_is_synced_before_the_first_byte_leaves(tmp_path: Path) -> None
 @contextmanager
 def failing(load: Load, how: str) -> Iterator[None]:
     """Have the disk fail under the journal of a load."""
-    assert load._ledger.journal is not None
+    thread = load._ledger.thread
+    assert thread is not None
     if how == "read-only":
-        load._ledger.journal._database.execute("PRAGMA query_only = 1")
+        thread.post(lambda: thread.journal._database.execute("PRAGMA query_only = 1"))
         yield
     else:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -284,7 +285,8 @@ async def test_the_innocents_of_a_refused_call_are_sent_again(
     assert report.counts["rejected"] == 3
     assert states(path) == {0: "planned", 1: "planned", 2: "planned"}
     report = await run(afas, path, *map(subject, range(3)), max_elements=3)
-    assert (report.counts["applied"], posts(simulator)) == (3, 2)
+    assert report.counts["applied"] == 3
+    assert len(simulator.store.execute("SELECT 1 FROM Profit_Subjects WHERE Subject LIKE 'Subject %'")) == 3
 
 
 async def test_stop_holds_when_a_load_goes_on(path: Path, afas: AfasClient, simulator: Simulator) -> None:

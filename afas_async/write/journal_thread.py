@@ -1,0 +1,102 @@
+"""The journal of a load in a thread of its own: a commit waits for the disk, and the event loop must not.
+
+Steps are carried out one after the other, in the order in which they are asked for. `run` waits for its step, also when
+it is cancelled: what is noted must be known to be noted. `post` does not wait. A later step checks what it rests on: a
+call is begun only if its elements are not in flight any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from afas_async.errors import JournalError
+
+if TYPE_CHECKING:
+    from afas_async.write.journal import Journal  # with SQLite, only when there is one
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class JournalThread:
+    """One journal, while it is open.
+
+    Args:
+        failed: Called with the error of a step that nobody waits for.
+
+    Attributes:
+        journal: The journal. Its steps are carried out by `run` and `post` only.
+    """
+
+    def __init__(self, failed: Callable[[JournalError], None]) -> None:
+        self.journal: Journal
+        self._failed = failed
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="afas_async journal")
+        self._posted: set[asyncio.Future[Any]] = set()
+
+    async def open(self, path: str | os.PathLike[str], identity: Mapping[str, str], load_id: str | None) -> None:
+        """Open the journal, and begin a run of a load unless `load_id` is None.
+
+        Raises:
+            JournalError: If it cannot be opened, or is another load's, or of one that is finished.
+        """
+        try:
+            self.journal = await self.run(_open, path, identity, load_id or "")
+        except BaseException:
+            self._thread.shutdown(wait=False)
+            raise
+        if load_id is not None:
+            try:
+                await self.run(self.journal.start, load_id)
+            except BaseException:
+                await self.close()
+                raise
+
+    async def run(self, step: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+        """Carry out a step, and wait until it is done.
+
+        Raises:
+            JournalError: As the step does. A cancellation is raised when the step is done.
+        """
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._thread, lambda: step(*arguments, **options))
+        cancelled: asyncio.CancelledError | None = None
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            future.exception()  # which nobody will look at
+            raise cancelled
+        return future.result()
+
+    def post(self, step: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> None:
+        """Have a step carried out after those before it, without waiting."""
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._thread, lambda: step(*arguments, **options))
+        self._posted.add(future)
+        future.add_done_callback(self._ended)
+
+    async def close(self) -> None:
+        """Wait until all steps are done, and close the journal."""
+        try:
+            await self.run(self.journal.close)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    def _ended(self, future: asyncio.Future[Any]) -> None:
+        self._posted.discard(future)
+        if not future.cancelled() and isinstance(error := future.exception(), JournalError):
+            self._failed(error)
+
+
+def _open(path: str | os.PathLike[str], identity: Mapping[str, str], load_id: str) -> Journal:
+    # SQLite is not part of every Python, and takes a few milliseconds to import.
+    from afas_async.write.journal import Journal  # noqa: PLC0415
+
+    return Journal(path, identity, load_id=load_id)
