@@ -223,9 +223,10 @@ class GetConnectors(Caller):
 
     async def plan(
         self,
-        connector: GetConnector[Any],
+        connector: GetConnector[Any] | str,
         *,
         parts: int,
+        key: str | tuple[str, ...] = (),
         where: Condition | None = None,
     ) -> list[dict[str, Any]]:
         """Return the parts of a read as plain data, for `rows(..., part=...)` here or on other machines.
@@ -236,7 +237,8 @@ class GetConnectors(Caller):
         at values found by looking at single rows, with a few dozen requests at most for each million rows.
 
         Args:
-            connector: The connector, with its key.
+            connector: The connector, with its key, or its name.
+            key: The key of a connector that you give by name.
             parts: How many parts there should be. There are fewer if the field has not enough values.
             where: The condition that the rows of the read will meet, so that the parts are even among those. It is not
                 part of the plan: give it to `rows` as well.
@@ -262,7 +264,7 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (500, True)
         """
-        return await plan(query_of(self._channel, connector, where=where, keyed=True), parts)
+        return await plan(query_of(self._channel, connector, key=key, where=where, keyed=True), parts)
 
     @overload
     def changes(
@@ -337,7 +339,12 @@ class GetConnectors(Caller):
         return Changes(scan, modified=modified, since=since)
 
     async def deleted_keys(
-        self, connector: GetConnector[Any], known_keys: Iterable[Key], *, where: Condition | None = None
+        self,
+        connector: GetConnector[Any] | str,
+        known_keys: Iterable[Key],
+        *,
+        key: str | tuple[str, ...] = (),
+        where: Condition | None = None,
     ) -> list[Key]:
         """Return those of the known keys that no row has any more: deletions leave no other trace in the service.
 
@@ -345,7 +352,8 @@ class GetConnectors(Caller):
         the first request to the last answer is never returned. Texts are compared exactly.
 
         Args:
-            connector: The connector, with its key.
+            connector: The connector, with its key, or its name.
+            key: The key of a connector that you give by name.
             known_keys: Keys of rows that were there: text or whole numbers, tuples of them if the key has several
                 fields. They are held in memory.
             where: The condition that the known rows met, if they were read with one. A row that no longer meets it
@@ -371,6 +379,6 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             ['000501']
         """
-        check_type("connector", connector, GetConnector, "a GetConnector with its key")
-        undecoded = GetConnector(connector.name, msgspec.Raw, key=connector.key)
+        named = query_of(self._channel, connector, key=key).connector
+        undecoded = GetConnector(named.name, msgspec.Raw, key=named.key)
         return await missing_keys(scan_of(self._channel.bulk, undecoded, ReadOptions(where=where)), known_keys)

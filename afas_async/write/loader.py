@@ -118,6 +118,7 @@ class Load:
             transaction=self._settings.transaction,
             metainfo=metainfo,
             reference=None if reference is None else (reference, begin),
+            nulls=self._settings.nulls,
         )
         self._schedule = self._plan(self._first_call)
         return self
