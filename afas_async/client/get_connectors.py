@@ -273,6 +273,7 @@ class GetConnectors(Caller):
         *,
         modified: str,
         since: str | datetime | None = ...,
+        after: str | None = ...,
         where: Condition | None = ...,
     ) -> Changes[RowT]: ...
 
@@ -284,6 +285,7 @@ class GetConnectors(Caller):
         key: str | tuple[str, ...],
         modified: str,
         since: str | datetime | None = ...,
+        after: str | None = ...,
         where: Condition | None = ...,
     ) -> Changes[dict[str, Any]]: ...
 
@@ -294,6 +296,7 @@ class GetConnectors(Caller):
         key: str | tuple[str, ...] = (),
         modified: str,
         since: str | datetime | None = None,
+        after: str | None = None,
         where: Condition | None = None,
     ) -> Changes[Any]:
         """Return the rows that were modified since the last run, as a stream: to be applied as inserts or updates.
@@ -309,7 +312,8 @@ class GetConnectors(Caller):
             key: The key of a connector that is given by name.
             modified: The field with the moment of the last change of a row.
             since: The `watermark` of the last run, or a datetime (without a time zone: wall time in Amsterdam), or None
-                for all rows.
+                for all rows; a moment out of a row does as well.
+            after: A `changes.cursor`: go on with a run that was broken off. It has that run's `since` and watermark.
             where: A further condition.
 
         Returns:
@@ -336,7 +340,7 @@ class GetConnectors(Caller):
         scan = scan_of(self._channel.bulk, connector, ReadOptions(where=where), key=key)
         check_type("modified", modified, str, "a field id", connector=scan.query.connector.name)
         field_id(modified)
-        return Changes(scan, modified=modified, since=since)
+        return Changes(scan, modified=modified, since=since, after=after)
 
     async def deleted_keys(
         self,
