@@ -113,7 +113,7 @@ def test_the_note_is_synced_before_the_first_byte_leaves(tmp_path: Path) -> None
 
     async def load() -> None:
         async with Simulator(rows=50, token=canary.TOKEN) as simulator:
-            plan = Plan(simulator.base_url, "traced", elements=5, check=False, faulty=False)
+            plan = Plan(simulator.base_url, "traced", elements=5, check=False, faulty=False, in_flight=1)
             (tmp_path / "plan").write_bytes(msgspec.json.encode(plan))
             traced = ("strace", "-f", "-y", "-s", "200", "-o", str(tmp_path / "trace"))
             calls = "trace=fsync,fdatasync,pwrite64,write,sendto,sendmsg,writev"
