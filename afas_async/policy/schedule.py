@@ -112,6 +112,7 @@ class Schedule:
         self._halves: list[tuple[list[Piece], _Halves]] = []
         self._in_flight: list[LoadCall] = []
         self._is_last = False
+        self._in_turn = False
         self._most: int | None = None  # elements in a call after refusals
         self._unknown_in_a_row = 0
         self._rejected = self._settled = 0
@@ -153,6 +154,7 @@ class Schedule:
     def one_at_a_time(self) -> None:
         """Let no call overtake another from now on."""
         self._slots = 1
+        self._in_turn = True
 
     def finish(self) -> None:
         """Know that no more elements will come."""
@@ -219,6 +221,8 @@ class Schedule:
                 self._split(call)
                 return self._follow(None, again=True)
             return self._follow(None, settled=[(call, verdict)])
+        if self._in_turn:  # a half that waits would be overtaken by the other one
+            return self._follow(halves, settled=[(call, verdict)])
         halves.locked.append((call, verdict))
         return self._follow(halves, again=True)
 

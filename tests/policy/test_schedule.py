@@ -200,6 +200,19 @@ def test_what_waits_behind_one_that_is_not_applied_is_held_back() -> None:
     assert [piece.index for piece in next_call(plan).pieces] == [2]
 
 
+def test_no_half_overtakes_another_where_keys_are_not_known() -> None:
+    """The second half may change what the first one changes: a locked first half does not wait for it."""
+    plan = schedule(4, on_reject="split", most=4)
+    plan.one_at_a_time()
+    whole = next_call(plan)
+    assert numbers(plan.ended(whole, rejected())) == {}
+    first = next_call(plan)
+    assert numbers(plan.ended(first, locked())) == {"not_sent": [0, 1]}
+    second = next_call(plan)
+    assert numbers(plan.ended(second, applied(second))) == {"applied": [2, 3]}
+    assert plan.is_idle
+
+
 def test_no_call_overtakes_another_where_keys_are_not_known() -> None:
     plan = schedule(100)
     first = next_call(plan)
