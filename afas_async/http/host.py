@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
@@ -21,6 +21,7 @@ from afas_async.errors import ClientClosedError
 CLOSE_SECONDS = 5.0
 
 Job = asyncio.Task[Any]
+T = TypeVar("T")
 
 
 class Host:
@@ -108,6 +109,21 @@ async def wait_ended(*tasks: asyncio.Task[Any]) -> None:
                 pending = {task for task in tasks if not task.done()}
     if cancelled is not None:
         raise cancelled
+
+
+async def to_its_end(future: asyncio.Future[T]) -> T:
+    """Wait for a future, also when the caller is cancelled; the cancellation is delivered after that."""
+    cancelled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not future.cancelled():
+            future.exception()  # which nobody will look at
+        raise cancelled
+    return future.result()
 
 
 def is_cancellation(error: BaseException | None) -> bool:

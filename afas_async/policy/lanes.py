@@ -21,18 +21,28 @@ class Piece(msgspec.Struct, eq=False):
         index: Its place in the load.
         body: The encoded element.
         lane: What it has in common with elements that must not overtake it; None if there are none.
-        item: The element as it was given.
+        item: The element as it was given, which may have been changed since.
+        given: The encoded element as it was given, where the load has put something into the body; else empty.
     """
 
     index: int
     body: bytes
     lane: Hashable = None
     item: object = None
+    given: bytes = b""
+
+    @property
+    def record(self) -> bytes:
+        """The encoded element as it was given."""
+        return self.given or self.body
 
     @property
     def digest(self) -> bytes:
-        """What tells whether the element is the same as in an earlier run: the SHA-256 of its body."""
-        return hashlib.sha256(self.body).digest()
+        """What tells whether the element is the same as in an earlier run: the SHA-256 of what was given.
+
+        A reference is left out: it tells the place, so that no element would be found again in another one.
+        """
+        return hashlib.sha256(self.record).digest()
 
 
 class Lanes:

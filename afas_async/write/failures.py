@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Final
 
 import msgspec
 
-from afas_async.errors import ApiError, InvalidElementError
+from afas_async.errors import ApiError
+from afas_async.http.host import to_its_end
 from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.elements import Element
 from afas_async.vocabulary.outcomes import Outcome
@@ -40,16 +42,33 @@ class FailureFile:
         self._waiting = bytearray()
 
     async def open(self) -> None:
-        """Open the file.
+        """Open the file, to go on with it.
 
         Raises:
             OSError: If it cannot be.
         """
-        self._file = await asyncio.to_thread(self._path.open, "wb")
 
-    def add(self, outcome: Outcome) -> None:
-        """Let a line wait to be written; one of a record that has a line already takes its place for a reader."""
-        self._waiting += line_of(outcome)
+        def work() -> None:
+            self._file = self._path.open("ab", 0)
+
+        await to_its_end(asyncio.ensure_future(asyncio.to_thread(work)))
+
+    def clear(self) -> None:
+        """Write the file anew.
+
+        Raises:
+            OSError: If it cannot be.
+        """
+        self._path.open("wb").close()  # which a device takes too
+
+    def add(self, outcome: Outcome, body: bytes | None) -> None:
+        """Let a line wait to be written; one of a record that has a line already takes its place for a reader.
+
+        Args:
+            outcome: The outcome.
+            body: The record as it was encoded, as the one that was given may be another by now; None if it could not.
+        """
+        self._waiting += line_of(outcome, body)
 
     @property
     def is_full(self) -> bool:
@@ -63,15 +82,26 @@ class FailureFile:
             OSError: If it cannot be written.
         """
         if self._file is not None and self._waiting:
-            lines, self._waiting = bytes(self._waiting), bytearray()
-            await asyncio.shield(asyncio.to_thread(_write, self._file, lines))
+            await self._write(_write, self._file)
 
     async def close(self) -> None:
         """Write what waits, and close the file; may be called twice."""
         file, self._file = self._file, None
         if file is not None:
-            lines, self._waiting = bytes(self._waiting), bytearray()
-            await asyncio.shield(asyncio.to_thread(_close, file, lines))
+            await self._write(_close, file)
+
+    async def _write(self, write: Callable[[IO[bytes], bytes], None], file: IO[bytes]) -> None:
+        """Write what waits, also when the caller is cancelled; what could not be written waits on."""
+        lines, self._waiting = bytes(self._waiting), bytearray()
+
+        def work() -> None:
+            try:
+                write(file, lines)
+            except OSError:
+                self._waiting = bytearray(lines) + self._waiting
+                raise
+
+        await to_its_end(asyncio.ensure_future(asyncio.to_thread(work)))
 
 
 def failed_records(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
@@ -114,8 +144,8 @@ def save(path: str | os.PathLike[str], outcomes: list[Outcome]) -> None:
     Path(path).write_bytes(b"".join(map(line_of, sorted(outcomes, key=lambda outcome: outcome.index))))
 
 
-def line_of(outcome: Outcome) -> bytes:
-    """Return the line of an outcome."""
+def line_of(outcome: Outcome, body: bytes | None = None) -> bytes:
+    """Return the line of an outcome, with the record as it was encoded, if it could be."""
     error = outcome.error
     return (
         _ENCODER.encode({
@@ -124,22 +154,21 @@ def line_of(outcome: Outcome) -> bytes:
             "message": None if error is None else str(error),
             "log_reference": error.log_reference if isinstance(error, ApiError) else None,
             "call": outcome.batch,
-            "record": None if outcome.item is None else _record(outcome.item),
+            "record": _record(outcome.item) if body is None else _plain(decode_element(body)),
         })
         + b"\n"
     )
 
 
 def _record(item: object) -> Any:
-    """Return a record as JSON has it; one that cannot be sent may not be JSON either."""
-    try:
+    """Return a record as JSON has it; one that cannot be sent may not be JSON either, and raise whatever it likes."""
+    if item is None:
+        return None
+    with suppress(Exception):
         return _plain(decode_element(encode_element(item, allow_none=True)))
-    except (InvalidElementError, ArithmeticError, TypeError, ValueError):
-        pass
-    try:
+    with suppress(Exception):
         return msgspec.Raw(_ENCODER.encode(msgspec.to_builtins(item, str_keys=True, enc_hook=str)))
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return f"not JSON: {type_name(item)}"
+    return f"not JSON: {type_name(item)}"
 
 
 def _plain(element: Element) -> dict[str, Any]:
@@ -159,14 +188,27 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[_Line]:
     decoder = msgspec.json.Decoder(_Line, float_hook=Decimal)
     with Path(path).open("rb") as file:
         for line in file:
-            yield decoder.decode(line)
+            try:
+                yield decoder.decode(line)
+            except msgspec.DecodeError:
+                if line.endswith(b"\n") or not line.startswith(b'{"index":'):
+                    raise
+                # the program was killed while this was written
 
 
 def _write(file: IO[bytes], lines: bytes) -> None:
-    file.write(lines)
-    file.flush()
+    """Write some lines, or nothing of them."""
+    start, rest = file.seek(0, os.SEEK_END) if file.seekable() else None, memoryview(lines)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError:
+        if start is not None:
+            with suppress(OSError):
+                file.truncate(start)
+        raise
 
 
 def _close(file: IO[bytes], lines: bytes) -> None:
     with file:
-        file.write(lines)
+        _write(file, lines)

@@ -70,9 +70,10 @@ class Intake:
         name = self._connector.name
         try:
             element = with_nulls(item, self._nulls)
+            given = body = encode_element(element, allow_none=self._connector.allow_none)
             if self._reference is not None:
                 element = self._referenced(element, index, *self._reference)
-            body = encode_element(element, allow_none=self._connector.allow_none)
+                body = encode_element(element, allow_none=self._connector.allow_none)
             if self._action == "delete":
                 self._check_delete(element)
             faults = [] if self._checker is None else self._checker.faults(element)
@@ -87,7 +88,7 @@ class Intake:
             elif faults:
                 reason = "; ".join(map(str, faults))
             else:
-                return Piece(index, body, lane, item)
+                return Piece(index, body, lane, item, b"" if self._reference is None else given)
         raise InvalidElementError(f"{name}: element {index}: {reason}")
 
     def _referenced(self, element: Element, index: int, field: str, begin: str) -> Element:

@@ -249,21 +249,29 @@ class Journal:
         """
         return {each.number: each for each in self._entries("number >= ? AND number < ?", number, number + count)}
 
-    def has_later(self, number: int, digest: bytes) -> bool:
-        """Whether an element was in a later place when the journal was opened, and may be at the service.
+    def read_places(self) -> None:
+        """Read where all elements were that may be at the service, when the journal was opened.
 
         Raises:
             JournalError: If the journal cannot be read.
         """
-        if self._places is None:
-            with self._failing("cannot be read"):
-                self._places = dict(
-                    self._database.execute(
-                        "SELECT digest, max(number) FROM elements WHERE state IN ('applied', 'unknown') AND call < ?"
-                        " GROUP BY digest",
-                        (self.calls,),
-                    )
+        with self._failing("cannot be read"):
+            self._places = dict(
+                self._database.execute(
+                    "SELECT digest, max(number) FROM elements WHERE state IN ('applied', 'unknown') AND call < ?"
+                    " GROUP BY digest",
+                    (self.calls,),
                 )
+            )
+
+    @property
+    def has_places(self) -> bool:
+        """Whether `read_places` was called."""
+        return self._places is not None
+
+    def has_later(self, number: int, digest: bytes) -> bool:
+        """Whether an element was in a later place, and may be at the service; needs `read_places`."""
+        assert self._places is not None  # noqa: S101
         return self._places.get(digest, -1) > number
 
     def unknown(self) -> list[Entry]:
@@ -314,6 +322,9 @@ class Journal:
         )
         with self._writing("cannot be written, so nothing is sent"):
             sent = loop_time() if sent is None else sent
+            if self.finished:  # its load has become longer
+                self.finished = ""
+                self._database.execute("UPDATE load SET identity = ?", (self._facts(),))
             changed = self._database.executemany(
                 """INSERT INTO elements VALUES (?, 'in flight', ?, ?, ?, ?, NULL, ?)
                    ON CONFLICT (number) DO UPDATE

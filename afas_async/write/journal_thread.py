@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from afas_async.errors import JournalError
+from afas_async.http.host import to_its_end
 
 if TYPE_CHECKING:
     from afas_async.write.journal import Journal  # with SQLite, only when there is one
@@ -45,16 +46,18 @@ class JournalThread:
             JournalError: If it cannot be opened, or is another load's, or of one that is finished.
         """
         try:
-            self.journal = await self.run(_open, path, identity, load_id or "")
+            await self.run(self._open, path, identity, load_id)
         except BaseException:
-            self._thread.shutdown(wait=False)
+            await self.close()  # it may be open, if the caller was cancelled meanwhile
             raise
+
+    def _open(self, path: str | os.PathLike[str], identity: Mapping[str, str], load_id: str | None) -> None:
+        # SQLite is not part of every Python, and takes a few milliseconds to import.
+        from afas_async.write.journal import Journal  # noqa: PLC0415
+
+        self.journal = Journal(path, identity, load_id=load_id or "")
         if load_id is not None:
-            try:
-                await self.run(self.journal.start, load_id)
-            except BaseException:
-                await self.close()
-                raise
+            self.journal.start(load_id)
 
     async def run(self, step: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
         """Carry out a step, and wait until it is done.
@@ -63,17 +66,7 @@ class JournalThread:
             JournalError: As the step does. A cancellation is raised when the step is done.
         """
         loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._thread, lambda: step(*arguments, **options))
-        cancelled: asyncio.CancelledError | None = None
-        while not future.done():
-            try:
-                await asyncio.wait([future])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            future.exception()  # which nobody will look at
-            raise cancelled
-        return future.result()
+        return await to_its_end(loop.run_in_executor(self._thread, lambda: step(*arguments, **options)))
 
     def post(self, step: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> None:
         """Have a step carried out after those before it, without waiting."""
@@ -85,7 +78,8 @@ class JournalThread:
     async def close(self) -> None:
         """Wait until all steps are done, and close the journal."""
         try:
-            await self.run(self.journal.close)
+            if hasattr(self, "journal"):  # or it could not be opened
+                await self.run(self.journal.close)
         finally:
             self._thread.shutdown(wait=False)
 
@@ -93,10 +87,3 @@ class JournalThread:
         self._posted.discard(future)
         if not future.cancelled() and isinstance(error := future.exception(), JournalError):
             self._failed(error)
-
-
-def _open(path: str | os.PathLike[str], identity: Mapping[str, str], load_id: str) -> Journal:
-    # SQLite is not part of every Python, and takes a few milliseconds to import.
-    from afas_async.write.journal import Journal  # noqa: PLC0415
-
-    return Journal(path, identity, load_id=load_id)

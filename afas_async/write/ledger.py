@@ -73,11 +73,16 @@ class Ledger:
         thread = JournalThread(self._journal_failed)
         await thread.open(path, identity, load_id)
         self.thread = thread
-        await self.read_ahead(0)
+        if self._read_until == 0 <= thread.journal.last:
+            await self.ask()
         return thread.journal.calls
 
-    async def finish(self) -> None:
+    async def finish(self, *, whole: bool) -> None:
         """Note that no more elements come, and that the load is finished if all are applied.
+
+        Args:
+            whole: Whether all elements of the source were given. Of a load that was left before, nobody knows what
+                would have come.
 
         Raises:
             JournalError: If the journal cannot be read or written.
@@ -85,48 +90,65 @@ class Ledger:
         if self.thread is not None:
             report, journal = self.report, self.thread.journal
             report.beyond = await self.thread.run(journal.beyond, report.total)
-            if report.total and report.counts["applied"] == report.total and not report.beyond:
+            if whole and report.total and report.counts["applied"] == report.total and not report.beyond:
                 await self.thread.run(journal.finish)
 
-    async def read_ahead(self, number: int) -> None:
-        """Read what the journal has from a number on, unless it is known, or there is nothing.
+    def has_read(self, number: int) -> bool:
+        """Whether what the journal has in a place is known, or there is nothing."""
+        return self.thread is None or number < self._read_until or number > self.thread.journal.last
+
+    def knows(self, piece: Piece) -> bool:
+        """Whether `earlier` can tell without the journal; else it has to be asked."""
+        if self.thread is None or piece.index > self.thread.journal.last or self.thread.journal.has_places:
+            return True
+        entry = self._entries.get(piece.index)
+        return entry is not None and entry.digest == piece.digest
+
+    async def ask(self) -> None:
+        """Ask the journal what comes next, or where all that may be at the service was.
 
         Raises:
             JournalError: If it cannot be read.
         """
-        if self.thread is not None and self._read_until <= number <= self.thread.journal.last:
-            self._entries = await self.thread.run(self.thread.journal.read, number, _AHEAD)
-            self._read_until = number + _AHEAD
+        assert self.thread is not None  # noqa: S101 - there is something to ask
+        journal = self.thread.journal
+        if self.report.total < self._read_until:
+            await self.thread.run(journal.read_places)
+        else:
+            self._entries = await self.thread.run(journal.read, self.report.total, _AHEAD)
+            self._read_until = self.report.total + _AHEAD
 
-    def record(self, outcome: Outcome) -> None:
-        """Record an outcome."""
+    def record(self, outcome: Outcome, piece: Piece | None = None) -> None:
+        """Record an outcome, of an element if it could be encoded."""
         self.report.record(outcome)
         if self._failures is not None and outcome.status != "applied":
-            self._failures.add(outcome)
+            self._failures.add(outcome, None if piece is None else piece.record)
         if self._listener is not None:
             self._listener(outcome)
 
     def not_sent(self, pieces: Sequence[Piece], error: AfasError) -> None:
         """Record that elements are not sent, in their order."""
         for piece in sorted(pieces, key=lambda piece: piece.index):
-            self.record(Outcome(piece.index, "not_sent", error=error, item=piece.item))
+            self.record(Outcome(piece.index, "not_sent", error=error, item=piece.item), piece)
 
     def hold_back(self, pieces: Sequence[Piece]) -> None:
         """Record that elements are not sent because of what became of an earlier one with their key."""
         text = f"{self._connector}: held back, as an earlier element with the same key is not known to be applied"
         self.not_sent(pieces, UsageError(text))
 
-    async def earlier(self, piece: Piece) -> Outcome | None:
+    def earlier(self, piece: Piece) -> Outcome | None:
         """Return the outcome that an element had in an earlier run, by the journal, or None if it is to be sent.
+
+        It is to be known, see `knows`.
 
         Raises:
             JournalError: If the journal has another element in its place.
         """
         if self.thread is None or piece.index > self.thread.journal.last:
             return None
-        entry = self._entries.pop(piece.index, None)
+        entry = self._entries.get(piece.index)
         same = entry is not None and entry.digest == piece.digest
-        elsewhere = not same and await self.thread.run(self.thread.journal.has_later, piece.index, piece.digest)
+        elsewhere = not same and self.thread.journal.has_later(piece.index, piece.digest)
         match resumed(None if entry is None else entry.state, same=same, elsewhere=elsewhere):
             case Resumption.SEND:
                 return None
@@ -149,7 +171,7 @@ class Ledger:
         Raises:
             JournalError: If it may have been.
         """
-        entry = self._entries.pop(index, None)
+        entry = self._entries.get(index)
         if entry is not None and entry.state in {"applied", "unknown"}:
             raise JournalError(
                 f"{self._connector}: element {index} is {entry.state} in the journal, and cannot be sent now: give the"
@@ -170,9 +192,8 @@ class Ledger:
             else Outcome(piece.index, verdict.status, None, verdict.error, call.number, piece.item)
             for place, piece in enumerate(call.pieces)
         ]
-        for outcome in outcomes:
-            self.record(outcome)
         for piece, outcome in zip(call.pieces, outcomes, strict=True):
+            self.record(outcome, piece)
             if outcome.status == "unknown":
                 self._keep(piece, loop_time() - verdict.seconds)
         if outcomes[0].status == "applied":
@@ -210,13 +231,16 @@ class Ledger:
         finding = await finder.find(piece.body, before.error, sent=sent)
         self.looked_up += 1
         if finding != "unknown":
-            if self.thread is not None:
-                state: Literal["applied", "planned"] = "applied" if finding == "applied" else "planned"
-                await self.thread.run(self.thread.journal.correct, before.index, state)
+            with anyio.CancelScope(shield=True):  # what the journal says must be in the report
+                if self.thread is not None:
+                    state: Literal["applied", "planned"] = "applied" if finding == "applied" else "planned"
+                    await self.thread.run(self.thread.journal.correct, before.index, state)
             found = _found(before, finding)
             self.report.correct(before, found)
             if self._failures is not None:
-                self._failures.add(found)  # in place of the line that says "unknown"
+                self._failures.add(
+                    found, None if found.item is None else piece.record
+                )  # in place of the line that says "unknown"
 
     async def close(self) -> None:
         """Close the journal once all notes are made; may be called twice."""

@@ -21,7 +21,7 @@ from afas_async.errors import (
 )
 from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
-from afas_async.http.host import Job, is_cancellation, stop
+from afas_async.http.host import Job, is_cancellation, stop, to_its_end
 from afas_async.policy.batching import Batching
 from afas_async.policy.schedule import LoadCall, Schedule
 from afas_async.policy.verdicts import Verdict
@@ -72,6 +72,7 @@ class Load:
         self._jobs: dict[Job, LoadCall] = {}
         self._intake: Intake | None = None
         self._is_left = False  # no more elements will come
+        self._is_whole = False  # it was left in good order, so that its source is at its end
         self._is_resolving = False
         finder = None if settings.lookup is None else Finder(channel, settings.lookup, action, settings.reference)
         self._failures = None if settings.failures is None else FailureFile(settings.failures)
@@ -85,8 +86,9 @@ class Load:
         self._stopped: AfasError | None = None
         self._failure: BaseException | None = None  # no outcome of a call, but a fault here
         self._pump_is_due = False
-        self._adding = asyncio.Lock()
         self._news = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._accepting = 0  # elements that are compared with the journal, or wait for that
 
     # --- the user's side ---
 
@@ -111,6 +113,8 @@ class Load:
             if self._settings.journal is not None:
                 load_id = self._settings.load_id or ""
                 self._first_call = await self._ledger.open(self._settings.journal, self._identity, load_id)
+            if self._failures is not None:
+                self._failures.clear()  # not before: it may be the file of the load that has the journal open
         except BaseException:
             await self._close()
             raise
@@ -154,10 +158,8 @@ class Load:
         """
         if self._intake is None or self._is_left:
             raise UsageError(f"{self._connector.name}: elements are added within `async with afas.load(...) as load:`")
-        async with self._adding:  # of several tasks one at a time, as each element has a place in the journal
-            await self._ledger.read_ahead(self.report.total)
-            await self._accept(self._intake, item)
-            await self._ledger.read_ahead(self.report.total)
+        if self._accepting or not self._accept(self._intake, item):
+            await self._accept_in_turn(self._intake, item)
         if self.report.total % _STEP == 0:
             await asyncio.sleep(0)  # a source that never waits must not keep answers from being seen
         if self._failures is not None and self._failures.is_full:
@@ -193,8 +195,9 @@ class Load:
             if not is_cancellation(error):
                 await self._finish()
                 if error is None:
+                    self._is_whole = self._stopped is None
                     await self._look_up_once()
-                    await self._ledger.finish()
+                    await self._ledger.finish(whole=self._is_whole)
         finally:
             await self._end()
 
@@ -238,11 +241,13 @@ class Load:
         try:
             if self._settings.journal is not None:
                 await self._ledger.open(self._settings.journal, self._identity, None)
+            if self._failures is not None:
+                await self._failures.open()
             await self._ledger.look_up(self._channel.session.max_concurrency)
-            await self._ledger.finish()
+            await self._ledger.finish(whole=self._is_whole)
         finally:
             self._is_resolving = False
-            await self._ledger.close()
+            await self._close()
         return self.report
 
     async def _look_up_once(self) -> None:
@@ -253,8 +258,25 @@ class Load:
 
     # --- elements that come in ---
 
-    async def _accept(self, intake: Intake, item: object) -> None:
+    async def _accept_in_turn(self, intake: Intake, item: object) -> None:
+        """Accept an element of which the journal has to be asked, in the order of the load, whoever is cancelled."""
+
+        async def accept() -> None:
+            async with self._turn:
+                while not self._accept(intake, item):
+                    await self._ledger.ask()
+
+        self._accepting += 1
+        try:
+            await to_its_end(asyncio.ensure_future(accept()))
+        finally:
+            self._accepting -= 1
+
+    def _accept(self, intake: Intake, item: object) -> bool:
+        """Make an element part of the load, unless the journal has to be asked first."""
         index = self.report.total
+        if not self._ledger.has_read(index):
+            return False
         try:
             piece = intake.piece(index, item)
         except InvalidElementError as error:
@@ -266,21 +288,24 @@ class Load:
             self._ledger.record(Outcome(index, "not_sent", error=error, item=item))
             if self._settings.on_reject == "stop":
                 self.stop(error)
-            return
-        earlier = await self._ledger.earlier(piece)
+            return True
+        if not self._ledger.knows(piece):
+            return False
+        earlier = self._ledger.earlier(piece)
         self.report.total += 1
         if intake.is_blind:
             self._schedule.one_at_a_time()
         if earlier is not None:
             if earlier.status != "applied":
                 self._schedule.close(piece.lane)
-            self._ledger.record(earlier)
+            self._ledger.record(earlier, piece)
         elif self._stopped is not None:
             self._ledger.not_sent([piece], self._stopped)
         elif self._schedule.add(piece):
             self._pump_soon()
         else:
             self._ledger.hold_back([piece])
+        return True
 
     # --- calls that go out ---
 
@@ -304,13 +329,20 @@ class Load:
 
     async def _deliver(self, intake: Intake, call: LoadCall) -> None:
         thread, number, pieces = self._ledger.thread, call.number, call.pieces
+
+        async def before() -> None:
+            if self._stopped is not None:  # while it waited for a slot, or to be sent again
+                raise self._stopped
+            if thread is not None:
+                await thread.run(thread.journal.begin, number, pieces, loop_time())
+
         write = Write(
             self._channel,
             intake.request(pieces),
             elements=len(pieces),
             scope=intake.scope(pieces),
             lock_retries=call.lock_retries,
-            before=None if thread is None else lambda: thread.run(thread.journal.begin, number, pieces, loop_time()),
+            before=before,
             between=None if thread is None else lambda: thread.post(thread.journal.postpone, number),
         )
         try:

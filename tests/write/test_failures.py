@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import json
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +17,9 @@ import pytest
 
 from afas_async import AfasClient, Element, JournalError, UsageError, failed_records
 from afas_async.simulator import Fault, Simulator
+from afas_async.vocabulary.outcomes import Outcome
+from afas_async.write.failures import FailureFile, line_of
+from afas_async.write.journal import Journal
 from tests.support.written_service import SUBJECT, agree, element, elements, faulty, posts, serving, written
 
 ODD = {"StId": 1, "Ds": {1, 2}}
@@ -174,3 +181,166 @@ async def test_a_source_that_is_shorter_than_before(tmp_path: Path) -> None:
         assert (load.report.counts["applied"], load.report.beyond) == (2, 4)
         assert str(load.report).endswith("; 4 more in the journal")
         assert (await _load(afas, elements(6), journal=journal)).report.counts["applied"] == 6
+
+
+# --- the file, whatever happens meanwhile ---
+
+
+class Lazy(Mapping[str, Any]):
+    """A record that cannot be looked at."""
+
+    def __getitem__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["StId"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+class Mute:
+    """A value that has no text."""
+
+    def __str__(self) -> str:
+        raise KeyError
+
+
+async def test_a_record_that_is_changed_after_it_was_added(path: Path) -> None:
+    """The file has what was sent: a source may use one dict for all of its records."""
+    row: dict[str, Any] = {}
+    async with serving() as (_, afas), afas.load(SUBJECT, failures=path, validate=False, max_elements=1) as load:
+        for each in elements(4, 1):
+            row.clear()
+            row.update(each)
+            await load.add(row)
+    assert list(failed_records(path)) == [faulty(1)]
+
+
+async def test_a_reference_is_not_loaded_again(path: Path) -> None:
+    """The load wrote it, and the next one writes its own."""
+    item = {"StId": 1, "St": "?"}
+    async with serving() as (_, afas), afas.load(SUBJECT, failures=path, validate=False, reference="Ds") as load:
+        await load.add(item)
+    assert list(failed_records(path)) == [item]
+
+
+@pytest.mark.parametrize("item", [Lazy(), Mute(), {"StId": Mute()}], ids=["mapping", "object", "value"])
+async def test_a_record_that_raises_what_it_likes(item: Any, path: Path) -> None:
+    """It costs its own place in the file, and no other record."""
+    async with serving() as (simulator, afas):
+        load = await _load(afas, [element(0), item, element(2)], failures=path)
+        agree(load.report, simulator)
+    assert load.report.counts == {"applied": 2, "rejected": 0, "unknown": 0, "not_sent": 1}
+    assert [line["index"] for line in _lines(path)] == [1]
+
+
+async def test_a_second_load_leaves_the_file_of_a_running_one(tmp_path: Path, path: Path) -> None:
+    """It is refused by the journal, before the file is written anew."""
+    options: dict[str, Any] = {"journal": tmp_path / "journal", "failures": path}
+    async with serving() as (_, afas), afas.load(SUBJECT, **options) as load:
+        await load.add(ODD | {"Ds": None})
+        assert load._failures is not None
+        await load._failures.flush()
+        with pytest.raises(JournalError, match="a running load has it open"):
+            await _load(afas, [], **options)
+        await load.add(ODD | {"Ds": [1]})
+    assert [line["index"] for line in _lines(path)] == [0, 1]
+
+
+async def test_cancelled_while_the_journal_closes(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is written nevertheless."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    close = Journal.close
+
+    def slow(journal: Journal) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+        time.sleep(0.1)
+        close(journal)
+
+    monkeypatch.setattr(Journal, "close", slow)
+    async with serving() as (_, afas):
+        with pytest.raises(asyncio.CancelledError):
+            await _load(afas, [ODD], journal=tmp_path / "journal", failures=path)
+        task.uncancel()
+    assert [line["index"] for line in _lines(path)] == [0]
+
+
+async def test_a_disk_that_is_full_for_a_while(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written is written later, and no half of a line stays."""
+    file = FailureFile(path)
+    await file.open()
+    file.add(Outcome(0, "not_sent", item={"Ds": "a"}), None)
+    await file.flush()
+    file.add(Outcome(1, "not_sent", item={"Ds": "b"}), None)
+    with monkeypatch.context() as patch:
+        real = file._file
+        assert real is not None
+
+        class Full:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(real, name)
+
+            def write(self, data: bytes) -> int:
+                if len(data) < 20:
+                    raise OSError(errno.ENOSPC, "full")
+                return real.write(data[: len(data) // 2])
+
+        patch.setattr(file, "_file", Full())
+        with pytest.raises(OSError, match="full"):
+            await file.flush()
+    assert [line["index"] for line in _lines(path)] == [0]
+    await file.close()
+    assert list(failed_records(path)) == [{"Ds": "a"}, {"Ds": "b"}]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+async def test_a_device_in_place_of_a_file() -> None:
+    """It can be written to, if it takes anything."""
+    async with serving() as (_, afas):
+        load = await _load(afas, [ODD], failures="/dev/null")
+        assert load.report.counts["not_sent"] == 1
+        with pytest.raises(OSError, match="No space left"):
+            await _load(afas, [ODD], failures="/dev/full")
+
+
+def test_a_line_that_was_not_written_to_its_end(path: Path) -> None:
+    """After `kill -9` the lines before it are read."""
+    whole = line_of(Outcome(0, "not_sent", item={"Ds": "a"}))
+    path.write_bytes(whole + whole[:-9])
+    assert list(failed_records(path)) == [{"Ds": "a"}]
+    path.write_bytes(whole[:-9] + b"\n" + whole)
+    with pytest.raises(msgspec.DecodeError):
+        list(failed_records(path))
+
+
+async def test_a_finished_load_that_becomes_longer(tmp_path: Path) -> None:
+    """With the same id it goes on, and is not finished before its new records are applied."""
+    journal = tmp_path / "journal"
+    async with serving() as (simulator, afas):
+        await _load(afas, elements(3), journal=journal, load_id="monday")
+        simulator.faults.add(Fault(method="POST", cut="reset"))
+        load = await _load(afas, elements(5), journal=journal, load_id="monday")
+        assert load.report.counts["unknown"] == 2
+        with pytest.raises(JournalError, match="of the load 'monday', which is not finished"):
+            await _load(afas, elements(3), journal=journal, load_id="tuesday")
+
+
+async def test_a_load_that_is_left_early_is_not_finished(tmp_path: Path) -> None:
+    """Nobody knows what its source has yet: the next run goes on."""
+    journal = tmp_path / "journal"
+
+    async def source() -> AsyncIterator[dict[str, Any]]:
+        for each in elements(4):
+            yield each
+            await asyncio.sleep(1)
+
+    async with serving() as (simulator, afas):
+        async with afas.outcomes(SUBJECT, source(), journal=journal) as outcomes:
+            async for _ in outcomes:
+                break
+        assert outcomes.report.counts["applied"] == outcomes.report.total < 4
+        load = await _load(afas, elements(4), journal=journal)
+        assert load.report.counts["applied"] == 4
+        assert set(written(simulator).values()) == {1}

@@ -348,3 +348,18 @@ async def test_a_call_that_is_stopped_before_its_first_step() -> None:
 
         await asyncio.create_task(body())
         agree(load.report, simulator)
+
+
+async def test_nothing_is_sent_again_after_an_error_in_the_block() -> None:
+    """A call that waits to be sent again had no effect, and has none any more."""
+    async with serving() as (simulator, afas), census(afas, simulator):
+        simulator.faults.add(Fault(method="POST", status=429, retry_after=5))
+        load = afas.load(SUBJECT, validate=False)
+        with pytest.raises(BodyError):
+            async with load:
+                await load.add(element(0))
+                await asyncio.sleep(1)
+                raise BodyError
+        assert load.report.counts == {"applied": 0, "rejected": 0, "unknown": 0, "not_sent": 1}
+        assert simulator.counters.writes == 1
+        agree(load.report, simulator)

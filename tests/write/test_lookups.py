@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from afas_async import AfasClient, F, GetConnector, PermissionDeniedError, UsageError
+from afas_async import AfasClient, F, GetConnector, JournalError, PermissionDeniedError, UsageError, failed_records
 from afas_async.simulator import Fault, Latency, Simulator
 from afas_async.vocabulary.elements import Element
 from afas_async.vocabulary.filters import Condition
 from afas_async.write import lookups
+from afas_async.write.journal import Journal
 from afas_async.write.loader import Load
 from afas_async.write.lookups import Lookup
 
@@ -415,3 +417,70 @@ async def test_the_next_run_looks_up_what_an_earlier_one_left(
     assert outcome(await loaded(afas, journal=tmp_path / "journal", lookup=None)) == "unknown"
     assert outcome(await loaded(afas, journal=tmp_path / "journal")) == "applied"
     assert outcome(await loaded(afas, journal=tmp_path / "journal", lookup=None)) == "applied"
+
+
+async def test_a_record_that_is_taken_out_of_a_source_with_references(
+    tmp_path: Path, afas: AfasClient, simulator: Simulator
+) -> None:
+    """A reference tells the place: without it the next record is known again, and is not sent in the place of it."""
+    options: dict[str, Any] = {"reference": "Ds", "journal": tmp_path / "journal", "lookup": None}
+    elements = [{"StId": 1, "St": "?"}, {"StId": 1}, {"StId": 2}]
+    await loaded(afas, *elements, **options)
+    sent = simulator.counters.writes
+    with pytest.raises(JournalError, match="element 0 is not the one that the journal has in its place"):
+        await loaded(afas, *elements[1:], **options)
+    assert simulator.counters.writes == sent
+
+
+async def test_findings_are_in_the_file_of_failures(tmp_path: Path, afas: AfasClient, simulator: Simulator) -> None:
+    """What `resolve` finds to be absent is to be loaded again."""
+    simulator.faults.add(NOT_DONE)
+    load = await loaded(afas, failures=tmp_path / "failed")
+    assert list(failed_records(tmp_path / "failed")) == []
+    await asyncio.sleep(QUIET)
+    await load.resolve()
+    assert outcome(load) == "not_sent"
+    assert list(failed_records(tmp_path / "failed")) == [{"StId": 1, "Ds": "lost"}]
+
+
+async def test_cancelled_while_a_finding_is_noted(
+    tmp_path: Path, afas: AfasClient, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the journal says is in the report, so that the next `resolve` does not ask for it once more."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    correct = Journal.correct
+
+    def slow(journal: Journal, number: int, state: Any) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+        time.sleep(0.1)
+        correct(journal, number, state)
+
+    simulator.faults.add(Fault(method="POST", cut="reset"), Fault(method="GET", path="Subjects", status=400))
+    load = await loaded(afas, {"StId": 1, "Ds": "lost"}, journal=tmp_path / "journal")
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "correct", slow)
+        with pytest.raises(asyncio.CancelledError):
+            await load.resolve()
+        task.uncancel()
+    assert (await load.resolve()).counts["applied"] == 1
+
+
+async def test_a_load_that_was_left_early_is_not_finished_by_what_is_found(
+    tmp_path: Path, afas: AfasClient, simulator: Simulator
+) -> None:
+    """All that was given is applied, and yet not all of the source was given."""
+    simulator.faults.add(DONE)
+    elements = [{"StId": 1, "Ds": text} for text in ("control", "lost", "later")]
+    load = afas.load("KnSubject", lookup=BY_SUBJECT, journal=tmp_path / "journal", max_elements=1, in_flight=1)
+    with suppress(ZeroDivisionError):
+        async with load:
+            for element in elements[:2]:
+                await load.add(element)
+                await asyncio.sleep(1)
+            raise ZeroDivisionError
+    assert (await load.resolve()).counts["applied"] == 2
+    async with afas.load("KnSubject", journal=tmp_path / "journal") as load:
+        for element in elements:
+            await load.add(element)
+    assert load.report.counts["applied"] == 3

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pytest
 from afas_async import AfasClient, JournalError, OutcomeUnknownError
 from afas_async.simulator import Fault, Simulator
 from afas_async.vocabulary.outcomes import LoadReport, Outcome, Status
+from afas_async.write.journal import Journal
 from afas_async.write.loader import Load
 from tests.support import canary
 from tests.support.kill_loader import Plan
@@ -380,3 +383,85 @@ async def test_several_tasks_add_to_a_load_that_goes_on(path: Path, afas: AfasCl
         await asyncio.gather(*(add() for _ in range(5)))
     assert load.report.counts["applied"] == load.report.total == count
     assert posts(simulator) == before
+
+
+# --- who gives the elements ---
+
+
+def _cancelling(step: Callable[..., Any], calls: int) -> Callable[..., Any]:
+    """Return a step of the journal that cancels this task while it is carried out for the n-th time."""
+    loop, task, count = asyncio.get_running_loop(), asyncio.current_task(), itertools.count(1)
+    assert task is not None
+
+    def slow(*arguments: Any) -> Any:
+        if next(count) == calls:
+            loop.call_soon_threadsafe(task.cancel)
+            time.sleep(0.1)
+        return step(*arguments)
+
+    return slow
+
+
+@pytest.mark.parametrize("name", ["read", "read_places"])
+async def test_cancelled_while_the_journal_is_read(
+    path: Path, name: str, afas: AfasClient, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The element is part of the load nevertheless, and those after it keep their outcomes."""
+    monkeypatch.setattr("afas_async.write.ledger._AHEAD", 3)
+    elements = [subject(number) for number in range(6)]
+    assert (await run(afas, path, *elements[:2], subject(2, StId="none"), *elements[3:])).counts["applied"] == 5
+    task, cancelled = asyncio.current_task(), 0
+    assert task is not None
+    monkeypatch.setattr(Journal, name, _cancelling(getattr(Journal, name), 2 if name == "read" else 1))
+    async with load_of(afas, path) as load:
+        for element in elements:
+            try:
+                await load.add(element)
+            except asyncio.CancelledError:
+                cancelled += 1
+                task.uncancel()
+    assert cancelled == 1
+    assert load.report.counts == {"applied": 6, "rejected": 0, "unknown": 0, "not_sent": 0}
+    assert posts(simulator) == 7
+
+
+async def test_several_tasks_give_elements(
+    path: Path, afas: AfasClient, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have their places in the order in which they are given, also while the journal is read."""
+    monkeypatch.setattr("afas_async.write.ledger._AHEAD", 3)
+    for count in (10, 12):
+        async with load_of(afas, path, load_id="two") as load, asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(load.add(subject(number)))
+        assert load.report.counts["applied"] == count
+    assert posts(simulator) == 12
+
+
+async def test_an_element_that_the_journal_refuses_takes_no_place(
+    path: Path, afas: AfasClient, simulator: Simulator
+) -> None:
+    """Whoever goes on after it finds the next one known."""
+    await run(afas, path, subject(0), subject(1))
+    async with load_of(afas, path) as load:
+        for number in (7, 0, 1):
+            with suppress(JournalError):
+                await load.add(subject(number))
+    assert load.report.counts["applied"] == load.report.total == posts(simulator) == 2
+
+
+@pytest.mark.parametrize("name", ["_open", "read"])
+async def test_cancelled_while_the_journal_opens(
+    path: Path, name: str, afas: AfasClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is free for the next load."""
+    task = asyncio.current_task()
+    assert task is not None
+    await run(afas, path, subject(0))
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, name, _cancelling(getattr(Journal, name), 1))
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await run(afas, path, subject(0))
+        task.uncancel()
+    assert caught.value.__traceback__ is not None, "as long as it is there, so are its frames, and what they opened"
+    assert (await run(afas, path, subject(0))).counts["applied"] == 1
