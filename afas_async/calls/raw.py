@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -18,6 +19,7 @@ from afas_async.wire.json_documents import Unreadable, decode, not_as_documented
 from afas_async.wire.requests import Request
 from afas_async.wire.write_answers import Answer, Body, Ending
 
+_LIST: Final = re.compile(rb'"Element"\s*:\s*\[')  # what the user has encoded may have spaces
 ANSWER_LIMIT: Final = 256 << 20  # bytes
 
 
@@ -77,7 +79,7 @@ class _RawWrite(Write):
 
     def __init__(self, channel: Channel, request: Request) -> None:
         # A refused list of elements may be applied in part, unless it says that it is one transaction.
-        several = b'"Element":[' in request.body and b'"@Action"' not in request.body
+        several = _LIST.search(request.body) is not None and b'"@Action"' not in request.body
         super().__init__(channel, request, scope=Scope.SOME if several else Scope.ALL)
         self.status: int = 0
         self.headers: dict[str, str] = {}

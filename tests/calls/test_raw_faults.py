@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from afas_async import (
@@ -145,3 +147,24 @@ async def test_a_write_whose_answer_is_lost(method: Any, answer: bytes) -> None:
         found = await afas.request(method, "x")
         assert (found.status, found.result_lost) == (200, True)
         assert len(server.requests) == 1
+
+
+LIST = {"KnSubject": {"Element": [{"Fields": {"StId": 1}}, {"Fields": {"StId": 2}}]}}
+TAGGED = {"KnSubject": {"Element": [{"@Action": "insert", "Fields": {"StId": 1}}, {"Fields": {"StId": 2}}]}}
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (LIST, OutcomeUnknownError),
+        (msgspec.Raw(json.dumps(LIST).encode()), OutcomeUnknownError),
+        (TAGGED, BusinessError),
+        ({"KnSubject": {"Element": LIST["KnSubject"]["Element"][0]}}, BusinessError),
+    ],
+    ids=["list", "encoded with spaces", "one transaction", "one"],
+)
+async def test_a_refused_list_may_be_applied_in_part(body: Any, kind: type[AfasError]) -> None:
+    """Unless it says that it is one transaction, however it is written."""
+    async with RawServer(says(reply("500 Error", b'{"externalMessage":"Nee"}'))) as server, client(server) as afas:
+        with pytest.raises(kind):
+            await afas.request("POST", "connectors/KnSubject", json=body)
