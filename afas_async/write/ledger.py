@@ -244,9 +244,12 @@ class Ledger:
 
     async def close(self) -> None:
         """Close the journal once all notes are made; may be called twice."""
-        thread, self.thread = self.thread, None
-        if thread is not None:
-            await thread.close()
+        if self.thread is not None:
+            try:
+                await self.thread.run(int)  # nothing; a call that waited for the disk has yet to note how it ended
+            finally:
+                thread, self.thread = self.thread, None
+                await thread.close()
 
     def _keep(self, piece: Piece, sent: float) -> None:
         if self._finder is not None and len(self._unknown) < LISTED:

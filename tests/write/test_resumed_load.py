@@ -465,3 +465,29 @@ async def test_cancelled_while_the_journal_opens(
         task.uncancel()
     assert caught.value.__traceback__ is not None, "as long as it is there, so are its frames, and what they opened"
     assert (await run(afas, path, subject(0))).counts["applied"] == 1
+
+
+async def test_cancelled_while_the_disk_is_slow(
+    path: Path, afas: AfasClient, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that waits for its note longer than the load waits for the call is noted as not sent all the same."""
+    monkeypatch.setattr("afas_async.http.host.CLOSE_SECONDS", 0.01)
+    task, begin = asyncio.current_task(), Journal.begin
+    assert task is not None
+    loop = asyncio.get_running_loop()
+
+    def slow(*arguments: Any) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+        time.sleep(0.2)
+        begin(*arguments)
+
+    monkeypatch.setattr(Journal, "begin", slow)
+    load = load_of(afas, path)
+    with suppress(asyncio.CancelledError):
+        async with load:
+            await load.add(subject(0))
+            await asyncio.sleep(60)
+    task.uncancel()
+    assert load.report.counts["not_sent"] == 1
+    assert states(path) == {0: "planned"}
+    assert posts(simulator) == 0
