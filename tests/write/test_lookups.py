@@ -158,6 +158,17 @@ async def test_a_lookup_that_finds_nothing(blind: Lookup[Any], afas: AfasClient,
     assert outcome(load) == "unknown"
 
 
+async def test_a_lookup_without_a_condition(afas: AfasClient, simulator: Simulator) -> None:
+    """A function that returns none asks for any row, and proves nothing: also where there is but one."""
+    simulator.store.execute("DELETE FROM Profit_Subjects")
+    simulator.faults.add(NOT_DONE)
+    nothing: Lookup[dict[str, Any]] = Lookup(SUBJECTS, lambda _: None)  # type: ignore[arg-type, return-value]
+    load = await loaded(afas, lookup=nothing)
+    assert outcome(load) == "unknown"
+    with pytest.raises(UsageError, match="where: expected a function that returns a condition"):
+        await load.resolve()
+
+
 async def test_two_rows(afas: AfasClient, simulator: Simulator) -> None:
     """Which of them it is, or whether it was there twice, somebody has to look."""
     await afas.insert("KnSubject", {"StId": 1, "Ds": "lost"})
