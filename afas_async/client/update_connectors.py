@@ -255,7 +255,8 @@ class UpdateConnectors(Caller):
             max_rejected: How many records may be rejected before nothing more is sent; a float such as 0.1 is a share
                 of at least 100 outcomes. None for any number.
             failures: Path of a file to which each record that is not applied is written, a JSON document a line with
-                its status and message; `afas_async.failed_records(path)` reads those to load again.
+                its status and message; `afas_async.failed_records(path)` reads those to load again. It is complete when
+                the load ends, and has the name `path` then; `.part` is added until then.
 
         Returns:
             The load: `async with` it, `add` records, and look at its `report` afterwards.

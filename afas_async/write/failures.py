@@ -32,12 +32,17 @@ class _Line(msgspec.Struct):
 class FailureFile:
     """Writes a line for each record that is not applied, in the order in which that is known.
 
+    Until the load ends the lines stand in a file beside it, with `.part` after its name: the one that is there may be
+    the very source of the load.
+
     Args:
-        path: The file; one that is there is written anew.
+        path: The file; one that is there is replaced.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
+        self._part: Path | None = Path(f"{self._path}.part")  # None once the file is complete, for what follows
+        self._is_begun = False
         self._file: IO[bytes] | None = None
         self._waiting = bytearray()
 
@@ -49,17 +54,20 @@ class FailureFile:
         """
 
         def work() -> None:
-            self._file = self._path.open("ab", 0)
+            if self._path.exists() and not self._path.is_file():
+                self._part = None  # a device
+            self._file = (self._part or self._path).open("ab", 0)
 
         await to_its_end(asyncio.ensure_future(asyncio.to_thread(work)))
 
-    def clear(self) -> None:
-        """Write the file anew.
+    def begin(self) -> None:
+        """Begin anew.
 
         Raises:
-            OSError: If it cannot be.
+            OSError: If the file cannot be written.
         """
-        self._path.open("wb").close()  # which a device takes too
+        (self._part or self._path).open("wb").close()  # which a device takes too
+        self._is_begun = True
 
     def add(self, outcome: Outcome, body: bytes | None) -> None:
         """Let a line wait to be written; one of a record that has a line already takes its place for a reader.
@@ -88,7 +96,14 @@ class FailureFile:
         """Write what waits, and close the file; may be called twice."""
         file, self._file = self._file, None
         if file is not None:
-            await self._write(_close, file)
+            await self._write(self._finish, file)
+
+    def _finish(self, file: IO[bytes], lines: bytes) -> None:
+        _close(file, lines)
+        if self._part is not None:
+            if self._is_begun:
+                self._part.replace(self._path)
+            self._part = None
 
     async def _write(self, write: Callable[[IO[bytes], bytes], None], file: IO[bytes]) -> None:
         """Write what waits, also when the caller is cancelled; what could not be written waits on."""

@@ -114,7 +114,7 @@ class Load:
                 load_id = self._settings.load_id or ""
                 self._first_call = await self._ledger.open(self._settings.journal, self._identity, load_id)
             if self._failures is not None:
-                self._failures.clear()  # not before: it may be the file of the load that has the journal open
+                self._failures.begin()  # not before: it may be the file of the load that has the journal open
         except BaseException:
             await self._close()
             raise

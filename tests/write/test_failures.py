@@ -46,6 +46,14 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def _part(path: Path) -> Path:
+    return Path(f"{path}.part")
+
+
+def _is_there(path: Path) -> bool:
+    return path.exists()
+
+
 async def test_an_outcome_has_its_record(afas: AfasClient, simulator: Simulator) -> None:
     """All that is not applied, whatever its status; what is applied keeps nothing, and no repr shows it."""
     simulator.faults.add(Fault(method="POST", cut="reset", after=2))
@@ -117,7 +125,8 @@ async def test_more_failures_than_a_report_lists(path: Path, monkeypatch: pytest
     async with serving() as (_, afas), afas.load(SUBJECT, failures=path) as load:
         for number in range(500):
             await load.add({"StId": "none", "Ds": f"element {number}"})
-        assert len(_lines(path)) > 400
+        assert len(_lines(_part(path))) > 400
+        assert not _is_there(path)
     assert len(load.report.not_sent) == 10
     assert [line["index"] for line in _lines(path)] == list(range(500))
 
@@ -271,6 +280,7 @@ async def test_a_disk_that_is_full_for_a_while(path: Path, monkeypatch: pytest.M
     """What could not be written is written later, and no half of a line stays."""
     file = FailureFile(path)
     await file.open()
+    file.begin()
     file.add(Outcome(0, "not_sent", item={"Ds": "a"}), None)
     await file.flush()
     file.add(Outcome(1, "not_sent", item={"Ds": "b"}), None)
@@ -290,7 +300,7 @@ async def test_a_disk_that_is_full_for_a_while(path: Path, monkeypatch: pytest.M
         patch.setattr(file, "_file", Full())
         with pytest.raises(OSError, match="full"):
             await file.flush()
-    assert [line["index"] for line in _lines(path)] == [0]
+    assert [line["index"] for line in _lines(_part(path))] == [0]
     await file.close()
     assert list(failed_records(path)) == [{"Ds": "a"}, {"Ds": "b"}]
 
@@ -344,3 +354,16 @@ async def test_a_load_that_is_left_early_is_not_finished(tmp_path: Path) -> None
         load = await _load(afas, elements(4), journal=journal)
         assert load.report.counts["applied"] == 4
         assert set(written(simulator).values()) == {1}
+
+
+async def test_a_file_may_be_the_source_of_the_load_that_replaces_it(path: Path) -> None:
+    """What failed is loaded again, and what fails again is there once more."""
+    async with serving() as (simulator, afas):
+        await _load(afas, [*elements(3, 0, 1, 2)], failures=path, validate=False, max_elements=1)
+        async with afas.load(SUBJECT, failures=path, validate=False, max_elements=1) as load:
+            for number, record in enumerate(failed_records(path)):
+                await load.add(record | ({"St": "A"} if number else {}))
+        assert load.report.counts == {"applied": 2, "rejected": 1, "unknown": 0, "not_sent": 0}
+        assert list(failed_records(path)) == [faulty(0)]
+        assert written(simulator) == {1: 1, 2: 1}
+        assert not _is_there(_part(path))
