@@ -22,6 +22,7 @@ from afas_async.simulator.files.files import Files
 from afas_async.simulator.latency import NO_LATENCY, Latency
 from afas_async.simulator.oauth import OAuth
 from afas_async.simulator.otp import Otp
+from afas_async.simulator.own.update_connectors import UpdateSource, read_update
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.service import API_ROOT, Service
 from afas_async.simulator.storage.sources import Source
@@ -66,6 +67,8 @@ class Simulator:
         token: The whole XML token that clients must use; by default a random one.
         connectors: Connectors of your own, by name, each in place of a sample of its name: the path of a `.csv`,
             `.ndjson` or `.jsonl` file, or dicts (see `afas_async.simulator.storage.tables`). They have no key.
+        updates: UpdateConnectors of your own, by name, each in place of a sample of its name: the JSON of `GET
+            metainfo/update/X` as a dict, as bytes or as the path of a file, or an `OwnUpdateConnector`.
         rules: How the service behaves where releases differ or its documentation is silent.
         host: A loopback address, or `localhost`.
         port: The port; 0 takes a free one.
@@ -90,6 +93,7 @@ class Simulator:
         gzip: bool = False,
         token: str | None = None,
         connectors: Mapping[str, Source] | None = None,
+        updates: Mapping[str, UpdateSource] | None = None,
         rules: Rules = Rules(),  # noqa: B008 (frozen)
         host: str = "127.0.0.1",
         port: int = 0,
@@ -105,7 +109,14 @@ class Simulator:
         elif not re.fullmatch(r"<token><version>1</version><data>[^<>\s]+</data></token>", token):
             raise ValueError("the token must be the whole XML: <token><version>1</version><data>...</data></token>")
         tables = [read_table(name, source) for name, source in (connectors or {}).items()]
-        self.store: Store = Store(rows, seed, tables)
+        own = [read_update(name, source) for name, source in (updates or {}).items()]
+        self.store: Store = Store(
+            rows,
+            seed,
+            [*tables, *(table for update in own for table in update.shown)],
+            [update.connector for update in own],
+            [table for update in own for table in update.tables],
+        )
         self._rows = rows
         self._seed = seed
         self._host = host

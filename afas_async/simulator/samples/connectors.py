@@ -8,10 +8,10 @@ from seed to seed (see `Store`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-FieldType = Literal["string", "int", "decimal", "boolean", "date"]
+FieldType = Literal["string", "int", "decimal", "boolean", "date", "blob"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,14 @@ class Connector:
         description: What a person reads.
         key: The ids of the fields that together are different in every row.
         fields: The fields in the order in which a row has them.
+        document: Its metainfo as it was given, for one of the user's own.
     """
 
     name: str
     description: str
     key: tuple[str, ...]
     fields: tuple[Field, ...]
+    document: Mapping[str, Any] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ The rows that they write are those that the sample GetConnectors read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from afas_async.simulator.samples.connectors import SAMPLES, Field
 
@@ -43,7 +43,8 @@ class UpdateObject:
             the same names, in front of what is the key of its own.
         key: Those of the fields that make its own key; none for an object of which there can be one only.
         fields: All fields, by id.
-        objects: The objects that may stand in it, by name.
+        objects: The objects that may stand in it, by name. One without a key of its own is `single`, or has a record
+            number that no request can name.
         numbered: When the service gives a new record the last part of its key.
         single: Whether only one may stand in the element around it.
         stamped: Whether its rows show when they were written last.
@@ -57,6 +58,12 @@ class UpdateObject:
     numbered: Numbering
     single: bool
     stamped: bool
+
+    def within(self) -> Iterator[UpdateObject]:
+        """All kinds of elements that may stand in it, also those in other ones."""
+        for inner in self.objects.values():
+            yield inner
+            yield from inner.within()
 
     def tables(self) -> Iterator[str]:
         """All GetConnectors that it takes to write one, with those that its fields refer to."""
@@ -75,12 +82,26 @@ class UpdateConnector:
         description: What a person reads.
         root: Its element, whose name is the `name` in metainfo.
         returns_key: Whether an answer tells the key, or else has no body.
+        document: Its metainfo as it was given, for one of the user's own.
     """
 
     name: str
     description: str
     root: UpdateObject
     returns_key: bool = True
+    document: Mapping[str, Any] | None = field(default=None, compare=False)
+
+
+def record_number(taken: Collection[str]) -> UpdateField:
+    """Return the key of records that have no other: a number that the simulator gives and no request names.
+
+    Args:
+        taken: The names of the other columns.
+    """
+    name = "RecordNo"
+    while name.lower() in {column.lower() for column in taken}:
+        name += "_"
+    return UpdateField(name, Field(name, "int", 18, 0, name), mandatory=False, codes={}, refers=None)
 
 
 _SAMPLES: Final = {sample.connector.name: sample.connector for sample in SAMPLES}

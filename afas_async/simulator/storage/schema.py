@@ -13,6 +13,7 @@ _COLUMN_TYPES: Final[dict[FieldType, str]] = {
     "decimal": "REAL",
     "boolean": "INTEGER",
     "date": "TEXT",
+    "blob": "TEXT COLLATE NOCASE",
 }
 _MOST_MEMBERS: Final = 50  # of one json_object: a function of SQLite has at most 127 arguments
 

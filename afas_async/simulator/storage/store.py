@@ -93,25 +93,40 @@ class Store:
         rows: The size of the large samples.
         seed: What the samples' rows come from.
         tables: Further connectors, which come first, each in place of a sample of its name.
+        updates: Further UpdateConnectors, which come first, each in place of a sample of its name.
+        hidden: Tables of these that are no connectors.
 
     Raises:
         ValueError: Two tables have one name.
 
     Attributes:
         connectors: The connectors by name.
-        updates: The UpdateConnectors whose tables are all samples, by name.
+        updates: The UpdateConnectors by name: further ones, and those whose tables are all samples.
     """
 
-    def __init__(self, rows: int, seed: int, tables: Sequence[Table] = ()) -> None:
-        own = {table.connector.name.lower() for table in tables}
-        if len(own) < len(tables):
+    def __init__(
+        self,
+        rows: int,
+        seed: int,
+        tables: Sequence[Table] = (),
+        updates: Sequence[UpdateConnector] = (),
+        hidden: Sequence[Table] = (),
+    ) -> None:
+        own = {table.connector.name.lower() for table in (*tables, *hidden)}
+        if len(own) < len(tables) + len(hidden):
             raise ValueError("two connectors have the same name, if case does not count")
+        own_updates = {update.name.lower() for update in updates}
+        if len(own_updates) < len(updates):
+            raise ValueError("two UpdateConnectors have the same name, if case does not count")
         samples = [sample for sample in SAMPLES if sample.connector.name.lower() not in own]
         made: tuple[Table | Sample, ...] = (*tables, *samples)
         self.connectors: dict[str, Connector] = {each.connector.name: each.connector for each in made}
         kept = {sample.connector.name for sample in samples}
-        self.updates: dict[str, UpdateConnector] = {
-            each.name: each for each in UPDATES if kept.issuperset(each.root.tables())
+        self.updates: dict[str, UpdateConnector] = {each.name: each for each in updates}
+        self.updates |= {
+            each.name: each
+            for each in UPDATES
+            if each.name.lower() not in own_updates and kept.issuperset(each.root.tables())
         }
         self._rows = rows
         self._seed = seed
@@ -121,7 +136,7 @@ class Store:
         self._is_blank = True
         self._database = sqlite3.connect(":memory:", isolation_level=None)
         try:
-            for table in tables:
+            for table in (*tables, *hidden):
                 self._load(table)
         except BaseException:
             self.close()
@@ -246,6 +261,21 @@ class Store:
         self._numbers[place] = max(highest, self._numbers.get(place, 0)) + 1
         return self._numbers[place]
 
+    def next_text(self, name: str, column: str, within: Mapping[str, Value]) -> str:
+        """Return the number for a new row as a text, for a column of texts that may have others than numbers."""
+        self._fill(name)
+        place = (name, *within.values())
+        if place not in self._numbers:
+            self._numbers[place] = self._database.execute(
+                f'SELECT coalesce(max(CAST("{column}" AS INTEGER)), 0) FROM "{name}" WHERE {_where(within).sql}',
+                tuple(within.values()),
+            ).fetchone()[0]
+        while True:
+            self._numbers[place] += 1
+            text = str(self._numbers[place])
+            if not self.has(name, {**within, column: text}):
+                return text
+
     def has(self, name: str, values: Mapping[str, Value]) -> bool:
         """Tell whether a connector has a row with these values by column."""
         return self.count(name, _where(values), 1) > 0
@@ -306,6 +336,8 @@ class Store:
         exact = [place for place, field in enumerate(fields, 1) if field.exact]
         places = ", ".join(f"?{place}" for place in (*range(1, len(fields) + 1), *exact))
         self._database.execute(create_table(name, fields))
+        if table.connector.key:
+            self._database.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({_columns(table.connector.key)})')
         self._database.execute("BEGIN")
         self._database.executemany(f'INSERT INTO "{name}" VALUES ({places})', table.rows)
         self._database.execute("COMMIT")

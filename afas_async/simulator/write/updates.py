@@ -20,6 +20,7 @@ from afas_async.simulator.messages import (
     required,
 )
 from afas_async.simulator.rules import Rules
+from afas_async.simulator.samples.connectors import Field
 from afas_async.simulator.samples.update_connectors import UpdateConnector, UpdateField, UpdateObject
 from afas_async.simulator.storage.store import DuplicateKeyError, Store, Value
 from afas_async.simulator.write.elements import Action, Element, read_elements
@@ -163,7 +164,7 @@ class Updates:
         """
         if outer == "insert":
             return "insert"
-        if inner.kind.key:
+        if not inner.kind.single:
             given = {field.id for field, value in inner.given if value not in (None, "")}
             return "update" if given.issuperset(field.id for field in inner.kind.key) else "insert"
         return "update" if self._store.has(inner.kind.table, above) else "insert"
@@ -173,17 +174,25 @@ class Updates:
             *others, last = kind.key
             if kind.numbered == "always" or values.get(last.column.id) is None:
                 rest = {**above, **_present(others, values)}
-                values[last.column.id] = self._store.next_number(kind.table, last.column.id, rest)
+                values[last.column.id] = self._next(kind, last.column, rest)
         key = _key(kind, values, above)
+        if any(values[column] != value for column, value in above.items()):
+            raise unexpected_error()  # it is in another element than it says
         _present((field for field in kind.fields.values() if field.mandatory), values)
         self._check(kind, values)
-        if not kind.key:
+        if kind.single:
             self._store.delete(kind.table, above)  # a new address takes the place of the old one
         try:
             self._store.insert(kind.table, values | self._stamp(kind))
         except DuplicateKeyError:
             raise functional_error(already_exists(_label(kind))) from None
         return key
+
+    def _next(self, kind: UpdateObject, column: Field, within: Mapping[str, Value]) -> Value:
+        """The last part of the key of a new record."""
+        if column.type == "int":
+            return self._store.next_number(kind.table, column.id, within)
+        return self._store.next_text(kind.table, column.id, within)
 
     def _update(self, kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
         key = _key(kind, values, above)
@@ -196,7 +205,7 @@ class Updates:
     def _delete(self, kind: UpdateObject, key: Mapping[str, Value]) -> None:
         if not self._store.delete(kind.table, key):
             raise functional_error(does_not_exist(_label(kind)))
-        for inner in kind.objects.values():
+        for inner in kind.within():
             self._store.delete(inner.table, key)
 
     def _check(self, kind: UpdateObject, values: Mapping[str, Value]) -> None:

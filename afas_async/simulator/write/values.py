@@ -31,12 +31,12 @@ def stored(column: Field, value: Any) -> Value:
             return None
         case bool():
             text = str(value).lower()
-        case str() | int():
+        case str() | int() | Decimal():
             text = str(value)
         case _:
             raise ValueError(column.id)
     match column.type:
-        case "string":
+        case "string" | "blob":
             return _string(column, text)
         case "boolean":
             return _boolean(text.strip().lower())
