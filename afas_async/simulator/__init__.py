@@ -60,6 +60,7 @@ Likewise `/simulator/changes` and `/simulator/latency`.
 from afas_async.simulator.changes import Change
 from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import Latency
+from afas_async.simulator.own.get_connectors import OwnGetConnector
 from afas_async.simulator.own.update_connectors import OwnObject, OwnUpdateConnector
 from afas_async.simulator.process import SimulatorError, spawn
 from afas_async.simulator.rules import Rules
@@ -72,6 +73,7 @@ __all__ = [
     "Checksum",
     "Fault",
     "Latency",
+    "OwnGetConnector",
     "OwnObject",
     "OwnUpdateConnector",
     "RequestRecord",

@@ -22,6 +22,7 @@ from afas_async.simulator.files.files import Files
 from afas_async.simulator.latency import NO_LATENCY, Latency
 from afas_async.simulator.oauth import OAuth
 from afas_async.simulator.otp import Otp
+from afas_async.simulator.own.get_connectors import OwnGetConnector, read_described_table
 from afas_async.simulator.own.update_connectors import UpdateSource, read_update
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.service import API_ROOT, Service
@@ -66,7 +67,8 @@ class Simulator:
         gzip: Whether to compress for clients that accept it.
         token: The whole XML token that clients must use; by default a random one.
         connectors: Connectors of your own, by name, each in place of a sample of its name: the path of a `.csv`,
-            `.ndjson` or `.jsonl` file, or dicts (see `afas_async.simulator.storage.tables`). They have no key.
+            `.ndjson` or `.jsonl` file, or dicts (see `afas_async.simulator.storage.tables`), or an `OwnGetConnector`
+            with the fields of metainfo. They have no key.
         updates: UpdateConnectors of your own, by name, each in place of a sample of its name: the JSON of `GET
             metainfo/update/X` as a dict, as bytes or as the path of a file, or an `OwnUpdateConnector`.
         rules: How the service behaves where releases differ or its documentation is silent.
@@ -92,7 +94,7 @@ class Simulator:
         latency: Latency = NO_LATENCY,
         gzip: bool = False,
         token: str | None = None,
-        connectors: Mapping[str, Source] | None = None,
+        connectors: Mapping[str, Source | OwnGetConnector] | None = None,
         updates: Mapping[str, UpdateSource] | None = None,
         rules: Rules = Rules(),  # noqa: B008 (frozen)
         host: str = "127.0.0.1",
@@ -108,7 +110,10 @@ class Simulator:
             token = f"<token><version>1</version><data>{secrets.token_hex(32).upper()}</data></token>"
         elif not re.fullmatch(r"<token><version>1</version><data>[^<>\s]+</data></token>", token):
             raise ValueError("the token must be the whole XML: <token><version>1</version><data>...</data></token>")
-        tables = [read_table(name, source) for name, source in (connectors or {}).items()]
+        tables = [
+            read_described_table(name, source) if isinstance(source, OwnGetConnector) else read_table(name, source)
+            for name, source in (connectors or {}).items()
+        ]
         own = [read_update(name, source) for name, source in (updates or {}).items()]
         self.store: Store = Store(
             rows,

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 
-from afas_async.errors import UsageError
 from afas_async.simulator.own.documents import (
     DescribedObject,
     DescribedUpdateField,
@@ -26,8 +25,7 @@ from afas_async.simulator.samples.update_connectors import (
     UpdateObject,
     record_number,
 )
-from afas_async.simulator.storage.tables import Table
-from afas_async.vocabulary.names import connector_name
+from afas_async.simulator.storage.tables import Table, check_table_name
 
 _TYPE: Final = re.compile(
     r"(?P<type>string|int|decimal|boolean|date|blob)(?:\((?P<length>[0-9]+)(?:, ?(?P<decimals>[0-9]+))?\))?"
@@ -114,10 +112,7 @@ def read_update(name: str, source: UpdateSource) -> OwnUpdate:
         ValueError: Something is wrong with it; the message says what.
         OSError: The file of its metainfo cannot be read.
     """
-    try:
-        connector_name(name)
-    except UsageError as error:
-        raise ValueError(str(error)) from None
+    check_table_name(name)
     own = resolved(name, source)
     document = read_document(name, own.metainfo) if own.metainfo is not None else _document(name, own)
     document = {**document, "id": name, "name": document.get("name") or name}
@@ -125,6 +120,8 @@ def read_update(name: str, source: UpdateSource) -> OwnUpdate:
     read_as = {described.name: own.read_as} if isinstance(own.read_as, str) else dict(own.read_as)
     tables = _Tables(name, read_as)
     root = tables.element(described, own, ())
+    for shown in tables.shown:
+        check_table_name(shown.connector.name)
     if read_as:
         raise ValueError(f"{name}: `read_as` names {', '.join(read_as)}, which it does not have")
     numbered = not any(field.primary_key for field in described.fields or ())
