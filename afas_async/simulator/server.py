@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -124,6 +124,7 @@ class Simulator:
         )
         self._rows = rows
         self._seed = seed
+        self._latency = latency
         self._host = host
         self._port = port
         self._token = token
@@ -225,6 +226,37 @@ class Simulator:
     def changes(self) -> Changes:
         """The script of what happens to the rows while they are read; empty at first."""
         return self._service.changes
+
+    def written(self, connector: str) -> list[dict[str, Any]]:
+        """Return what an UpdateConnector has written, for the assertions of a test.
+
+        Only what was carried out counts: nothing that was refused, and nothing twice.
+
+        Args:
+            connector: The UpdateConnector, in any case of letters.
+
+        Returns:
+            The elements in the order in which they were carried out, as dicts that `insert` takes, each with its
+            `@Action`. Values are those of the bodies, with a Decimal for a number with a point; a delete has the key
+            in its URL, as texts. Of all connectors together the last 10,000 are kept.
+
+        Raises:
+            ValueError: There is no such connector.
+        """
+        return self._service.written(connector)
+
+    def reset(self) -> None:
+        """Go back to the start between two tests, without a new port and without making the rows again.
+
+        Tables, files, faults, changes, latency, clock, requests, counters and what was written are as they were at
+        first. The URL, the token and access tokens stay. A write under way is given up, and its connection is closed.
+        """
+        self._service.reset()
+        self.files.reset()
+        self.faults.clear()
+        self.latency = self._latency
+        self._traffic.reset()
+        self._otp.code = None
 
     async def start(self) -> None:
         """Listen; harmless when started already.

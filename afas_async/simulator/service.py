@@ -44,7 +44,7 @@ from afas_async.simulator.samples.update_connectors import UpdateConnector
 from afas_async.simulator.storage.store import Store, UnknownFieldError
 from afas_async.simulator.traffic import TOKEN_PARAMETER, RequestRecord, Traffic
 from afas_async.simulator.write.pending import PendingWork
-from afas_async.simulator.write.updates import Updates, Work
+from afas_async.simulator.write.updates import Updates, Work, now
 
 API_ROOT: Final = "profitrestservices"
 CONTROL_ROOT: Final = "simulator"
@@ -104,6 +104,25 @@ class Service:
         application = web.Application(client_max_size=_LARGEST_BODY)
         application.router.add_route("*", "/{path:.*}", self._handle)
         return application
+
+    def written(self, name: str) -> list[dict[str, Any]]:
+        """Return the elements that an UpdateConnector has written.
+
+        Raises:
+            ValueError: There is no such connector.
+        """
+        connector = self._update_connectors.get(name.lower())
+        if connector is None:
+            raise ValueError(f"there is no UpdateConnector {name!r}")
+        return self.updates.written.of(connector.name)
+
+    def reset(self) -> None:
+        """Have the rows of the start again, and forget what was written and what is still to be."""
+        self._works.give_up()
+        self.changes.clear()
+        self.updates.written.clear()
+        self.updates.clock = now
+        self._store.reset()
 
     async def stop(self) -> None:
         """Give up the writes that have not been carried out yet."""

@@ -82,10 +82,15 @@ class Files:
     """
 
     def __init__(self, seed: int) -> None:
-        attached, images, reports = _drawn(seed)
-        self.attached: list[Attachment] = [*attached]
-        self.images: list[Image] = [*images]
-        self.reports: list[Report] = [*reports]
+        self._seed = seed
+        self.attached: list[Attachment] = []
+        self.images: list[Image] = []
+        self.reports: list[Report] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Have the files of the start again, and no others."""
+        self.attached[:], self.images[:], self.reports[:] = _drawn(self._seed)
 
     def add(self, name: str, data: bytes, *, mimetype: str = "application/octet-stream", subject_id: int = 1) -> str:
         """Attach a file to a dossier item, and return its id."""

@@ -37,6 +37,11 @@ def digits(column: str) -> str:
     return f'CASE "{column}" WHEN CAST({given} AS REAL) THEN {given} ELSE CAST("{column}" AS TEXT) END'
 
 
+def key_order(names: Sequence[str]) -> str:
+    """Return the SQL terms that put rows in the order of their key, or of their arrival where they have none."""
+    return ", ".join(f'"{name}"' for name in names) or "rowid"
+
+
 def _value_json(field: Field) -> str:
     column = f'"{field.id}"'
     if field.exact:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from afas_async.errors import InvalidFilterError
 from afas_async.simulator.answer import Answer, empty_answer, functional_error, json_answer, unexpected_error
@@ -25,6 +25,7 @@ from afas_async.simulator.samples.update_connectors import UpdateConnector, Upda
 from afas_async.simulator.storage.store import DuplicateKeyError, Store, Value
 from afas_async.simulator.write.elements import Action, Element, read_elements
 from afas_async.simulator.write.values import stored
+from afas_async.simulator.write.written import Written, as_given
 from afas_async.vocabulary.values import amsterdam
 
 
@@ -59,10 +60,12 @@ class Updates:
     Attributes:
         clock: Returns the moment for the rows that show when they were written last; without a time zone it is wall
             time in Amsterdam.
+        written: The elements that were carried out.
     """
 
     def __init__(self, store: Store, rules: Rules) -> None:
         self.clock: Callable[[], datetime] = now
+        self.written: Final = Written()
         self._store = store
         self._rules = rules
 
@@ -102,11 +105,14 @@ class Updates:
         kind = connector.root
         if path[0].lower() != kind.name.lower():
             raise functional_error(element_not_found(path[0]))
-        key = _address(kind, path[1], path[2])
+        key, named = _address(kind, path[1], path[2])
+        said: dict[str, Any] = {**named}
         if len(path) > 3:
             kind = _object(kind, path[3])
-            key |= _address(kind, path[4], path[5])
-        return Work(1, lambda: self._deleted(kind, key))
+            inner_key, inner_said = _address(kind, path[4], path[5])
+            key |= inner_key
+            said = {"@Action": "update", **said, kind.name: {"@Action": "delete", **inner_said}}
+        return Work(1, lambda: self._deleted(kind, key, connector, {"@Action": "delete", **said}))
 
     def _written(
         self, connector: UpdateConnector, elements: Sequence[Element], action: Action, inner_action: Action | None
@@ -121,11 +127,16 @@ class Updates:
                 for element in group:
                     key = self._carry_out(element, element.action or action, {}, inner_action)
                     keys.append({field.id: str(key[field.column.id]) for field in connector.root.key})
+            for element in group:
+                self.written.add(connector.name, as_given(element, element.action or action, inner_action))
         return self._result(connector, keys)
 
-    def _deleted(self, kind: UpdateObject, key: Mapping[str, Value]) -> Answer:
+    def _deleted(
+        self, kind: UpdateObject, key: Mapping[str, Value], connector: UpdateConnector, said: Mapping[str, Any]
+    ) -> Answer:
         with self._store.transaction(*kind.tables()):
             self._delete(kind, key)
+        self.written.add(connector.name, said)
         return empty_answer()
 
     def _carry_out(
@@ -244,8 +255,8 @@ def _object(kind: UpdateObject, name: str) -> UpdateObject:
     raise functional_error(element_not_found(name))
 
 
-def _address(kind: UpdateObject, names: str, values: str) -> dict[str, Value]:
-    """Read the key in a path."""
+def _address(kind: UpdateObject, names: str, values: str) -> tuple[dict[str, Value], dict[str, str]]:
+    """Read the key in a path: its values by column, and the texts by field with an `@`."""
     known = {field.id: field for field in kind.key}
     fields = [name.removeprefix("@") for name in names.split(",")]
     texts = values.split(",")
@@ -254,7 +265,8 @@ def _address(kind: UpdateObject, names: str, values: str) -> dict[str, Value]:
     for name in fields:
         if name not in known:
             raise functional_error(field_not_found(name))
-    return _present(kind.key, _values(zip((known[name] for name in fields), texts, strict=True)))
+    key = _present(kind.key, _values(zip((known[name] for name in fields), texts, strict=True)))
+    return key, {f"@{name}": text for name, text in zip(fields, texts, strict=True)}
 
 
 def _values(given: Iterable[tuple[UpdateField, Any]]) -> dict[str, Value]:
