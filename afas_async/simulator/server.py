@@ -18,6 +18,7 @@ from aiohttp.http import HttpProcessingError
 from afas_async.simulator.changes import Changes
 from afas_async.simulator.delivery import Delivery
 from afas_async.simulator.faults import Faults
+from afas_async.simulator.files.attachments import stored_attachments
 from afas_async.simulator.files.files import Files
 from afas_async.simulator.latency import NO_LATENCY, Latency
 from afas_async.simulator.oauth import OAuth
@@ -42,13 +43,14 @@ class Simulator:
 
     The sample GetConnectors are `Profit_Article` and `Profit_Wide` with `rows` rows each, the smaller
     `Profit_Debtor`, `Profit_Employees`, `Profit_Persons`, `Profit_Addresses`, `Profit_JournalEntries`,
-    `Profit_JournalLines`, `Profit_Accounts`, `Profit_Subjects` and `Profit_DimensionCodes`, and `Profit_Empty` with
-    none. The UpdateConnectors write what these read:
+    `Profit_JournalLines`, `Profit_Accounts`, `Profit_Subjects`, `Profit_SubjectAttachments`, `Profit_SubjectLinks` and
+    `Profit_DimensionCodes`, and `Profit_Empty` with none. The UpdateConnectors write what these read:
 
     * `FbItemArticle` writes `Profit_Article`, `KnEmployee` (its element is `AfasEmployee`) `Profit_Employees`, and
       `KnDimCode` `Profit_DimensionCodes`.
     * `KnSubject` writes `Profit_Subjects`; each new one gets a number, so that a write done twice shows as two rows.
-      Its `Ds`, the field `Subject`, has room for a reference of your own.
+      Its `Ds`, the field `Subject`, has room for a reference of your own. Its object `KnSubjectAttachment` writes
+      `Profit_SubjectAttachments`, whose `FileId` gives the file back, and `KnSubjectLink` writes `Profit_SubjectLinks`.
     * `KnPerson` writes `Profit_Persons`, with one address at most as the object `KnBasicAddressAdr`, which is the row
       of that person in `Profit_Addresses`.
     * `FiEntries` writes `Profit_JournalEntries` with its element `FiEntryPar`, and their lines in
@@ -132,7 +134,7 @@ class Simulator:
         self._delivery = Delivery(self._traffic, latency=latency, gzip=gzip, traced=rules.profit >= 7)
         self._otp = Otp(token)
         self.oauth: OAuth = OAuth()
-        self.files: Files = Files(seed)
+        self.files: Files = Files(seed, stored_attachments(self.store))
         self._service = Service(
             self.store,
             self._traffic,

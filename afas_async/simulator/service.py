@@ -44,7 +44,7 @@ from afas_async.simulator.samples.update_connectors import UpdateConnector
 from afas_async.simulator.storage.store import Store, UnknownFieldError
 from afas_async.simulator.traffic import TOKEN_PARAMETER, RequestRecord, Traffic
 from afas_async.simulator.write.pending import PendingWork
-from afas_async.simulator.write.updates import Updates, Work, now
+from afas_async.simulator.write.updates import Updates, Work
 
 API_ROOT: Final = "profitrestservices"
 CONTROL_ROOT: Final = "simulator"
@@ -120,8 +120,7 @@ class Service:
         """Have the rows of the start again, and forget what was written and what is still to be."""
         self._works.give_up()
         self.changes.clear()
-        self.updates.written.clear()
-        self.updates.clock = now
+        self.updates.reset()
         self._store.reset()
 
     async def stop(self) -> None:

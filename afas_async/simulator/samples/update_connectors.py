@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from afas_async.simulator.samples.connectors import SAMPLES, Field
 
-Numbering = Literal["always", "absent", "never"]
+Numbering = Literal["always", "absent", "never", "id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class UpdateField:
         mandatory: Whether a new record must have it.
         codes: What it may be, each with its description; empty where that is open.
         refers: The GetConnector and its field among whose values it must be, if it refers to another record.
+        is_file: Whether it has a file in base64. An element with one cannot be changed.
     """
 
     id: str
@@ -31,6 +32,7 @@ class UpdateField:
     mandatory: bool
     codes: Mapping[str, str]
     refers: tuple[str, str] | None
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class UpdateObject:
         fields: All fields, by id.
         objects: The objects that may stand in it, by name. One without a key of its own is `single`, or has a record
             number that no request can name.
-        numbered: When the service gives a new record the last part of its key.
+        numbered: When the service gives a new record the last part of its key: a number, or an id of 32 hex digits.
         single: Whether only one may stand in the element around it.
         stamped: Whether its rows show when they were written last.
     """
@@ -117,20 +119,29 @@ def _element(
     refers: Mapping[str, tuple[str, str]] | None = None,
     numbered: Numbering = "never",
     single: bool = False,
+    number: str | None = None,
 ) -> UpdateObject:
     """Tie the fields of an element to those of a sample."""
     sample = _SAMPLES[table]
-    shown = {field.id: field for field in sample.fields}
+    shown = {field.id: field for field in (*sample.fields, *sample.hidden)}
     fields = {
         field: UpdateField(
-            field, shown[column], field in mandatory, (codes or {}).get(field, {}), (refers or {}).get(field)
+            field,
+            shown[column],
+            field in mandatory,
+            (codes or {}).get(field, {}),
+            (refers or {}).get(field),
+            is_file=shown[column] in sample.hidden,
         )
         for field, column in columns.items()
     }
+    key = [field for field in fields.values() if field.column.id in sample.key]
+    if number is not None:  # the key of records that have no other
+        key = [UpdateField(number, shown[number], mandatory=False, codes={}, refers=None)]
     return UpdateObject(
         name,
         table,
-        tuple(field for field in fields.values() if field.column.id in sample.key),
+        tuple(key),
         fields,
         {each.name: each for each in objects},
         numbered,
@@ -173,6 +184,26 @@ UPDATES: Final = (
                 "St": "Status",
                 "Dn": "Done",
             },
+            _element(
+                "KnSubjectLink",
+                "Profit_SubjectLinks",
+                {
+                    "ToBC": "ToOrganisationPerson",
+                    "BcId": "OrganisationPerson",
+                    "SfTp": "DestinationType",
+                    "SfId": "Destination",
+                },
+                mandatory=frozenset(),
+                numbered="always",
+                number="LinkNo",
+            ),
+            _element(
+                "KnSubjectAttachment",
+                "Profit_SubjectAttachments",
+                {"FileId": "FileId", "FileName": "FileName", "FileStream": "FileStream"},
+                mandatory=frozenset({"FileName", "FileStream"}),
+                numbered="id",
+            ),
             mandatory=frozenset({"StId"}),
             codes={"St": {"A": "Active", "C": "Closed"}},
             # A number that the request gives is ignored (help.afas.nl, App_Conect_UpdDsc_170: automatic numbering).

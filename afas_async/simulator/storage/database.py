@@ -92,9 +92,14 @@ class Database:
             opened.readers -= 1
             opened.close_if_over()
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection of this moment; `reset` makes another."""
+        return self._opened.connection
+
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one SQL statement."""
-        return self._connection.execute(sql, parameters)
+        return self.connection.execute(sql, parameters)
 
     def fill(self, name: str) -> None:
         """Make the rows of a sample if they are not there yet."""
@@ -104,9 +109,9 @@ class Database:
         if not self._changed:
             self._start = None
         if self._is_blank and sample.rows(self._rows) <= _COPIED_ROWS:
-            self._connection.deserialize(filled_database(name, self._rows, self._seed))
+            self.connection.deserialize(filled_database(name, self._rows, self._seed))
         else:
-            fill_sample(self._connection, sample, self._rows, self._seed)
+            fill_sample(self.connection, sample, self._rows, self._seed)
         self._is_blank = False
 
     def before_change(self) -> None:
@@ -115,11 +120,11 @@ class Database:
             return
         self._changed = True
         if self._start is None and not self._is_blank:
-            size = self._connection.execute(
+            size = self.connection.execute(
                 "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
             ).fetchone()[0]
             if size <= _LARGEST_COPY:
-                self._start = _Start(self._connection.serialize(), dict(self._unfilled))
+                self._start = _Start(self.connection.serialize(), dict(self._unfilled))
 
     def reset(self) -> None:
         """Have the rows of the start again, whatever has been written since.
@@ -140,14 +145,10 @@ class Database:
         if start is None:
             self._build()
         else:
-            self._connection.deserialize(start.copy)
+            self.connection.deserialize(start.copy)
             self._is_blank = False
             self._unfilled = dict(start.unfilled)
         self._changed = False
-
-    @property
-    def _connection(self) -> sqlite3.Connection:
-        return self._opened.connection
 
     def _open(self) -> None:
         self._opened = _Opened(sqlite3.connect(":memory:", isolation_level=None))
@@ -163,9 +164,9 @@ class Database:
         name, fields = table.connector.name, table.connector.fields
         exact = [place for place, field in enumerate(fields, 1) if field.exact]
         places = ", ".join(f"?{place}" for place in (*range(1, len(fields) + 1), *exact))
-        self._connection.execute(create_table(name, fields))
+        self.connection.execute(create_table(name, fields))
         if table.connector.key:
-            self._connection.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({key_order(table.connector.key)})')
-        self._connection.execute("BEGIN")
-        self._connection.executemany(f'INSERT INTO "{name}" VALUES ({places})', table.rows)
-        self._connection.execute("COMMIT")
+            self.connection.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({key_order(table.connector.key)})')
+        self.connection.execute("BEGIN")
+        self.connection.executemany(f'INSERT INTO "{name}" VALUES ({places})', table.rows)
+        self.connection.execute("COMMIT")

@@ -7,7 +7,8 @@ from contextlib import closing
 from functools import lru_cache
 from typing import Final
 
-from afas_async.simulator.samples.connectors import SAMPLES, Sample
+from afas_async.simulator.files.files import drawn_attachments
+from afas_async.simulator.samples.connectors import ATTACHMENTS, SAMPLES, Sample
 from afas_async.simulator.storage.schema import create_table, key_order
 
 PRIME: Final = 2_147_483_647  # of the two Lehmer generators; products with it stay within SQLite's 64 bits
@@ -23,7 +24,7 @@ def fill_sample(database: sqlite3.Connection, sample: Sample, size: int, seed: i
         seed: What the rows come from.
     """
     name, fields = sample.connector.name, sample.connector.fields
-    database.execute(create_table(name, fields))
+    database.execute(create_table(name, fields, sample.connector.hidden))
     if rows := sample.rows(size):
         database.execute(
             f"""WITH RECURSIVE draw(n, g, h) AS (
@@ -32,6 +33,10 @@ def fill_sample(database: sqlite3.Connection, sample: Sample, size: int, seed: i
                 INSERT INTO "{name}" SELECT {", ".join(sample.values[field.id] for field in fields)} FROM draw""",
             (_first_draw(seed), _first_draw(~seed), rows),
         )
+    if name == ATTACHMENTS:
+        # Their bytes are not in the table: `Files` has them.
+        files = [(file.subject_id, file.id, file.name) for file in drawn_attachments(seed)]
+        database.executemany(f'INSERT INTO "{name}" VALUES (?, ?, ?, NULL)', files)
     database.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({key_order(sample.connector.key)})')
 
 

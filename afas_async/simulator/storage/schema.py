@@ -18,7 +18,7 @@ _COLUMN_TYPES: Final[dict[FieldType, str]] = {
 _MOST_MEMBERS: Final = 50  # of one json_object: a function of SQLite has at most 127 arguments
 
 
-def create_table(name: str, fields: Sequence[Field]) -> str:
+def create_table(name: str, fields: Sequence[Field], hidden: Sequence[Field] = ()) -> str:
     """Return the SQL that creates a connector's table.
 
     An exact decimal is kept twice: as the number to sort and compare by, and behind all fields with its digits as they
@@ -26,6 +26,7 @@ def create_table(name: str, fields: Sequence[Field]) -> str:
     """
     columns = [f'"{field.id}" {_COLUMN_TYPES[field.type]}' for field in fields]
     columns += [f'"{field.id}.digits" TEXT' for field in fields if field.exact]
+    columns += [f'"{field.id}" {_COLUMN_TYPES[field.type]}' for field in hidden]
     members = [f"'{field.id}', {_value_json(field)}" for field in fields]
     columns += [f"json TEXT GENERATED ALWAYS AS ({_object_json(members)}) STORED"]
     return f'CREATE TABLE "{name}" ({", ".join(columns)})'

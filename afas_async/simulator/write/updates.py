@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,8 +67,15 @@ class Updates:
     def __init__(self, store: Store, rules: Rules) -> None:
         self.clock: Callable[[], datetime] = now
         self.written: Final = Written()
+        self._ids = 0
         self._store = store
         self._rules = rules
+
+    def reset(self) -> None:
+        """Forget what was written, and have the clock and the ids of the start."""
+        self.clock = now
+        self.written.clear()
+        self._ids = 0
 
     def write(self, connector: UpdateConnector, method: Literal["POST", "PUT"], body: bytes, sub: str = "") -> Work:
         """Read a request that inserts (POST) or updates (PUT) elements.
@@ -183,7 +191,7 @@ class Updates:
     def _insert(self, kind: UpdateObject, values: dict[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
         if kind.numbered != "never":
             *others, last = kind.key
-            if kind.numbered == "always" or values.get(last.column.id) is None:
+            if kind.numbered != "absent" or values.get(last.column.id) is None:
                 rest = {**above, **_present(others, values)}
                 values[last.column.id] = self._next(kind, last.column, rest)
         key = _key(kind, values, above)
@@ -201,11 +209,17 @@ class Updates:
 
     def _next(self, kind: UpdateObject, column: Field, within: Mapping[str, Value]) -> Value:
         """The last part of the key of a new record."""
+        if kind.numbered == "id":
+            self._ids += 1
+            return f"A{self._ids:031X}"
         if column.type == "int":
             return self._store.next_number(kind.table, column.id, within)
         return self._store.next_text(kind.table, column.id, within)
 
     def _update(self, kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
+        if any(field.is_file for field in kind.fields.values()):
+            # help.afas.nl, App_Conect_UpdDsc_170: delete it and add another.
+            raise functional_error(not_valid(kind.name))
         key = _key(kind, values, above)
         others = {column: value for column, value in values.items() if column not in key}
         self._check(kind, others)
@@ -226,6 +240,8 @@ class Updates:
             if value is None:
                 continue
             if field.codes and str(value) not in field.codes:
+                raise functional_error(not_valid(field.column.label))
+            if field.is_file and not _is_base64(str(value)):
                 raise functional_error(not_valid(field.column.label))
             if field.refers and not self._store.has(field.refers[0], {field.refers[1]: value}):
                 raise functional_error(does_not_exist(field.column.label))
@@ -296,6 +312,14 @@ def _present(fields: Iterable[UpdateField], values: Mapping[str, Value]) -> dict
 
 def _key(kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
     return {**above, **_present(kind.key, values)}
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _label(kind: UpdateObject) -> str:
