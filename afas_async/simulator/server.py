@@ -126,7 +126,6 @@ class Simulator:
         )
         self._rows = rows
         self._seed = seed
-        self._latency = latency
         self._host = host
         self._port = port
         self._token = token
@@ -254,11 +253,6 @@ class Simulator:
         first. The URL, the token and access tokens stay. A write under way is given up, and its connection is closed.
         """
         self._service.reset()
-        self.files.reset()
-        self.faults.clear()
-        self.latency = self._latency
-        self._traffic.reset()
-        self._otp.code = None
 
     async def start(self) -> None:
         """Listen; harmless when started already.
