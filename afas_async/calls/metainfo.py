@@ -16,7 +16,7 @@ from afas_async.errors import AfasError, ApiError, BadRequestError, BusinessErro
 from afas_async.http.channel import Channel
 from afas_async.vocabulary.connectors import GetConnector, row_fields
 from afas_async.vocabulary.metainfo import GetMetainfo, ListedConnector, Metainfo, UpdateMetainfo
-from afas_async.wire.json_documents import Unreadable, decode, not_as_documented
+from afas_async.wire.json_documents import decode, not_as_documented, without_nulls
 from afas_async.wire.metainfo_requests import list_request, metainfo_request, update_metainfo_request
 from afas_async.wire.requests import Request
 
@@ -65,6 +65,13 @@ async def get_metainfo(channel: Channel, connector: str, *, refresh: bool = Fals
         AfasError: If the service does not give it.
     """
     return await _described(channel, metainfo_request(connector), GetMetainfo, "GetConnector", refresh=refresh)
+
+
+def known_root(channel: Channel, connector: str) -> str:
+    """Return the name of a connector's element, by metainfo that was fetched before; empty if none was."""
+    place = (update_metainfo_request(connector).path, channel.options.language.lower())
+    described = channel.session.known.get(place)
+    return described.name if isinstance(described, UpdateMetainfo) else ""
 
 
 async def update_metainfo(channel: Channel, connector: str, *, refresh: bool = False) -> UpdateMetainfo:
@@ -218,8 +225,10 @@ async def _fetched(channel: Channel, request: Request, kind: type[MetainfoT], *,
     document = bytes(fetch.data)
     if spellings := _DECIMALS_FIELD.get(kind):
         document = document.replace(*spellings)
-    found = decode(document, msgspec.json.Decoder(kind))
-    if isinstance(found, Unreadable):
-        raise not_as_documented(request.connector, "it is not metainfo")
+    told = decode(document, msgspec.json.Decoder())
+    try:
+        found = msgspec.convert(without_nulls(told), kind)
+    except msgspec.ValidationError:
+        raise not_as_documented(request.connector, "it is not metainfo") from None
     known[place] = found
     return found

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 
 import msgspec
 
 from afas_async.calls.file import File, download
 from afas_async.calls.raw import RawAnswer, call
+from afas_async.errors import NotFoundError, ServerError
 from afas_async.http.channel import Caller
 from afas_async.vocabulary.arguments import check_callback, check_type
 from afas_async.vocabulary.filters import Condition
@@ -17,7 +18,7 @@ from afas_async.wire.error_answers import clean
 from afas_async.wire.file_requests import (
     VERSION_REQUEST,
     ImageFormat,
-    file_request,
+    file_requests,
     image_request,
     report_request,
     subject_request,
@@ -25,6 +26,8 @@ from afas_async.wire.file_requests import (
 from afas_async.wire.raw_requests import Method, Parameter, raw_request
 from afas_async.wire.requests import Request
 from afas_async.wire.row_requests import EVERY_ROW
+
+_CODING: Final = ("fileconnector", "the way in which names are coded")  # among what a session knows
 
 
 class DownloadOptions(TypedDict, total=False):
@@ -76,8 +79,8 @@ class DataConnectors(Caller):
 
         Args:
             file_id: 32 hex digits, from a GetConnector on the files of dossier items.
-            filename: The file's own name, from the same row; another name finds nothing. It is coded as the service
-                wants it.
+            filename: The file's own name, from the same row; another name finds nothing. It is coded as AFAS documents,
+                and where nothing is found in the way that it documented before.
             options: to: Where to write it, in place of `data`; what is there is replaced. Its folder must exist.
 
                 binary: Ask for the bare bytes (`SendFileAsBinary`), a quarter less to send, in place of JSON with the
@@ -112,8 +115,24 @@ class DataConnectors(Caller):
             >>> asyncio.run(main())
             File(name='a_b (1).pdf', mimetype='application/pdf', size=559)
         """
-        request = file_request(file_id, filename, binary=options.get("binary", False))
-        return await self._download(request, filename, options)
+        ways = file_requests(file_id, filename, binary=options.get("binary", False))
+        known = self._session.known
+        # The way that found a file before comes first, so that the other one costs a 404 once.
+        *others, last = sorted(range(len(ways)), key=lambda way: way == known.get(_CODING, 0))[::-1]
+        for way in others:
+            try:
+                found = await self._download(ways[way], filename, options)
+            except NotFoundError:
+                continue
+            known[_CODING] = way
+            return found
+        try:
+            found = await self._download(ways[last], filename, options)
+        except ServerError as error:
+            error.hint = "AFAS answers a wrong name like this too: compare filename with the row of the file"
+            raise
+        known[_CODING] = last
+        return found
 
     async def subject(self, subject_id: int | str, file_id: str, **options: Unpack[DownloadOptions]) -> File:
         """Return an attachment of a dossier item, or write it to a disk; see `file`.

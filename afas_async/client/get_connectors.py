@@ -223,9 +223,10 @@ class GetConnectors(Caller):
 
     async def plan(
         self,
-        connector: GetConnector[Any],
+        connector: GetConnector[Any] | str,
         *,
         parts: int,
+        key: str | tuple[str, ...] = (),
         where: Condition | None = None,
     ) -> list[dict[str, Any]]:
         """Return the parts of a read as plain data, for `rows(..., part=...)` here or on other machines.
@@ -236,7 +237,8 @@ class GetConnectors(Caller):
         at values found by looking at single rows, with a few dozen requests at most for each million rows.
 
         Args:
-            connector: The connector, with its key.
+            connector: The connector, with its key, or its name.
+            key: The key of a connector that you give by name.
             parts: How many parts there should be. There are fewer if the field has not enough values.
             where: The condition that the rows of the read will meet, so that the parts are even among those. It is not
                 part of the plan: give it to `rows` as well.
@@ -262,7 +264,7 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (500, True)
         """
-        return await plan(query_of(self._channel, connector, where=where, keyed=True), parts)
+        return await plan(query_of(self._channel, connector, key=key, where=where, keyed=True), parts)
 
     @overload
     def changes(
@@ -271,6 +273,7 @@ class GetConnectors(Caller):
         *,
         modified: str,
         since: str | datetime | None = ...,
+        after: str | None = ...,
         where: Condition | None = ...,
     ) -> Changes[RowT]: ...
 
@@ -282,6 +285,7 @@ class GetConnectors(Caller):
         key: str | tuple[str, ...],
         modified: str,
         since: str | datetime | None = ...,
+        after: str | None = ...,
         where: Condition | None = ...,
     ) -> Changes[dict[str, Any]]: ...
 
@@ -292,6 +296,7 @@ class GetConnectors(Caller):
         key: str | tuple[str, ...] = (),
         modified: str,
         since: str | datetime | None = None,
+        after: str | None = None,
         where: Condition | None = None,
     ) -> Changes[Any]:
         """Return the rows that were modified since the last run, as a stream: to be applied as inserts or updates.
@@ -307,7 +312,8 @@ class GetConnectors(Caller):
             key: The key of a connector that is given by name.
             modified: The field with the moment of the last change of a row.
             since: The `watermark` of the last run, or a datetime (without a time zone: wall time in Amsterdam), or None
-                for all rows.
+                for all rows; a moment out of a row does as well.
+            after: A `changes.cursor`: go on with a run that was broken off. It has that run's `since` and watermark.
             where: A further condition.
 
         Returns:
@@ -334,10 +340,15 @@ class GetConnectors(Caller):
         scan = scan_of(self._channel.bulk, connector, ReadOptions(where=where), key=key)
         check_type("modified", modified, str, "a field id", connector=scan.query.connector.name)
         field_id(modified)
-        return Changes(scan, modified=modified, since=since)
+        return Changes(scan, modified=modified, since=since, after=after)
 
     async def deleted_keys(
-        self, connector: GetConnector[Any], known_keys: Iterable[Key], *, where: Condition | None = None
+        self,
+        connector: GetConnector[Any] | str,
+        known_keys: Iterable[Key],
+        *,
+        key: str | tuple[str, ...] = (),
+        where: Condition | None = None,
     ) -> list[Key]:
         """Return those of the known keys that no row has any more: deletions leave no other trace in the service.
 
@@ -345,7 +356,8 @@ class GetConnectors(Caller):
         the first request to the last answer is never returned. Texts are compared exactly.
 
         Args:
-            connector: The connector, with its key.
+            connector: The connector, with its key, or its name.
+            key: The key of a connector that you give by name.
             known_keys: Keys of rows that were there: text or whole numbers, tuples of them if the key has several
                 fields. They are held in memory.
             where: The condition that the known rows met, if they were read with one. A row that no longer meets it
@@ -371,6 +383,6 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             ['000501']
         """
-        check_type("connector", connector, GetConnector, "a GetConnector with its key")
-        undecoded = GetConnector(connector.name, msgspec.Raw, key=connector.key)
+        named = query_of(self._channel, connector, key=key).connector
+        undecoded = GetConnector(named.name, msgspec.Raw, key=named.key)
         return await missing_keys(scan_of(self._channel.bulk, undecoded, ReadOptions(where=where)), known_keys)

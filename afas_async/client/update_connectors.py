@@ -8,14 +8,14 @@ from typing import Any, TypedDict, Unpack, cast
 
 from msgspec import Struct
 
-from afas_async.calls.metainfo import explain, update_metainfo
+from afas_async.calls.metainfo import explain, known_root, update_metainfo
 from afas_async.calls.write import send_one
 from afas_async.errors import BusinessError, InvalidElementError, UsageError
 from afas_async.http.channel import Caller
 from afas_async.policy.element_check import Checker
 from afas_async.vocabulary.arguments import check_type, type_name
 from afas_async.vocabulary.connectors import UpdateConnector
-from afas_async.vocabulary.elements import Action, ElementFault, Item, check_action, element_of
+from afas_async.vocabulary.elements import Action, ElementFault, Item, Nulls, check_action, with_nulls
 from afas_async.vocabulary.outcomes import Outcome, WriteResult
 from afas_async.wire.element_bodies import body_of, encode_element
 from afas_async.wire.requests import Request
@@ -39,6 +39,7 @@ class LoadArguments(TypedDict, total=False):
     lookup: Lookup[Any] | None
     reference: str | None
     journal: str | os.PathLike[str] | None
+    nulls: Nulls | None
     load_id: str | None
     max_rejected: float | None
     failures: str | os.PathLike[str] | None
@@ -200,9 +201,10 @@ class UpdateConnectors(Caller):
         found = list[ElementFault]()
         for index, item in enumerate(elements):
             try:
-                faults = checker.faults(element_of(item), index)
+                element = with_nulls(item, declared.nulls)
+                faults = checker.faults(element, index)
                 if not faults:
-                    encode_element(item, allow_none=declared.allow_none)
+                    encode_element(element, allow_none=declared.allow_none)
             except InvalidElementError as error:
                 faults = [ElementFault(index, "", str(error))]
             found += faults
@@ -243,9 +245,10 @@ class UpdateConnectors(Caller):
             transaction: Whether a call of several records is tagged with `@Action`, with which the service treats it as
                 one transaction. Without, records of a refused call of several are "unknown".
             validate: Whether records are checked before they are sent; see `validate`. It takes one request at most.
+            nulls: What None means in a field, "refuse", "omit" or "clear": in place of what the `UpdateConnector` says.
             lookup: How to look up a record whose outcome is unknown, once at the end and by `resolve`.
-            reference: A free text field into which the load writes a reference of its own for each record of an insert,
-                by which `lookup` finds it: the stand-in for the idempotency key that AFAS does not have.
+            reference: A free text field into which the load writes a reference of its own for each inserted record, by
+                which `lookup` finds it: the stand-in for the idempotency key that AFAS does not have.
             journal: Path of the journal, on a local disk.
             load_id: Which load the journal belongs to, such as a date: with another one, a journal that is finished
                 begins anew. Without, a finished journal raises JournalError until you delete it.
@@ -333,10 +336,11 @@ class UpdateConnectors(Caller):
         declared = _declared(connector)
         check_type("sub", sub, str | None, "the name of an object", connector=declared.name)
         try:
-            element = encode_element(item, allow_none=declared.allow_none)
+            element = encode_element(with_nulls(item, declared.nulls), allow_none=declared.allow_none)
         except InvalidElementError as error:
             raise InvalidElementError(f"{declared.name}: {error}") from None
-        request = write_request(method, declared.name, body_of(declared.element_name, [element]), sub=sub)
+        root = declared.element_name if declared.root else known_root(self._channel, declared.name)
+        request = write_request(method, declared.name, body_of(root or declared.element_name, [element]), sub=sub)
         return await self._send(request)
 
     async def _send(self, request: Request) -> WriteResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Annotated, Final
 
 import msgspec
@@ -67,7 +68,16 @@ class _Answer(OwnRepr, msgspec.Struct):
     # Checked here, because no error may be raised where the token is a local variable.
     access_token: Annotated[str, msgspec.Meta(pattern=rf"\A{BEARER}\Z")]
     token_type: Annotated[str, msgspec.Meta(pattern=r"\A(?i:bearer)\Z")]
-    expires_in: Annotated[float, msgspec.Meta(gt=0)] = float("inf")
+    expires_in: float | str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long the token is valid; for ever if that is not a number of seconds (RFC 6749, 4.2.2: recommended)."""
+        try:
+            seconds = float(self.expires_in or 0)
+        except ValueError:
+            return inf
+        return seconds if seconds > 0 else inf
 
     def __repr__(self) -> str:
         return "_Answer(***)"
@@ -113,5 +123,5 @@ class _TokenCall(Call):
         answer = decode(self._text, _ANSWER)
         if isinstance(answer, Unreadable):  # if it is not even JSON, it is something like a proxy's error page
             return not_as_documented(self.connector, "it holds no token", damaged=not answer.well_formed)
-        margin = min(MARGIN_SECONDS, MARGIN_SHARE * answer.expires_in)
-        return Grant(BearerToken(answer.access_token), answer.expires_in, answer.expires_in - margin)
+        margin = min(MARGIN_SECONDS, MARGIN_SHARE * answer.seconds)
+        return Grant(BearerToken(answer.access_token), answer.seconds, answer.seconds - margin)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum, IntEnum, StrEnum
+from types import UnionType
 from typing import Any, Final, Self, TypeAlias, TypeVar, Union, cast
 
 import msgspec
@@ -199,7 +200,7 @@ def _struct_source(shape: StructShape) -> str:
 
 def _type_source(attribute: Attribute) -> str:
     kind, absent = attribute.kind, _ABSENT.get(attribute.default)
-    text = kind.__name__ if isinstance(kind, type) else kind.name
+    text = kind.__name__ if isinstance(kind, type) else str(kind) if isinstance(kind, UnionType) else kind.name
     if isinstance(kind, StructShape):
         text += f" | list[{text}]"
     return f"{text} | {absent[1]}" if absent else text

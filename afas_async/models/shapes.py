@@ -16,7 +16,9 @@ from msgspec import NODEFAULT, UNSET
 from afas_async.vocabulary.metainfo import Code, GetMetainfo, MetainfoField, UpdateField, UpdateMetainfo, UpdateObject
 
 _ROW_TYPES: Final = {"string": str, "int": int, "decimal": Decimal, "boolean": bool, "date": datetime, "blob": str}
-_FIELD_TYPES: Final = _ROW_TYPES | {"date": date, "blob": bytes}  # a datetime is a date too; bytes are sent in base64
+# A datetime is a date too. A blob is a file, whose bytes are sent in base64, or a text of any length.
+_FIELD_TYPES: Final[dict[str, Any]] = _ROW_TYPES | {"date": date, "blob": str | bytes}
+_REMARK: Final = 23  # the control type of texts of any length
 # What the lines of a generated class refer to: an attribute of that name would hide it from the lines below.
 _HIDING: Final = frozenset({"bool", "bytes", "date", "datetime", "field", "int", "list", "str"})
 _CUSTOM: Final = re.compile(r"U[0-9A-Fa-f]{32}")
@@ -140,7 +142,8 @@ def element_shape(meta: UpdateMetainfo | UpdateObject, names: Names, around: str
     name = names.new(around + class_name(told))
 
     def attribute(field: UpdateField, own: str) -> Attribute:
-        kind = _kind(field, _FIELD_TYPES, names, f"{name}{_pascal(own)}")
+        remark = field.data_type == "blob" and field.control_type == _REMARK
+        kind = str if remark else _kind(field, _FIELD_TYPES, names, f"{name}{_pascal(own)}")
         facts = _told(field, "key" * field.primary_key, "mandatory" * field.mandatory)
         return Attribute(own, f"@{field.id}" if field.primary_key else field.id, kind, UNSET, facts)
 
@@ -164,7 +167,7 @@ def _shape(name: str, doc: str, members: Iterable[tuple[str, Any, Callable[[Any,
     return StructShape(name, _line(doc), tuple(attributes.values()))
 
 
-def _kind(field: MetainfoField | UpdateField, types: Mapping[str, type[Any]], names: Names | None, name: str) -> Any:
+def _kind(field: MetainfoField | UpdateField, types: Mapping[str, Any], names: Names | None, name: str) -> Any:
     kind = types.get(field.data_type, Any)
     numeric = kind is int and all(_WHOLE.fullmatch(code.id) for code in field.values or ())
     if names is None or not field.values or not (kind is str or numeric):

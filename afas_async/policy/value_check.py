@@ -26,6 +26,7 @@ from afas_async.vocabulary.values import digits
 Judge: TypeAlias = Callable[[Any], str | None]
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+")  # AFAS's own examples have it in decimals
 _PLAIN_NUMBER: Final = re.compile(r"[+-]?([0-9]+)(?:\.([0-9]*))?")  # nearly all are, and need no arithmetic
 _BOOLEANS: Final = frozenset({"true", "false", "1", "0", 1, 0})  # True and Decimal(1) are equal to 1
 _CODES_SHOWN: Final = 12
@@ -107,6 +108,10 @@ def _anything(_: Any) -> None:
 
 def _text(length: int) -> Judge:
     def judge(value: Any) -> str | None:
+        if isinstance(value, bool):
+            return None  # AFAS's own examples have them in fields of two characters
+        if isinstance(value, float):
+            return "is a float for a text, and would be sent as one: give a str"
         size = len(value if isinstance(value, str) else _written(value))
         return f"has {size} characters, and {length} are the most: shorten it" if size > length else None
 
@@ -115,6 +120,7 @@ def _text(length: int) -> Judge:
 
 def _one_of(codes: list[Code], *, numbers: bool) -> Judge:
     known = {code.id for code in codes}
+    numbered = all(map(str.isdecimal, known))
     alike = {_code(code, numbers=numbers) for code in known}
     shown = ", ".join(f"{code.id!r} ({code.description})" for code in codes[:_CODES_SHOWN])
     if len(codes) > _CODES_SHOWN:
@@ -123,6 +129,8 @@ def _one_of(codes: list[Code], *, numbers: bool) -> Judge:
     def judge(value: Any) -> str | None:
         if value in known or isinstance(value, bool) or _code(_written(value), numbers=numbers) in alike:
             return None
+        if numbered and not numbers and isinstance(value, str) and not value.strip().isdecimal():
+            return None  # "Art" for 2: the service takes such codes by an external name too (AFAS, endpoint notes)
         return f"is none of the values that the field may have: give {shown}"
 
     return judge
@@ -154,7 +162,7 @@ def _number(length: int, decimals: int | None) -> Judge:
             return None
         number = _parsed(value)
         if number is None:
-            return "is no number: give an int or a Decimal, or its digits with a point, not a comma, before decimals"
+            return "is no number: give an int or a Decimal, or its digits"
         if length and number and number.adjusted() >= length:
             return f"has {number.adjusted() + 1} digits before the point, and {length} are the most"
         if decimals is not None and (more := _decimals(number)) > decimals:
@@ -169,6 +177,8 @@ def _number(length: int, decimals: int | None) -> Judge:
 def _parsed(value: Any) -> Decimal | None:
     if isinstance(value, str):
         text = value.strip()
+        if _COMMA.fullmatch(text):
+            text = text.replace(",", ".")
         return Decimal(text) if _NUMBER.fullmatch(text) else None
     if isinstance(value, date):
         return None

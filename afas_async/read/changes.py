@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic
+from typing import Any, Generic, cast
 
 import msgspec
 
@@ -40,11 +40,16 @@ class _Watermark(msgspec.Struct, frozen=True):
     until: datetime | None
 
 
+class _Cursor(msgspec.Struct, frozen=True):
+    version: int
+    changes: str
+    since: datetime | None
+    until: datetime | None
+    rows: str
+
+
 class Changes(RowStream[RowT], Generic[RowT]):
     """The rows of a connector that were modified, as an asynchronous iterator. Made by `AfasClient.changes`.
-
-    It has no `cursor`: a run that was broken off is repeated from its `since`, as one that goes on much later would be
-    complete only up to its beginning.
 
     Example:
         >>> async def main():
@@ -58,20 +63,40 @@ class Changes(RowStream[RowT], Generic[RowT]):
         (500, True)
     """
 
-    def __init__(self, scan: Scan[RowT], *, modified: str, since: str | datetime | None) -> None:
+    def __init__(
+        self, scan: Scan[RowT], *, modified: str, since: str | datetime | None, after: str | None = None
+    ) -> None:
         query = scan.query
         self._modified = modified
         self._everything = query  # whose newest row is asked for
         self._fingerprint = fingerprint(query.connector.name, query.where, modified)
         self._since = self._moment(since)
         self._until: datetime | None = None
+        self._begun = False
         self._complete = False
+        resumed = None if after is None else self._resumed(after, since)
         if self._since is not None:
             # In the first days of the calendar there is nothing before.
             begin = max(self._since, datetime.min + SLACK) - SLACK  # noqa: DTZ901 - wall time
             test = Test(modified, Operator.AT_LEAST, value_text(begin, modified))
             scan = replace(scan, query=replace(query, where=combine(query.where, ((test,),))))
-        super().__init__(scan)
+        super().__init__(scan if resumed is None else scan.at(resumed.rows))
+
+    @property
+    def cursor(self) -> str:
+        """The point to go on from, after the last row returned: text to store, for `changes(..., after=)`.
+
+        A run that goes on has the watermark of the run that was broken off, whose beginning is what it is complete up
+        to. Store the cursor once the rows up to here are safe.
+
+        Raises:
+            UsageError: If no row has been asked for, or there is no key.
+        """
+        if not self._begun:
+            name = self._everything.connector.name
+            raise UsageError(f"{name}: there is a cursor once the first row has come")
+        cursor = _Cursor(_VERSION, self._fingerprint, self._since, self._until, self._cursor())
+        return msgspec.json.encode(cursor).decode()
 
     @property
     def watermark(self) -> str:
@@ -90,11 +115,32 @@ class Changes(RowStream[RowT], Generic[RowT]):
         return msgspec.json.encode(_Watermark(_VERSION, self._fingerprint, self._until)).decode()
 
     async def _open(self) -> Feed[RowT]:
+        if self._begun:  # by the run that this one goes on with
+            return await super()._open()
         # Before any row is read: what is written from now on belongs to the next run.
         newest = await _newest(self._everything, self._modified)
         known = [moment for moment in (self._since, newest) if moment is not None]
         self._until = max(known, default=None)
+        self._begun = True
         return await super()._open()
+
+    def _resumed(self, after: object, since: object) -> _Cursor:
+        """Read a cursor, and take over the run that it stands in."""
+        name = self._everything.connector.name
+        try:
+            found = msgspec.json.decode(cast("str", after), type=_Cursor)
+        except (msgspec.DecodeError, TypeError, UnicodeError):
+            given = "another text" if isinstance(after, str) else type_name(after)
+            raise UsageError(f"{name}: after: expected the text of `changes.cursor`, got {given}") from None
+        if (found.version, found.changes) != (_VERSION, self._fingerprint):
+            raise UsageError(
+                f"{name}: the cursor in after= is of other changes: connector, condition and modified field must be the"
+                " same"
+            )
+        if since is not None and found.since != self._since:
+            raise UsageError(f"{name}: after= goes on with a run since {found.since}: leave since= out")
+        self._since, self._until, self._begun = found.since, found.until, True
+        return found
 
     def _moment(self, since: str | datetime | None) -> datetime | None:
         name = self._everything.connector.name

@@ -12,19 +12,25 @@ from msgspec import inspect
 
 from afas_async.errors import UnknownFieldError, UsageError
 from afas_async.vocabulary.arguments import check_type, type_name
+from afas_async.vocabulary.elements import Nulls
 from afas_async.vocabulary.metainfo import UpdateMetainfo
 from afas_async.vocabulary.names import connector_name, field_id
 
 RowT = TypeVar("RowT")
 
 
-# AFAS's OpenAPI specification (examples): the element in the body has another name than the connector in the URL.
+# AFAS's OpenAPI specification and pages of 2026: the element in the body is not named as the connector in the URL.
 _ROOTS: Final = {
+    "FbGoodsReceivedPocket": "FbGoodsReceived",
+    "FbSSCC": "FbSSCCLabels",
     "FiEntries": "FiEntryPar",
     "HrIllnessProgressInSite": "HrAbsIllnessProgress",
     "HrOnboarding": "AfasPerson",
     "KnEmpCompetenceScores": "KnEmployeeCompetence",
+    "HrEmpBinMutInSite": "HrEmpBinMutInsite",
+    "HrEmpMutInSite": "HrEmpMutInsite",
     "KnEmployee": "AfasEmployee",
+    "KnEmployeeGUID": "AfasEmployee",
     "KnOrgUnit": "KnOrgunit",
     "KnSubjectReaction": "KnReaction",
     "KnSubjectWorkflowReaction": "KnWorkflow",
@@ -40,10 +46,11 @@ class GetConnector(Generic[RowT]):
 
     Args:
         name: The connector's name as it stands in the app connector, such as "Profit_Article".
-        row_type: A `msgspec.Struct` class (the fast form; fields it does not name are skipped), `dict` (every
-            field; decimals as `Decimal`), or `msgspec.Raw` (the undecoded bytes of each row, for pass-through). In a
-            Struct, a `datetime` is wall time in Amsterdam, without a time zone, and a `date` is a date; in a dict, both
-            stay texts such as "2024-01-31T09:30:00Z", whose `Z` is false.
+        row_type: A `msgspec.Struct` class (the fast form; fields it does not name are skipped), `dict` (every field;
+            decimals as `Decimal`, but a whole one that the service writes without a point as `int`), or `msgspec.Raw`
+            (the undecoded bytes of each row, for pass-through). In a Struct, a `datetime` is wall time in Amsterdam,
+            without a time zone, and a `date` is a date; in a dict, both stay texts such as "2024-01-31T09:30:00Z",
+            whose `Z` is false.
         key: The field, or the fields in order, by whose value a row is unique. It must never be empty and never change,
             and be `str` or `int`: a float, decimal or moment does not survive being sent back in a filter. A date does
             if you declare it as `str`. A read of several pages is sorted by it. AFAS advises integer, indexed fields
@@ -138,6 +145,9 @@ class UpdateConnector:
             FiEntries, FiIVY, FiInvoice, FiSepaDirectDebit and KnContact.
         allow_none: Whether None is sent, as JSON's null. What the service does with it is documented nowhere; an empty
             str clears a field (AFAS, UpdateConnector).
+        nulls: What None means in a field, which every DataFrame, SQL row and CSV reader gives: "refuse", which is an
+            error before anything is sent; "omit", which leaves the field as it is; or "clear", which sends an empty
+            str.
         key: The fields of its key, by which a load keeps the order of changes to one record; a load that checks its
             elements takes them from metainfo.
 
@@ -155,9 +165,11 @@ class UpdateConnector:
     single: bool = False
     allow_none: bool = False
     key: str | tuple[str, ...] = ()
+    nulls: Nulls = "refuse"
 
     def __post_init__(self) -> None:
         connector_name(self.name)
+        check_nulls(self.nulls, self.name)
         check_type("key", self.key, str | tuple, "a field id, or several in a tuple", connector=self.name)
         object.__setattr__(self, "key", (self.key,) if isinstance(self.key, str) else self.key)
         for field in self.key:
@@ -188,6 +200,13 @@ class UpdateConnector:
     def element_name(self) -> str:
         """The name of its element in a body."""
         return self.root or _ROOTS.get(self.name, self.name)
+
+
+def check_nulls(nulls: object, connector: str) -> None:
+    """Raise UsageError unless a word is one for what None means."""
+    if nulls not in ("refuse", "omit", "clear"):
+        given = repr(nulls) if isinstance(nulls, str) else type_name(nulls)
+        raise UsageError(f'{connector}: nulls must be "refuse", "omit" or "clear", not {given}')
 
 
 def row_fields(row_type: type[Any]) -> dict[str, inspect.Type] | None:

@@ -42,6 +42,8 @@ class Element(msgspec.Struct, frozen=True):
     action: Action | None = None
 
 
+# What None means in a field: an error, a field that is left as it is, or one that is cleared.
+Nulls: TypeAlias = Literal["refuse", "omit", "clear"]
 Item: TypeAlias = Element | Mapping[str, Any] | msgspec.Struct
 
 
@@ -99,6 +101,35 @@ def element_of(item: object) -> Element:
             fields[name] = value
     action = next((key.pop(name) for name in list(key) if name.lower() == "action"), None)
     return Element(fields, key, objects, action)
+
+
+def with_nulls(item: object, nulls: Nulls) -> Element:
+    """Return an element in which each None of a field is left out, or clears the field; those in objects too.
+
+    Args:
+        item: An element in any of its forms.
+        nulls: "omit" or "clear"; with "refuse" they stay, for a check to find.
+
+    Raises:
+        InvalidElementError: If it is none of the forms of an element.
+
+    Example:
+        >>> with_nulls({"Ds": "x", "SbTx": None}, "omit").fields, with_nulls({"SbTx": None}, "clear").fields
+        ({'Ds': 'x'}, {'SbTx': ''})
+    """
+    element = element_of(item)
+    if nulls == "refuse":
+        return element
+    fields = {name: "" if value is None else value for name, value in element.fields.items()}
+    if nulls == "omit":
+        fields = {name: value for name, value in element.fields.items() if value is not None}
+    objects = dict[str, Any]()
+    for name, inner in cast("Mapping[str, object]", element.objects).items():
+        if isinstance(inner, (list, tuple)):
+            objects[name] = [with_nulls(part, nulls) for part in cast("Sequence[object]", inner)]
+        elif inner is not None:
+            objects[name] = with_nulls(inner, nulls)
+    return Element(fields, element.key, objects, element.action)
 
 
 def check_action(action: str, connector: str) -> None:

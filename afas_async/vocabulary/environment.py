@@ -117,6 +117,10 @@ def checked_base_url(url: str) -> str:
         raise ConfigurationError(
             "the base URL must look like https://host/profitrestservices: no user, query, fragment or escapes"
         )
+    if parts.path.rstrip("/").rpartition("/")[2].lower() in {"connectors", "metainfo"}:
+        raise ConfigurationError(
+            "the base URL ends before `/connectors` or `/metainfo`, as in https://host/profitrestservices"
+        )
     if any(segment in {".", ".."} for segment in parts.path.split("/")):
         raise ConfigurationError("the base URL must not contain `.` or `..` as a path segment")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):

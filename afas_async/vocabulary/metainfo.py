@@ -39,11 +39,15 @@ class Metainfo(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         get_connectors: The GetConnectors.
         update_connectors: The UpdateConnectors.
+        custom_connectors: Others, such as AppConnectorSubject, which is what allows `file` and `subject`.
         info: What the token belongs to.
     """
 
     get_connectors: list[ListedConnector] = msgspec.field(name="getConnectors")
     update_connectors: list[ListedConnector] = msgspec.field(name="updateConnectors")
+    custom_connectors: list[ListedConnector] = msgspec.field(
+        name="customConnectors", default_factory=list[ListedConnector]
+    )
     info: TokenInfo = TokenInfo()
 
 
@@ -108,6 +112,7 @@ class UpdateField(msgspec.Struct, frozen=True, kw_only=True):
         decimals: The digits behind the decimal point.
         decimals_field: The field that tells their number where it differs from record to record; mostly empty.
         not_zero: Whether it may not be 0.
+        control_type: How Profit shows it: 23 for a remark of any length; 0 if it is not told.
         values: The values that it may have, or None where that is open.
     """
 
@@ -120,6 +125,7 @@ class UpdateField(msgspec.Struct, frozen=True, kw_only=True):
     decimals: int = 0
     decimals_field: str = msgspec.field(name="decimalFieldId", default="")
     not_zero: bool = msgspec.field(name="notzero", default=False)
+    control_type: int = msgspec.field(name="controlType", default=0)
     values: list[Code] | None = None
 
 

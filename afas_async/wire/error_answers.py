@@ -49,7 +49,8 @@ _ADVICE: dict[int, str] = {
 }
 
 _NO_TOKEN: dict[str, str] = {
-    "invalid_client": "the client id or the client secret is wrong, expired, or not of this environment",
+    "invalid_client": "the client id or the client secret is wrong, not of this environment, or expired (AFAS's expire"
+    " after 180 days by default)",
     "invalid_request": "the service does not understand the request for it",
     "unauthorized_client": "its app connector does not allow it: look at its authentication type",
     "unsupported_grant_type": "the service does not know client credentials",
@@ -74,6 +75,8 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector
     message = _text(said.get("externalMessage")) or _header_message(headers)
     profit = bool(message) or "profitLogReference" in said
     message = message or _text(said.get("message")) or _text(_object(said.get("error")).get("message"))
+    if not message and "text/plain" in headers.get("Content-Type", headers.get("content-type", "")).lower():
+        message = body.decode("utf-8", "replace")
     kind = _BY_STATUS.get(status, errors.ServerError if status >= 500 else errors.ApiError)
     if status == 500 and profit:
         kind = errors.BusinessError

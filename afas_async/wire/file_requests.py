@@ -23,25 +23,31 @@ _IMAGE_ID: Final = re.compile(f"{_GUID.pattern}|{_NUMBER.pattern}", re.ASCII)
 # What no file on any system is called, and a web server may take for something else.
 _NO_FILE_NAME: Final = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|\A[. ]*\Z")
 _LONGEST_NAME: Final = 255
+# AFAS, FileConnector (the page of 2025): these become `_XX`, and all others are escaped as in URLs.
+_CODED: Final = {char: f"_{ord(char):02X}" for char in "/#&:?*<>%+~-@!$'"} | {"_": "_5f"}
 # Without it the service answers JSON with the file in base64 (AFAS, FileConnector: base64 or binary).
 _BINARY: Final = (("SendFileAsBinary", "1"),)
 
 VERSION_REQUEST: Final = Request("GET", "profitversion", "", "profitversion")
 
 
-def file_request(file_id: str, filename: str, *, binary: bool = False) -> Request:
-    """Return the request for a file (AFAS, FileConnector).
+def file_requests(file_id: str, filename: str, *, binary: bool = False) -> list[Request]:
+    """Return the requests for a file, one for each way to code its name (AFAS, FileConnector).
+
+    The page of today codes 17 characters as `_XX` and all others as URLs do. That of some years ago, and a client that
+    worked by it, codes all that URLs escape as `_XX`. Nothing settles which holds where, and they differ only for names
+    with other characters than letters, digits, `_`, a point and blanks.
 
     Raises:
         InvalidNameError: If the id is not 32 hex digits, or the name is none of a file.
 
     Example:
-        >>> file_request("0" * 32, "a_b (1).pdf").path.partition("0/")[2]
-        'a_5fb%20_281_29.pdf'
+        >>> [request.path.partition("0/")[2] for request in file_requests("0" * 32, "a_b (1).pdf")]
+        ['a_5fb%20%281%29.pdf', 'a_5fb%20_281_29.pdf']
     """
     check_type("file_id", file_id, str, "32 hex digits as text")
     path = f"fileconnector/{_checked(_FILE_ID, file_id, 'file', '32 hex digits')}"
-    return _request(f"{path}/{_coded(filename)}", binary=binary)
+    return [_request(f"{path}/{name}", binary=binary) for name in dict.fromkeys(_coded(filename))]
 
 
 def subject_request(subject_id: int | str, file_id: str, *, binary: bool = False) -> Request:
@@ -101,12 +107,13 @@ def _checked(pattern: re.Pattern[str], text: str, what: str, form: str) -> str:
     return text
 
 
-def _coded(name: str) -> str:
-    """Return a file's name as the FileConnector reads it (AFAS, FileConnector: spaces and special characters)."""
+def _coded(name: str) -> tuple[str, str]:
+    """Return a file's name as the FileConnector reads it, by its page of today and by an older one."""
     check_type("filename", name, str, "the name of the file as text")
     if _NO_FILE_NAME.search(name) or len(name) > _LONGEST_NAME:
         raise InvalidNameError(
             f"{name!r} is not the name of a file: give the name that Profit has, without a path, 255 characters at most"
         )
-    spaces_kept = quote(name, safe=" ").replace("_", "_5f").replace("%", "_")
-    return spaces_kept.replace(" ", "%20")
+    new = "".join(_CODED.get(char) or quote(char, safe="") for char in name)
+    older = quote(name, safe=" ").replace("_", "_5f").replace("%", "_").replace(" ", "%20")
+    return new, older

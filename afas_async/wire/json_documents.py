@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import msgspec
 
@@ -50,3 +50,18 @@ def not_as_documented(connector: str, what: str, *, page: int | None = None, dam
     where = "the answer" if page is None else f"page {page}"
     text = f"{connector}: {where} is not as documented: {what}"
     return AnswerError(text, connector=connector, page=page, damaged=damaged)
+
+
+def without_nulls(document: object) -> object:
+    """Return a document without the members that are null: so the service writes what it does not tell.
+
+    Example:
+        >>> without_nulls({"id": "Ds", "length": None, "values": [{"id": "A", "description": None}]})
+        {'id': 'Ds', 'values': [{'id': 'A'}]}
+    """
+    if isinstance(document, dict):
+        members = cast("dict[str, object]", document)
+        return {name: without_nulls(value) for name, value in members.items() if value is not None}
+    if isinstance(document, list):
+        return [without_nulls(value) for value in cast("list[object]", document)]
+    return document

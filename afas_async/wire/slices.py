@@ -37,6 +37,9 @@ _BOUNDARY_WINDOW = 8_192
 # A string that is cut off is taken to its end, or each quote in it would start another search.
 _BARE_DECIMAL = re.compile(rb'"(?:[^"\\]|\\.)*+"?|(?<=[:,\[\s])-?\.(?=[0-9])', re.DOTALL)
 
+# Half of a character, as a database leaves it that cuts a text: no text that UTF-8 can hold.
+_HALF = re.compile(rb"(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
+
 # What a decoder may raise about text that is no list of rows; the arithmetic is that of Decimal.
 _NOT_ROWS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
@@ -241,7 +244,9 @@ class RowSlices(Generic[RowT]):
             try:
                 rows = self._rows_of(b"[%b]" % bytes(self._text[start:cut]))
             except _NOT_ROWS as error:
-                raise self._row_error(self.rows + number, str(error)) from None
+                half = _HALF.search(self._text, start, cut)
+                reason = "a text has half of a character (an unpaired surrogate)" if half else str(error)
+                raise self._row_error(self.rows + number, reason) from None
             if len(rows) != 1:
                 break
             start = cut + 1
@@ -294,6 +299,8 @@ class RowSlices(Generic[RowT]):
 
 
 def _advice(reason: str) -> str:
+    if "half of a character" in reason:
+        return "mend it in Profit, or leave the row out by a condition"
     if "missing required field" in reason:
         return (
             "compare the row type with the connector's fields, which are named by"

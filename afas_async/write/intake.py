@@ -15,7 +15,7 @@ from afas_async.policy.value_check import is_empty
 from afas_async.policy.verdicts import Scope
 from afas_async.vocabulary.collation import widely_folded
 from afas_async.vocabulary.connectors import UpdateConnector
-from afas_async.vocabulary.elements import Action, Element, element_of
+from afas_async.vocabulary.elements import Action, Element, Nulls, element_of, with_nulls
 from afas_async.vocabulary.metainfo import UpdateMetainfo
 from afas_async.wire.element_bodies import BODY_LIMIT, body_of, decode_element, encode_element, tagged
 from afas_async.wire.requests import Request
@@ -36,6 +36,7 @@ class Intake:
         transaction: Whether a call with several elements is tagged as one transaction.
         metainfo: What elements are checked against; None for no check.
         reference: The field to write a reference into, and what the references begin with; None to write none.
+        nulls: What None means in a field; None for what the connector says.
 
     Attributes:
         is_blind: Whether an element has come of which nothing tells the key, so that no call may overtake another.
@@ -49,11 +50,13 @@ class Intake:
         transaction: bool,
         metainfo: UpdateMetainfo | None,
         reference: tuple[str, str] | None = None,
+        nulls: Nulls | None = None,
     ) -> None:
         self._connector = connector
         self._action: Action = action
         self._transaction = transaction
         self._reference = reference
+        self._nulls: Nulls = nulls or connector.nulls
         self._checker = None if metainfo is None else Checker(metainfo, action, allow_none=connector.allow_none)
         self._keys = {field.id for field in metainfo.fields if field.primary_key} if metainfo else set(connector.key)
         self.is_blind: bool = False
@@ -66,7 +69,9 @@ class Intake:
         """
         name = self._connector.name
         try:
-            element = element_of(item) if self._reference is None else self._referenced(item, index, *self._reference)
+            element = with_nulls(item, self._nulls)
+            if self._reference is not None:
+                element = self._referenced(element, index, *self._reference)
             body = encode_element(element, allow_none=self._connector.allow_none)
             if self._action == "delete":
                 self._check_delete(element)
@@ -85,9 +90,8 @@ class Intake:
                 return Piece(index, body, lane, item)
         raise InvalidElementError(f"{name}: element {index}: {reason}")
 
-    def _referenced(self, item: object, index: int, field: str, begin: str) -> Element:
+    def _referenced(self, element: Element, index: int, field: str, begin: str) -> Element:
         """Return an element with a reference of its own, the same in each run of the load."""
-        element = element_of(item)
         if field in element.fields:
             raise InvalidElementError(f"{field}: the load writes its reference there: leave it out")
         return Element({**element.fields, field: f"{begin}-{index}"}, element.key, element.objects, element.action)

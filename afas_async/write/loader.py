@@ -28,7 +28,7 @@ from afas_async.policy.verdicts import Verdict
 from afas_async.vocabulary.connectors import UpdateConnector
 from afas_async.vocabulary.elements import Action, check_action
 from afas_async.vocabulary.outcomes import LoadReport, Outcome
-from afas_async.wire.element_bodies import wrapping_of
+from afas_async.wire.element_bodies import body_of, wrapping_of
 from afas_async.write.failures import FailureFile, save
 from afas_async.write.intake import Intake
 from afas_async.write.ledger import Ledger
@@ -85,6 +85,7 @@ class Load:
         self._stopped: AfasError | None = None
         self._failure: BaseException | None = None  # no outcome of a call, but a fault here
         self._pump_is_due = False
+        self._adding = asyncio.Lock()
         self._news = asyncio.Event()
 
     # --- the user's side ---
@@ -104,12 +105,15 @@ class Load:
             metainfo = await update_metainfo(self._channel, self._connector.name)
             if self._connector.root is None and metainfo.name:
                 self._connector = replace(self._connector, root=metainfo.name)
-        if self._failures is not None:
-            await self._failures.open()
-        if self._settings.journal is not None:
-            self._first_call = await self._ledger.open(
-                self._settings.journal, self._identity, self._settings.load_id or ""
-            )
+        try:
+            if self._failures is not None:
+                await self._failures.open()
+            if self._settings.journal is not None:
+                load_id = self._settings.load_id or ""
+                self._first_call = await self._ledger.open(self._settings.journal, self._identity, load_id)
+        except BaseException:
+            await self._close()
+            raise
         thread, reference = self._ledger.thread, self._settings.reference
         begin = uuid4().hex[:16] if thread is None else thread.journal.reference
         self._intake = Intake(
@@ -118,6 +122,7 @@ class Load:
             transaction=self._settings.transaction,
             metainfo=metainfo,
             reference=None if reference is None else (reference, begin),
+            nulls=self._settings.nulls,
         )
         self._schedule = self._plan(self._first_call)
         return self
@@ -127,7 +132,7 @@ class Load:
         return Schedule(
             Batching(max_elements=self._most, target_seconds=settings.target_seconds),
             slots=self._slots,
-            max_bytes=settings.max_bytes,
+            max_bytes=settings.max_bytes - len(body_of(self._connector.element_name, [b"", b""])),
             wrapping=wrapping_of(self._action) if settings.transaction else 1,
             on_reject=settings.on_reject,
             max_rejected=settings.max_rejected,
@@ -149,8 +154,10 @@ class Load:
         """
         if self._intake is None or self._is_left:
             raise UsageError(f"{self._connector.name}: elements are added within `async with afas.load(...) as load:`")
-        await self._accept(self._intake, item)
-        await self._ledger.read_ahead(self.report.total)
+        async with self._adding:  # of several tasks one at a time, as each element has a place in the journal
+            await self._ledger.read_ahead(self.report.total)
+            await self._accept(self._intake, item)
+            await self._ledger.read_ahead(self.report.total)
         if self.report.total % _STEP == 0:
             await asyncio.sleep(0)  # a source that never waits must not keep answers from being seen
         if self._failures is not None and self._failures.is_full:
@@ -253,9 +260,8 @@ class Load:
         except InvalidElementError as error:
             self._ledger.check_not_sent(index)
             self.report.total += 1
-            self._schedule.close(
-                intake.lane_of(item)
-            )  # a later element with its key must not overtake the corrected one
+            # A later element with its key must not overtake the corrected one.
+            self._schedule.close(intake.lane_of(item))
             error.__traceback__ = error.__context__ = None  # their frames would keep the element in memory
             self._ledger.record(Outcome(index, "not_sent", error=error, item=item))
             if self._settings.on_reject == "stop":
@@ -324,9 +330,7 @@ class Load:
         self._news.set()
 
     def _give_up(self, call: LoadCall) -> None:
-        if self._schedule.is_under_way(
-            call
-        ):  # its job has ended without a word: it was cancelled before its first step
+        if self._schedule.is_under_way(call):  # its job was cancelled before its first step
             self._ended_with(call, Verdict("not_sent", 0.0, error=ClientClosedError("the load was stopped")))
 
     # --- outcomes ---
@@ -376,6 +380,11 @@ class Load:
             for job in filter(Job.done, self._jobs):  # just now, so that nobody has been told yet
                 self._give_up(self._jobs[job])
             self._ended = loop_time()
+            await self._close()
+
+    async def _close(self) -> None:
+        try:
             await self._ledger.close()
+        finally:
             if self._failures is not None:
                 await self._failures.close()

@@ -10,6 +10,8 @@ import msgspec
 
 from afas_async.errors import UsageError
 from afas_async.vocabulary.arguments import check_type
+from afas_async.vocabulary.connectors import check_nulls
+from afas_async.vocabulary.elements import Nulls
 from afas_async.vocabulary.names import field_id
 from afas_async.wire.element_bodies import BODY_LIMIT
 from afas_async.write.lookups import Lookup
@@ -50,6 +52,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     lookup: Lookup[Any] | None = None
     reference: str | None = None
     journal: str | os.PathLike[str] | None = None
+    nulls: Nulls | None = None
     load_id: str | None = None
     max_rejected: float | None = None
     failures: str | os.PathLike[str] | None = None
@@ -57,6 +60,8 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name, types, expected in _TYPES:
             check_type(name, getattr(self, name), types, expected)
+        if self.nulls is not None:
+            check_nulls(self.nulls, "load")
         if self.reference is not None:
             field_id(self.reference)
         for wrong, text in (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -92,7 +93,9 @@ async def test_an_update_connector_is_described(afas: AfasClient, simulator: Sim
         None,
     )
     fields = {field.id: field for field in subject.fields}
-    assert fields["SbId"] == UpdateField(id="SbId", primary_key=True, data_type="int", label="Dossier item", length=9)
+    assert fields["SbId"] == UpdateField(
+        id="SbId", primary_key=True, data_type="int", label="Dossier item", length=9, control_type=5
+    )
     assert (fields["StId"].mandatory, fields["StId"].primary_key) == (True, False)
     assert fields["St"].values == [Code("A", "Active"), Code("C", "Closed")]
     assert [request.path for request in simulator.requests] == ["/profitrestservices/metainfo/update/KnSubject"]
@@ -134,3 +137,32 @@ async def test_an_unknown_update_connector(afas: AfasClient, simulator: Simulato
     with pytest.raises(InvalidNameError):
         await described(afas, "../get/Profit_Article")
     assert simulator.counters.requests == sent
+
+
+async def test_null_is_what_is_not_told() -> None:
+    """AFAS writes null for much that it does not tell: a connector is described all the same."""
+    get_field: dict[str, Any] = {"id": "Id", "fieldId": "U1"}
+    get_field |= dict.fromkeys(("dataType", "label", "length", "decimals", "decimalsFieldId", "values"))
+    update_field: dict[str, Any] = {"fieldId": "Ds"}
+    update_field |= dict.fromkeys((
+        "primaryKey",
+        "mandatory",
+        "length",
+        "decimals",
+        "notzero",
+        "decimalFieldId",
+        "controlType",
+        "values",
+    ))
+    bodies = {
+        "metainfo/get/X": {"name": "X", "description": None, "fields": [get_field]},
+        "metainfo/update/X": {"id": "X", "name": None, "fields": [update_field], "objects": None},
+    }
+
+    async def answer(connection: Connection, received: Received) -> None:
+        await connection.answer(json.dumps(bodies[received.target.removeprefix("/rest/")]).encode())
+
+    async with RawServer(answer) as server, AfasClient(base_url=server.base_url, auth=canary.TOKEN) as afas:
+        assert (await afas.get_metainfo("X")).fields == [MetainfoField("Id")]
+        described = await afas.update_metainfo("X")
+        assert (described.name, described.objects, described.fields) == ("", None, [UpdateField(id="Ds")])

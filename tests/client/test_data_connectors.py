@@ -19,10 +19,12 @@ from afas_async import (
     InvalidNameError,
     NotFoundError,
     QueryTooLongError,
+    ServerError,
     UnavailableError,
 )
 from afas_async.simulator import Fault, Simulator
 from tests.support import canary
+from tests.support.raw_server import Connection, RawServer, Received
 
 both_modes = pytest.mark.parametrize("binary", [False, True], ids=["base64", "binary"])
 ABSENT = "absent or not permitted"
@@ -247,3 +249,37 @@ async def test_progress(afas: AfasClient, simulator: Simulator) -> None:
 
     with pytest.raises(KeyError, match="enough"):
         await afas.file(number, "x", on_progress=stop)
+
+
+@pytest.mark.parametrize("page", ["of today", "older"])
+async def test_a_name_that_is_coded_in_one_of_two_ways(page: str) -> None:
+    """The other way costs one 404, once for each client; a file that is not there costs both."""
+    coded = {"of today": "Gabri%C3%ABls.pdf", "older": "Gabri_C3_ABls.pdf"}[page]
+    asked = list[str]()
+
+    async def answer(connection: Connection, received: Received) -> None:
+        asked.append(received.target.rpartition("/")[2])
+        if asked[-1] == coded:
+            await connection.answer(b'{"filename":"x.pdf","mimetype":"application/pdf","filedata":"eA=="}')
+        else:
+            await connection.answer(b"<html>404</html>", status=404)
+
+    async with RawServer(answer) as server, AfasClient(base_url=server.base_url, auth=canary.TOKEN) as afas:
+        for _ in range(3):
+            assert (await afas.file("0" * 32, "Gabri\u00ebls.pdf")).data == b"x"
+        assert len(asked) == (3 if page == "of today" else 4)
+        with pytest.raises(NotFoundError):
+            await afas.file("0" * 32, "caf\u00e9.pdf")
+        assert len(asked) == (5 if page == "of today" else 6)
+
+
+async def test_a_wrong_name_that_is_answered_as_a_fault() -> None:
+    async def answer(connection: Connection, _: Received) -> None:
+        await connection.answer(b"<html>404 - File or directory not found.</html>", status=500)
+
+    async with (
+        RawServer(answer) as server,
+        AfasClient(base_url=server.base_url, auth=canary.TOKEN, max_retries=0) as afas,
+    ):
+        with pytest.raises(ServerError, match="compare filename with the row of the file"):
+            await afas.file("0" * 32, "x.pdf")

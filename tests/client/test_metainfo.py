@@ -70,7 +70,7 @@ async def test_what_the_token_may_use(afas: AfasClient, simulator: Simulator) ->
 
 
 async def test_the_sample_of_the_documentation() -> None:
-    """Members that are not known, such as custom connectors, do no harm."""
+    """Members that are not known do no harm; custom connectors are those that are no Get or Update."""
     body: dict[str, Any] = {
         "updateConnectors": [{"id": "KnAddress", "description": "Adres", "new": 1}],
         "getConnectors": [{"id": "Profit_Functions"}],
@@ -81,6 +81,7 @@ async def test_the_sample_of_the_documentation() -> None:
         assert await afas.metainfo() == Metainfo(
             get_connectors=[ListedConnector("Profit_Functions")],
             update_connectors=[ListedConnector("KnAddress", "Adres")],
+            custom_connectors=[ListedConnector("My")],
             info=TokenInfo(envid="A123456AC", app_name="OpenAPI Spec Example", group="G", token_expiry="0"),
         )
 

@@ -202,7 +202,7 @@ READS: list[Sent] = [
     (lambda afas: afas.changes(ARTICLES, modified=5), UsageError, f"^{NAME}: modified: expected a field id, got int$"),
     (lambda afas: afas.changes(ARTICLES, modified="M", since=date(2024, 1, 1)), UsageError, "since: .*, got date$"),
     (lambda afas: afas.changes(ARTICLES, modified="M", since="x"), UsageError, "since: .*, got another text$"),
-    (lambda afas: afas.deleted_keys(NAME, ["1"]), UsageError, "^connector: expected a GetConnector .*, got str$"),
+    (lambda afas: afas.deleted_keys(5, ["1"]), UsageError, "^connector: expected a GetConnector or its name, got int$"),
     (lambda afas: afas.deleted_keys(ARTICLES, 5), UsageError, f"^{NAME}: known_keys: expected several keys, got int$"),
     (lambda afas: afas.deleted_keys(ARTICLES, "1"), UsageError, "known_keys: .*, got one str$"),
     (lambda afas: list(afas.rows(ARTICLES)), UsageError, f"^{NAME}: use `async for`"),

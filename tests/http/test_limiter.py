@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -13,6 +14,7 @@ from afas_async.simulator import Latency, Simulator
 from tests.support import canary
 from tests.support.census import steps
 from tests.support.memory_loop import run
+from tests.support.thoroughness import by_default
 
 
 class Calls:
@@ -164,3 +166,39 @@ def test_one_event_loop_at_a_time() -> None:
 async def _in_use(limiter: Limiter) -> None:
     await limiter.take("mine", Statistics(), background=False)
     await asyncio.to_thread(lambda: run(limiter.take("other", Statistics(), background=False)))
+
+
+def test_no_slot_is_lost_whatever_happens() -> None:
+    """Calls of both kinds that come, end and are cancelled at random, slots that become fewer, and waits for all."""
+    for seed in range(by_default(40, 400)):
+        run(_at_random(seed))
+
+
+async def _at_random(seed: int) -> None:
+    draw = random.Random(seed)  # noqa: S311 - no secret
+    limiter, statistics = Limiter(draw.randint(1, 5)), Statistics()
+
+    async def work(*, background: bool) -> None:
+        call = object()
+        await limiter.take(call, statistics, background=background)
+        assert limiter.in_flight <= limiter.limit
+        try:
+            await asyncio.sleep(draw.choice([0, 0, 0.5, 2]))
+        finally:
+            limiter.give_back(call)
+        if draw.random() < 0.05:
+            limiter.calm()
+        limiter.grow()
+
+    tasks = list[asyncio.Task[None]]()
+    for _ in range(100):
+        tasks.append(asyncio.create_task(work(background=draw.random() < 0.6)))
+        if draw.random() < 0.3:
+            await asyncio.sleep(draw.choice([0, 0.1, 1]))
+        if draw.random() < 0.25:
+            draw.choice(tasks).cancel()
+        if draw.random() < 0.02:
+            limiter.hold(3)
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(each) for each in ended} <= {type(None), asyncio.CancelledError}, seed
+    assert limiter.in_flight == 0, seed

@@ -11,6 +11,7 @@ from afas_async import (
     AfasClient,
     AuthenticationError,
     ClientClosedError,
+    ClientCredentials,
     GetConnector,
     OutcomeUnknownError,
     RequestTimeoutError,
@@ -20,6 +21,7 @@ from afas_async.simulator import Fault, Latency, Simulator
 from tests.http.conftest import SIMULATED
 from tests.support import canary
 from tests.support.granting import ARTICLES, client, grants, mark, others, refusal
+from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.thoroughness import by_default
 
 DEBTORS = GetConnector("Profit_Debtor", key="DebtorId")
@@ -337,3 +339,22 @@ async def test_from_the_environment(service: Simulator) -> None:
     }
     async with AfasClient.from_env(variables) as afas:
         assert len((await afas.page(ARTICLES, take=2)).rows) == 2
+
+
+@pytest.mark.parametrize("told", ['"3600"', "null", "3600.0", "0", '"soon"', None])
+async def test_how_long_a_token_is_valid_in_odd_ways(told: str | None) -> None:
+    """As text, as null or not at all, as other identity servers and gateways write it: the token is used."""
+
+    async def answer(connection: Connection, received: Received) -> None:
+        if received.target.endswith("oauth/token"):
+            seconds = "" if told is None else f',"expires_in":{told}'
+            await connection.answer(f'{{"access_token":"abc","token_type":"bearer"{seconds}}}'.encode())
+        else:
+            assert received.headers["authorization"] == "Bearer abc"
+            await connection.answer(b'{"skip":0,"take":1,"rows":[]}')
+
+    credentials = ClientCredentials("id", canary.SECRET)
+    async with RawServer(answer) as server, AfasClient(base_url=server.base_url, auth=credentials) as afas:
+        for _ in range(3):
+            assert (await afas.page("X", take=1)).rows == []
+        assert [received.target for received in server.requests].count("/rest/oauth/token") == 1

@@ -148,7 +148,7 @@ async def test_a_datetime_as_beginning() -> None:
 
 
 async def test_the_watermark_comes_with_the_end() -> None:
-    """Before the end there is none, as an unfinished run is repeated; nor is there a point to go on from."""
+    """Before the end there is none, as an unfinished run is repeated, or gone on with from its cursor."""
     async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         async with afas.changes(ARTICLES, modified=MODIFIED) as changes:
             with pytest.raises(UsageError, match="watermark"):
@@ -156,7 +156,7 @@ async def test_the_watermark_comes_with_the_end() -> None:
             await anext(changes)
             with pytest.raises(UsageError, match="watermark"):
                 _ = changes.watermark
-            assert not hasattr(changes, "cursor")
+            assert "until" in changes.cursor
         with pytest.raises(UsageError, match="watermark"):
             _ = changes.watermark
 
@@ -258,3 +258,39 @@ async def test_known_keys_that_are_none() -> None:
         for known in ("000001", [["000001"]]):
             with pytest.raises(UsageError, match="known"):
                 await afas.deleted_keys(ARTICLES, known)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("since", [None, NOON])
+async def test_a_run_goes_on_from_its_cursor(since: datetime | None) -> None:
+    """Also the first one, of millions of rows: each row comes once, and the watermark is that of the beginning."""
+    async with Simulator(rows=400) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        stamp_all(sim, NOON)
+        async with afas.changes(ARTICLES, modified=MODIFIED, since=since) as broken:
+            with pytest.raises(UsageError, match="once the first row has come"):
+                _ = broken.cursor
+            first = [await anext(broken) for _ in range(150)]
+            cursor = broken.cursor
+        # What is changed meanwhile belongs to the next run, whatever is read of it now.
+        stamp_all(sim, NOON + timedelta(hours=5))
+        resumed = afas.changes(ARTICLES, modified=MODIFIED, after=cursor)
+        rest = await resumed.to_list()
+        codes = [row["ItemCode"] for row in [*first, *rest]]
+        assert codes == sorted(set(codes))
+        assert len(codes) == 400
+        assert NOON.isoformat() in resumed.watermark
+        again = await afas.changes(ARTICLES, modified=MODIFIED, since=resumed.watermark).to_list()
+        assert len(again) == 400
+
+
+async def test_a_cursor_of_other_changes(afas: AfasClient) -> None:
+    async with afas.changes(ARTICLES, modified=MODIFIED) as changes:
+        await anext(changes)
+        cursor = changes.cursor
+    for options, text in (
+        ({"after": cursor, "where": F.ItemCode > "000002"}, "of other changes"),
+        ({"after": cursor, "since": NOON}, "leave since= out"),
+        ({"after": afas.rows(ARTICLES).cursor}, "expected the text of `changes.cursor`, got another text"),
+        ({"after": 5}, "got int"),
+    ):
+        with pytest.raises(UsageError, match=text):
+            afas.changes(ARTICLES, modified=MODIFIED, **options)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -53,6 +53,7 @@ class Plan(msgspec.Struct):
         die: After how many answers the process kills itself, before it notes the next.
         last_statement: The number of the SQL statement that it does not live to carry out.
         patience: Seconds that an answer is waited for.
+        in_flight: Calls at a time.
     """
 
     url: str
@@ -65,6 +66,7 @@ class Plan(msgspec.Struct):
     die: int | None = None
     last_statement: int | None = None
     patience: float | None = None
+    in_flight: int = 4
 
     def element(self, number: int) -> Element:
         faulty = self.faulty and number % FAULTY == FAULTY - 1
@@ -100,6 +102,7 @@ async def main(folder: Path) -> None:
                 journal=folder / "journal",
                 load_id="killed",
                 max_elements=plan.per_call,
+                in_flight=plan.in_flight,
                 on_reject="split" if plan.per_call > 1 else "continue",
                 validate=False,
                 lookup=BY_REFERENCE if plan.check else None,

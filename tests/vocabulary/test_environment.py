@@ -6,7 +6,7 @@ import pytest
 
 from afas_async import Environment
 from afas_async.errors import ConfigurationError
-from afas_async.vocabulary.environment import checked_base_url, is_loopback
+from afas_async.vocabulary.environment import base_url_of, checked_base_url, is_loopback
 from tests.support.each_case import each_case
 
 
@@ -218,3 +218,10 @@ def test_refusal_does_not_repeat(url: str) -> None:
 def test_loopback(host: str, loopback: bool) -> None:  # noqa: FBT001
     """Only what certainly means this machine counts as this machine."""
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize("path", ["connectors", "connectors/", "metainfo", "ProfitRestServices/Connectors"])
+def test_a_base_url_that_goes_too_far(path: str) -> None:
+    """As users copy it from a request: with it, every connector would be unknown."""
+    with pytest.raises(ConfigurationError, match="ends before `/connectors`"):
+        base_url_of(None, f"https://12345.rest.afas.online/{path}")

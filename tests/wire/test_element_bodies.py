@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afas_async import Element, InvalidElementError, InvalidNameError
+from afas_async.vocabulary.elements import with_nulls
 from afas_async.wire.element_bodies import BODY_LIMIT, body_of, decode_element, encode_element, tagged
 from afas_async.wire.write_requests import delete_request, write_request
 from tests.support.each_case import each_case
@@ -388,3 +389,21 @@ def test_an_action_that_is_none(item: Any) -> None:
     """What is to be done is one of three, wherever it stands."""
     with pytest.raises(InvalidElementError, match=r"@Action: unknown action .*: use insert, update or delete"):
         encode_element(item)
+
+
+@each_case(
+    ("nulls", "fields", "lines"),
+    [
+        ("omit", {"Ds": "x"}, [{"No": 1}, {"No": 2, "Tx": "y"}]),
+        ("clear", {"Ds": "x", "SbTx": ""}, [{"No": 1, "Tx": ""}, {"No": 2, "Tx": "y"}]),
+    ],
+)
+def test_nulls(nulls: Any, fields: dict[str, Any], lines: list[dict[str, Any]]) -> None:
+    """What DataFrames, SQL and CSV readers give for nothing leaves fields as they are, or clears them."""
+    item = {"@SbId": 3, "Ds": "x", "SbTx": None, "Lines": [{"No": 1, "Tx": None}, Element({"No": 2, "Tx": "y"})]}
+    element = with_nulls(item, nulls)
+    assert (element.key, element.fields) == ({"SbId": 3}, fields)
+    sent = json.loads(encode_element(element))
+    assert [line["Fields"] for line in sent["Objects"][0]["Lines"]["Element"]] == lines
+    with pytest.raises(InvalidElementError, match="None is ambiguous"):
+        encode_element(with_nulls(item, "refuse"))

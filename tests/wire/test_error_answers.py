@@ -351,3 +351,14 @@ def test_trace(headers: dict[str, str], found: str) -> None:
     for make in (error_for, token_error_for):
         for status in (400, 401, 500, 503):
             assert make(status, headers, b"", connector="Profit_Article").trace_id == found
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
+def test_an_error_in_plain_text(status: int) -> None:
+    """Its text is kept, without what could steer a terminal, and not without end; a page of HTML is not."""
+    body = b"Request blocked by gateway, reference 18.5f6a \x1b[31m" + b"x" * 9_000
+    error = error_for(status, {"Content-Type": "text/plain; charset=utf-8"}, body, connector="X")
+    assert "reference 18.5f6a" in str(error)
+    assert "\x1b" not in str(error)
+    assert len(str(error)) < 2_500
+    assert "gateway" not in str(error_for(status, {"Content-Type": "text/html"}, body, connector="X"))

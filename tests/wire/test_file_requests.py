@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from afas_async.errors import InvalidFilterError, InvalidNameError, QueryTooLongError
 from afas_async.vocabulary.filters import F
-from afas_async.wire.file_requests import file_request, image_request, report_request, subject_request
+from afas_async.wire.file_requests import file_requests, image_request, report_request, subject_request
 from tests.support.thoroughness import examples
 
 ID = "0123456789ABCDEFabcdef0123456789"
@@ -38,8 +38,24 @@ BINARY = (("SendFileAsBinary", "1"),)
     ],
 )
 def test_names_are_coded(name: str, coded: str) -> None:
-    """As the service reads them: `%` becomes `_`, and only the space stays as it is in a URL."""
-    assert file_request(ID, name).path == f"fileconnector/{ID}/{coded}"
+    """As AFAS documented it first: `%` becomes `_`, and only the space stays as it is in a URL."""
+    assert file_requests(ID, name)[-1].path == f"fileconnector/{ID}/{coded}"
+
+
+@pytest.mark.parametrize(
+    ("name", "coded"),
+    [
+        ("Gabri\u00ebls 123456.pdf", "Gabri%C3%ABls%20123456.pdf"),
+        ("a_b-c (1).pdf", "a_5fb_2Dc%20%281%29.pdf"),
+        ("100% & meer: $5!.txt", "100_25%20_26%20meer_3A%20_245_21.txt"),
+        ("Invoice3734.pdf", "Invoice3734.pdf"),
+    ],
+)
+def test_names_are_coded_as_the_page_of_today_says(name: str, coded: str) -> None:
+    """Seventeen characters become `_XX`, all others are escaped as in URLs; it is tried first."""
+    requests = file_requests(ID, name)
+    assert requests[0].path == f"fileconnector/{ID}/{coded}"
+    assert len(requests) == (1 if name[:3] in {"Inv", "100"} else 2)  # the other way is tried where it differs
 
 
 @examples(300, 60)
@@ -47,9 +63,11 @@ def test_names_are_coded(name: str, coded: str) -> None:
 def test_every_name_can_be_read_again(name: str) -> None:
     """A name is refused, or it is one segment of the URL that tells it without loss."""
     try:
-        segment = file_request(ID, name).path.removeprefix(f"fileconnector/{ID}/")
+        new, *_ = segments = [each.path.removeprefix(f"fileconnector/{ID}/") for each in file_requests(ID, name)]
     except InvalidNameError:
         return
+    assert unquote(unquote(new).replace("_", "%")) == name
+    segment = segments[-1]
     assert set(segment.replace("%20", "")) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
     assert unquote(segment.replace("_", "%")) == name
     assert segment not in {".", ".."}
@@ -65,7 +83,7 @@ def test_every_name_can_be_read_again(name: str) -> None:
 def test_what_is_no_name(name: str) -> None:
     """A path, a control character or nothing at all is refused before anything is sent."""
     with pytest.raises(InvalidNameError):
-        file_request(ID, name)
+        file_requests(ID, name)
 
 
 NO_IDS = [
@@ -78,7 +96,7 @@ NO_IDS = [
 def test_ids_of_files(bad: str) -> None:
     """The id of a file is 32 hex digits, and nothing else."""
     with pytest.raises(InvalidNameError):
-        file_request(bad, "a.pdf")
+        file_requests(bad, "a.pdf")
     with pytest.raises(InvalidNameError):
         subject_request(1, bad)
 
@@ -111,7 +129,7 @@ def test_paths() -> None:
     ]  # fmt: skip
     assert report_request("{" + GUID + "}").path == report_request(GUID).path == f"reportconnector/{GUID}"
     for make in (
-        partial(file_request, ID, "a"),
+        lambda **options: file_requests(ID, "a", **options)[0],
         partial(subject_request, 1, ID),
         partial(image_request, ID),
         partial(report_request, ID),
@@ -139,5 +157,5 @@ def test_filters_of_reports() -> None:
 
 def test_names_of_files_stay_out_of_events() -> None:
     """What a file is called may be personal data: an event, a log and a traceback do not show it."""
-    request = file_request(ID, "Ontslag Jan Jansen.pdf")
+    request = file_requests(ID, "Ontslag Jan Jansen.pdf")[0]
     assert "Jan" not in request.redacted() + repr(request)

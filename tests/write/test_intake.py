@@ -238,3 +238,40 @@ async def test_held_back_when_they_come_later() -> None:
             await load.add({"@SbId": 2, "Ds": "element 2"})
         assert load.report.counts == {"applied": 1, "rejected": 0, "unknown": 1, "not_sent": 1}
         assert simulator.counters.writes == 2
+
+
+@pytest.mark.parametrize("where", ["load", "connector"])
+async def test_nulls_of_a_load(where: str) -> None:
+    """Per load or per connector; a single write goes by the connector."""
+    async with serving(rows=5) as (simulator, afas):
+        connector = UpdateConnector(SUBJECT, nulls="omit" if where == "connector" else "refuse")
+        options: dict[str, Any] = {"nulls": "omit"} if where == "load" else {}
+        async with afas.load(connector, **options) as load:
+            await load.add({**element(0), "SbTx": None})
+        assert load.report.counts["applied"] == 1
+        if where == "connector":
+            await afas.insert(connector, {**element(1), "SbTx": None})
+            assert await afas.validate(connector, [{**element(2), "SbTx": None}]) == []
+        async with afas.load(connector, nulls="refuse") as load:
+            await load.add({**element(3), "SbTx": None})
+        assert "None is ambiguous" in str(load.report.not_sent[0].error)
+        assert 0 in written(simulator)
+
+
+async def test_a_single_write_knows_the_element_by_metainfo() -> None:
+    """Once a client has a connector described, its element is named as the service says."""
+    bodies = list[bytes]()
+
+    async def answer(connection: Connection, received: Received) -> None:
+        if received.method == "GET":
+            await connection.answer(b'{"id":"HrCostCentre","name":"HrCentre","fields":[{"fieldId":"Ds"}]}')
+        else:
+            bodies.append(received.body)
+            await connection.answer(b"", status=201)
+
+    async with RawServer(answer) as server, client(server) as afas:
+        await afas.insert("HrCostCentre", {"Ds": "x"})
+        await afas.update_metainfo("HrCostCentre")
+        await afas.insert("HrCostCentre", {"Ds": "x"})
+        await afas.insert(UpdateConnector("HrCostCentre", root="Own"), {"Ds": "x"})
+    assert [next(iter(json.loads(body))) for body in bodies] == ["HrCostCentre", "HrCentre", "Own"]

@@ -23,6 +23,7 @@ from afas_async.write.loader import Load
 from tests.support import canary
 from tests.support.kill_loader import Plan
 from tests.support.raw_server import Connection, RawServer, Received
+from tests.support.thoroughness import by_default
 
 ROOT = Path(__file__).parents[2]
 ANSWER = b'{"results":{"KnSubject":{"SbId":"201"}}}'
@@ -112,7 +113,7 @@ def test_the_note_is_synced_before_the_first_byte_leaves(tmp_path: Path) -> None
 
     async def load() -> None:
         async with Simulator(rows=50, token=canary.TOKEN) as simulator:
-            plan = Plan(simulator.base_url, "traced", elements=5, check=False, faulty=False)
+            plan = Plan(simulator.base_url, "traced", elements=5, check=False, faulty=False, in_flight=1)
             (tmp_path / "plan").write_bytes(msgspec.json.encode(plan))
             traced = ("strace", "-f", "-y", "-s", "200", "-o", str(tmp_path / "trace"))
             calls = "trace=fsync,fdatasync,pwrite64,write,sendto,sendmsg,writev"
@@ -361,3 +362,21 @@ async def test_two_loads_with_one_journal(path: Path, afas: AfasClient) -> None:
         with pytest.raises(JournalError, match="a running load has it open"):
             await run(afas, path, subject(0))
     assert load.report.counts["applied"] == 1
+
+
+async def test_several_tasks_add_to_a_load_that_goes_on(path: Path, afas: AfasClient, simulator: Simulator) -> None:
+    """Each element has its place, whoever adds it and whatever has to be read of the journal meanwhile."""
+    count = by_default(1_200, 5_000)
+    report = await run(afas, path, *map(subject, range(count)), max_elements=500)
+    assert report.counts["applied"] == count
+    before = posts(simulator)
+    async with load_of(afas, path) as load:
+        ahead = iter(range(count))
+
+        async def add() -> None:
+            for number in ahead:
+                await load.add(subject(number))
+
+        await asyncio.gather(*(add() for _ in range(5)))
+    assert load.report.counts["applied"] == load.report.total == count
+    assert posts(simulator) == before
