@@ -215,6 +215,29 @@ async def test_in_place_of_a_sample() -> None:
         assert (await send(simulator, "GET", "connectors/Profit_Article")).rows == [{"Id": 7}]
 
 
+async def test_a_field_named_as_the_number_of_records() -> None:
+    """Records without a key are numbered also where a field of theirs has the name of that number."""
+    own = OwnUpdateConnector(fields={"recordno": "string"}, read_as="My_Things")
+    async with Simulator(rows=5, updates={"X": own}) as simulator:
+        await write(simulator, "POST", {"recordno": "mine"}, "X")
+        assert (await send(simulator, "GET", "connectors/My_Things")).rows == [{"recordno": "mine", "RecordNo_": 1}]
+
+
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "1e400", "1e19", "-1e19"])
+async def test_numbers_beyond_all_numbers(simulator: Simulator, number: str) -> None:
+    """A number that no column holds is refused, however it is written."""
+    body = f'{{"FbSales":{{"Element":{{"Fields":{{"DbId":"1","DlCo":{number}}}}}}}}}'.encode()
+    assert (await send(simulator, "POST", "connectors/FbSales", body)).status == 500
+    assert simulator.written("FbSales") == []
+
+
+async def test_a_number_in_a_text(simulator: Simulator) -> None:
+    """A number with a point that is given for a text is kept with its digits."""
+    body = b'{"FbSales":{"Element":{"Fields":{"DbId":1.50,"Ti":0.0000001}}}}'
+    await send(simulator, "POST", "connectors/FbSales", body)
+    assert rows(simulator, "My_Sales", "DbId", "Ti") == [("1.50", "0.0000001")]
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

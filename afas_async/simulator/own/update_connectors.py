@@ -39,7 +39,8 @@ class OwnObject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     Attributes:
         fields: By its id the type of each field: "string", "int", "decimal", "boolean", "date" or "blob". A length may
             follow, such as `string(20)`, and so may decimals: `decimal(9,2)` has 9 digits before the point.
-        key: The fields of its key. Without a key you can only insert it, and it is deleted with its element.
+        key: The fields of its key. The last of them is numbered for a new record that lacks it, if it is an int or a
+            string and not mandatory. Without a key you can only insert it, and it is deleted with its element.
         mandatory: The fields that a new record must have.
         objects: The objects within it, by name.
         single: Whether an element has one of them at most, such as an address. A new one takes the place of the old
@@ -71,6 +72,10 @@ class OwnUpdateConnector(_Options, frozen=True, kw_only=True, forbid_unknown_fie
             objects={"FbSalesLines": OwnObject(fields={"ItCd": "string(30)", "QuUn": "decimal(9,2)"})},
             read_as={"FbSales": "My_Sales", "FbSalesLines": "My_Sales_Lines"},
         )
+
+    Without `read_as` its records are in the table of its name, and those of an object in `FbSales_FbSalesLines`:
+    `simulator.store.execute("SELECT * FROM FbSales")`. What metainfo does not say, such as whether a customer exists, is
+    not checked.
 
     Attributes:
         metainfo: The JSON of `GET metainfo/update/X`, as a dict, as bytes or as a path. It takes the place of `fields`,
