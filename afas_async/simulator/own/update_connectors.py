@@ -74,8 +74,8 @@ class OwnUpdateConnector(_Options, frozen=True, kw_only=True, forbid_unknown_fie
         )
 
     Without `read_as` its records are in the table of its name, and those of an object in `FbSales_FbSalesLines`:
-    `simulator.store.execute("SELECT * FROM FbSales")`. What metainfo does not say, such as whether a customer exists, is
-    not checked.
+    `simulator.store.execute("SELECT * FROM FbSales")`. What metainfo does not say is not checked, such as whether a
+    customer exists.
 
     Attributes:
         metainfo: The JSON of `GET metainfo/update/X`, as a dict, as bytes or as a path. It takes the place of `fields`,
