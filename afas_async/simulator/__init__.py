@@ -47,19 +47,59 @@ difficult:
 - `Fault(refusal="locked", times=3)` locks records.
 - `simulator.latency` may be assigned while it runs.
 
+Your own connectors
+-------------------
+
+`updates=` takes the metainfo of your environment: save the JSON of `GET metainfo/update/FbSales` in a file, and give
+its path. A few lines of Python do as well. `written()` returns what was carried out, and `reset()` goes back to the
+start in a millisecond, so that your tests can share one simulator.
+
+    >>> from tempfile import NamedTemporaryFile
+    >>> METAINFO = b'''{"name": "FbSales", "fields": [
+    ...     {"fieldId": "OrNu", "dataType": "string", "length": 12, "primaryKey": true},
+    ...     {"fieldId": "DbId", "dataType": "string", "length": 16, "mandatory": true}],
+    ...   "objects": [{"name": "FbSalesLines", "fields": [
+    ...     {"fieldId": "ItCd", "dataType": "string", "length": 30, "mandatory": true},
+    ...     {"fieldId": "QuUn", "dataType": "decimal", "length": 9, "decimals": 2}]}]}'''
+    >>> async def place_order(afas):  # what you test
+    ...     result = await afas.insert("FbSales", {"DbId": "10001", "FbSalesLines": [{"ItCd": "A7", "QuUn": 2}]})
+    ...     return result.keys[0]["OrNu"]
+    >>> async def test_an_order_meets_a_lock(path):
+    ...     async with (
+    ...         Simulator(updates={"FbSales": path}) as simulator,
+    ...         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
+    ...     ):
+    ...         simulator.faults.add(Fault(connector="FbSales", refusal="locked"))
+    ...         assert await place_order(afas) == "1"
+    ...         assert simulator.written("FbSales") == [
+    ...             {"@Action": "insert", "DbId": "10001", "FbSalesLines": [{"ItCd": "A7", "QuUn": 2}]}
+    ...         ]
+    ...         assert simulator.faults.left == []
+    >>> with NamedTemporaryFile(suffix=".json") as file:
+    ...     _ = file.write(METAINFO)
+    ...     file.flush()
+    ...     asyncio.run(test_an_order_meets_a_lock(file.name))
+
+The same in Python is `OwnUpdateConnector(fields={"OrNu": "string(12)", ...}, key="OrNu", ...)`; with `read_as=` a
+GetConnector reads the records. `OwnGetConnector` gives your own rows the fields of metainfo.
+
 In a process of its own
 -----------------------
 
-`spawn()` runs one in a process of its own. While one runs, other programs script it over HTTP:
+`spawn()` runs one in a process of its own, also with connectors of your own. While one runs, other programs script it
+over HTTP:
 
     curl -d '{"status":503,"retry_after":2}' http://127.0.0.1:8765/simulator/faults
 
-Likewise `/simulator/changes` and `/simulator/latency`.
+Likewise `/simulator/changes` and `/simulator/latency`. A GET of `/simulator/written/FbSales` answers what was written,
+and a POST to `/simulator/reset` goes back to the start.
 """
 
 from afas_async.simulator.changes import Change
 from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import Latency
+from afas_async.simulator.own.get_connectors import OwnGetConnector
+from afas_async.simulator.own.update_connectors import OwnObject, OwnUpdateConnector
 from afas_async.simulator.process import SimulatorError, spawn
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.server import Simulator, serve
@@ -71,6 +111,9 @@ __all__ = [
     "Checksum",
     "Fault",
     "Latency",
+    "OwnGetConnector",
+    "OwnObject",
+    "OwnUpdateConnector",
     "RequestRecord",
     "Rules",
     "Simulator",

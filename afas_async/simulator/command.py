@@ -15,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from afas_async.simulator.latency import NO_LATENCY, NOTATION, parse_latency
+from afas_async.simulator.own.get_connectors import OwnGetConnector
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.server import Simulator, serve
 from afas_async.simulator.service import CONTROL_ROOT, authorization
@@ -49,9 +50,19 @@ def run(arguments: list[str]) -> int:
     """
     parser = _parser()
     options = parser.parse_args(arguments)
-    connectors = dict[str, str](options.connector)
-    if len(connectors) < len(options.connector):
+    connectors: dict[str, str | OwnGetConnector] = {**dict[str, str](options.connector)}
+    described, updates = dict[str, str](options.metainfo), dict[str, str](options.update)
+    if any(
+        len(named) < len(given)
+        for named, given in (
+            (connectors, options.connector),
+            (described, options.metainfo),
+            (updates, options.update),
+        )
+    ):
         parser.error("two connectors have the same name")
+    rows = dict[str, str](options.connector)
+    connectors |= {name: OwnGetConnector(file, rows.get(name, ())) for name, file in described.items()}
     if sys.stdout is None:
         parser.exit(1, f"{parser.prog}: there is no standard output to say the token on\n")
     try:
@@ -62,6 +73,7 @@ def run(arguments: list[str]) -> int:
             gzip=options.gzip,
             token=os.environ.get(TOKEN_VARIABLE) or None,
             connectors=connectors,
+            updates=updates,
             rules=msgspec.convert({"profit": options.profit, **options.rules}, Rules),
             port=options.port,
         )
@@ -102,6 +114,22 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=FILE",
         help="serve the rows of a .csv, .ndjson or .jsonl file as the GetConnector NAME; may be repeated",
+    )
+    parser.add_argument(
+        "--metainfo",
+        type=_connector,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="what the fields of the GetConnector NAME are: the JSON of GET metainfo/get/NAME; may be repeated",
+    )
+    parser.add_argument(
+        "--update",
+        type=_connector,
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="have the UpdateConnector NAME, from the JSON of GET metainfo/update/NAME; may be repeated",
     )
     parser.add_argument(
         "--profit",

@@ -8,8 +8,8 @@ from typing import Any, Final
 from afas_async.simulator.samples.connectors import Connector
 from afas_async.simulator.samples.update_connectors import UPDATES, UpdateConnector, UpdateField, UpdateObject
 
-# Only 1 (text) and 5 (number) are known from metainfo samples.
-_CONTROL_TYPES: Final = {"string": 1, "int": 5, "decimal": 5, "boolean": 1, "date": 1}
+# Only 1 (text), 5 (number) and 23 (memo) are known from metainfo samples.
+_CONTROL_TYPES: Final = {"string": 1, "int": 5, "decimal": 5, "boolean": 1, "date": 1, "blob": 23}
 
 
 def _codes(kind: UpdateObject) -> Iterator[tuple[tuple[str, str], Mapping[str, str]]]:
@@ -24,6 +24,8 @@ _CODES: Final = {place: codes for update in UPDATES for place, codes in _codes(u
 
 def describe(connector: Connector) -> dict[str, Any]:
     """Describe a GetConnector."""
+    if connector.document is not None:
+        return {**connector.document, "name": connector.name}
     return {
         "name": connector.name,
         "description": connector.description,
@@ -46,6 +48,8 @@ def describe(connector: Connector) -> dict[str, Any]:
 
 def describe_update(connector: UpdateConnector) -> dict[str, Any]:
     """Describe an UpdateConnector, with its objects."""
+    if connector.document is not None:
+        return dict(connector.document)
     head = {"id": connector.name, "name": connector.root.name, "description": connector.description}
     return head | _describe_element(connector.root)
 

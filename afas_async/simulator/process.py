@@ -8,11 +8,13 @@ import os
 import sys
 import tempfile
 from asyncio.subprocess import Process
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from http import HTTPStatus
-from typing import IO, Final
+from pathlib import Path
+from typing import IO, Any, Final
 
 import aiohttp
 import anyio
@@ -22,6 +24,9 @@ from afas_async.simulator.changes import Change
 from afas_async.simulator.command import TOKEN_VARIABLE
 from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import NO_LATENCY, Latency
+from afas_async.simulator.own.documents import read_document
+from afas_async.simulator.own.get_connectors import OwnGetConnector
+from afas_async.simulator.own.update_connectors import UpdateSource, resolved
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.service import API_ROOT, CONTROL_ROOT
 from afas_async.simulator.storage.store import Checksum
@@ -29,6 +34,7 @@ from afas_async.simulator.traffic import Counters
 
 _START_SECONDS: Final = 30
 _END_SECONDS: Final = 2
+_WRITTEN: Final = msgspec.json.Decoder(list[dict[str, Any]], float_hook=Decimal)
 
 
 class SimulatorError(RuntimeError):
@@ -83,6 +89,22 @@ class SimulatorProcess:
         """
         await self._ask("changes", "POST", msgspec.json.encode(changes))
 
+    async def written(self, connector: str) -> list[dict[str, Any]]:
+        """Ask for what an UpdateConnector has written, as `Simulator.written` returns it.
+
+        Raises:
+            SimulatorError: There is no such connector, or the process has died.
+        """
+        return _WRITTEN.decode(await self._ask(f"written/{connector}"))
+
+    async def reset(self) -> None:
+        """Go back to the start, as `Simulator.reset` does.
+
+        Raises:
+            SimulatorError: The process has died.
+        """
+        await self._ask("reset", "POST")
+
     async def set_latency(self, latency: Latency) -> None:
         """Say how long each answer takes from now on.
 
@@ -114,14 +136,20 @@ async def spawn(
     latency: Latency = NO_LATENCY,
     gzip: bool = False,
     token: str | None = None,
+    connectors: Mapping[str, str | os.PathLike[str] | OwnGetConnector] | None = None,
+    updates: Mapping[str, UpdateSource] | None = None,
     rules: Rules = Rules(),  # noqa: B008 (frozen)
 ) -> AsyncGenerator[SimulatorProcess, None]:
     """Run a simulator in a process of its own until the block ends.
 
-    The process also ends when this one dies, in whatever way. The arguments are those of `Simulator`.
+    The process also ends when this one dies, in whatever way. The arguments are those of `Simulator`, but that the rows
+    of `connectors` come out of files: the other process cannot see dicts of this one.
 
     Raises:
         SimulatorError: The process did not come up within 30 seconds, or ended before.
+        TypeError: The rows of a connector are not a path.
+        ValueError: Something is wrong with the metainfo of a connector of your own.
+        OSError: A file of metainfo cannot be read.
     """
     arguments = [
         "--json",
@@ -131,7 +159,9 @@ async def spawn(
         f"--rules={msgspec.json.encode(rules).decode()}",
         *(["--gzip"] if gzip else []),
     ]
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory() as folder:
+        arguments += _own_connectors(connectors or {}, Path(folder))
+        arguments += _own_updates(updates or {}, Path(folder))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -154,6 +184,30 @@ async def spawn(
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(process)
+
+
+def _own_connectors(connectors: Mapping[str, str | os.PathLike[str] | OwnGetConnector], folder: Path) -> Iterator[str]:
+    """The arguments for GetConnectors, whose metainfo is written to a folder."""
+    for number, (name, source) in enumerate(connectors.items()):
+        rows = source.rows if isinstance(source, OwnGetConnector) else source
+        if isinstance(source, OwnGetConnector):
+            file = folder / f"get{number}.json"
+            file.write_bytes(msgspec.json.encode(read_document(name, source.metainfo)))
+            yield f"--metainfo={name}={file}"
+        if isinstance(rows, (str, os.PathLike)):
+            yield f"--connector={name}={os.fspath(rows)}"
+        elif rows or not isinstance(source, OwnGetConnector):
+            raise TypeError(
+                f"{name}: give the rows as the path of a file: another process cannot see those of this one"
+            )
+
+
+def _own_updates(updates: Mapping[str, UpdateSource], folder: Path) -> Iterator[str]:
+    """The arguments for UpdateConnectors, which are written to a folder."""
+    for number, (name, source) in enumerate(updates.items()):
+        file = folder / f"update{number}.json"
+        file.write_bytes(msgspec.json.encode(resolved(name, source)))
+        yield f"--update={name}={file}"
 
 
 async def _first_line(process: Process) -> bytes:

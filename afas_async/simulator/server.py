@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -18,10 +18,13 @@ from aiohttp.http import HttpProcessingError
 from afas_async.simulator.changes import Changes
 from afas_async.simulator.delivery import Delivery
 from afas_async.simulator.faults import Faults
+from afas_async.simulator.files.attachments import stored_attachments
 from afas_async.simulator.files.files import Files
 from afas_async.simulator.latency import NO_LATENCY, Latency
 from afas_async.simulator.oauth import OAuth
 from afas_async.simulator.otp import Otp
+from afas_async.simulator.own.get_connectors import OwnGetConnector, read_described_table
+from afas_async.simulator.own.update_connectors import UpdateSource, read_update
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.service import API_ROOT, Service
 from afas_async.simulator.storage.sources import Source
@@ -40,13 +43,14 @@ class Simulator:
 
     The sample GetConnectors are `Profit_Article` and `Profit_Wide` with `rows` rows each, the smaller
     `Profit_Debtor`, `Profit_Employees`, `Profit_Persons`, `Profit_Addresses`, `Profit_JournalEntries`,
-    `Profit_JournalLines`, `Profit_Accounts`, `Profit_Subjects` and `Profit_DimensionCodes`, and `Profit_Empty` with
-    none. The UpdateConnectors write what these read:
+    `Profit_JournalLines`, `Profit_Accounts`, `Profit_Subjects`, `Profit_SubjectAttachments`, `Profit_SubjectLinks` and
+    `Profit_DimensionCodes`, and `Profit_Empty` with none. The UpdateConnectors write what these read:
 
     * `FbItemArticle` writes `Profit_Article`, `KnEmployee` (its element is `AfasEmployee`) `Profit_Employees`, and
       `KnDimCode` `Profit_DimensionCodes`.
     * `KnSubject` writes `Profit_Subjects`; each new one gets a number, so that a write done twice shows as two rows.
-      Its `Ds`, the field `Subject`, has room for a reference of your own.
+      Its `Ds`, the field `Subject`, has room for a reference of your own. Its object `KnSubjectAttachment` writes
+      `Profit_SubjectAttachments`, whose `FileId` gives the file back, and `KnSubjectLink` writes `Profit_SubjectLinks`.
     * `KnPerson` writes `Profit_Persons`, with one address at most as the object `KnBasicAddressAdr`, which is the row
       of that person in `Profit_Addresses`.
     * `FiEntries` writes `Profit_JournalEntries` with its element `FiEntryPar`, and their lines in
@@ -65,7 +69,10 @@ class Simulator:
         gzip: Whether to compress for clients that accept it.
         token: The whole XML token that clients must use; by default a random one.
         connectors: Connectors of your own, by name, each in place of a sample of its name: the path of a `.csv`,
-            `.ndjson` or `.jsonl` file, or dicts (see `afas_async.simulator.storage.tables`). They have no key.
+            `.ndjson` or `.jsonl` file, or dicts (see `afas_async.simulator.storage.tables`), or an `OwnGetConnector`
+            with the fields of metainfo. They have no key.
+        updates: UpdateConnectors of your own, by name, each in place of a sample of its name: the JSON of `GET
+            metainfo/update/X` as a dict, as bytes or as the path of a file, or an `OwnUpdateConnector`.
         rules: How the service behaves where releases differ or its documentation is silent.
         host: A loopback address, or `localhost`.
         port: The port; 0 takes a free one.
@@ -89,7 +96,8 @@ class Simulator:
         latency: Latency = NO_LATENCY,
         gzip: bool = False,
         token: str | None = None,
-        connectors: Mapping[str, Source] | None = None,
+        connectors: Mapping[str, Source | OwnGetConnector] | None = None,
+        updates: Mapping[str, UpdateSource] | None = None,
         rules: Rules = Rules(),  # noqa: B008 (frozen)
         host: str = "127.0.0.1",
         port: int = 0,
@@ -104,8 +112,18 @@ class Simulator:
             token = f"<token><version>1</version><data>{secrets.token_hex(32).upper()}</data></token>"
         elif not re.fullmatch(r"<token><version>1</version><data>[^<>\s]+</data></token>", token):
             raise ValueError("the token must be the whole XML: <token><version>1</version><data>...</data></token>")
-        tables = [read_table(name, source) for name, source in (connectors or {}).items()]
-        self.store: Store = Store(rows, seed, tables)
+        tables = [
+            read_described_table(name, source) if isinstance(source, OwnGetConnector) else read_table(name, source)
+            for name, source in (connectors or {}).items()
+        ]
+        own = [read_update(name, source) for name, source in (updates or {}).items()]
+        self.store: Store = Store(
+            rows,
+            seed,
+            [*tables, *(table for update in own for table in update.shown)],
+            [update.connector for update in own],
+            [table for update in own for table in update.tables],
+        )
         self._rows = rows
         self._seed = seed
         self._host = host
@@ -115,7 +133,7 @@ class Simulator:
         self._delivery = Delivery(self._traffic, latency=latency, gzip=gzip, traced=rules.profit >= 7)
         self._otp = Otp(token)
         self.oauth: OAuth = OAuth()
-        self.files: Files = Files(seed)
+        self.files: Files = Files(seed, stored_attachments(self.store))
         self._service = Service(
             self.store,
             self._traffic,
@@ -209,6 +227,32 @@ class Simulator:
     def changes(self) -> Changes:
         """The script of what happens to the rows while they are read; empty at first."""
         return self._service.changes
+
+    def written(self, connector: str) -> list[dict[str, Any]]:
+        """Return what an UpdateConnector has written, for the assertions of a test.
+
+        Only what was carried out counts: nothing that was refused, and nothing twice.
+
+        Args:
+            connector: The UpdateConnector, in any case of letters.
+
+        Returns:
+            The elements in the order in which they were carried out, as dicts that `insert` takes, each with its
+            `@Action`. Values are those of the bodies, with a Decimal for a number with a point; a delete has the key
+            in its URL, as texts. Of all connectors together the last 10,000 are kept.
+
+        Raises:
+            ValueError: There is no such connector.
+        """
+        return self._service.written(connector)
+
+    def reset(self) -> None:
+        """Go back to the start between two tests, without a new port and without making the rows again.
+
+        Tables, files, faults, changes, latency, clock, requests, counters and what was written are as they were at
+        first. The URL, the token and access tokens stay. A write under way is given up, and its connection is closed.
+        """
+        self._service.reset()
 
     async def start(self) -> None:
         """Listen; harmless when started already.

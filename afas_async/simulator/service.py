@@ -51,6 +51,7 @@ CONTROL_ROOT: Final = "simulator"
 _BLOCK_ROWS: Final = 2000
 _LONGEST_QUERY: Final = 2048
 _LARGEST_BODY: Final = 75 * 1024 * 1024  # 75 MB with attachments (AFAS's notes on KnSubject)
+_CONTROL_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _SAID: Final = {"locked": LOCKED, "out of memory": OUT_OF_MEMORY, "out of time": OUT_OF_TIME}
 
 
@@ -93,7 +94,9 @@ class Service:
         self._token = token
         self._otp = otp
         self._oauth = oauth
+        self._attached = files
         self._files = FileRoutes(files, self._report_lines)
+        self._first_latency = delivery.latency
         self._authorization = authorization(token)
         self._connectors = {name.lower(): connector for name, connector in store.connectors.items()}
         self._works = PendingWork()
@@ -104,6 +107,29 @@ class Service:
         application = web.Application(client_max_size=_LARGEST_BODY)
         application.router.add_route("*", "/{path:.*}", self._handle)
         return application
+
+    def written(self, name: str) -> list[dict[str, Any]]:
+        """Return the elements that an UpdateConnector has written.
+
+        Raises:
+            ValueError: There is no such connector.
+        """
+        connector = self._update_connectors.get(name.lower())
+        if connector is None:
+            raise ValueError(f"there is no UpdateConnector {name!r}")
+        return self.updates.written.of(connector.name)
+
+    def reset(self) -> None:
+        """Go back to the start: rows, files, scripts, latency, clock, and what came in and went out."""
+        self._works.give_up()
+        self._store.reset()
+        self._attached.reset()
+        self.updates.reset()
+        self.changes.clear()
+        self._delivery.faults.clear()
+        self._delivery.latency = self._first_latency
+        self._traffic.reset()
+        self._otp.code = None
 
     async def stop(self) -> None:
         """Give up the writes that have not been carried out yet."""
@@ -285,6 +311,11 @@ class Service:
                 content: Any = self._traffic.counters
             case ["GET", "checksum", name] if name in self._connectors:
                 content = self._store.checksum(self._connectors[name].name)
+            case ["GET", "written", name] if name in self._update_connectors:
+                content = self.written(name)
+            case ["POST", "reset"]:
+                self.reset()
+                content = self._traffic.counters
             case ["GET" | "POST" as method, "latency"]:
                 try:
                     if method == "POST":
@@ -304,7 +335,7 @@ class Service:
                 content = script.left
             case _:
                 return web.Response(status=HTTPStatus.NOT_FOUND)
-        return web.Response(body=msgspec.json.encode(content), content_type="application/json")
+        return web.Response(body=_CONTROL_ENCODER.encode(content), content_type="application/json")
 
 
 def authorization(token: str) -> str:

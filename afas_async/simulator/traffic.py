@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from aiohttp import web
@@ -81,6 +81,14 @@ class Traffic:
 
     requests: deque[RequestRecord] = field(default_factory=lambda: deque[RequestRecord](maxlen=10_000))
     counters: Counters = field(default_factory=Counters)
+
+    def reset(self) -> None:
+        """Forget what came in and went out; what is under way still counts as that."""
+        self.requests.clear()
+        in_flight = self.counters.in_flight
+        for counter in fields(Counters):
+            setattr(self.counters, counter.name, 0)
+        self.counters.in_flight = self.counters.peak_in_flight = in_flight
 
     @contextmanager
     def watch(self, request: web.BaseRequest) -> Generator[RequestRecord, None, None]:

@@ -184,7 +184,7 @@ async def test_what_is_kept_needs_an_open_client(simulator: Simulator) -> None:
         ("Article", "did you mean Profit_Article?"),
         ("KnSubject", "KnSubject is an UpdateConnector"),
         ("kndimcode", "KnDimCode is an UpdateConnector"),
-        ("zzz", "it is none of the 12 GetConnectors of this token"),
+        ("zzz", "it is none of the 14 GetConnectors of this token"),
     ],
 )
 async def test_an_unknown_get_connector(afas: AfasClient, simulator: Simulator, name: str, hint: str) -> None:
@@ -322,14 +322,14 @@ async def test_some_of_them(afas: AfasClient, simulator: Simulator) -> None:
 
 
 async def test_they_are_asked_for_at_the_same_time() -> None:
-    """18 descriptions, 5 at a time, take 4 times as long as one, and the list before them one: not 19 times."""
+    """20 descriptions, 5 at a time, take 4 times as long as one, and the list before them one: not 19 times."""
     async with (
         Simulator(rows=10, token=canary.TOKEN, latency=Latency(base=1)) as simulator,
         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
     ):
         loop = asyncio.get_running_loop()
         start = loop.time()
-        assert len(await afas.all_metainfo()) == 18
+        assert len(await afas.all_metainfo()) == 20
         assert 5 <= loop.time() - start < 10
         assert afas.statistics().peak_in_flight == 5
 
@@ -341,7 +341,7 @@ async def test_one_that_fails(simulator: Simulator) -> None:
         with pytest.raises(NotFoundError) as raised:
             await afas.all_metainfo()
         assert raised.value.connector == "Profit_Wide"
-        assert len(await afas.all_metainfo()) == 18
+        assert len(await afas.all_metainfo()) == 20
 
 
 @pytest.mark.parametrize(("name", "error"), [("Profit_Articles", BusinessError), ("../x", InvalidNameError)])

@@ -65,9 +65,9 @@ def store() -> Iterator[Store]:
 def plans(store: Store, read: Callable[[], Any]) -> str:
     """How the database goes about what is read."""
     asked: list[str] = []
-    store._database.set_trace_callback(asked.append)
+    store._database.connection.set_trace_callback(asked.append)
     read()
-    store._database.set_trace_callback(None)
+    store._database.connection.set_trace_callback(None)
     return "\n".join(row[3] for sql in asked for row in store.execute(f"EXPLAIN QUERY PLAN {sql}"))
 
 
@@ -79,9 +79,9 @@ def steps(store: Store, read: Callable[[], Any]) -> int:
         nonlocal count
         count += 1
 
-    store._database.set_progress_handler(step, 100)
+    store._database.connection.set_progress_handler(step, 100)
     read()
-    store._database.set_progress_handler(None, 100)
+    store._database.connection.set_progress_handler(None, 100)
     return count
 
 

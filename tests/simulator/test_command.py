@@ -19,6 +19,7 @@ import requests
 
 from afas_async.simulator.command import run
 from tests.support import forking
+from tests.support.own_metainfo import ORDERS, SALES
 
 TOKEN = "<token><version>1</version><data>CANA4Y??~~</data></token>"  # with a plus, a slash and a padding in base64
 
@@ -137,6 +138,41 @@ def test_own_files(tmp_path: Path) -> None:
             assert answer.read() == b'{\n"skip":0,\n"take":3,\n"rows":[{"Id":7,"Price":.50}]\n}'
         with urllib.request.urlopen(url.replace("First", "Second").replace("=Id", "=A"), timeout=10) as answer:  # noqa: S310
             assert json.load(answer)["rows"] == [{"A": 1}]
+
+
+def test_own_metainfo(tmp_path: Path) -> None:
+    """Metainfo in files says what the fields of rows are, and which UpdateConnectors there are."""
+    rows, orders, sales = tmp_path / "rows.csv", tmp_path / "orders.json", tmp_path / "sales.json"
+    rows.write_bytes("Order-nummer;Bedrag\n7;1.234,50\n".encode("cp1252"))
+    orders.write_text(json.dumps(ORDERS))
+    sales.write_text(json.dumps(SALES))
+    arguments = (f"--connector=My={rows}", f"--metainfo=My={orders}", f"--metainfo=None={orders}")
+    with start_up_text(*arguments, f"--update=FbSales={sales}") as lines:
+        url = after(lines, "In a browser:")
+        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 (http)
+            assert json.load(answer)["rows"][0]["Bedrag"] == 1234.5
+        with urllib.request.urlopen(url.replace("/My?", "/None?"), timeout=10) as answer:  # noqa: S310 (http)
+            assert json.load(answer)["rows"] == []
+        metainfo = url.replace("connectors/My?", "metainfo/update/FbSales?")
+        with urllib.request.urlopen(metainfo, timeout=10) as answer:  # noqa: S310 (http)
+            assert json.load(answer) == SALES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metainfo=X"], "'X' is not NAME=FILE"),
+        (["--update=X=nothing.json"], "nothing.json"),
+        (["--update=X=a", "--update=X=b"], "two connectors have the same name"),
+        (["--metainfo=X=a", "--metainfo=X=b"], "two connectors have the same name"),
+    ],
+)
+def test_bad_metainfo(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Metainfo that cannot be read ends the command with status 2 and a reason."""
+    with pytest.raises(SystemExit) as caught:
+        run(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import pytest
 
+from afas_async import AfasClient, BusinessError, NotFoundError
 from afas_async.simulator import Fault, Latency, Simulator
 from tests.simulator.conftest import Client, Reply
 
@@ -160,3 +162,60 @@ async def test_compressed() -> None:
             async with session.get(url, headers=headers) as response:
                 assert response.headers.get("Content-Encoding") == ("gzip" if file.data else None)
                 assert await response.read() == file.data
+
+
+PICTURE = b"\x89PNG" * 1_000
+
+
+async def test_attachments_that_clients_write() -> None:
+    """A file that is inserted with a dossier item is listed with an id, by which it is served as it was."""
+    async with (
+        Simulator(rows=5) as simulator,
+        AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
+    ):
+        files = [{"FileName": "foto 1.png", "FileStream": PICTURE}, {"FileName": "x", "FileStream": b"x"}]
+        links = [{"ToBC": True, "BcId": "1"}, {"SfTp": 2, "SfId": "000255"}]
+        item = {"StId": 1, "Ds": "Offerte", "KnSubjectAttachment": files, "KnSubjectLink": links}
+        subject = (await afas.insert("KnSubject", item)).keys[0]["SbId"]
+        rows = await afas.rows("Profit_SubjectAttachments", key=("SubjectId", "FileId")).to_list()
+        assert len(rows) == len(simulator.files.attached) + 2
+        first, second = (row for row in rows if row["SubjectId"] == int(subject))
+        assert first == {"SubjectId": int(subject), "FileId": f"A{1:031X}", "FileName": "foto 1.png"}
+        by_subject = await afas.subject(subject, first["FileId"])
+        assert (by_subject.data, by_subject.name, by_subject.mimetype) == (PICTURE, "foto 1.png", "image/png")
+        by_name = await afas.file(second["FileId"], second["FileName"])
+        assert (by_name.data, by_name.mimetype) == (b"x", "application/octet-stream")
+        for row in rows:
+            assert (await afas.file(row["FileId"], row["FileName"])).size is not None
+        with pytest.raises(NotFoundError):
+            await afas.subject(1, first["FileId"])
+        shown = await afas.rows("Profit_SubjectLinks", key=("SubjectId", "LinkNo")).to_list()
+        assert [(row["LinkNo"], row["OrganisationPerson"], row["Destination"]) for row in shown] == [
+            (1, "1", None),
+            (2, None, "000255"),
+        ]
+        change = {"FileId": first["FileId"], "FileStream": b"y"}
+        with pytest.raises(BusinessError):
+            await afas.update("KnSubject", {"@SbId": subject, "KnSubjectAttachment": change})
+        with pytest.raises(BusinessError):
+            await afas.insert("KnSubject", {**item, "KnSubjectAttachment": {"FileName": "x", "FileStream": "%"}})
+        await afas.delete(
+            "KnSubject", key={"SbId": subject}, sub="KnSubjectAttachment", sub_key={"FileId": first["FileId"]}
+        )
+        with pytest.raises(NotFoundError):
+            await afas.subject(subject, first["FileId"])
+        await afas.delete("KnSubject", key={"SbId": subject})
+        with pytest.raises(NotFoundError):
+            await afas.subject(subject, second["FileId"])
+        assert await afas.rows("Profit_SubjectLinks", key=("SubjectId", "LinkNo")).to_list() == []
+        simulator.reset()
+        await afas.insert("KnSubject", item)
+        assert (await afas.subject(subject, f"A{1:031X}")).data == PICTURE
+
+
+async def test_an_own_table_of_attachments(client: Client) -> None:
+    """A connector of your own in place of the table of attachments leaves the files as they are."""
+    async with Simulator(rows=5, connectors={"profit_subjectattachments": [{"A": 1}]}) as simulator:
+        number = simulator.files.add("x.bin", b"x", subject_id=7)
+        assert content(await fetch(client, simulator, f"/subjectconnector/7/{number.lower()}")) == b"x"
+        assert "KnSubject" not in simulator.store.updates

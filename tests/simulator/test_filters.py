@@ -439,7 +439,7 @@ async def test_key_ranges_need_no_look_at_the_whole_table() -> None:
         read()
         return steps
 
-    store._database.set_progress_handler(count, 100)
+    store._database.connection.set_progress_handler(count, 100)
     for name, key, value in (("Profit_Article", "ItemCode", "005000"), ("Profit_Wide", "Id", "15000")):
         store.count(name)
         where = read_filter(simple([(key, 2, value)]), DEFINITIONS[name], Rules())

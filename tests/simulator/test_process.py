@@ -8,15 +8,28 @@ import math
 import os
 import signal
 import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from afas_async.simulator import Latency, Simulator, SimulatorError, process, spawn
+from afas_async import AfasClient
+from afas_async.simulator import (
+    Latency,
+    OwnGetConnector,
+    OwnUpdateConnector,
+    Simulator,
+    SimulatorError,
+    process,
+    spawn,
+)
 from afas_async.simulator.command import run
 from afas_async.simulator.latency import parse_latency
 from afas_async.simulator.process import SimulatorProcess
 from tests.simulator.conftest import INHERITED, Client
+from tests.support.own_metainfo import ORDERS, SALES
 
 
 def is_running(pid: int) -> bool:
@@ -167,3 +180,37 @@ async def test_port_in_use(simulator: Simulator, capsys: pytest.CaptureFixture[s
         await asyncio.to_thread(run, [f"--port={port}"])
     assert caught.value.code == 1
     assert port in capsys.readouterr().err
+
+
+async def test_spawn_with_own_connectors(tmp_path: Path) -> None:
+    """Connectors of your own are served by another process, which is asked what was written and goes back."""
+    rows = tmp_path / "rows.csv"
+    rows.write_text("Order-nummer;Bedrag\n7;1,50\n")
+    short = OwnUpdateConnector(fields={"Id": "int", "Am": "decimal(9,2)"}, key="Id", read_as="My_Things")
+    async with (
+        spawn(
+            rows=5,
+            connectors={"My_Orders": OwnGetConnector(ORDERS, rows), "None": OwnGetConnector(ORDERS), "Plain": rows},
+            updates={"FbSales": SALES, "MyThing": short},
+        ) as there,
+        AfasClient(base_url=there.base_url, auth=there.token) as afas,
+    ):
+        (row,) = await afas.rows("My_Orders", key="Order-nummer").to_list()
+        assert row["Bedrag"] == Decimal("1.50")
+        assert await afas.rows("None", key="Order-nummer").to_list() == []
+        assert (await afas.insert("MyThing", {"Am": Decimal("2.50")})).keys == ({"Id": "1"},)
+        await afas.insert("FbSales", {"DbId": "1", "FbSalesLines": [{"ItCd": "A"}]})
+        assert await there.written("MyThing") == [{"@Action": "insert", "Am": Decimal("2.50")}]
+        await there.reset()
+        assert (await there.written("MyThing"), (await there.counters()).requests) == ([], 0)
+        assert await afas.rows("My_Things", key="Id").to_list() == []
+        with pytest.raises(SimulatorError):
+            await there.written("Nothing")
+
+
+@pytest.mark.parametrize("rows", [[{"A": 1}], OwnGetConnector(ORDERS, [{"Aantal": 1}])])
+async def test_spawn_takes_rows_from_files(rows: Any) -> None:
+    """Rows of this process are refused before another one starts."""
+    with pytest.raises(TypeError, match="X: give the rows as the path of a file"):
+        async with spawn(connectors={"X": rows}):
+            pass

@@ -11,6 +11,7 @@ from yarl import URL
 
 from afas_async.simulator import Latency, Simulator, serve
 from tests.simulator.conftest import Client
+from tests.support.raw_writes import send
 
 ARTICLE = "/connectors/Profit_Article"
 
@@ -287,3 +288,16 @@ async def test_control_routes(client: Client, simulator: Simulator) -> None:
     }
     assert (await client.get(simulator, "/../simulator/counters", headers={})).json["requests"] == 0
     assert (await client.get(simulator, "/../simulator/checksum/nothing", headers={})).status == 404
+
+
+async def test_written_and_reset_over_http(client: Client, simulator: Simulator) -> None:
+    """What was written can be asked from outside, and so can going back to the start."""
+    body = b'{"KnSubject":{"Element":{"Fields":{"StId":1,"Ds":"x"}}}}'
+    await send(simulator, "POST", "connectors/KnSubject", body)
+    there = "/../simulator"
+    written = await client.get(simulator, f"{there}/written/knsubject", headers={})
+    assert written.json == simulator.written("KnSubject") == [{"@Action": "insert", "StId": 1, "Ds": "x"}]
+    assert (await client.get(simulator, f"{there}/written/nothing", headers={})).status == 404
+    assert (await client.get(simulator, f"{there}/reset", headers={})).status == 404
+    assert (await client.get(simulator, f"{there}/reset", headers={}, method="POST")).json["requests"] == 0
+    assert (simulator.written("KnSubject"), len(simulator.requests)) == ([], 0)

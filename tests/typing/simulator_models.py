@@ -220,6 +220,40 @@ class Persons(Struct, frozen=True, kw_only=True):
 PERSONS = GetConnector("Profit_Persons", Persons, key="PersonId")
 
 
+class SubjectAttachments(Struct, frozen=True, kw_only=True):
+    """Attachments of dossier items (Profit): a row of Profit_SubjectAttachments."""
+
+    subject_id: int = field(name="SubjectId")
+    """Dossier item (int, length 9, key)."""
+    file_id: str = field(name="FileId")
+    """Attachment (string, length 32, key)."""
+    file_name: str | None = field(name="FileName", default=None)
+    """File name (string, length 255)."""
+
+
+SUBJECT_ATTACHMENTS = GetConnector("Profit_SubjectAttachments", SubjectAttachments, key=("SubjectId", "FileId"))
+
+
+class SubjectLinks(Struct, frozen=True, kw_only=True):
+    """Links of dossier items (Profit): a row of Profit_SubjectLinks."""
+
+    subject_id: int = field(name="SubjectId")
+    """Dossier item (int, length 9, key)."""
+    link_no: int = field(name="LinkNo")
+    """Link (int, length 9, key)."""
+    to_organisation_person: bool | None = field(name="ToOrganisationPerson", default=None)
+    """To organisation/person (boolean, length 1)."""
+    organisation_person: str | None = field(name="OrganisationPerson", default=None)
+    """Organisation/person (string, length 20)."""
+    destination_type: int | None = field(name="DestinationType", default=None)
+    """Type of destination (int, length 5)."""
+    destination: str | None = field(name="Destination", default=None)
+    """Destination (string, length 20)."""
+
+
+SUBJECT_LINKS = GetConnector("Profit_SubjectLinks", SubjectLinks, key=("SubjectId", "LinkNo"))
+
+
 class SubjectsStatus(Codes):
     """Status: its codes."""
 
@@ -440,6 +474,30 @@ class KnSubjectSt(Codes):
     CLOSED = "C"
 
 
+class KnSubjectKnSubjectLink(Struct, frozen=True, kw_only=True):
+    """The object KnSubjectLink in an element."""
+
+    to_bc: bool | UnsetType = field(name="ToBC", default=UNSET)
+    """To organisation/person (boolean, length 1)."""
+    bc_id: str | UnsetType = field(name="BcId", default=UNSET)
+    """Organisation/person (string, length 20)."""
+    sf_tp: int | UnsetType = field(name="SfTp", default=UNSET)
+    """Type of destination (int, length 5)."""
+    sf_id: str | UnsetType = field(name="SfId", default=UNSET)
+    """Destination (string, length 20)."""
+
+
+class KnSubjectKnSubjectAttachment(Struct, frozen=True, kw_only=True):
+    """The object KnSubjectAttachment in an element."""
+
+    file_id: str | UnsetType = field(name="@FileId", default=UNSET)
+    """Attachment (string, length 32, key)."""
+    file_name: str | UnsetType = field(name="FileName", default=UNSET)
+    """File name (string, length 255, mandatory)."""
+    file_stream: bytes | UnsetType = field(name="FileStream", default=UNSET)
+    """File (blob, length 1073741824, mandatory)."""
+
+
 class KnSubject(Struct, frozen=True, kw_only=True):
     """Dossier item: an element of KnSubject."""
 
@@ -457,6 +515,10 @@ class KnSubject(Struct, frozen=True, kw_only=True):
     """Status (string, length 1)."""
     dn: bool | UnsetType = field(name="Dn", default=UNSET)
     """Done (boolean, length 1)."""
+    kn_subject_link: KnSubjectKnSubjectLink | list[KnSubjectKnSubjectLink] | UnsetType = field(name="KnSubjectLink", default=UNSET)
+    """KnSubjectLink: one, or a list."""
+    kn_subject_attachment: KnSubjectKnSubjectAttachment | list[KnSubjectKnSubjectAttachment] | UnsetType = field(name="KnSubjectAttachment", default=UNSET)
+    """KnSubjectAttachment: one, or a list."""
 
 
 KN_SUBJECT = UpdateConnector("KnSubject")

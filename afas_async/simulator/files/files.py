@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import mimetypes
 import random
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -69,36 +71,88 @@ class Report(msgspec.Struct, frozen=True):
     connector: str
 
 
+def drawn_attachments(seed: int) -> tuple[Attachment, ...]:
+    """Return the attachments of a seed."""
+    return _drawn(seed)[0]
+
+
+class AttachmentRow(NamedTuple):
+    """An attachment as the table of attachments has it.
+
+    Attributes:
+        subject_id: The dossier item.
+        id: Its id.
+        name: Its name.
+        stream: Its bytes in base64, or None for one that was not written by a client.
+    """
+
+    subject_id: int
+    id: str
+    name: str
+    stream: str | None
+
+
+class AttachmentTable(Protocol):
+    """The table of attachments."""
+
+    def find(self, file_id: str) -> AttachmentRow | None:
+        """Find an attachment by its id."""
+        ...
+
+    def add(self, row: AttachmentRow) -> None:
+        """Add an attachment."""
+        ...
+
+
 class Files:
     """The files of a simulator; each seed has its own.
 
     Args:
         seed: What they come from.
+        table: Which attachments there are, with the bytes of those that clients write; None if a connector of the
+            user's own has taken the place of that table.
 
     Attributes:
-        attached: The attachments. `add` adds to them.
+        attached: The attachments that no client has written. `add` adds to them.
         images: The images.
         reports: The reports.
     """
 
-    def __init__(self, seed: int) -> None:
-        attached, images, reports = _drawn(seed)
-        self.attached: list[Attachment] = [*attached]
-        self.images: list[Image] = [*images]
-        self.reports: list[Report] = [*reports]
+    def __init__(self, seed: int, table: AttachmentTable | None) -> None:
+        self._seed = seed
+        self._table = table
+        self.attached: list[Attachment] = []
+        self.images: list[Image] = []
+        self.reports: list[Report] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Have the files of the start again, and no others."""
+        self.attached[:], self.images[:], self.reports[:] = _drawn(self._seed)
 
     def add(self, name: str, data: bytes, *, mimetype: str = "application/octet-stream", subject_id: int = 1) -> str:
         """Attach a file to a dossier item, and return its id."""
         number = f"{len(self.attached):032X}"
+        if self._table is not None:
+            self._table.add(AttachmentRow(subject_id, number, name, None))
         self.attached.append(Attachment(number, subject_id, name, mimetype, data))
         return number
 
     def attachment(self, file_id: str, *, name: str | None = None, subject_id: str | None = None) -> Attachment | None:
         """Find a file by its id, together with its name or its dossier item."""
-        for each in self.attached:
-            if each.id.lower() == file_id.lower() and name in {None, each.name}:
-                return each if subject_id in {None, str(each.subject_id)} else None
-        return None
+        row = self._row(file_id)
+        if row is None or name not in {None, row.name} or subject_id not in {None, str(row.subject_id)}:
+            return None
+        if row.stream is None:
+            return next((each for each in self.attached if each.id == row.id), None)
+        mimetype = mimetypes.guess_type(row.name)[0] or "application/octet-stream"
+        return Attachment(row.id, row.subject_id, row.name, mimetype, base64.b64decode(row.stream))
+
+    def _row(self, file_id: str) -> AttachmentRow | None:
+        if self._table is not None:
+            return self._table.find(file_id)
+        rows = (AttachmentRow(each.subject_id, each.id, each.name, None) for each in self.attached)
+        return next((row for row in rows if row.id.lower() == file_id.lower()), None)
 
     def image(self, image_id: str) -> Image | None:
         """Find an image by its id."""

@@ -193,7 +193,7 @@ def _term(fields: Mapping[str, Field], condition: Condition) -> Where:
     if operator in _COMPARISONS:
         # A bare column, where there can be one: an index has no other.
         left = _as_text(field) if field.type == "date" else column
-        filled = f" AND {column} <> ''" if field.type == "string" else ""
+        filled = f" AND {column} <> ''" if field.type in {"string", "blob"} else ""
         return Where(f"{left} {_COMPARISONS[operator]} ?{filled}", (_value(field, value),))
     raise unexpected_error()
 
@@ -201,7 +201,7 @@ def _term(fields: Mapping[str, Field], condition: Condition) -> Where:
 def _as_text(field: Field) -> str:
     column = f'"{field.id}"'
     match field.type:
-        case "string":
+        case "string" | "blob":
             return f"nullif({column}, '')"
         case "date":
             return f"rtrim({column}, 'Z')"
@@ -213,7 +213,7 @@ def _as_text(field: Field) -> str:
 
 def _value(field: Field, text: str) -> str | int | float:
     match field.type:
-        case "string":
+        case "string" | "blob":
             return text
         case "date":
             return _moment(text)

@@ -8,10 +8,10 @@ from seed to seed (see `Store`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-FieldType = Literal["string", "int", "decimal", "boolean", "date"]
+FieldType = Literal["string", "int", "decimal", "boolean", "date", "blob"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,16 @@ class Connector:
         description: What a person reads.
         key: The ids of the fields that together are different in every row.
         fields: The fields in the order in which a row has them.
+        document: Its metainfo as it was given, for one of the user's own.
+        hidden: Further columns of its table, which rows do not have.
     """
 
     name: str
     description: str
     key: tuple[str, ...]
     fields: tuple[Field, ...]
+    document: Mapping[str, Any] | None = field(default=None, compare=False)
+    hidden: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,7 @@ AWKWARD_TEXTS = (
     "NaN",
 )
 
+ATTACHMENTS = "Profit_SubjectAttachments"
 SAMPLES = (
     _sample(
         "Profit_Article",
@@ -317,5 +322,32 @@ SAMPLES = (
         _string("PostCode", 15, "Postal code", "(1000 + h % 9000) || ' ' || char(65 + g % 26, 65 + h % 26)"),
         _string("City", 50, "City", _pick("h / 32", "Leusden", "Amersfoort", "Zwolle", "Breda")),
         _string("Country", 3, "Country", "'NL'"),
+    ),
+    Sample(
+        Connector(
+            ATTACHMENTS,
+            "Attachments of dossier items (Profit)",
+            ("SubjectId", "FileId"),
+            (
+                Field("SubjectId", "int", 9, 0, "Dossier item"),
+                Field("FileId", "string", 32, 0, "Attachment"),
+                Field("FileName", "string", 255, 0, "File name"),
+            ),
+            hidden=(Field("FileStream", "blob", 1 << 30, 0, "File"),),
+        ),
+        lambda _: 0,  # `Files` adds those that are drawn
+        {},
+    ),
+    _sample(
+        "Profit_SubjectLinks",
+        "Links of dossier items (Profit)",
+        ("SubjectId", "LinkNo"),
+        lambda _: 0,
+        _int("SubjectId", 9, "Dossier item", "n"),
+        _int("LinkNo", 9, "Link", "n"),
+        _boolean("ToOrganisationPerson", "To organisation/person", "n"),
+        _string("OrganisationPerson", 20, "Organisation/person", "n"),
+        _int("DestinationType", 5, "Type of destination", "n"),
+        _string("Destination", 20, "Destination", "n"),
     ),
 )

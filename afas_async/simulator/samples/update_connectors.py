@@ -5,13 +5,13 @@ The rows that they write are those that the sample GetConnectors read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from afas_async.simulator.samples.connectors import SAMPLES, Field
 
-Numbering = Literal["always", "absent", "never"]
+Numbering = Literal["always", "absent", "never", "id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class UpdateField:
         mandatory: Whether a new record must have it.
         codes: What it may be, each with its description; empty where that is open.
         refers: The GetConnector and its field among whose values it must be, if it refers to another record.
+        is_file: Whether it has a file in base64. An element with one cannot be changed.
     """
 
     id: str
@@ -31,6 +32,7 @@ class UpdateField:
     mandatory: bool
     codes: Mapping[str, str]
     refers: tuple[str, str] | None
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,9 @@ class UpdateObject:
             the same names, in front of what is the key of its own.
         key: Those of the fields that make its own key; none for an object of which there can be one only.
         fields: All fields, by id.
-        objects: The objects that may stand in it, by name.
-        numbered: When the service gives a new record the last part of its key.
+        objects: The objects that may stand in it, by name. One without a key of its own is `single`, or has a record
+            number that no request can name.
+        numbered: When the service gives a new record the last part of its key: a number, or an id of 32 hex digits.
         single: Whether only one may stand in the element around it.
         stamped: Whether its rows show when they were written last.
     """
@@ -57,6 +60,12 @@ class UpdateObject:
     numbered: Numbering
     single: bool
     stamped: bool
+
+    def within(self) -> Iterator[UpdateObject]:
+        """All kinds of elements that may stand in it, also those in other ones."""
+        for inner in self.objects.values():
+            yield inner
+            yield from inner.within()
 
     def tables(self) -> Iterator[str]:
         """All GetConnectors that it takes to write one, with those that its fields refer to."""
@@ -75,12 +84,26 @@ class UpdateConnector:
         description: What a person reads.
         root: Its element, whose name is the `name` in metainfo.
         returns_key: Whether an answer tells the key, or else has no body.
+        document: Its metainfo as it was given, for one of the user's own.
     """
 
     name: str
     description: str
     root: UpdateObject
     returns_key: bool = True
+    document: Mapping[str, Any] | None = field(default=None, compare=False)
+
+
+def record_number(taken: Collection[str]) -> UpdateField:
+    """Return the key of records that have no other: a number that the simulator gives and no request names.
+
+    Args:
+        taken: The names of the other columns.
+    """
+    name = "RecordNo"
+    while name.lower() in {column.lower() for column in taken}:
+        name += "_"
+    return UpdateField(name, Field(name, "int", 18, 0, name), mandatory=False, codes={}, refers=None)
 
 
 _SAMPLES: Final = {sample.connector.name: sample.connector for sample in SAMPLES}
@@ -96,20 +119,29 @@ def _element(
     refers: Mapping[str, tuple[str, str]] | None = None,
     numbered: Numbering = "never",
     single: bool = False,
+    number: str | None = None,
 ) -> UpdateObject:
     """Tie the fields of an element to those of a sample."""
     sample = _SAMPLES[table]
-    shown = {field.id: field for field in sample.fields}
+    shown = {field.id: field for field in (*sample.fields, *sample.hidden)}
     fields = {
         field: UpdateField(
-            field, shown[column], field in mandatory, (codes or {}).get(field, {}), (refers or {}).get(field)
+            field,
+            shown[column],
+            field in mandatory,
+            (codes or {}).get(field, {}),
+            (refers or {}).get(field),
+            is_file=shown[column] in sample.hidden,
         )
         for field, column in columns.items()
     }
+    key = [field for field in fields.values() if field.column.id in sample.key]
+    if number is not None:  # the key of records that have no other
+        key = [UpdateField(number, shown[number], mandatory=False, codes={}, refers=None)]
     return UpdateObject(
         name,
         table,
-        tuple(field for field in fields.values() if field.column.id in sample.key),
+        tuple(key),
         fields,
         {each.name: each for each in objects},
         numbered,
@@ -152,6 +184,26 @@ UPDATES: Final = (
                 "St": "Status",
                 "Dn": "Done",
             },
+            _element(
+                "KnSubjectLink",
+                "Profit_SubjectLinks",
+                {
+                    "ToBC": "ToOrganisationPerson",
+                    "BcId": "OrganisationPerson",
+                    "SfTp": "DestinationType",
+                    "SfId": "Destination",
+                },
+                mandatory=frozenset(),
+                numbered="always",
+                number="LinkNo",
+            ),
+            _element(
+                "KnSubjectAttachment",
+                "Profit_SubjectAttachments",
+                {"FileId": "FileId", "FileName": "FileName", "FileStream": "FileStream"},
+                mandatory=frozenset({"FileName", "FileStream"}),
+                numbered="id",
+            ),
             mandatory=frozenset({"StId"}),
             codes={"St": {"A": "Active", "C": "Closed"}},
             # A number that the request gives is ignored (help.afas.nl, App_Conect_UpdDsc_170: automatic numbering).

@@ -13,11 +13,12 @@ _COLUMN_TYPES: Final[dict[FieldType, str]] = {
     "decimal": "REAL",
     "boolean": "INTEGER",
     "date": "TEXT",
+    "blob": "TEXT COLLATE NOCASE",
 }
 _MOST_MEMBERS: Final = 50  # of one json_object: a function of SQLite has at most 127 arguments
 
 
-def create_table(name: str, fields: Sequence[Field]) -> str:
+def create_table(name: str, fields: Sequence[Field], hidden: Sequence[Field] = ()) -> str:
     """Return the SQL that creates a connector's table.
 
     An exact decimal is kept twice: as the number to sort and compare by, and behind all fields with its digits as they
@@ -25,6 +26,7 @@ def create_table(name: str, fields: Sequence[Field]) -> str:
     """
     columns = [f'"{field.id}" {_COLUMN_TYPES[field.type]}' for field in fields]
     columns += [f'"{field.id}.digits" TEXT' for field in fields if field.exact]
+    columns += [f'"{field.id}" {_COLUMN_TYPES[field.type]}' for field in hidden]
     members = [f"'{field.id}', {_value_json(field)}" for field in fields]
     columns += [f"json TEXT GENERATED ALWAYS AS ({_object_json(members)}) STORED"]
     return f'CREATE TABLE "{name}" ({", ".join(columns)})'
@@ -34,6 +36,11 @@ def digits(column: str) -> str:
     """Return the SQL for the text of an exact decimal: its digits as given, unless an `execute` has changed it."""
     given = f'"{column}.digits"'
     return f'CASE "{column}" WHEN CAST({given} AS REAL) THEN {given} ELSE CAST("{column}" AS TEXT) END'
+
+
+def key_order(names: Sequence[str]) -> str:
+    """Return the SQL terms that put rows in the order of their key, or of their arrival where they have none."""
+    return ", ".join(f'"{name}"' for name in names) or "rowid"
 
 
 def _value_json(field: Field) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 import re
@@ -17,6 +18,7 @@ import msgspec
 Source = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 
 _BLOCK_ROWS: Final = 5_000
+_BLOCK_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def read_source(name: str, source: Source) -> Reading:
     Args:
         name: The id of the connector.
         source: The path of a `.csv`, `.ndjson` or `.jsonl` file in UTF-8, or rows. A CSV file has a line of field ids
-            first, and commas, semicolons or tabs between the values.
+            first, and commas, semicolons or tabs between the values. One that is not in UTF-8 is in Windows-1252, as
+            Excel saves it where it is not asked for UTF-8.
 
     Raises:
         ValueError: Something is wrong with the file, here or when its rows are read; the message says where.
@@ -67,29 +70,43 @@ def read_source(name: str, source: Source) -> Reading:
     path = Path(source)
     match path.suffix.lower():
         case ".csv":
-            first, header = next(_csv_lines(path), (1, list[str]()))
+            encoding = "utf-8" if _is_utf_8(path) else "cp1252"
+            first, header = next(_csv_lines(path, encoding), (1, list[str]()))
             if "" in header:
                 raise ValueError(f"{path}, line {first}: column {header.index('') + 1} has no name")
-            return Reading(str(path), "line", lambda: _csv_rows(path, header), header, first)
+            return Reading(str(path), "line", lambda: _csv_rows(path, encoding, header), header, first)
         case ".ndjson" | ".jsonl":
             return Reading(str(path), "line", lambda: _json_rows(path))
         case _:
             raise ValueError(f"{path}: the name of a file of rows ends in .csv, .ndjson or .jsonl")
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _is_utf_8(path: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        try:
+            while block := file.read(_BLOCK_BYTES):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _lines(path: Path, encoding: str = "utf-8") -> Iterator[str]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                text = line.decode()
+                text = line.decode(encoding)
             except UnicodeDecodeError:
-                raise ValueError(f"{path}, line {number}: the text is not in UTF-8") from None
+                others = "" if encoding == "utf-8" else " or Windows-1252"
+                raise ValueError(f"{path}, line {number}: the text is not in UTF-8{others}") from None
             yield text.removeprefix("\ufeff") if number == 1 else text
 
 
-def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _csv_lines(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
     """The lines that have any cells, each with the number of its last one in the file."""
-    lines = _lines(path)
+    lines = _lines(path, encoding)
     start = next(lines, "")
     if told := re.fullmatch(r"sep=([,;\t])\s*", start):  # as Excel writes it
         delimiter, start = told[1], "\n"
@@ -105,8 +122,8 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise ValueError(f"{path}, line {reader.line_num}: {reason}") from None
 
 
-def _csv_rows(path: Path, header: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str | None]]]:
-    for number, cells in islice(_csv_lines(path), 1, None):
+def _csv_rows(path: Path, encoding: str, header: Sequence[str]) -> Iterator[tuple[int, Mapping[str, str | None]]]:
+    for number, cells in islice(_csv_lines(path, encoding), 1, None):
         if len(cells) != len(header):
             raise ValueError(f"{path}, line {number}: {len(cells)} values for {len(header)} fields")
         yield number, {field: cell or None for field, cell in zip(header, cells, strict=True)}

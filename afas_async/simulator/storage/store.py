@@ -9,21 +9,20 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 from afas_async.simulator.samples.connectors import SAMPLES, Connector, Sample
 from afas_async.simulator.samples.update_connectors import UPDATES, UpdateConnector
-from afas_async.simulator.storage.schema import create_table
+from afas_async.simulator.storage.database import Database
+from afas_async.simulator.storage.filling import PRIME
+from afas_async.simulator.storage.schema import key_order
 from afas_async.simulator.storage.tables import Table
 
 Value = str | int | float | None
 
-_PRIME: Final = 2_147_483_647  # of the two Lehmer generators; products with it stay within SQLite's 64 bits
 _ALL: Final = -1
-_COPIED_ROWS: Final = 5_000  # of a sample that is drawn once for all simulators with its size and seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,47 +92,63 @@ class Store:
         rows: The size of the large samples.
         seed: What the samples' rows come from.
         tables: Further connectors, which come first, each in place of a sample of its name.
+        updates: Further UpdateConnectors, which come first, each in place of a sample of its name.
+        hidden: Tables of these that are no connectors.
 
     Raises:
         ValueError: Two tables have one name.
 
     Attributes:
         connectors: The connectors by name.
-        updates: The UpdateConnectors whose tables are all samples, by name.
+        updates: The UpdateConnectors by name: further ones, and those whose tables are all samples.
     """
 
-    def __init__(self, rows: int, seed: int, tables: Sequence[Table] = ()) -> None:
-        own = {table.connector.name.lower() for table in tables}
-        if len(own) < len(tables):
+    def __init__(
+        self,
+        rows: int,
+        seed: int,
+        tables: Sequence[Table] = (),
+        updates: Sequence[UpdateConnector] = (),
+        hidden: Sequence[Table] = (),
+    ) -> None:
+        own = {table.connector.name.lower() for table in (*tables, *hidden)}
+        if len(own) < len(tables) + len(hidden):
             raise ValueError("two connectors have the same name, if case does not count")
+        own_updates = {update.name.lower() for update in updates}
+        if len(own_updates) < len(updates):
+            raise ValueError("two UpdateConnectors have the same name, if case does not count")
         samples = [sample for sample in SAMPLES if sample.connector.name.lower() not in own]
         made: tuple[Table | Sample, ...] = (*tables, *samples)
         self.connectors: dict[str, Connector] = {each.connector.name: each.connector for each in made}
         kept = {sample.connector.name for sample in samples}
-        self.updates: dict[str, UpdateConnector] = {
-            each.name: each for each in UPDATES if kept.issuperset(each.root.tables())
+        self.updates: dict[str, UpdateConnector] = {each.name: each for each in updates}
+        self.updates |= {
+            each.name: each
+            for each in UPDATES
+            if each.name.lower() not in own_updates and kept.issuperset(each.root.tables())
         }
-        self._rows = rows
-        self._seed = seed
         self._numbers: dict[tuple[Value, ...], int] = {}
-        self._unfilled: dict[str, Sample] = {sample.connector.name: sample for sample in samples}
         self._turn = 0
-        self._is_blank = True
-        self._database = sqlite3.connect(":memory:", isolation_level=None)
-        try:
-            for table in tables:
-                self._load(table)
-        except BaseException:
-            self.close()
-            raise
+        self._database = Database(samples, (*tables, *hidden), rows, seed)
 
     def close(self) -> None:
         """Forget all rows; may be called more than once."""
         self._database.close()
 
+    def reset(self) -> None:
+        """Have the rows of the start again, whatever has been written since.
+
+        Raises:
+            ValueError: A file with rows has changed, and something is wrong with it.
+            OSError: Such a file cannot be read any more.
+        """
+        self._numbers.clear()
+        self._turn = 0
+        self._database.reset()
+
     def count(self, name: str, where: Where | None = None, at_most: int = _ALL) -> int:
         """Count the rows of a connector, or those that meet a condition, of these no more than `at_most`."""
-        self._fill(name)
+        self._database.fill(name)
         if where is None:
             cursor = self._database.execute(f'SELECT count(*) FROM "{name}"')
         else:
@@ -177,7 +192,7 @@ class Store:
 
         A row that changes between two blocks may be seen or missed.
         """
-        self._fill(name)
+        self._database.fill(name)
         self._turn += 1
         connector = self.connectors[name]
         if order or where:
@@ -185,7 +200,7 @@ class Store:
             terms = self._sorting(connector, order)
         else:
             ranges = self._rotation(name, skip, take)
-            terms = _columns(connector.key)
+            terms = key_order(connector.key)
         condition, values = (f"WHERE {where.sql}", where.values) if where else ("", ())
         # The rowids come out of a narrow index, so that passing over many rows does not touch their texts. A subquery
         # with LIMIT keeps its order, and CROSS JOIN keeps it on the outside. The alias has a space, because ORDER BY
@@ -200,9 +215,9 @@ class Store:
 
     def checksum(self, name: str) -> Checksum:
         """Add up a whole connector straight from its table: the truth that readers are compared with."""
-        self._fill(name)
+        self._database.fill(name)
         cursor = self._database.execute(
-            f'SELECT CAST(json AS BLOB) FROM "{name}" ORDER BY {_columns(self.connectors[name].key)}'
+            f'SELECT CAST(json AS BLOB) FROM "{name}" ORDER BY {key_order(self.connectors[name].key)}'
         )
         rows = crc32 = crc32_sum = 0
         for (text,) in cursor:
@@ -220,14 +235,17 @@ class Store:
         """
         for name in self.connectors:
             if name.lower() in sql.lower():
-                self._fill(name)
+                self._database.fill(name)
+        if sql.lstrip()[:6].lower() != "select":
+            self._database.before_change()
         return self._database.execute(sql, parameters).fetchall()
 
     @contextmanager
     def transaction(self, *names: str) -> Generator[None, None, None]:
         """Write to the tables of connectors in the block; an exception undoes all of it."""
         for name in names:
-            self._fill(name)  # not within: undoing it would leave a connector without a table
+            self._database.fill(name)  # not within: undoing it would leave a connector without a table
+        self._database.before_change()
         self._database.execute("BEGIN")
         try:
             yield
@@ -238,13 +256,28 @@ class Store:
 
     def next_number(self, name: str, column: str, within: Mapping[str, Value]) -> int:
         """Return the number for a new row, which no row with the same values in the columns `within` has had."""
-        self._fill(name)
+        self._database.fill(name)
         highest: int = self._database.execute(
             f'SELECT coalesce(max("{column}"), 0) FROM "{name}" WHERE {_where(within).sql}', tuple(within.values())
         ).fetchone()[0]
         place = (name, *within.values())
         self._numbers[place] = max(highest, self._numbers.get(place, 0)) + 1
         return self._numbers[place]
+
+    def next_text(self, name: str, column: str, within: Mapping[str, Value]) -> str:
+        """Return the number for a new row as a text, for a column of texts that may have others than numbers."""
+        self._database.fill(name)
+        place = (name, *within.values())
+        if place not in self._numbers:
+            self._numbers[place] = self._database.execute(
+                f'SELECT coalesce(max(CAST("{column}" AS INTEGER)), 0) FROM "{name}" WHERE {_where(within).sql}',
+                tuple(within.values()),
+            ).fetchone()[0]
+        while True:
+            self._numbers[place] += 1
+            text = str(self._numbers[place])
+            if not self.has(name, {**within, column: text}):
+                return text
 
     def has(self, name: str, values: Mapping[str, Value]) -> bool:
         """Tell whether a connector has a row with these values by column."""
@@ -256,7 +289,8 @@ class Store:
         Raises:
             DuplicateKeyError: There is a row with its key.
         """
-        self._fill(name)
+        self._database.fill(name)
+        self._database.before_change()
         columns = ", ".join(f'"{column}"' for column in values)
         try:
             self._database.execute(
@@ -273,7 +307,8 @@ class Store:
         """
         if not values:
             return self.has(name, key)
-        self._fill(name)
+        self._database.fill(name)
+        self._database.before_change()
         where = _where(key)
         changes = ", ".join(f'"{column}" = ?' for column in values)
         try:
@@ -286,35 +321,17 @@ class Store:
 
     def delete(self, name: str, key: Mapping[str, Value]) -> bool:
         """Remove the row with a key by column; return whether there was one."""
-        self._fill(name)
+        self._database.fill(name)
+        self._database.before_change()
         where = _where(key)
         return self._database.execute(f'DELETE FROM "{name}" WHERE {where.sql}', where.values).rowcount > 0
 
-    def _fill(self, name: str) -> None:
-        sample = self._unfilled.pop(name, None)
-        if sample is None:
-            return
-        if self._is_blank and sample.rows(self._rows) <= _COPIED_ROWS:
-            self._database.deserialize(_filled(name, self._rows, self._seed))
-        else:
-            _fill_sample(self._database, sample, self._rows, self._seed)
-        self._is_blank = False
-
-    def _load(self, table: Table) -> None:
-        self._is_blank = False
-        name, fields = table.connector.name, table.connector.fields
-        exact = [place for place, field in enumerate(fields, 1) if field.exact]
-        places = ", ".join(f"?{place}" for place in (*range(1, len(fields) + 1), *exact))
-        self._database.execute(create_table(name, fields))
-        self._database.execute("BEGIN")
-        self._database.executemany(f'INSERT INTO "{name}" VALUES ({places})', table.rows)
-        self._database.execute("COMMIT")
-
     def _read(self, sql: str, readings: list[tuple[Value, ...]], size: int) -> Iterator[Page]:
-        for values in readings:
-            cursor = self._database.execute(sql, values)
-            while texts := cursor.fetchmany(size):
-                yield Page(len(texts), b",".join([text for (text,) in texts]))
+        with self._database.reading() as connection:
+            for values in readings:
+                cursor = connection.execute(sql, values)
+                while texts := cursor.fetchmany(size):
+                    yield Page(len(texts), b",".join([text for (text,) in texts]))
 
     def _sorting(self, connector: Connector, order: Sequence[tuple[str, bool]]) -> str:
         known = {field.id for field in connector.fields}
@@ -329,7 +346,7 @@ class Store:
                 self._database.execute(
                     f'CREATE INDEX IF NOT EXISTS "{index}" ON "{connector.name}" ({", ".join(terms)})'
                 )
-            terms.append(f"rowid * {self._turn * 1_234_567_891 % _PRIME} % {_PRIME}")
+            terms.append(f"rowid * {self._turn * 1_234_567_891 % PRIME} % {PRIME}")
         return ", ".join(terms)
 
     def _rotation(self, name: str, skip: int, take: int) -> list[tuple[int, int]]:
@@ -348,34 +365,3 @@ class Store:
 
 def _where(key: Mapping[str, Value]) -> Where:
     return Where(" AND ".join(f'"{column}" IS ?' for column in key) or "TRUE", tuple(key.values()))
-
-
-def _first_draw(seed: int) -> int:
-    return 1 + (seed * 1_618_033_988 + 271_828_182) % (_PRIME - 1)
-
-
-def _columns(names: tuple[str, ...]) -> str:
-    """The terms that put rows in the order of their key, or of their arrival where they have none."""
-    return ", ".join(f'"{name}"' for name in names) or "rowid"
-
-
-def _fill_sample(database: sqlite3.Connection, sample: Sample, size: int, seed: int) -> None:
-    name, fields = sample.connector.name, sample.connector.fields
-    database.execute(create_table(name, fields))
-    if rows := sample.rows(size):
-        database.execute(
-            f"""WITH RECURSIVE draw(n, g, h) AS (
-                    SELECT 0, ?1, ?2 UNION ALL
-                    SELECT n + 1, g * 69621 % {_PRIME}, h * 48271 % {_PRIME} FROM draw LIMIT ?3)
-                INSERT INTO "{name}" SELECT {", ".join(sample.values[field.id] for field in fields)} FROM draw""",
-            (_first_draw(seed), _first_draw(~seed), rows),
-        )
-    database.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({_columns(sample.connector.key)})')
-
-
-@lru_cache(maxsize=8)
-def _filled(name: str, size: int, seed: int) -> bytes:
-    """Return a database with one sample in it: to copy it takes a tenth of the time of drawing its rows again."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
-        _fill_sample(database, next(sample for sample in SAMPLES if sample.connector.name == name), size, seed)
-        return database.serialize()

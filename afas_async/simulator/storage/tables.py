@@ -45,12 +45,41 @@ class Table:
     """A connector with rows of its own.
 
     Attributes:
-        connector: The connector; it has no key.
-        rows: The rows, each with its values in the order of the fields, decimals as text.
+        connector: The connector; one that you only read has no key.
+        rows: The rows, each with its values in the order of the fields, decimals as text. They can be gone through
+            again.
     """
 
     connector: Connector
     rows: Iterable[Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that can be gone through again.
+
+    Attributes:
+        make: Starts to go through them.
+    """
+
+    make: Callable[[], Iterator[Sequence[Any]]]
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        return self.make()
+
+
+def check_table_name(name: str) -> None:
+    """Check that a table can have the name of a connector.
+
+    Raises:
+        ValueError: It cannot; the message says why.
+    """
+    try:
+        connector_name(name)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    if name.lower().startswith("sqlite_"):
+        raise ValueError(f"{name!r}: SQLite keeps the names that start with `sqlite_` to itself")
 
 
 def read_table(name: str, source: Source) -> Table:
@@ -64,12 +93,7 @@ def read_table(name: str, source: Source) -> Table:
         ValueError: The name is none, or something is wrong with the rows; the message says where.
         OSError: The file cannot be read.
     """
-    try:
-        connector_name(name)
-    except UsageError as error:
-        raise ValueError(str(error)) from None
-    if name.lower().startswith("sqlite_"):
-        raise ValueError(f"{name!r}: SQLite keeps the names that start with `sqlite_` to itself")
+    check_table_name(name)
     reading = read_source(name, source)
     columns: dict[str, _Column] = {}
     _add_columns(columns, reading.header, reading, reading.first)
@@ -84,7 +108,7 @@ def read_table(name: str, source: Source) -> Table:
     fields = tuple(column.field() for column in columns.values())
     if len(fields) + sum(field.exact for field in fields) > _MOST_COLUMNS:
         raise ValueError(f"{reading.label}: {len(fields)} fields; there can be {_MOST_COLUMNS}, a decimal counts twice")
-    return Table(Connector(name, name, (), fields), _converted(reading, fields))
+    return Table(Connector(name, name, (), fields), Rows(lambda: _converted(reading, fields)))
 
 
 class _Column:
@@ -185,15 +209,19 @@ def _joined(kind: FieldType | None, other: FieldType, *, is_text: bool) -> Field
 
 def _is_date(text: str) -> bool:
     try:
-        _date(text)
+        moment_text(text)
     except ValueError:
         return False
     return True
 
 
 @lru_cache(maxsize=10_000)
-def _date(value: str | date) -> str:
-    """A day or a moment in the service's own form (docs.afas.help, "GetConnector": the Z is not true)."""
+def moment_text(value: str | date) -> str:
+    """Write a day or a moment in the service's own form (docs.afas.help, "GetConnector": the Z is not true).
+
+    Raises:
+        ValueError: The text is not that of a moment.
+    """
     if isinstance(value, str):
         value = datetime.fromisoformat(value.removesuffix("Z"))
     if isinstance(value, datetime):
@@ -210,11 +238,11 @@ def _converted(reading: Reading, fields: Sequence[Field]) -> Iterator[tuple[Any,
     """The rows as SQLite takes them."""
     text = bool(reading.header)
     converters: dict[FieldType, Callable[[Any], Any]] = {
-        "string": lambda value: value if isinstance(value, str) else _date(value),
+        "string": lambda value: value if isinstance(value, str) else moment_text(value),
         "int": int,
         "decimal": _decimal,
         "boolean": (lambda value: value.lower() == "true") if text else bool,
-        "date": _date,
+        "date": moment_text,
     }
     for _, rows in reading.blocks():
         yield from zip(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -17,7 +18,16 @@ Kind = TypeVar("Kind")
 
 _ACTION: Final = "@Action"
 _ACTIONS: Final[dict[str, Action]] = {"insert": "insert", "update": "update", "delete": "delete"}
-_DECODER: Final = msgspec.json.Decoder(float_hook=str)
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
+
+
+_DECODER: Final = msgspec.json.Decoder(float_hook=_decimal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +39,16 @@ class Element:
         given: Its fields with their values as in the body; one of the key may be there twice.
         action: What its `@Action` says, if it has one.
         within: The elements in its objects, in order.
+        said: Its fields and its key by the names that the body has, those of a key beside `Fields` with an `@`.
+        listed: Whether it stands in a list.
     """
 
     kind: UpdateObject
     given: Sequence[tuple[UpdateField, Any]]
     action: Action | None
     within: Sequence[Element]
+    said: Mapping[str, Any]
+    listed: bool
 
     @property
     def acts(self) -> bool:
@@ -85,15 +99,17 @@ def _elements(kind: UpdateObject, content: Any) -> list[Element]:
     elements = _converted(content, _Content).elements
     if not elements:
         raise unexpected_error()
-    return [_element(kind, each) for each in (elements if isinstance(elements, list) else [elements])]
+    listed = isinstance(elements, list)
+    return [_element(kind, each, listed=listed) for each in (elements if isinstance(elements, list) else [elements])]
 
 
-def _element(kind: UpdateObject, content: Mapping[str, Any]) -> Element:
+def _element(kind: UpdateObject, content: Mapping[str, Any], *, listed: bool) -> Element:
     """Read one element: its key may stand beside `Fields` with an `@`, among them, or in both.
 
     So may its action (docs.afas.help, "UpdateConnector": in `Fields` since August 2025, beside them before).
     """
     given: list[tuple[UpdateField, Any]] = []
+    said: dict[str, Any] = {}
     actions = set[Action]()
     for name, value in content.items():
         if _is_action(name):
@@ -103,16 +119,19 @@ def _element(kind: UpdateObject, content: Mapping[str, Any]) -> Element:
             if field not in kind.key or not name.startswith("@"):
                 raise functional_error(field_not_found(name))
             given.append((field, value))
+            said[name] = value
     for name, value in _members(content.get("Fields")):
         if _is_action(name):
             actions.add(_action(value))
         elif name in kind.fields:
             given.append((kind.fields[name], value))
+            said[name] = value
         else:
             raise functional_error(field_not_found(name))
     if len(actions) > 1:
         raise unexpected_error()
-    return Element(kind, given, actions.pop() if actions else None, _objects(kind, content.get("Objects")))
+    action = actions.pop() if actions else None
+    return Element(kind, given, action, _objects(kind, content.get("Objects")), said, listed)
 
 
 def _objects(kind: UpdateObject, objects: Any) -> list[Element]:

@@ -35,10 +35,14 @@ class PendingWork:
             raise outcome
         return outcome
 
-    async def stop(self) -> None:
+    def give_up(self) -> None:
         """Give up what has not been carried out yet."""
         for task in self._tasks:
             task.cancel()
+
+    async def stop(self) -> None:
+        """Give up what has not been carried out yet, and wait until that is done."""
+        self.give_up()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from afas_async.errors import InvalidFilterError
 from afas_async.simulator.answer import Answer, empty_answer, functional_error, json_answer, unexpected_error
@@ -20,10 +21,12 @@ from afas_async.simulator.messages import (
     required,
 )
 from afas_async.simulator.rules import Rules
+from afas_async.simulator.samples.connectors import Field
 from afas_async.simulator.samples.update_connectors import UpdateConnector, UpdateField, UpdateObject
 from afas_async.simulator.storage.store import DuplicateKeyError, Store, Value
 from afas_async.simulator.write.elements import Action, Element, read_elements
 from afas_async.simulator.write.values import stored
+from afas_async.simulator.write.written import Written, as_given
 from afas_async.vocabulary.values import amsterdam
 
 
@@ -58,12 +61,21 @@ class Updates:
     Attributes:
         clock: Returns the moment for the rows that show when they were written last; without a time zone it is wall
             time in Amsterdam.
+        written: The elements that were carried out.
     """
 
     def __init__(self, store: Store, rules: Rules) -> None:
         self.clock: Callable[[], datetime] = now
+        self.written: Final = Written()
+        self._ids = 0
         self._store = store
         self._rules = rules
+
+    def reset(self) -> None:
+        """Forget what was written, and have the clock and the ids of the start."""
+        self.clock = now
+        self.written.clear()
+        self._ids = 0
 
     def write(self, connector: UpdateConnector, method: Literal["POST", "PUT"], body: bytes, sub: str = "") -> Work:
         """Read a request that inserts (POST) or updates (PUT) elements.
@@ -101,11 +113,14 @@ class Updates:
         kind = connector.root
         if path[0].lower() != kind.name.lower():
             raise functional_error(element_not_found(path[0]))
-        key = _address(kind, path[1], path[2])
+        key, named = _address(kind, path[1], path[2])
+        said: dict[str, Any] = {**named}
         if len(path) > 3:
             kind = _object(kind, path[3])
-            key |= _address(kind, path[4], path[5])
-        return Work(1, lambda: self._deleted(kind, key))
+            inner_key, inner_said = _address(kind, path[4], path[5])
+            key |= inner_key
+            said = {"@Action": "update", **said, kind.name: {"@Action": "delete", **inner_said}}
+        return Work(1, lambda: self._deleted(kind, key, connector, {"@Action": "delete", **said}))
 
     def _written(
         self, connector: UpdateConnector, elements: Sequence[Element], action: Action, inner_action: Action | None
@@ -120,11 +135,16 @@ class Updates:
                 for element in group:
                     key = self._carry_out(element, element.action or action, {}, inner_action)
                     keys.append({field.id: str(key[field.column.id]) for field in connector.root.key})
+            for element in group:
+                self.written.add(connector.name, as_given(element, element.action or action, inner_action))
         return self._result(connector, keys)
 
-    def _deleted(self, kind: UpdateObject, key: Mapping[str, Value]) -> Answer:
+    def _deleted(
+        self, kind: UpdateObject, key: Mapping[str, Value], connector: UpdateConnector, said: Mapping[str, Any]
+    ) -> Answer:
         with self._store.transaction(*kind.tables()):
             self._delete(kind, key)
+        self.written.add(connector.name, said)
         return empty_answer()
 
     def _carry_out(
@@ -163,7 +183,7 @@ class Updates:
         """
         if outer == "insert":
             return "insert"
-        if inner.kind.key:
+        if not inner.kind.single:
             given = {field.id for field, value in inner.given if value not in (None, "")}
             return "update" if given.issuperset(field.id for field in inner.kind.key) else "insert"
         return "update" if self._store.has(inner.kind.table, above) else "insert"
@@ -171,13 +191,15 @@ class Updates:
     def _insert(self, kind: UpdateObject, values: dict[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
         if kind.numbered != "never":
             *others, last = kind.key
-            if kind.numbered == "always" or values.get(last.column.id) is None:
+            if kind.numbered != "absent" or values.get(last.column.id) is None:
                 rest = {**above, **_present(others, values)}
-                values[last.column.id] = self._store.next_number(kind.table, last.column.id, rest)
+                values[last.column.id] = self._next(kind, last.column, rest)
         key = _key(kind, values, above)
+        if any(values[column] != value for column, value in above.items()):
+            raise unexpected_error()  # it is in another element than it says
         _present((field for field in kind.fields.values() if field.mandatory), values)
         self._check(kind, values)
-        if not kind.key:
+        if kind.single:
             self._store.delete(kind.table, above)  # a new address takes the place of the old one
         try:
             self._store.insert(kind.table, values | self._stamp(kind))
@@ -185,7 +207,19 @@ class Updates:
             raise functional_error(already_exists(_label(kind))) from None
         return key
 
+    def _next(self, kind: UpdateObject, column: Field, within: Mapping[str, Value]) -> Value:
+        """The last part of the key of a new record."""
+        if kind.numbered == "id":
+            self._ids += 1
+            return f"A{self._ids:031X}"
+        if column.type == "int":
+            return self._store.next_number(kind.table, column.id, within)
+        return self._store.next_text(kind.table, column.id, within)
+
     def _update(self, kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
+        if any(field.is_file for field in kind.fields.values()):
+            # help.afas.nl, App_Conect_UpdDsc_170: delete it and add another.
+            raise functional_error(not_valid(kind.name))
         key = _key(kind, values, above)
         others = {column: value for column, value in values.items() if column not in key}
         self._check(kind, others)
@@ -196,7 +230,7 @@ class Updates:
     def _delete(self, kind: UpdateObject, key: Mapping[str, Value]) -> None:
         if not self._store.delete(kind.table, key):
             raise functional_error(does_not_exist(_label(kind)))
-        for inner in kind.objects.values():
+        for inner in kind.within():
             self._store.delete(inner.table, key)
 
     def _check(self, kind: UpdateObject, values: Mapping[str, Value]) -> None:
@@ -206,6 +240,8 @@ class Updates:
             if value is None:
                 continue
             if field.codes and str(value) not in field.codes:
+                raise functional_error(not_valid(field.column.label))
+            if field.is_file and not _is_base64(str(value)):
                 raise functional_error(not_valid(field.column.label))
             if field.refers and not self._store.has(field.refers[0], {field.refers[1]: value}):
                 raise functional_error(does_not_exist(field.column.label))
@@ -235,8 +271,8 @@ def _object(kind: UpdateObject, name: str) -> UpdateObject:
     raise functional_error(element_not_found(name))
 
 
-def _address(kind: UpdateObject, names: str, values: str) -> dict[str, Value]:
-    """Read the key in a path."""
+def _address(kind: UpdateObject, names: str, values: str) -> tuple[dict[str, Value], dict[str, str]]:
+    """Read the key in a path: its values by column, and the texts by field with an `@`."""
     known = {field.id: field for field in kind.key}
     fields = [name.removeprefix("@") for name in names.split(",")]
     texts = values.split(",")
@@ -245,7 +281,8 @@ def _address(kind: UpdateObject, names: str, values: str) -> dict[str, Value]:
     for name in fields:
         if name not in known:
             raise functional_error(field_not_found(name))
-    return _present(kind.key, _values(zip((known[name] for name in fields), texts, strict=True)))
+    key = _present(kind.key, _values(zip((known[name] for name in fields), texts, strict=True)))
+    return key, {f"@{name}": text for name, text in zip(fields, texts, strict=True)}
 
 
 def _values(given: Iterable[tuple[UpdateField, Any]]) -> dict[str, Value]:
@@ -275,6 +312,14 @@ def _present(fields: Iterable[UpdateField], values: Mapping[str, Value]) -> dict
 
 def _key(kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
     return {**above, **_present(kind.key, values)}
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except ValueError:
+        return False
+    return True
 
 
 def _label(kind: UpdateObject) -> str:

@@ -17,6 +17,7 @@ from afas_async.simulator.storage.store import Value
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _BOOLEANS: Final = {"true": 1, "1": 1, "false": 0, "0": 0}
 _MOMENT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)Z?)?")
+_MOST_ZEROS: Final = 100
 _DAY_LENGTH: Final = 10
 
 
@@ -33,10 +34,12 @@ def stored(column: Field, value: Any) -> Value:
             text = str(value).lower()
         case str() | int():
             text = str(value)
+        case Decimal():
+            text = format(value, "f") if abs(value.adjusted()) < _MOST_ZEROS else str(value)
         case _:
             raise ValueError(column.id)
     match column.type:
-        case "string":
+        case "string" | "blob":
             return _string(column, text)
         case "boolean":
             return _boolean(text.strip().lower())

@@ -1,0 +1,190 @@
+"""The metainfo of your own connectors: where it comes from, and what it says about each field."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from afas_async.simulator.samples.connectors import Field, FieldType
+
+# The JSON of `GET metainfo/get/X` or `GET metainfo/update/X`: decoded, as bytes, or the path of a file.
+MetainfoSource = Mapping[str, Any] | bytes | str | os.PathLike[str]
+Document = TypeVar("Document")
+
+_TYPES: Final[dict[str, FieldType]] = {
+    "string": "string",
+    "int": "int",
+    "decimal": "decimal",
+    "boolean": "boolean",
+    "date": "date",
+    "blob": "blob",
+}
+_LONGEST_TEXT: Final = 1 << 30
+_MOST_DIGITS: Final = 18  # of a whole number that SQLite keeps
+_MOST_DECIMALS: Final = 10  # where metainfo does not say how many there are
+_RESERVED: Final = frozenset({"json", "rowid"})  # columns of the store's own
+
+
+class DescribedCode(msgspec.Struct, frozen=True):
+    """One value of a code list.
+
+    Attributes:
+        id: The value.
+        description: What it means.
+    """
+
+    id: str
+    description: str | None = None
+
+
+class Described(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What metainfo says about a field of any connector; null counts as not said.
+
+    Attributes:
+        data_type: "string", "int", "decimal", "boolean", "date" or "blob". Any other type holds text.
+        label: What a person reads.
+        length: The longest text, or the digits before the decimal point; 0 for no limit.
+        decimals: The digits after the decimal point; 0 for any number of them.
+        values: The values that the field may have, or null for all.
+    """
+
+    data_type: str | None = None
+    label: str | None = None
+    length: int | None = None
+    decimals: int | None = None
+    values: list[DescribedCode] | None = None
+
+    def column(self, name: str, column: str = "", *, exact: bool = False) -> Field:
+        """Return the column that holds the values of the field.
+
+        Args:
+            name: The id of the field.
+            column: The name of the column, if it is not the id.
+            exact: Whether decimals keep all their digits.
+        """
+        kind = _TYPES.get(self.data_type or "", "string")
+        length = max(self.length or 0, 0)
+        label = self.label or name
+        match kind:
+            case "string":
+                return Field(column or name, kind, length or _LONGEST_TEXT, 0, label)
+            case "int":
+                return Field(column or name, kind, min(length or _MOST_DIGITS, _MOST_DIGITS), 0, label)
+            case "decimal":
+                # No source says whether the length counts the decimals, so only the digits before the point do.
+                decimals = max(self.decimals or 0, 0) or _MOST_DECIMALS
+                return Field(column or name, kind, (length or _MOST_DIGITS) + decimals, decimals, label, exact=exact)
+            case "boolean":
+                return Field(column or name, kind, 1, 0, label)
+            case "date":
+                return Field(column or name, kind, 19, 0, label)
+            case "blob":
+                return Field(column or name, kind, _LONGEST_TEXT, 0, label)
+
+
+class DescribedGetField(Described, frozen=True, rename="camel", kw_only=True):
+    """A field of a GetConnector.
+
+    Attributes:
+        id: Its name in rows.
+    """
+
+    id: str
+
+
+class DescribedUpdateField(Described, frozen=True, rename="camel", kw_only=True):
+    """A field of an UpdateConnector.
+
+    Attributes:
+        field_id: Its name in requests.
+        primary_key: Whether it is part of the key.
+        mandatory: Whether a new record must have it.
+    """
+
+    field_id: str
+    primary_key: bool | None = None
+    mandatory: bool | None = None
+
+
+class DescribedObject(msgspec.Struct, frozen=True):
+    """The element of an UpdateConnector, or an object within it.
+
+    Attributes:
+        name: Its name in bodies.
+        description: What a person reads.
+        fields: Its fields.
+        objects: The objects within it.
+    """
+
+    name: str = ""
+    description: str | None = None
+    fields: list[DescribedUpdateField] | None = None
+    objects: list[DescribedObject] | None = None
+
+
+class DescribedConnector(msgspec.Struct, frozen=True):
+    """A GetConnector.
+
+    Attributes:
+        fields: Its fields.
+        description: What a person reads.
+    """
+
+    fields: list[DescribedGetField]
+    description: str | None = None
+
+
+def read_document(name: str, source: MetainfoSource) -> dict[str, Any]:
+    """Read the JSON of a metainfo document.
+
+    Args:
+        name: The connector, for messages.
+        source: The document, its bytes, or the path of a file with it.
+
+    Raises:
+        ValueError: The document is not a JSON object.
+        OSError: The file cannot be read.
+    """
+    if isinstance(source, Mapping):
+        return dict(source)
+    text = source if isinstance(source, bytes) else Path(source).read_bytes()
+    try:
+        return msgspec.json.decode(text.removeprefix(b"\xef\xbb\xbf"), type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"the metainfo of {name} is not a JSON object: {error}") from None
+
+
+def convert_document(name: str, document: Mapping[str, Any], kind: type[Document]) -> Document:
+    """Return what a metainfo document says.
+
+    Raises:
+        ValueError: The document has another shape; the message says where.
+    """
+    try:
+        return msgspec.convert(document, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"the metainfo of {name}: {error}") from None
+
+
+def check_columns(name: str, columns: Sequence[str]) -> None:
+    """Check that fields can be the columns of a table.
+
+    Args:
+        name: Where the fields are, for messages.
+        columns: The ids of the fields.
+
+    Raises:
+        ValueError: Two fields have the same name, or a name cannot be a column.
+    """
+    seen = set[str]()
+    for column in columns:
+        folded = column.lower()
+        if not column or any(sign in "\"'\0" for sign in column) or folded in _RESERVED:
+            raise ValueError(f"{name}: the simulator cannot have a field named {column!r}")
+        if folded in seen:
+            raise ValueError(f"{name}: {column!r} is the name of two fields, if case does not count")
+        seen.add(folded)

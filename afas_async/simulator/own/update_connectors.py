@@ -1,0 +1,276 @@
+"""UpdateConnectors of your own, such as `FbSales` with its lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from afas_async.simulator.own.documents import (
+    DescribedObject,
+    DescribedUpdateField,
+    MetainfoSource,
+    check_columns,
+    convert_document,
+    read_document,
+)
+from afas_async.simulator.samples.connectors import Connector, Field
+from afas_async.simulator.samples.update_connectors import (
+    Numbering,
+    UpdateConnector,
+    UpdateField,
+    UpdateObject,
+    record_number,
+)
+from afas_async.simulator.storage.tables import Table, check_table_name
+
+_TYPE: Final = re.compile(
+    r"(?P<type>string|int|decimal|boolean|date|blob)(?:\((?P<length>[0-9]+)(?:, ?(?P<decimals>[0-9]+))?\))?"
+)
+_CONTROL_TYPES: Final = {"string": 1, "int": 5, "decimal": 5, "boolean": 1, "date": 1, "blob": 23}
+
+
+class OwnObject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An object within the element of your own UpdateConnector, such as the lines of an order.
+
+    Attributes:
+        fields: By its id the type of each field: "string", "int", "decimal", "boolean", "date" or "blob". A length may
+            follow, such as `string(20)`, and so may decimals: `decimal(9,2)` has 9 digits before the point.
+        key: The fields of its key. The last of them is numbered for a new record that lacks it, if it is an int or a
+            string and not mandatory. Without a key you can only insert it, and it is deleted with its element.
+        mandatory: The fields that a new record must have.
+        objects: The objects within it, by name.
+        single: Whether an element has one of them at most, such as an address. A new one takes the place of the old
+            one. It has no key.
+    """
+
+    fields: Mapping[str, str] = {}
+    key: str | Sequence[str] = ()
+    mandatory: str | Sequence[str] = ()
+    objects: Mapping[str, OwnObject] = {}
+    single: bool = False
+
+
+class _Options(OwnObject, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What an UpdateConnector in a file of JSON can have beside its metainfo."""
+
+    element: str = ""
+    returns_key: bool = True
+    read_as: str | Mapping[str, str] = {}
+
+
+class OwnUpdateConnector(_Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An UpdateConnector of your own, from metainfo or from a few lines of Python.
+
+        OwnUpdateConnector(
+            fields={"OrNu": "string(12)", "DbId": "string(16)", "OrDa": "date"},
+            key="OrNu",
+            mandatory=["DbId"],
+            objects={"FbSalesLines": OwnObject(fields={"ItCd": "string(30)", "QuUn": "decimal(9,2)"})},
+            read_as={"FbSales": "My_Sales", "FbSalesLines": "My_Sales_Lines"},
+        )
+
+    Without `read_as` its records are in the table of its name, and those of an object in `FbSales_FbSalesLines`:
+    `simulator.store.execute("SELECT * FROM FbSales")`. What metainfo does not say is not checked, such as whether a
+    customer exists.
+
+    Attributes:
+        metainfo: The JSON of `GET metainfo/update/X`, as a dict, as bytes or as a path. It takes the place of `fields`,
+            `key`, `mandatory`, `objects` and `element`.
+        element: The name of the element in bodies and answers; by default that of the connector.
+        returns_key: Whether answers have the key. Otherwise they have no body, as those of many connectors.
+        read_as: The name of a GetConnector that reads the records, or such a name for each element and object.
+    """
+
+    metainfo: MetainfoSource | None = None
+
+
+UpdateSource = OwnUpdateConnector | MetainfoSource
+
+
+@dataclass(frozen=True, slots=True)
+class OwnUpdate:
+    """An UpdateConnector with the tables that it writes.
+
+    Attributes:
+        connector: The connector.
+        tables: Its tables that no GetConnector reads.
+        shown: Its tables that are also GetConnectors.
+    """
+
+    connector: UpdateConnector
+    tables: Sequence[Table]
+    shown: Sequence[Table]
+
+
+def read_update(name: str, source: UpdateSource) -> OwnUpdate:
+    """Make an UpdateConnector of your own.
+
+    Args:
+        name: The id of the connector.
+        source: What it is like.
+
+    Raises:
+        ValueError: Something is wrong with it; the message says what.
+        OSError: The file of its metainfo cannot be read.
+    """
+    check_table_name(name)
+    own = resolved(name, source)
+    document = read_document(name, own.metainfo) if own.metainfo is not None else _document(name, own)
+    document = {**document, "id": name, "name": document.get("name") or name}
+    described = convert_document(name, document, DescribedObject)
+    read_as = {described.name: own.read_as} if isinstance(own.read_as, str) else dict(own.read_as)
+    tables = _Tables(name, read_as)
+    root = tables.element(described, own, ())
+    for shown in tables.shown:
+        check_table_name(shown.connector.name)
+    if read_as:
+        raise ValueError(f"{name}: `read_as` names {', '.join(read_as)}, which it does not have")
+    numbered = not any(field.primary_key for field in described.fields or ())
+    return OwnUpdate(
+        UpdateConnector(name, described.description or name, root, own.returns_key and not numbered, document),
+        tables.hidden,
+        tables.shown,
+    )
+
+
+def resolved(name: str, source: UpdateSource) -> OwnUpdateConnector:
+    """Return an UpdateConnector whose metainfo is a dict, wherever it came from.
+
+    Raises:
+        ValueError: The document is not what it must be.
+        OSError: A file cannot be read.
+    """
+    if isinstance(source, OwnUpdateConnector):
+        if source.metainfo is None:
+            return source
+        return msgspec.structs.replace(source, metainfo=read_document(name, source.metainfo))
+    document = read_document(name, source)
+    if "metainfo" not in document and not isinstance(document.get("fields"), Mapping):
+        return OwnUpdateConnector(metainfo=document)
+    metainfo: Mapping[str, Any] | None = document.pop("metainfo", None)
+    try:  # it is an OwnUpdateConnector in JSON
+        options = msgspec.convert(document, _Options)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{name}: {error}") from None
+    return OwnUpdateConnector(metainfo=metainfo, **{each: getattr(options, each) for each in options.__struct_fields__})
+
+
+class _Tables:
+    """The tables of a connector as they are made."""
+
+    def __init__(self, connector: str, read_as: dict[str, str]) -> None:
+        self.hidden: list[Table] = []
+        self.shown: list[Table] = []
+        self._connector = connector
+        self._read_as = read_as
+
+    def element(
+        self, described: DescribedObject, own: OwnObject, above: Sequence[Field], place: str = ""
+    ) -> UpdateObject:
+        """Make an element and the objects within it.
+
+        Args:
+            described: What metainfo says about it.
+            own: What else is known of it.
+            above: The columns with the key of the element around it.
+            place: The names of the elements around it.
+        """
+        name = f"{place}_{described.name}" if place else self._connector
+        if not described.name:
+            raise ValueError(f"{self._connector}: an object in {place} has no name")
+        fields = {field.id: field for field in _fields(described, above)}
+        outer = {column.id for column in above}
+        key = [
+            fields[field.field_id]
+            for field in described.fields or ()
+            if field.primary_key and fields[field.field_id].column.id not in outer
+        ]
+        if own.single and (key or not above):
+            raise ValueError(f"{name}: only an object without a key can be `single`")
+        numbered: Numbering = "never"
+        columns = [*above, *(field.column for field in fields.values() if field.column.id not in outer)]
+        if not key and not own.single:
+            key, numbered = [record_number({column.id for column in columns})], "always"
+            columns.append(key[0].column)
+        elif key and not key[-1].mandatory and key[-1].column.type in {"int", "string"}:
+            numbered = "absent"
+        check_columns(name, [column.id for column in columns])
+        shown = self._read_as.pop(described.name, None)
+        table = shown or name
+        key_columns = (*above, *(field.column for field in key))
+        connector = Connector(table, table, tuple(column.id for column in key_columns), tuple(columns))
+        (self.hidden if shown is None else self.shown).append(Table(connector, []))
+        objects = {
+            inner.name: self.element(inner, own.objects.get(inner.name, OwnObject()), key_columns, name)
+            for inner in described.objects or ()
+        }
+        return UpdateObject(
+            described.name, table, tuple(key), fields, objects, numbered, single=own.single, stamped=False
+        )
+
+
+def _fields(described: DescribedObject, above: Sequence[Field]) -> Iterator[UpdateField]:
+    """The fields of an element.
+
+    A field of its key may be one of the key around it. Another field of such a name has a column of its own.
+    """
+    outer = {column.id.lower(): column for column in above}
+    for field in described.fields or ():
+        shared = outer.get(field.field_id.lower())
+        if shared is None:
+            column = field.column(field.field_id)
+        elif field.primary_key:
+            column = shared
+        else:
+            column = field.column(field.field_id, f"{described.name}_{field.field_id}")
+        codes = {code.id: code.description or "" for code in field.values or ()}
+        yield UpdateField(field.field_id, column, _is_demanded(field, shared), codes, None)
+
+
+def _is_demanded(field: DescribedUpdateField, shared: Field | None) -> bool:
+    return bool(field.mandatory) and not (field.primary_key and shared is not None)
+
+
+def _document(name: str, own: OwnUpdateConnector) -> dict[str, Any]:
+    """Write the metainfo of a connector that is given in Python."""
+    return {"id": name, "name": own.element or name, "description": name, **_described(name, own)}
+
+
+def _described(name: str, own: OwnObject) -> dict[str, Any]:
+    key, mandatory = _names(own.key), _names(own.mandatory)
+    for unknown in {*key, *mandatory}.difference(own.fields):
+        raise ValueError(f"{name}: {unknown!r} is not among its fields")
+    return {
+        "fields": [
+            _field(name, field, kind, primary=field in key, mandatory=field in mandatory)
+            for field, kind in own.fields.items()
+        ],
+        "objects": [{"name": inner, **_described(inner, each)} for inner, each in own.objects.items()] or None,
+    }
+
+
+def _field(name: str, field: str, kind: str, *, primary: bool, mandatory: bool) -> dict[str, Any]:
+    found = _TYPE.fullmatch(kind)
+    if found is None:
+        raise ValueError(f"{name}: the type of {field} is {kind!r}; give one such as string(20), int or decimal(9,2)")
+    return {
+        "fieldId": field,
+        "primaryKey": primary,
+        "dataType": found["type"],
+        "label": field,
+        "mandatory": mandatory,
+        "length": int(found["length"] or 0),
+        "decimals": int(found["decimals"] or 0),
+        "decimalFieldId": "",
+        "notzero": False,
+        "controlType": _CONTROL_TYPES[found["type"]],
+        "values": None,
+    }
+
+
+def _names(given: str | Sequence[str]) -> list[str]:
+    return [given] if isinstance(given, str) else list(given)
