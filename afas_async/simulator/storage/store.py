@@ -7,6 +7,7 @@ SQLite itself keeps them in step with whatever an `execute` changes.
 from __future__ import annotations
 
 import sqlite3
+import threading
 import zlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -22,7 +23,11 @@ from afas_async.simulator.storage.tables import Table
 Value = str | int | float | None
 
 _PRIME: Final = 2_147_483_647  # of the two Lehmer generators; products with it stay within SQLite's 64 bits
+_G: Final = 69_621
+_H: Final = 48_271
 _ALL: Final = -1
+_MOST_ROWS: Final = 2**63 - 1
+_PIECE_ROWS: Final = 250  # of a sample that are drawn in one go: two or three milliseconds
 _COPIED_ROWS: Final = 5_000  # of a sample that is drawn once for all simulators with its size and seed
 
 
@@ -87,7 +92,7 @@ class DuplicateKeyError(ValueError):
 class Store:
     """The tables of all connectors, in memory.
 
-    Use it from one thread, and close it.
+    Use it from any thread, and close it. What one thread writes in a `transaction`, no other thread writes in between.
 
     Args:
         rows: The size of the large samples.
@@ -116,10 +121,12 @@ class Store:
         self._rows = rows
         self._seed = seed
         self._numbers: dict[tuple[Value, ...], int] = {}
-        self._unfilled: dict[str, Sample] = {sample.connector.name: sample for sample in samples}
+        self._unfilled: dict[str, Iterator[None]] = {sample.connector.name: self._pieces(sample) for sample in samples}
         self._turn = 0
         self._is_blank = True
-        self._database = sqlite3.connect(":memory:", isolation_level=None)
+        # A simulator may be made in one thread, run in another, and looked at from both.
+        self._lock = threading.RLock()
+        self._database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         try:
             for table in tables:
                 self._load(table)
@@ -221,20 +228,22 @@ class Store:
         for name in self.connectors:
             if name.lower() in sql.lower():
                 self._fill(name)
-        return self._database.execute(sql, parameters).fetchall()
+        with self._lock:
+            return self._database.execute(sql, parameters).fetchall()
 
     @contextmanager
     def transaction(self, *names: str) -> Generator[None, None, None]:
         """Write to the tables of connectors in the block; an exception undoes all of it."""
         for name in names:
             self._fill(name)  # not within: undoing it would leave a connector without a table
-        self._database.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+        with self._lock:
+            self._database.execute("BEGIN")
+            try:
+                yield
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
 
     def next_number(self, name: str, column: str, within: Mapping[str, Value]) -> int:
         """Return the number for a new row, which no row with the same values in the columns `within` has had."""
@@ -290,24 +299,40 @@ class Store:
         where = _where(key)
         return self._database.execute(f'DELETE FROM "{name}" WHERE {where.sql}', where.values).rowcount > 0
 
+    def fill_piece(self, name: str) -> bool:
+        """Make some of the rows of a sample that nobody has used yet; return whether there are more to make.
+
+        Every method makes the rows that it needs, all at once. Whoever must not wait for so long calls this before.
+        """
+        with self._lock:
+            pieces = self._unfilled.get(name)
+            if pieces is not None and next(pieces, self) is self:
+                del self._unfilled[name]
+            return name in self._unfilled
+
     def _fill(self, name: str) -> None:
-        sample = self._unfilled.pop(name, None)
-        if sample is None:
-            return
-        if self._is_blank and sample.rows(self._rows) <= _COPIED_ROWS:
-            self._database.deserialize(_filled(name, self._rows, self._seed))
+        while self.fill_piece(name):
+            pass
+
+    def _pieces(self, sample: Sample) -> Iterator[None]:
+        rows = sample.rows(self._rows)
+        if rows > _MOST_ROWS:
+            raise OverflowError(f"no table has {rows} rows")
+        is_blank, self._is_blank = self._is_blank, False
+        if is_blank and rows <= _COPIED_ROWS:
+            self._database.deserialize(_filled(sample.connector.name, self._rows, self._seed))
         else:
-            _fill_sample(self._database, sample, self._rows, self._seed)
-        self._is_blank = False
+            yield from _fill_sample(self._database, sample, rows, self._seed)
 
     def _load(self, table: Table) -> None:
         self._is_blank = False
         name, fields = table.connector.name, table.connector.fields
-        exact = [place for place, field in enumerate(fields, 1) if field.exact]
-        places = ", ".join(f"?{place}" for place in (*range(1, len(fields) + 1), *exact))
+        exact = [place for place, field in enumerate(fields) if field.exact]
+        places = ", ".join("?" * (len(fields) + len(exact)))
+        rows = ((*row, *(row[place] for place in exact)) for row in table.rows) if exact else table.rows
         self._database.execute(create_table(name, fields))
         self._database.execute("BEGIN")
-        self._database.executemany(f'INSERT INTO "{name}" VALUES ({places})', table.rows)
+        self._database.executemany(f'INSERT INTO "{name}" VALUES ({places})', rows)
         self._database.execute("COMMIT")
 
     def _read(self, sql: str, readings: list[tuple[Value, ...]], size: int) -> Iterator[Page]:
@@ -359,23 +384,31 @@ def _columns(names: tuple[str, ...]) -> str:
     return ", ".join(f'"{name}"' for name in names) or "rowid"
 
 
-def _fill_sample(database: sqlite3.Connection, sample: Sample, size: int, seed: int) -> None:
+def _fill_sample(database: sqlite3.Connection, sample: Sample, rows: int, seed: int) -> Iterator[None]:
+    """Make a sample's table and its rows, with a pause after each piece but the last."""
     name, fields = sample.connector.name, sample.connector.fields
     database.execute(create_table(name, fields))
-    if rows := sample.rows(size):
+    database.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({_columns(sample.connector.key)})')
+    g, h = _first_draw(seed), _first_draw(~seed)
+    for start in range(0, rows, _PIECE_ROWS):
+        if start:
+            yield
+        size = min(_PIECE_ROWS, rows - start)
         database.execute(
             f"""WITH RECURSIVE draw(n, g, h) AS (
-                    SELECT 0, ?1, ?2 UNION ALL
-                    SELECT n + 1, g * 69621 % {_PRIME}, h * 48271 % {_PRIME} FROM draw LIMIT ?3)
+                    SELECT ?, ?, ? UNION ALL
+                    SELECT n + 1, g * {_G} % {_PRIME}, h * {_H} % {_PRIME} FROM draw LIMIT ?)
                 INSERT INTO "{name}" SELECT {", ".join(sample.values[field.id] for field in fields)} FROM draw""",
-            (_first_draw(seed), _first_draw(~seed), rows),
+            (start, g, h, size),
         )
-    database.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({_columns(sample.connector.key)})')
+        g, h = g * pow(_G, size, _PRIME) % _PRIME, h * pow(_H, size, _PRIME) % _PRIME
 
 
 @lru_cache(maxsize=8)
 def _filled(name: str, size: int, seed: int) -> bytes:
     """Return a database with one sample in it: to copy it takes a tenth of the time of drawing its rows again."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
-        _fill_sample(database, next(sample for sample in SAMPLES if sample.connector.name == name), size, seed)
+        sample = next(sample for sample in SAMPLES if sample.connector.name == name)
+        for _ in _fill_sample(database, sample, sample.rows(size), seed):
+            pass
         return database.serialize()
