@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -50,6 +50,16 @@ class RequestRecord:
     trace_id: str = ""
 
 
+class RequestLog(deque[RequestRecord]):
+    """The last 10,000 requests in order of arrival; to go through them is harmless while others arrive."""
+
+    def __init__(self) -> None:
+        super().__init__(maxlen=10_000)
+
+    def __iter__(self) -> Iterator[RequestRecord]:
+        return iter(list(super().__iter__()))
+
+
 @dataclass(slots=True)
 class Counters:
     """Sums over all requests to the API since the start.
@@ -77,9 +87,9 @@ class Counters:
 
 @dataclass(slots=True)
 class Traffic:
-    """The request log, in order of arrival and limited to the last 10,000, and the counters."""
+    """The request log and the counters."""
 
-    requests: deque[RequestRecord] = field(default_factory=lambda: deque[RequestRecord](maxlen=10_000))
+    requests: RequestLog = field(default_factory=RequestLog)
     counters: Counters = field(default_factory=Counters)
 
     @contextmanager
