@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -55,9 +56,16 @@ class RequestLog(deque[RequestRecord]):
 
     def __init__(self) -> None:
         super().__init__(maxlen=10_000)
+        self._lock = threading.Lock()
 
     def __iter__(self) -> Iterator[RequestRecord]:
-        return iter(list(super().__iter__()))
+        with self._lock:
+            return iter(list(super().__iter__()))
+
+    def append(self, record: RequestRecord, /) -> None:
+        """Log a request."""
+        with self._lock:
+            super().append(record)
 
 
 @dataclass(slots=True)
