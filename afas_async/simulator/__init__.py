@@ -47,6 +47,8 @@ difficult:
 - `Fault(refusal="locked", times=3)` locks records.
 - `simulator.latency` may be assigned while it runs.
 
+A 503 that asks to wait a minute costs your test nothing on a `SkippingLoop`.
+
 Your own connectors
 -------------------
 
@@ -83,6 +85,21 @@ start in a millisecond, so that your tests can share one simulator.
 The same in Python is `OwnUpdateConnector(fields={"OrNu": "string(12)", ...}, key="OrNu", ...)`; with `read_as=` a
 GetConnector reads the records. `OwnGetConnector` gives your own rows the fields of metainfo.
 
+Without an event loop
+---------------------
+
+`Simulator.running()` runs it in a thread of its own, so that code and tests without async can use and script it:
+
+    @pytest.fixture
+    def simulator():
+        with Simulator.running(rows=1_000) as simulator:
+            yield simulator
+
+    def test_maintenance(simulator):
+        simulator.faults.add(Fault(status=503, retry_after=1))
+        assert len(your_reader(simulator.base_url, simulator.token)) == 1_000
+        assert simulator.requests[0].status == 503
+
 In a process of its own
 -----------------------
 
@@ -103,6 +120,7 @@ from afas_async.simulator.own.update_connectors import OwnObject, OwnUpdateConne
 from afas_async.simulator.process import SimulatorError, spawn
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.server import Simulator, serve
+from afas_async.simulator.skipping import SkippingLoop
 from afas_async.simulator.storage.store import Checksum
 from afas_async.simulator.traffic import RequestRecord
 
@@ -118,6 +136,7 @@ __all__ = [
     "Rules",
     "Simulator",
     "SimulatorError",
+    "SkippingLoop",
     "serve",
     "spawn",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -66,7 +67,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Changes:
-    """The script of a simulator: the changes that are still to come.
+    """The script of a simulator: the changes that are still to come; for any thread.
 
     Args:
         store: The rows.
@@ -75,6 +76,7 @@ class Changes:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._names = {name.lower(): name for name in store.connectors}
+        self._lock = threading.Lock()
         self._script: list[Change] = []
 
     @property
@@ -96,7 +98,8 @@ class Changes:
             for field in (field for row in change.rows() for field in row):
                 if field not in known:
                     raise ValueError(f"{name} has no field {field!r}")
-        self._script.extend(changes)
+        with self._lock:
+            self._script.extend(changes)
 
     def add_json(self, content: bytes) -> None:
         """Put one change, or an array of them, in JSON at the end of the script.
@@ -109,7 +112,8 @@ class Changes:
 
     def clear(self) -> None:
         """Forget all changes."""
-        self._script.clear()
+        with self._lock:
+            self._script.clear()
 
     def pass_request(self, name: str) -> None:
         """Count a request for rows of a connector, and carry out the changes that come before it is answered.
@@ -118,18 +122,22 @@ class Changes:
             ValueError: A row to add has a key that is there already, or a change gives two rows one key. The change is
                 undone, and is over.
         """
+        for change in self._due(name):
+            self._carry_out(name, change)
+
+    def _due(self, name: str) -> list[Change]:
         due: list[Change] = []
         left: list[Change] = []
-        for change in self._script:
-            if change.connector.lower() != name.lower():
-                left.append(change)
-            elif change.after:
-                left.append(msgspec.structs.replace(change, after=change.after - 1))
-            else:
-                due.append(change)
-        self._script = left
-        for change in due:
-            self._carry_out(name, change)
+        with self._lock:
+            for change in self._script:
+                if change.connector.lower() != name.lower():
+                    left.append(change)
+                elif change.after:
+                    left.append(msgspec.structs.replace(change, after=change.after - 1))
+                else:
+                    due.append(change)
+            self._script = left
+        return due
 
     def _carry_out(self, name: str, change: Change) -> None:
         with self._store.transaction(name):

@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rows", type=int, default=10_000, help="rows in the large connectors (default: 10000)")
+    parser.add_argument("--rows", type=int, default=1_000, help="rows in the large connectors (default: 1000)")
     parser.add_argument("--seed", type=int, default=1, help="what the rows come from (default: 1)")
     parser.add_argument(
         "--latency",

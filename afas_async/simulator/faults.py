@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Final, Literal
@@ -175,9 +176,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Faults:
-    """The script of a simulator: the faults that are still to come."""
+    """The script of a simulator: the faults that are still to come; for any thread."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._script: list[Fault] = []
 
     @property
@@ -191,7 +193,8 @@ class Faults:
         A request meets one fault at most: the first in the script that is for it and lets no more requests pass. Each
         fault counts for its `after` all requests that it is for.
         """
-        self._script.extend(faults)
+        with self._lock:
+            self._script.extend(faults)
 
     def add_json(self, content: bytes) -> None:
         """Put one fault, or an array of them, in JSON at the end of the script.
@@ -204,10 +207,15 @@ class Faults:
 
     def clear(self) -> None:
         """Forget all faults."""
-        self._script.clear()
+        with self._lock:
+            self._script.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
         """Return the fault that a request meets, and count the request."""
+        with self._lock:
+            return self._take(method, path)
+
+    def _take(self, method: str, path: str) -> Fault | None:
         met: Fault | None = None
         left: list[Fault] = []
         for fault in self._script:

@@ -131,7 +131,7 @@ class SimulatorProcess:
 @asynccontextmanager
 async def spawn(
     *,
-    rows: int = 10_000,
+    rows: int = 1_000,
     seed: int = 1,
     latency: Latency = NO_LATENCY,
     gzip: bool = False,

@@ -7,13 +7,15 @@ import logging
 import re
 import secrets
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypedDict, Unpack
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from anyio.from_thread import start_blocking_portal
 
 from afas_async.simulator.changes import Changes
 from afas_async.simulator.delivery import Delivery
@@ -36,6 +38,21 @@ from afas_async.vocabulary.environment import is_loopback
 # Beyond aiohttp's 8 KiB, so that a query that is too long reaches the service and its 404.
 _LONGEST_LINE: Final = 64 * 1024
 _LOG: Final = logging.getLogger(__name__)
+
+
+class SimulatorOptions(TypedDict, total=False):
+    """The arguments of a `Simulator`."""
+
+    rows: int
+    seed: int
+    latency: Latency
+    gzip: bool
+    token: str | None
+    connectors: Mapping[str, Source | OwnGetConnector] | None
+    updates: Mapping[str, UpdateSource] | None
+    rules: Rules
+    host: str
+    port: int
 
 
 class Simulator:
@@ -61,6 +78,8 @@ class Simulator:
 
         async with Simulator(rows=1_000) as simulator:
             ...  # call simulator.base_url with simulator.token
+
+    `running` serves code without an event loop. You may use the properties from any thread while it runs.
 
     Args:
         rows: The size of the large sample connectors.
@@ -91,7 +110,7 @@ class Simulator:
     def __init__(
         self,
         *,
-        rows: int = 10_000,
+        rows: int = 1_000,
         seed: int = 1,
         latency: Latency = NO_LATENCY,
         gzip: bool = False,
@@ -154,6 +173,33 @@ class Simulator:
         )
         self._started = False
         self._stopped = False
+
+    @classmethod
+    @contextmanager
+    def running(cls, **options: Unpack[SimulatorOptions]) -> Generator[Self, None, None]:
+        """Run a simulator in a thread of its own until the block ends, for code without an event loop.
+
+        The simulator brings its own event loop, so the calling thread may have one too. The end of the block cuts off
+        the requests that are still under way.
+
+            with Simulator.running(rows=1_000) as simulator:
+                simulator.faults.add(Fault(status=503))
+                your_reader(simulator.base_url, simulator.token)
+                assert simulator.requests[0].status == 503
+
+        Args:
+            options: The arguments of `Simulator`.
+
+        Raises:
+            ValueError: As for `Simulator`.
+            OSError: As for `Simulator`, or the port is not free.
+        """
+        simulator = cls(**options)
+        with (
+            start_blocking_portal("asyncio", name=f"{__name__} {id(simulator):x}") as portal,
+            portal.wrap_async_context_manager(simulator),
+        ):
+            yield simulator
 
     def __repr__(self) -> str:
         state = "stopped" if self._stopped else self.base_url if self._started else "not started"

@@ -6,8 +6,10 @@ them in every way.
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, Literal
@@ -94,12 +96,13 @@ class Service:
         self._token = token
         self._otp = otp
         self._oauth = oauth
-        self._attached = files
-        self._files = FileRoutes(files, self._report_lines)
+        self._files = files
+        self._file_routes = FileRoutes(files, self._report_lines)
         self._first_latency = delivery.latency
         self._authorization = authorization(token)
         self._connectors = {name.lower(): connector for name, connector in store.connectors.items()}
         self._works = PendingWork()
+        self._filling = defaultdict[str, asyncio.Lock](asyncio.Lock)
         self._update_connectors = {name.lower(): connector for name, connector in store.updates.items()}
 
     def application(self) -> web.Application:
@@ -123,7 +126,7 @@ class Service:
         """Go back to the start: rows, files, scripts, latency, clock, and what came in and went out."""
         self._works.give_up()
         self._store.reset()
-        self._attached.reset()
+        self._files.reset()
         self.updates.reset()
         self.changes.clear()
         self._delivery.faults.clear()
@@ -158,7 +161,7 @@ class Service:
         if refusal is not None and _work_delay(fault) is None:
             raise refusal
         try:
-            answer = self._answer(request, segments, await _body(request))
+            answer = await self._answer(request, segments, await _body(request))
         except RefusalError as own:
             raise refusal or own from None
         return await self._worked(answer, record, refusal) if isinstance(answer, Work) else answer
@@ -184,7 +187,7 @@ class Service:
             own.seconds = seconds
             raise
 
-    def _answer(self, request: web.Request, segments: list[str], body: bytes) -> Answer | Work:
+    async def _answer(self, request: web.Request, segments: list[str], body: bytes) -> Answer | Work:
         # Measured as sent, not as decoded (docs.afas.help, "GetConnector": the length of the query string).
         if max(map(len, request.raw_path.split("?", 1))) > _LONGEST_QUERY or segments[:1] != [API_ROOT]:
             raise RefusalError(HTTPStatus.NOT_FOUND)
@@ -199,7 +202,27 @@ class Service:
                 return self._oauth.answer(request.content_type, body)
             case _:
                 self._authorize(request)
+                await self._fill(self._tables(segments[1:]))
                 return self._authorized_answer(request, segments, body)
+
+    def _tables(self, segments: list[str]) -> Iterable[str]:
+        """The GetConnectors whose rows a request needs."""
+        match segments:
+            case ["connectors", name, *_] if name in self._connectors:
+                return [self._connectors[name].name]
+            case ["connectors", name, *_] if name in self._update_connectors:
+                return self._update_connectors[name].root.tables()
+            case ["reportconnector", guid, *_] if (report := self._files.report(guid)) is not None:
+                return [report.connector]
+            case _:
+                return []
+
+    async def _fill(self, names: Iterable[str]) -> None:
+        """Make the rows of connectors that nobody has used yet, so that other requests are answered meanwhile."""
+        for name in names:
+            async with self._filling[name]:  # in the order of arrival
+                while self._store.fill_piece(name):  # noqa: ASYNC110 (it works, and does not wait)
+                    await asyncio.sleep(0)
 
     def _authorized_answer(self, request: web.Request, segments: list[str], body: bytes) -> Answer | Work:
         query = {parameter.lower(): value for parameter, value in request.query.items()}
@@ -214,7 +237,7 @@ class Service:
                 return json_answer({"version": "22.22.5"})
             case ["GET", "fileconnector" | "subjectconnector" | "imageconnector" | "reportconnector", *_]:
                 binary = request.headers.get(BINARY_HEADER, "") == "1"
-                return self._files.answer(segments[1:], query, binary=binary)
+                return self._file_routes.answer(segments[1:], query, binary=binary)
             case ["GET", "connectors", name]:
                 return self._rows(self._connector(name), query)
             case ["GET", "connectors", name, fields, values]:
@@ -310,6 +333,7 @@ class Service:
             case ["GET", "counters"]:
                 content: Any = self._traffic.counters
             case ["GET", "checksum", name] if name in self._connectors:
+                await self._fill([self._connectors[name].name])
                 content = self._store.checksum(self._connectors[name].name)
             case ["GET", "written", name] if name in self._update_connectors:
                 content = self.written(name)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Final
@@ -50,6 +51,23 @@ class RequestRecord:
     trace_id: str = ""
 
 
+class RequestLog(deque[RequestRecord]):
+    """The last 10,000 requests in order of arrival; to go through them is harmless while others arrive."""
+
+    def __init__(self) -> None:
+        super().__init__(maxlen=10_000)
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[RequestRecord]:
+        with self._lock:
+            return iter(list(super().__iter__()))
+
+    def append(self, record: RequestRecord, /) -> None:
+        """Log a request."""
+        with self._lock:
+            super().append(record)
+
+
 @dataclass(slots=True)
 class Counters:
     """Sums over all requests to the API since the start.
@@ -77,9 +95,9 @@ class Counters:
 
 @dataclass(slots=True)
 class Traffic:
-    """The request log, in order of arrival and limited to the last 10,000, and the counters."""
+    """The request log and the counters."""
 
-    requests: deque[RequestRecord] = field(default_factory=lambda: deque[RequestRecord](maxlen=10_000))
+    requests: RequestLog = field(default_factory=RequestLog)
     counters: Counters = field(default_factory=Counters)
 
     def reset(self) -> None:

@@ -361,13 +361,14 @@ class Journal:
         states = [noted(each.status, elements=len(outcomes), error=each.error) for each in outcomes]
         with self._writing("cannot be written"):
             changed = self._database.executemany(
-                """UPDATE elements SET state = ?1, key = ?2, error = ?3, body = CASE ?1 WHEN 'unknown' THEN body END
-                   WHERE number = ?4 AND call = ?5 AND state = 'in flight'""",
+                """UPDATE elements SET state = ?, key = ?, error = ?, body = CASE ? WHEN 'unknown' THEN body END
+                   WHERE number = ? AND call = ? AND state = 'in flight'""",
                 [
                     (
                         state,
                         None if outcome.key is None else msgspec.json.encode(outcome.key).decode(),
                         None if state == "planned" else error_text(outcome.error),
+                        state,
                         outcome.index,
                         call,
                     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, Literal, TypeAlias, cast
+from typing import Any, Final, Generic, Literal, TypeAlias
 
 from afas_async.errors import OutcomeUnknownError, UsageError
 from afas_async.http.channel import Channel
@@ -120,9 +120,9 @@ class Finder:
 
     def _where(self, element: Element) -> Condition:
         if self._lookup.where is not None:
-            condition: object = self._lookup.where(element)  # with None for one, any row would do
+            condition = self._lookup.where(element)  # with None for one, any row would do
             check_type("where", condition, Condition, "a function that returns a condition")
-            return cast("Condition", condition)
+            return condition
         assert self._reference is not None  # noqa: S101 - or the finder would not have been made
         reference: str = element.fields[self._reference]
         return F[self._reference] == reference

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from afas_async.simulator import Change, Fault, Latency, OwnUpdateConnector, Simulator
 from afas_async.simulator.storage import database
+from afas_async.simulator.storage.store import Store
 from tests.simulator.conftest import Client
 from tests.support.own_metainfo import SALES
 from tests.support.raw_writes import send
@@ -43,6 +45,22 @@ async def change(simulator: Simulator) -> None:
     simulator.store.execute("DELETE FROM My_Rows")
     simulator.store.execute("UPDATE Profit_Debtor SET City = 'X'")
     assert simulator.store.count("Profit_Article") == 300
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_sample_that_is_made_in_part(*, back: bool) -> None:
+    """It is made to its end after a change of others, and from its beginning after a reset."""
+    with closing(Store(1_000, 1)) as store, closing(Store(1_000, 1)) as other:
+        before = [other.checksum(name) for name in ("Profit_Article", "Profit_Subjects")]
+        store.count("Profit_Subjects")
+        assert store.fill_piece("Profit_Article")
+        store.insert("Profit_Subjects", {"SubjectId": 10**6})
+        if back:
+            assert store.fill_piece("Profit_Article")
+            store.reset()
+        else:
+            store.delete("Profit_Subjects", {"SubjectId": 10**6})
+        assert [store.checksum(name) for name in ("Profit_Article", "Profit_Subjects")] == before
 
 
 @pytest.mark.parametrize("limit", [0, 1 << 30])

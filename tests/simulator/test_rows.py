@@ -7,9 +7,11 @@ import json
 import zlib
 from typing import Any
 
+import aiohttp
 import pytest
+from yarl import URL
 
-from afas_async.simulator import Simulator
+from afas_async.simulator import Change, Simulator
 from tests.simulator.conftest import Client
 
 ARTICLE = "/connectors/Profit_Article"
@@ -203,3 +205,56 @@ async def test_requests_at_once(client: Client, simulator: Simulator) -> None:
 
     pages = await asyncio.gather(*(page(skip) for skip in range(0, 300, 10)))
     assert [row["Id"] for rows in pages for row in rows] == [3 * number + 1 for number in range(300)]
+
+
+async def test_a_large_connector_holds_nobody_up(client: Client) -> None:
+    """While the rows of a large connector are made, other requests are answered; those for it wait in their order."""
+    async with Simulator(rows=40_000) as simulator:
+        simulator.changes.add(Change(connector="Profit_Wide", after=1, delete=[{"Id": 1}]))
+        first = asyncio.create_task(client.get(simulator, WIDE, take=1, orderbyfieldids="Id"))
+        await client.until(lambda: simulator.counters.requests == 1)
+        second = asyncio.create_task(client.get(simulator, WIDE, take=1, orderbyfieldids="Id"))
+        gone = asyncio.create_task(client.get(simulator, WIDE, skip=7))
+        others = 0
+        while not first.done():
+            assert len((await client.get(simulator, "/connectors/Profit_Employees", take=5)).rows) == 5
+            others += 1
+            if others == 3:
+                gone.cancel()
+        assert others > 5
+        assert [(await task).rows[0]["Id"] for task in (first, second)] == [1, 4]
+        assert gone.cancelled()
+        assert simulator.store.count("Profit_Wide") == 39_999
+
+
+async def test_whoever_asks_for_rows_first_may_leave(client: Client) -> None:
+    """The rows that were made for a client that has gone are there for the next one, and so are the rest."""
+    async with Simulator(rows=40_000) as simulator:
+        first = asyncio.create_task(client.get(simulator, WIDE, skip=-1))
+        await client.until(lambda: simulator.counters.requests == 1)
+        first.cancel()
+        await client.until(lambda: simulator.counters.cancelled == 1)
+        reply = await client.get(simulator, WIDE, skip=39_998, orderbyfieldids="Id")
+        assert [row["Id"] for row in reply.rows] == [3 * 39_998 + 1, 3 * 39_999 + 1]
+
+
+@pytest.mark.parametrize("way", ["a write", "a report", "a checksum"])
+async def test_all_that_needs_rows_makes_them_in_pieces(client: Client, way: str) -> None:
+    """Writes, reports and checksums of a large connector hold nobody up either."""
+    async with Simulator(rows=40_000) as simulator:
+        method, path, body = {
+            "a write": ("PUT", "/connectors/FbItemArticle", '{"FbItemArticle":{"Element":{"@ItCd":"000001"}}}'),
+            "a report": ("GET", f"/reportconnector/{simulator.files.reports[0].id}", None),
+            "a checksum": ("GET", "/../simulator/checksum/profit_article", None),
+        }[way]
+        async with aiohttp.ClientSession(headers=client.authorization(simulator)) as session:
+            asked = asyncio.create_task(session.request(method, URL(simulator.base_url + path), data=body))
+            others = 0
+            while not asked.done():
+                await client.get(simulator, "/connectors/Profit_Employees", take=5)
+                others += 1
+            reply = await asked
+            assert reply.status < 300
+            reply.close()
+        assert others > 5
+        assert simulator.store.fill_piece("Profit_Article") is False

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
+import time
 from contextlib import closing
 from typing import Any
 
 import pytest
 
+from afas_async.simulator import Simulator
 from afas_async.simulator.samples.connectors import AWKWARD_TEXTS, SAMPLES
+from afas_async.simulator.storage import filling
 from afas_async.simulator.storage.store import Store
 
 NAMES = [sample.connector.name for sample in SAMPLES]
@@ -119,3 +123,32 @@ def test_only_what_is_used_is_made() -> None:
     """A connector that nobody reads costs nothing."""
     with closing(Store(10**12, 1)) as store:
         assert store.count("Profit_Employees") == 500
+
+
+def test_pieces_make_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of a sample do not depend on how many of them are made in one go, and a piece is small."""
+    with closing(Store(10_000, 3)) as store:
+        pieces = 0
+        while store.fill_piece("Profit_Wide"):
+            pieces += 1
+            assert store.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'") == [(1,)]
+        assert pieces >= 10_000 // 250 - 1
+        in_pieces = store.checksum("Profit_Wide")
+    assert in_pieces.rows == 10_000
+    monkeypatch.setattr(filling, "_PIECE_ROWS", 10**9)
+    with closing(Store(10_000, 3)) as store:
+        assert not store.fill_piece("Profit_Wide")
+        assert store.checksum("Profit_Wide") == in_pieces
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_page_comes_soon(name: str) -> None:
+    """Making a sample of the default size and reading a page of it takes 20 ms at most."""
+    size = inspect.signature(Simulator).parameters["rows"].default
+    seconds: list[float] = []
+    for seed in range(1_000, 1_010):  # each of which no test has used
+        with closing(Store(size, seed)) as store:
+            began = time.perf_counter()
+            store.page(name, 0, 100, [(field, False) for field in store.connectors[name].key])
+            seconds.append(time.perf_counter() - began)
+    assert min(seconds) <= 0.020

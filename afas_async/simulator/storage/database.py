@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
+import threading
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,7 @@ from afas_async.simulator.storage.schema import create_table, key_order
 from afas_async.simulator.storage.tables import Table
 
 _LARGEST_COPY: Final = 64 * 1024 * 1024  # bytes of a database that is copied before it changes
+_MOST_ROWS: Final = 2**63 - 1
 _COPIED_ROWS: Final = 5_000  # of a sample that is drawn once for all simulators with its size and seed
 
 
@@ -53,11 +55,16 @@ class _Opened:
 class Database:
     """A database in memory that makes the rows of a sample when they are first used.
 
+    A simulator may be made in one thread, run in another, and looked at from both.
+
     Args:
         samples: The samples.
         tables: Tables with rows of their own.
         rows: The size of the large samples.
         seed: What the samples' rows come from.
+
+    Attributes:
+        lock: Held by the thread that changes something.
     """
 
     def __init__(self, samples: Sequence[Sample], tables: Sequence[Table], rows: int, seed: int) -> None:
@@ -68,6 +75,8 @@ class Database:
         self._changed = False
         self._start: _Start | None = None
         self._unfilled: dict[str, Sample] = {}
+        self._filling: dict[str, Iterator[None]] = {}
+        self.lock = threading.RLock()
         self._is_blank: bool = True
         self._opened: _Opened
         self._open()
@@ -103,55 +112,74 @@ class Database:
 
     def fill(self, name: str) -> None:
         """Make the rows of a sample if they are not there yet."""
-        sample = self._unfilled.pop(name, None)
-        if sample is None:
-            return
-        if not self._changed:
-            self._start = None
-        if self._is_blank and sample.rows(self._rows) <= _COPIED_ROWS:
-            self.connection.deserialize(filled_database(name, self._rows, self._seed))
+        while self.fill_piece(name):
+            pass
+
+    def fill_piece(self, name: str) -> bool:
+        """Make some of the rows of a sample that are not there yet; return whether there are more to make."""
+        with self.lock:
+            sample = self._unfilled.pop(name, None)
+            if sample is not None:
+                self._filling[name] = self._pieces(sample)
+                if not self._changed:
+                    self._start = None
+            pieces = self._filling.get(name)
+            if pieces is not None and next(pieces, self) is self:
+                del self._filling[name]
+            return name in self._filling
+
+    def _pieces(self, sample: Sample) -> Iterator[None]:
+        rows = sample.rows(self._rows)
+        if rows > _MOST_ROWS:
+            raise OverflowError(f"no table has {rows} rows")
+        is_blank, self._is_blank = self._is_blank, False
+        if is_blank and rows <= _COPIED_ROWS:
+            self.connection.deserialize(filled_database(sample.connector.name, self._rows, self._seed))
         else:
-            fill_sample(self.connection, sample, self._rows, self._seed)
-        self._is_blank = False
+            yield from fill_sample(self.connection, sample, self._rows, self._seed)
 
     def before_change(self) -> None:
         """Keep what `reset` goes back to; call it before each change."""
-        if self._changed:
-            return
-        self._changed = True
-        if self._start is None and not self._is_blank:
-            size = self.connection.execute(
-                "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
-            ).fetchone()[0]
-            if size <= _LARGEST_COPY:
-                self._start = _Start(self.connection.serialize(), dict(self._unfilled))
+        with self.lock:
+            if self._changed:
+                return
+            self._changed = True
+            if self._start is None and not self._is_blank and not self._filling:
+                size = self.connection.execute(
+                    "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+                ).fetchone()[0]
+                if size <= _LARGEST_COPY:
+                    self._start = _Start(self.connection.serialize(), dict(self._unfilled))
 
     def reset(self) -> None:
         """Have the rows of the start again, whatever has been written since.
 
-        The database is copied before its first change, unless it is very large: then its rows are made again.
+        The database is copied before its first change, unless it is very large or a sample is only made in part: then
+        its rows are made again.
 
         Raises:
             ValueError: A file with rows has changed, and something is wrong with it.
             OSError: Such a file cannot be read any more.
         """
-        if not self._changed:
-            return
-        # Not into the connection that is there: SQLite does not take that well once statements were run.
-        self._opened.is_over = True
-        self._opened.close_if_over()
-        self._open()
-        start = self._start
-        if start is None:
-            self._build()
-        else:
-            self.connection.deserialize(start.copy)
-            self._is_blank = False
-            self._unfilled = dict(start.unfilled)
-        self._changed = False
+        with self.lock:
+            if not self._changed:
+                return
+            # Not into the connection that is there: SQLite does not take that well once statements were run.
+            self._opened.is_over = True
+            self._opened.close_if_over()
+            self._filling.clear()
+            self._open()
+            start = self._start
+            if start is None:
+                self._build()
+            else:
+                self.connection.deserialize(start.copy)
+                self._is_blank = False
+                self._unfilled = dict(start.unfilled)
+            self._changed = False
 
     def _open(self) -> None:
-        self._opened = _Opened(sqlite3.connect(":memory:", isolation_level=None))
+        self._opened = _Opened(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
         self._is_blank = True
 
     def _build(self) -> None:
@@ -162,11 +190,12 @@ class Database:
     def _load(self, table: Table) -> None:
         self._is_blank = False
         name, fields = table.connector.name, table.connector.fields
-        exact = [place for place, field in enumerate(fields, 1) if field.exact]
-        places = ", ".join(f"?{place}" for place in (*range(1, len(fields) + 1), *exact))
+        exact = [place for place, field in enumerate(fields) if field.exact]
+        places = ", ".join("?" * (len(fields) + len(exact)))
+        rows = ((*row, *(row[place] for place in exact)) for row in table.rows) if exact else table.rows
         self.connection.execute(create_table(name, fields))
         if table.connector.key:
             self.connection.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({key_order(table.connector.key)})')
         self.connection.execute("BEGIN")
-        self.connection.executemany(f'INSERT INTO "{name}" VALUES ({places})', table.rows)
+        self.connection.executemany(f'INSERT INTO "{name}" VALUES ({places})', rows)
         self.connection.execute("COMMIT")

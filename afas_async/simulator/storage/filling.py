@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from functools import lru_cache
 from typing import Final
@@ -12,10 +13,13 @@ from afas_async.simulator.samples.connectors import ATTACHMENTS, SAMPLES, Sample
 from afas_async.simulator.storage.schema import create_table, key_order
 
 PRIME: Final = 2_147_483_647  # of the two Lehmer generators; products with it stay within SQLite's 64 bits
+_G: Final = 69_621
+_H: Final = 48_271
+_PIECE_ROWS: Final = 250  # that are drawn in one go: two or three milliseconds
 
 
-def fill_sample(database: sqlite3.Connection, sample: Sample, size: int, seed: int) -> None:
-    """Make the table of a sample with its rows.
+def fill_sample(database: sqlite3.Connection, sample: Sample, size: int, seed: int) -> Iterator[None]:
+    """Make the table of a sample with its rows, with a pause after each piece but the last.
 
     Args:
         database: Where to make it.
@@ -23,28 +27,35 @@ def fill_sample(database: sqlite3.Connection, sample: Sample, size: int, seed: i
         size: The size of the large samples.
         seed: What the rows come from.
     """
-    name, fields = sample.connector.name, sample.connector.fields
+    name, fields, rows = sample.connector.name, sample.connector.fields, sample.rows(size)
     database.execute(create_table(name, fields, sample.connector.hidden))
-    if rows := sample.rows(size):
+    database.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({key_order(sample.connector.key)})')
+    g, h = _first_draw(seed), _first_draw(~seed)
+    for start in range(0, rows, _PIECE_ROWS):
+        if start:
+            yield
+        piece = min(_PIECE_ROWS, rows - start)
         database.execute(
             f"""WITH RECURSIVE draw(n, g, h) AS (
-                    SELECT 0, ?1, ?2 UNION ALL
-                    SELECT n + 1, g * 69621 % {PRIME}, h * 48271 % {PRIME} FROM draw LIMIT ?3)
+                    SELECT ?, ?, ? UNION ALL
+                    SELECT n + 1, g * {_G} % {PRIME}, h * {_H} % {PRIME} FROM draw LIMIT ?)
                 INSERT INTO "{name}" SELECT {", ".join(sample.values[field.id] for field in fields)} FROM draw""",
-            (_first_draw(seed), _first_draw(~seed), rows),
+            (start, g, h, piece),
         )
+        g, h = g * pow(_G, piece, PRIME) % PRIME, h * pow(_H, piece, PRIME) % PRIME
     if name == ATTACHMENTS:
         # Their bytes are not in the table: `Files` has them.
         files = [(file.subject_id, file.id, file.name) for file in drawn_attachments(seed)]
         database.executemany(f'INSERT INTO "{name}" VALUES (?, ?, ?, NULL)', files)
-    database.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({key_order(sample.connector.key)})')
 
 
 @lru_cache(maxsize=8)
 def filled_database(name: str, size: int, seed: int) -> bytes:
     """Return a database with one sample in it: to copy it takes a tenth of the time of drawing its rows again."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
-        fill_sample(database, next(sample for sample in SAMPLES if sample.connector.name == name), size, seed)
+        sample = next(sample for sample in SAMPLES if sample.connector.name == name)
+        for _ in fill_sample(database, sample, size, seed):
+            pass
         return database.serialize()
 
 

@@ -86,7 +86,7 @@ class DuplicateKeyError(ValueError):
 class Store:
     """The tables of all connectors, in memory.
 
-    Use it from one thread, and close it.
+    Use it from any thread, and close it. What one thread writes in a `transaction`, no other thread writes in between.
 
     Args:
         rows: The size of the large samples.
@@ -236,23 +236,25 @@ class Store:
         for name in self.connectors:
             if name.lower() in sql.lower():
                 self._database.fill(name)
-        if sql.lstrip()[:6].lower() != "select":
-            self._database.before_change()
-        return self._database.execute(sql, parameters).fetchall()
+        with self._database.lock:
+            if sql.lstrip()[:6].lower() != "select":
+                self._database.before_change()
+            return self._database.execute(sql, parameters).fetchall()
 
     @contextmanager
     def transaction(self, *names: str) -> Generator[None, None, None]:
         """Write to the tables of connectors in the block; an exception undoes all of it."""
         for name in names:
             self._database.fill(name)  # not within: undoing it would leave a connector without a table
-        self._database.before_change()
-        self._database.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+        with self._database.lock:
+            self._database.before_change()
+            self._database.execute("BEGIN")
+            try:
+                yield
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
 
     def next_number(self, name: str, column: str, within: Mapping[str, Value]) -> int:
         """Return the number for a new row, which no row with the same values in the columns `within` has had."""
@@ -325,6 +327,13 @@ class Store:
         self._database.before_change()
         where = _where(key)
         return self._database.execute(f'DELETE FROM "{name}" WHERE {where.sql}', where.values).rowcount > 0
+
+    def fill_piece(self, name: str) -> bool:
+        """Make some of the rows of a sample that nobody has used yet; return whether there are more to make.
+
+        Every method makes the rows that it needs, all at once. Whoever must not wait for so long calls this before.
+        """
+        return self._database.fill_piece(name)
 
     def _read(self, sql: str, readings: list[tuple[Value, ...]], size: int) -> Iterator[Page]:
         with self._database.reading() as connection:
