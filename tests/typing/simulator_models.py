@@ -494,7 +494,7 @@ class KnSubjectKnSubjectAttachment(Struct, frozen=True, kw_only=True):
     """Attachment (string, length 32, key)."""
     file_name: str | UnsetType = field(name="FileName", default=UNSET)
     """File name (string, length 255, mandatory)."""
-    file_stream: bytes | UnsetType = field(name="FileStream", default=UNSET)
+    file_stream: str | UnsetType = field(name="FileStream", default=UNSET)
     """File (blob, length 1073741824, mandatory)."""
 
 
