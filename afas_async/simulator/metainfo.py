@@ -8,9 +8,6 @@ from typing import Any, Final
 from afas_async.simulator.samples.connectors import Connector
 from afas_async.simulator.samples.update_connectors import UPDATES, UpdateConnector, UpdateField, UpdateObject
 
-# Only 1 (text), 5 (number) and 23 (memo) are known from metainfo samples.
-_CONTROL_TYPES: Final = {"string": 1, "int": 5, "decimal": 5, "boolean": 1, "date": 1, "blob": 23}
-
 
 def _codes(kind: UpdateObject) -> Iterator[tuple[tuple[str, str], Mapping[str, str]]]:
     yield from (((kind.table, field.column.id), field.codes) for field in kind.fields.values() if field.codes)
@@ -36,7 +33,7 @@ def describe(connector: Connector) -> dict[str, Any]:
                 "dataType": field.type,
                 "label": field.label,
                 "length": field.length,
-                "controlType": _CONTROL_TYPES[field.type],
+                "controlType": field.control_type,
                 "decimals": field.decimals,
                 "decimalsFieldId": "",
             }
@@ -72,7 +69,7 @@ def _describe_field(field: UpdateField, *, primary: bool) -> dict[str, Any]:
         "decimals": field.column.decimals,
         "decimalFieldId": "",
         "notzero": False,
-        "controlType": _CONTROL_TYPES[field.column.type],
+        "controlType": field.column.control_type,
         "values": None,
     } | _values(field.codes)
 

@@ -271,7 +271,7 @@ class Subjects(Struct, frozen=True, kw_only=True):
     subject: str | None = field(name="Subject", default=None)
     """Subject (string, length 255)."""
     explanation: str | None = field(name="Explanation", default=None)
-    """Explanation (string, length 2000)."""
+    """Explanation (blob, length 1073741824)."""
     starts_on: datetime | None = field(name="StartsOn", default=None)
     """Starts on (date, length 19)."""
     status: SubjectsStatus | None = field(name="Status", default=None)
@@ -494,7 +494,7 @@ class KnSubjectKnSubjectAttachment(Struct, frozen=True, kw_only=True):
     """Attachment (string, length 32, key)."""
     file_name: str | UnsetType = field(name="FileName", default=UNSET)
     """File name (string, length 255, mandatory)."""
-    file_stream: str | UnsetType = field(name="FileStream", default=UNSET)
+    file_stream: str | bytes | UnsetType = field(name="FileStream", default=UNSET)
     """File (blob, length 1073741824, mandatory)."""
 
 
@@ -508,7 +508,7 @@ class KnSubject(Struct, frozen=True, kw_only=True):
     ds: str | UnsetType = field(name="Ds", default=UNSET)
     """Subject (string, length 255)."""
     sb_tx: str | UnsetType = field(name="SbTx", default=UNSET)
-    """Explanation (string, length 2000)."""
+    """Explanation (blob, length 1073741824)."""
     dt_fr: date | UnsetType = field(name="DtFr", default=UNSET)
     """Starts on (date, length 19)."""
     st: KnSubjectSt | UnsetType = field(name="St", default=UNSET)

@@ -30,7 +30,14 @@ from afas_async.simulator.storage.tables import Table, check_table_name
 _TYPE: Final = re.compile(
     r"(?P<type>string|int|decimal|boolean|date|blob)(?:\((?P<length>[0-9]+)(?:, ?(?P<decimals>[0-9]+))?\))?"
 )
-_CONTROL_TYPES: Final = {"string": 1, "int": 5, "decimal": 5, "boolean": 1, "date": 1, "blob": 23}
+_CONTROL_TYPES: Final = {
+    "string": 1,
+    "int": 5,
+    "decimal": 5,
+    "boolean": 1,
+    "date": 1,
+    "blob": 0,
+}  # a blob may be a file
 
 
 class OwnObject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 FieldType = Literal["string", "int", "decimal", "boolean", "date", "blob"]
+
+_LARGEST_BLOB: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,11 @@ class Field:
     Attributes:
         id: The name used in rows and in sorting.
         type: The metainfo `dataType`; a date and a date-time are both `date`.
-        length: The longest text, or the number of digits.
+        length: The longest text or file, or the number of digits.
         decimals: The digits behind the decimal point.
         label: What a person reads.
         exact: Whether the store keeps the digits of the decimal as they were given.
+        is_file: Whether a blob is a file in base64, and no remark of any length.
     """
 
     id: str
@@ -33,6 +36,14 @@ class Field:
     decimals: int
     label: str
     exact: bool = False
+    is_file: bool = False
+
+    @property
+    def control_type(self) -> int:
+        """How Profit shows it: 1 as a text, 5 as a number, 23 as a remark; no other is known from metainfo."""
+        if self.type == "blob" and not self.is_file:
+            return 23
+        return 5 if self.type in {"int", "decimal"} else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +91,10 @@ def _sample(
 
 def _string(name: str, length: int, label: str, value: str) -> tuple[Field, str]:
     return Field(name, "string", length, 0, label), value
+
+
+def _remark(name: str, label: str, value: str) -> tuple[Field, str]:
+    return Field(name, "blob", _LARGEST_BLOB, 0, label), value
 
 
 def _int(name: str, length: int, label: str, value: str) -> tuple[Field, str]:
@@ -263,7 +278,7 @@ SAMPLES = (
         _int("SubjectId", 9, "Dossier item", "n + 1"),
         _int("TypeId", 5, "Type of dossier item", "1 + h % 20"),
         _string("Subject", 255, "Subject", "'Question ' || (g % 1000) || ' about order ' || (h % 5000)"),
-        _sometimes("h % 3", _string("Explanation", 2000, "Explanation", "'Called back on day ' || (g % 365)")),
+        _sometimes("h % 3", _remark("Explanation", "Explanation", "'Called back on day ' || (g % 365)")),
         _moment("StartsOn", "Starts on", "18000 + h % 2000", "g"),
         _string("Status", 1, "Status", _pick("g", "A", "C")),
         _boolean("Done", "Done", "h % 4 = 0"),
@@ -333,7 +348,7 @@ SAMPLES = (
                 Field("FileId", "string", 32, 0, "Attachment"),
                 Field("FileName", "string", 255, 0, "File name"),
             ),
-            hidden=(Field("FileStream", "blob", 1 << 30, 0, "File"),),
+            hidden=(Field("FileStream", "blob", _LARGEST_BLOB, 0, "File", is_file=True),),
         ),
         lambda _: 0,  # `Files` adds those that are drawn
         {},
