@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -76,7 +76,7 @@ class Database:
         self._start: _Start | None = None
         self._unfilled: dict[str, Sample] = {}
         self._filling: dict[str, Iterator[None]] = {}
-        self.lock = threading.RLock()
+        self.lock: AbstractContextManager[bool] = threading.RLock()
         self._is_blank: bool = True
         self._opened: _Opened
         self._open()
