@@ -71,12 +71,11 @@ start in a millisecond, so that your tests can share one simulator.
     ...         Simulator(updates={"FbSales": path}) as simulator,
     ...         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
     ...     ):
-    ...         simulator.faults.add(Fault(connector="FbSales", refusal="locked"))
-    ...         assert await place_order(afas) == "1"
+    ...         with simulator.faults.expect(Fault(connector="FbSales", refusal="locked")):
+    ...             assert await place_order(afas) == "1"
     ...         assert simulator.written("FbSales") == [
     ...             {"@Action": "insert", "DbId": "10001", "FbSalesLines": [{"ItCd": "A7", "QuUn": 2}]}
     ...         ]
-    ...         assert simulator.faults.left == []
     >>> with NamedTemporaryFile(suffix=".json") as file:
     ...     _ = file.write(METAINFO)
     ...     file.flush()

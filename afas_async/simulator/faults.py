@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final, Literal
 
@@ -22,18 +23,24 @@ _PRINTABLE: Final = re.compile(r"[ -~]*")
 _WAITING = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS})
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Fault(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    repr_omit_defaults=True,
+):
     """One thing that goes wrong.
 
     A test of your own retrying code against a service that is in maintenance first, and then loses an answer halfway:
 
         async with Simulator(rows=1_000) as simulator:
-            simulator.faults.add(
+            with simulator.faults.expect(  # both must happen
                 Fault(connector="Profit_Article", status=503, retry_after=2),
                 Fault(connector="Profit_Article", cut="reset", at=10_000),
-            )
-            assert len(await your_reader(simulator.base_url, simulator.token)) == 1_000
-            assert simulator.faults.left == []  # both have happened
+            ):
+                assert len(await your_reader(simulator.base_url, simulator.token)) == 1_000
             assert [request.status for request in simulator.requests][:2] == [503, 200]
 
     With a `status` the request is not carried out. Without one it is, also when its answer is cut: so
@@ -195,6 +202,22 @@ class Faults:
         """
         with self._lock:
             self._script.extend(faults)
+
+    @contextmanager
+    def expect(self, *faults: Fault) -> Generator[None, None, None]:
+        """Add faults that must happen in the block, so that no test passes because they did not.
+
+        Args:
+            faults: The faults. One with `times=None` may happen or not.
+
+        Raises:
+            AssertionError: At the end of a block that raises nothing: the faults in the script that did not happen as
+                often as they should, also those that were added before.
+        """
+        self.add(*faults)
+        yield
+        if missed := [fault for fault in self.left if fault.times is not None]:
+            raise AssertionError(f"faults that did not happen: {', '.join(map(repr, missed))}")
 
     def add_json(self, content: bytes) -> None:
         """Put one fault, or an array of them, in JSON at the end of the script.

@@ -378,3 +378,17 @@ async def test_this_library_survives_what_it_should(simulator: Simulator) -> Non
         rows = await afas.rows("Profit_Article", key="ItemCode", take=50).to_list()
     assert [row["ItemCode"] for row in rows] == [f"{number:06}" for number in range(1, 301)]
     assert simulator.faults.left == []
+
+
+async def test_a_fault_that_does_not_happen(client: Client, simulator: Simulator) -> None:
+    """It fails the test, unless that fails anyway; what must always happen, may."""
+    faults = simulator.faults
+    with faults.expect(Fault(status=503), Fault(path="metainfo", status=500, times=None)):
+        assert (await client.get(simulator, ARTICLE)).status == 503
+    faults.clear()
+    missed = r"^faults that did not happen: Fault\(connector='FbSales', refusal='locked'\), Fault\(status=503\)$"
+    hidden = Fault(connector="FbSales", refusal="locked")
+    with pytest.raises(AssertionError, match=missed), faults.expect(hidden, Fault(status=503, times=2)):
+        assert (await client.get(simulator, ARTICLE)).status == 503
+    with pytest.raises(KeyError), faults.expect(Fault(status=503)):
+        raise KeyError
