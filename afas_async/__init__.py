@@ -62,6 +62,7 @@ from afas_async.vocabulary.metainfo import (
     UpdateObject,
 )
 from afas_async.vocabulary.outcomes import LoadError, LoadReport, Outcome, WriteResult
+from afas_async.vocabulary.private_keys import PrivateKeyCredentials
 from afas_async.write.failures import failed_records
 from afas_async.write.loader import Load
 from afas_async.write.lookups import Lookup
@@ -120,6 +121,7 @@ __all__ = [
     "PagingError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
+    "PrivateKeyCredentials",
     "Progress",
     "QueryTooLongError",
     "RateLimitError",

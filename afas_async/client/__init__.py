@@ -11,6 +11,7 @@ with other settings and the same connections.
 - The app connector's token.
 - Its `ClientCredentials(client_id, client_secret)`, for OAuth: one token for all requests. It is renewed before it
   expires, and once more when it is refused. While it is valid, a renewal that fails for a moment stops no request.
+- Its `PrivateKeyCredentials(client_id, private_key)`, likewise, which AFAS prefers from Profit 9 on.
 - An async function that returns a token, for vaults and rotation.
 
 `AfasClient.from_env()` takes AFAS_TOKEN, or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET. It also takes AFAS_ENVIRONMENT (with
@@ -189,7 +190,7 @@ Classic token
     `AfasClient("12345", auth="<token>...</token>")`, `AppToken`
     Tests: `tests/http/test_auth.py`
 OAuth 2.1, client credentials
-    `auth=ClientCredentials(client_id, client_secret)`
+    `auth=ClientCredentials(client_id, client_secret)`, `auth=PrivateKeyCredentials(client_id, private_key)`
     Tests: `tests/http/test_oauth.py`
 Other grants, rotation, vaults
     `auth=` an async function that returns a token or a `BearerToken`

@@ -43,7 +43,8 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
 
     Args:
         environment: The participant number such as "12345" (production), or an `Environment`.
-        auth: The app connector's token, as text or as `AppToken`; its `ClientCredentials` (OAuth); or an async function
+        auth: The app connector's token, as text or as `AppToken`; its `ClientCredentials` or
+            `PrivateKeyCredentials` (OAuth); or an async function
             without arguments that returns a token as text, `AppToken` or `BearerToken`, for vaults and rotation. The
             function is awaited for the first request, and again when a token that it gave was refused (401): then the
             request is sent once more if the token is another one. It has 60 seconds; what it raises becomes the cause

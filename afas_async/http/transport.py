@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from types import SimpleNamespace, TracebackType
@@ -148,7 +149,7 @@ class AiohttpTransport:
                     request.method,
                     URL(url, encoded=True),
                     # Form, header and proxy are never bound to a name: the locals of this frame are part of tracebacks.
-                    data=_payload(request, sent),
+                    data=_payload(request, url, sent),
                     headers={**headers, **({} if credential is None else {"Authorization": credential.header()})},
                     allow_redirects=False,
                     proxy=None if self._proxy is None else self._proxy.url(),
@@ -165,9 +166,9 @@ class AiohttpTransport:
         raise failure
 
 
-def _payload(request: Request, sent: Callable[[], None]) -> aiohttp.BytesIOPayload | None:
+def _payload(request: Request, url: str, sent: Callable[[], None]) -> aiohttp.BytesIOPayload | None:
     if request.form is not None:
-        return _Payload(BytesIO(request.form.form()), sent)
+        return _Payload(BytesIO(request.form.form(url, time.time())), sent)
     # In pieces: aiohttp writes bytes at one go, and warns of large ones.
     return _Payload(BytesIO(request.body), sent) if request.body else None
 

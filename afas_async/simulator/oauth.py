@@ -14,6 +14,8 @@ from aiohttp import hdrs
 
 from afas_async.simulator.answer import Answer, RefusalError, json_answer
 
+_ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_LONGEST_ASSERTION: Final = 300  # seconds
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -26,6 +28,8 @@ class OAuth:
     Attributes:
         client_id: The client id that tokens are given for; a random one at first.
         client_secret: Its secret, likewise.
+        public_key: The public key in PEM of an app that signs with a private one (`PrivateKeyCredentials`); None at
+            first.
         expires_in: For how many seconds the next tokens are valid.
         issued: How many tokens were given.
     """
@@ -33,8 +37,10 @@ class OAuth:
     def __init__(self) -> None:
         self.client_id: str = secrets.token_hex(8)
         self.client_secret: str = secrets.token_urlsafe(32)
+        self.public_key: str | bytes | None = None
         self.expires_in: float = 3600
         self.issued: int = 0
+        self._assertions = set[str]()
         self._valid_until: dict[str, float] = {}
 
     def __repr__(self) -> str:
@@ -44,24 +50,29 @@ class OAuth:
         """Make all tokens given so far invalid."""
         self._valid_until.clear()
 
-    def answer(self, content_type: str, body: bytes) -> Answer:
+    def answer(self, content_type: str, body: bytes, url: str) -> Answer:
         """Give a token.
 
         Args:
             content_type: The type of the request's body.
             body: The form.
+            url: Where it was sent.
 
         Raises:
             RefusalError: The form is not as documented (`invalid_request`, `unsupported_grant_type`), or its client id
-                and secret are not these (`invalid_client`).
+                and its secret or assertion are not right (`invalid_client`).
         """
-        fields = dict(parse_qsl(body.decode("latin-1")))
-        sent = [fields.get(name, "") for name in ("client_id", "client_secret")]
-        if content_type != _FORM or "grant_type" not in fields or not all(sent):
+        pairs = parse_qsl(body.decode("latin-1"))
+        fields = dict(pairs)
+        is_signed = fields.get("client_assertion_type") == _ASSERTION_TYPE
+        proof = fields.get("client_assertion" if is_signed else "client_secret", "")
+        known = fields.get("client_id", "")
+        if content_type != _FORM or "grant_type" not in fields or not known or not proof or len(pairs) > len(fields):
             raise _refusal("invalid_request")
         if fields["grant_type"] != "client_credentials":
             raise _refusal("unsupported_grant_type")
-        if not all(map(_same, sent, (self.client_id, self.client_secret))):
+        is_proved = self._is_assertion(proof, url) if is_signed else _same(proof, self.client_secret)
+        if not _same(known, self.client_id) or not is_proved:
             raise _refusal("invalid_client")
         now = asyncio.get_running_loop().time()
         self._valid_until = {token: until for token, until in self._valid_until.items() if until > now}
@@ -69,6 +80,29 @@ class OAuth:
         self._valid_until[token] = now + self.expires_in
         self.issued += 1
         return json_answer({"access_token": token, "token_type": "Bearer", "expires_in": self.expires_in})
+
+    def _is_assertion(self, assertion: str, url: str) -> bool:
+        """Whether the app has signed this assertion for this service, for at most 5 minutes, and not used it before."""
+        import jwt  # noqa: PLC0415 - of an extra
+
+        if self.public_key is None:
+            return False
+        try:
+            claims = jwt.decode(
+                assertion,
+                self.public_key,
+                algorithms=["RS256", "PS256", "ES256"],
+                audience=url,
+                issuer=self.client_id,
+                subject=self.client_id,
+                options={"require": ["aud", "exp", "iat", "iss", "jti", "sub"]},
+            )
+        except jwt.PyJWTError:
+            return False
+        if claims["jti"] in self._assertions or claims["exp"] - claims["iat"] > _LONGEST_ASSERTION:
+            return False
+        self._assertions.add(claims["jti"])
+        return True
 
     def check(self, token: str) -> None:
         """Refuse a token that was not given, is revoked, or has expired.

@@ -199,7 +199,7 @@ class Service:
             case ["POST", "otpvalidation"]:
                 return self._otp.validate(body)
             case ["POST", "oauth", "token"]:
-                return self._oauth.answer(request.content_type, body)
+                return self._oauth.answer(request.content_type, body, str(request.url))
             case _:
                 self._authorize(request)
                 await self._fill(self._tables(segments[1:]))

@@ -18,7 +18,7 @@ BEARER = r"[0-9A-Za-z\-._~+/]{1,16384}={0,2}"  # RFC 6750, 2.1
 _XML = re.compile(r"<token><version>([0-9]+)</version><data>([0-9A-Za-z]+)</data></token>", re.ASCII)
 _LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 _DATA = re.compile(r"[0-9A-Za-z]{20,128}", re.ASCII)
-_CLIENT = re.compile(r"[ -~]{1,1024}")  # RFC 6749, appendix A
+CLIENT = re.compile(r"[ -~]{1,1024}")  # RFC 6749, appendix A
 
 
 class _Header(Secret):
@@ -92,7 +92,8 @@ class ClientCredentials(Secret):
     """The client id and client secret of an app connector, for which the service gives tokens that expire (OAuth 2.1).
 
     The client asks for a token with its first request, shares it among all its requests, and asks for the next one
-    before it expires, or when it is refused. Like an `AppToken` they show nowhere, and are not pickled or copied.
+    before it expires, or when it is refused. Like an `AppToken` they show nowhere, and are not pickled or copied. From
+    Profit 9 on AFAS prefers `PrivateKeyCredentials`.
 
     Args:
         client_id: The id, printable ASCII. White space around it is dropped.
@@ -116,8 +117,13 @@ class ClientCredentials(Secret):
         del client_id, client_secret
         super().__init__(form, "the client id or the client secret is malformed: give both as str")
 
-    def form(self) -> bytes:
-        """Return the body of the request for a token. Do not bind it to a variable: tracebacks show those."""
+    def form(self, url: str, now: float) -> bytes:  # noqa: ARG002 - for those that sign
+        """Return the body of the request for a token. Do not bind it to a variable: tracebacks show those.
+
+        Args:
+            url: Where it is sent.
+            now: The time in seconds since 1970.
+        """
         return self._reveal().encode("ascii")
 
 
@@ -164,7 +170,7 @@ def _form(client_id: object, client_secret: object) -> str | None:
     if not isinstance(client_id, str) or not isinstance(client_secret, str):
         return None
     pair = client_id.strip(), client_secret.strip()
-    if not all(map(_CLIENT.fullmatch, pair)):
+    if not all(map(CLIENT.fullmatch, pair)):
         return None
     fields = {"grant_type": "client_credentials", "client_id": pair[0], "client_secret": pair[1]}
     return urlencode(fields)

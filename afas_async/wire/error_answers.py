@@ -49,8 +49,8 @@ _ADVICE: dict[int, str] = {
 }
 
 _NO_TOKEN: dict[str, str] = {
-    "invalid_client": "the client id or the client secret is wrong, not of this environment, or expired (AFAS's expire"
-    " after 180 days by default)",
+    "invalid_client": "the private key, the client id or the client secret is wrong, not of this environment, or"
+    " expired (AFAS's secrets expire after 180 days by default)",
     "invalid_request": "the service does not understand the request for it",
     "unauthorized_client": "its app connector does not allow it: look at its authentication type",
     "unsupported_grant_type": "the service does not know client credentials",

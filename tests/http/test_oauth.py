@@ -57,7 +57,7 @@ async def test_no_header_where_there_is_no_token(service: Simulator, watch: cana
     """The request for a token has no Authorization header."""
     seen: list[bool] = []
     answer = service.oauth.answer
-    service.oauth.answer = lambda content_type, body: seen.append(body != b"") or answer(content_type, body)  # type: ignore[method-assign, func-returns-value]
+    service.oauth.answer = lambda content_type, body, url: seen.append(body != b"") or answer(content_type, body, url)  # type: ignore[method-assign, func-returns-value]
     async with client(service, watch) as afas:
         await afas.page(ARTICLES, take=1)
     assert seen == [True]

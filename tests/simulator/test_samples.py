@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
-import time
 from contextlib import closing
 from typing import Any
 
 import pytest
 
-from afas_async.simulator import Simulator
 from afas_async.simulator.samples.connectors import AWKWARD_TEXTS, SAMPLES
 from afas_async.simulator.storage import filling
 from afas_async.simulator.storage.store import Store
@@ -139,16 +136,3 @@ def test_pieces_make_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(Store(10_000, 3)) as store:
         assert not store.fill_piece("Profit_Wide")
         assert store.checksum("Profit_Wide") == in_pieces
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_the_first_page_comes_soon(name: str) -> None:
-    """Making a sample of the default size and reading a page of it takes 20 ms at most."""
-    size = inspect.signature(Simulator).parameters["rows"].default
-    seconds: list[float] = []
-    for seed in range(1_000, 1_010):  # each of which no test has used
-        with closing(Store(size, seed)) as store:
-            began = time.perf_counter()
-            store.page(name, 0, 100, [(field, False) for field in store.connectors[name].key])
-            seconds.append(time.perf_counter() - began)
-    assert min(seconds) <= 0.020

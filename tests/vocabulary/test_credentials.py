@@ -170,7 +170,7 @@ def test_access_token() -> None:
 
 def test_form() -> None:
     """Client credentials make the documented form, escaped, without the white space around them."""
-    form = ClientCredentials(" id&x\n", f"\t{canary.SECRET} ").form()
+    form = ClientCredentials(" id&x\n", f"\t{canary.SECRET} ").form("", 0)
     assert form.startswith(b"grant_type=client_credentials&client_id=id%26x&client_secret=CA9A5EC2E7CA9A5EC2E7+")
     assert parse_qs(form.decode("ascii"), strict_parsing=True) == {
         "grant_type": ["client_credentials"],

@@ -7,6 +7,7 @@ import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -86,7 +87,7 @@ def _rich(thing: Any) -> str:
     [
         AppToken(canary.TOKEN).header,
         BearerToken(canary.ACCESS).header,
-        ClientCredentials("5f0c2b1e", canary.SECRET).form,
+        partial(ClientCredentials("5f0c2b1e", canary.SECRET).form, "", 0),
     ],
     ids=["app", "bearer", "client"],
 )
