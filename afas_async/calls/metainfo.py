@@ -225,9 +225,9 @@ async def _fetched(channel: Channel, request: Request, kind: type[MetainfoT], *,
     document = bytes(fetch.data)
     if spellings := _DECIMALS_FIELD.get(kind):
         document = document.replace(*spellings)
-    told = decode(document, msgspec.json.Decoder())
+    content = decode(document, msgspec.json.Decoder())
     try:
-        found = msgspec.convert(without_nulls(told), kind)
+        found = msgspec.convert(without_nulls(content), kind)
     except msgspec.ValidationError:
         raise not_as_documented(request.connector, "it is not metainfo") from None
     known[place] = found

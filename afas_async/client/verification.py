@@ -75,10 +75,10 @@ class Verifier(Caller):
             connectors: GetConnectors and UpdateConnectors, as you declare them.
 
         Returns:
-            The report, with everything that is wrong. `report.ok` tells whether nothing is.
+            The report, with everything that is wrong. `report.ok` is True if nothing is.
 
         Raises:
-            UsageError: If an argument is no connector. Nothing was sent.
+            UsageError: If an argument is not a connector. Nothing was sent.
             AuthenticationError: If the token is refused as such.
             AfasError: If the list of connectors cannot be had. A cancelled call leaves nothing behind.
 

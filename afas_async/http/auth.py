@@ -156,7 +156,7 @@ class RenewingSigner:
         return not final
 
     async def _renewed(self, valid: Credential) -> Credential:
-        """Return the next credential, or the one that is still valid if there is no other for the moment."""
+        """Return the next credential, or the one that is still valid while no other can be had."""
         job = self._ask()
         with anyio.CancelScope(deadline=min(self._asked_at + PATIENCE_SECONDS, self._expires_at)):
             await asyncio.wait([job])
@@ -202,7 +202,7 @@ class RenewingSigner:
 
 
 def _may_pass(found: Credential | AfasError) -> bool:
-    """Whether there is no credential for the moment; one that is refused stays refused."""
+    """Whether a credential cannot be had now but may be soon; one that is refused stays refused."""
     return isinstance(found, AfasError) and not isinstance(found, AuthenticationError)
 
 

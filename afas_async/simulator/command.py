@@ -107,30 +107,19 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds that each answer takes, each 1,000 rows in it, each 1,000 rows skipped, and each 1,000 elements"
         " written (default: none)",
     )
-    parser.add_argument(
-        "--connector",
-        type=_connector,
-        action="append",
-        default=[],
-        metavar="NAME=FILE",
-        help="serve the rows of a .csv, .ndjson or .jsonl file as the GetConnector NAME; may be repeated",
-    )
-    parser.add_argument(
-        "--metainfo",
-        type=_connector,
-        action="append",
-        default=[],
-        metavar="NAME=FILE",
-        help="what the fields of the GetConnector NAME are: the JSON of GET metainfo/get/NAME; may be repeated",
-    )
-    parser.add_argument(
-        "--update",
-        type=_connector,
-        action="append",
-        default=[],
-        metavar="NAME=FILE",
-        help="have the UpdateConnector NAME, from the JSON of GET metainfo/update/NAME; may be repeated",
-    )
+    for option, what in (
+        ("--connector", "serve the rows of a .csv, .ndjson or .jsonl file as the GetConnector NAME"),
+        ("--metainfo", "what the fields of the GetConnector NAME are: the JSON of GET metainfo/get/NAME"),
+        ("--update", "have the UpdateConnector NAME, from the JSON of GET metainfo/update/NAME"),
+    ):
+        parser.add_argument(
+            option,
+            type=_connector,
+            action="append",
+            default=[],
+            metavar="NAME=FILE",
+            help=f"{what}; may be repeated",
+        )
     parser.add_argument(
         "--profit",
         type=int,
