@@ -8,9 +8,6 @@ from typing import Literal
 
 import msgspec
 
-from afas_async.vocabulary.filters import Group, Operator, Test
-from afas_async.vocabulary.values import value_text
-
 KeyValue = str | int
 Key = KeyValue | tuple[KeyValue, ...]
 Relation = Literal["from", "after", "empty", "at"]
@@ -48,27 +45,6 @@ class Span(msgspec.Struct, frozen=True):
     take: int
     within: Slice | None = None
     overlap: bool = False
-
-
-class KeyRange(msgspec.Struct, frozen=True, array_like=True):
-    """The rows whose first key field has a value from one (it included) up to another (it excluded).
-
-    Args:
-        lower: The value from which on rows belong to it; None for the first.
-        upper: The value before which rows belong to it; None for the last.
-    """
-
-    lower: KeyValue | None
-    upper: KeyValue | None
-
-    def group(self, field: str) -> Group:
-        """Return the tests on the first key field that the rows of the range meet."""
-        tests: list[Test] = []
-        if self.lower is not None:
-            tests.append(Test(field, Operator.AT_LEAST, value_text(self.lower, field)))
-        if self.upper is not None:
-            tests.append(Test(field, Operator.LESS, value_text(self.upper, field)))
-        return tuple(tests)
 
 
 class Role(Enum):

@@ -31,7 +31,8 @@ and `cursor`. Rows are a `msgspec.Struct`, a `dict`, or `msgspec.Raw` for pass-t
     >>> async def in_parts(afas):
     ...     # Key ranges, as data for several machines.
     ...     parts = await afas.plan(ARTICLES, parts=16)
-    ...     print(len(await afas.rows(ARTICLES, part=parts[3]).to_list()), "rows in", parts[3])
+    ...     found = await afas.rows(ARTICLES, part=parts[3]).to_list()
+    ...     print(len(found), "rows of about", parts[3]["rows"])
     >>> async def every_night(afas):
     ...     # What was modified since the last run, to be applied as inserts or updates; and what is gone.
     ...     async with afas.changes(ARTICLES, modified="ModifiedOn", since=None) as changes:
@@ -51,7 +52,7 @@ and `cursor`. Rows are a `msgspec.Struct`, a `dict`, or `msgspec.Raw` for pass-t
     4 cheap ones
     10000 of 10,000 codes
     1234 + 18766 rows
-    1246 rows in {'connector': 'Profit_Article', 'field': 'ItemCode', 'lower': '003737', 'upper': '004983'}
+    1252 rows of about 1252
     20000 rows, then 1 again
     ['gone']
 
@@ -148,8 +149,6 @@ A response whose `rows` are null or missing
     is requested once more, and then counts as one without rows.
 A service that filters by the key in another order than it sorts
     is noticed only where a response shows it.
-Key ranges
-    are cut at values of the first field of the key: few values, few ranges.
 `changes`
     does not see deletions (`deleted_keys` does), nor changes of joined tables, which AFAS does not stamp. It does not
     see a row whose `modified` is empty, except in a run without `since`. A changed key looks like a deleted row and a

@@ -1,4 +1,4 @@
-"""Incremental scan: what was modified since the last time, and which keys are no longer there.
+"""Incremental scan: what was modified since the last time.
 
 The service stamps a row when it is written, but others see it when it is committed, which may be up to 15 minutes
 later; and the stamp is wall time in Amsterdam, which repeats an hour each October. So a run begins some time before the
@@ -7,7 +7,6 @@ moment up to which the last one was complete, and gives some rows again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, cast
@@ -16,15 +15,14 @@ import msgspec
 
 from afas_async.errors import AnswerError, UsageError
 from afas_async.policy.order import Order, combine
-from afas_async.policy.spans import Key, Span
-from afas_async.read.keys import KeyReader
+from afas_async.policy.spans import Span
 from afas_async.read.position import fingerprint
 from afas_async.read.query import Query
 from afas_async.read.reader import Feed
 from afas_async.read.scan import Scan
-from afas_async.read.stream import Rows, RowStream
+from afas_async.read.stream import RowStream
 from afas_async.read.window import read_page
-from afas_async.vocabulary.arguments import check_type, type_name
+from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.connectors import GetConnector, RowT
 from afas_async.vocabulary.filters import Operator, Test
 from afas_async.vocabulary.values import amsterdam, is_moment, value_text
@@ -189,36 +187,3 @@ async def _newest(query: Query[Any], modified: str) -> datetime | None:
 def _wall_time(text: str) -> datetime:
     """Read a moment of the service, whose `Z` is false: it is wall time in Amsterdam (AFAS, GET connector)."""
     return datetime.fromisoformat(text.removesuffix("Z"))
-
-
-async def missing_keys(scan: Scan[Any], known: Iterable[Key]) -> list[Key]:
-    """Return those of the known keys that no row has.
-
-    Raises:
-        UsageError: If known keys are of another type than those of the rows, which would make all of them missing.
-    """
-    if isinstance(known, str):
-        raise UsageError(f"{scan.query.connector.name}: known_keys: expected several keys, got one str")
-    connector = scan.query.connector
-    check_type("known_keys", known, Iterable, "several keys", connector=connector.name)
-    try:
-        missing = dict.fromkeys(known)
-    except TypeError:  # lists, as JSON has them in place of tuples
-        raise UsageError(f"{connector.name}: known keys of several fields must be tuples") from None
-    shape = {_shape(key) for key in missing}
-    read = KeyReader(connector, scan.query.order).read
-    async with Rows(scan) as rows:
-        async for batch in rows.batches():
-            keys = read(batch, None, 0)
-            if not shape <= {_shape(keys[0])}:
-                raise UsageError(
-                    f"{connector.name}: the known keys must be like those of the rows, such as {keys[0]!r}: none of"
-                    " them could be found otherwise"
-                )
-            for key in keys:
-                missing.pop(key, None)
-    return list(missing)
-
-
-def _shape(key: Key) -> object:
-    return tuple(type(value) for value in key) if isinstance(key, tuple) else type(key)

@@ -22,7 +22,7 @@ from afas_async.errors import (
 )
 from afas_async.http.channel import Channel
 from afas_async.policy.order import Order, combine
-from afas_async.policy.spans import Key, KeyRange, Slice, Span, values_of
+from afas_async.policy.spans import Key, Slice, Span, values_of
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import GetConnector, RowT, key_types
 from afas_async.vocabulary.filters import Condition, Group, Operator
@@ -59,9 +59,9 @@ class Query(Generic[RowT]):
     keyed: bool = True
     listed: bool = False
 
-    def within(self, key_range: KeyRange) -> Query[RowT]:
-        """Return what is to be read of a key range."""
-        return replace(self, where=combine(self.where, (key_range.group(self.connector.key[0]),)))
+    def within(self, *groups: Group) -> Query[RowT]:
+        """Return what is to be read of the rows that also meet one of the groups."""
+        return replace(self, where=combine(self.where, groups))
 
     def request(self, span: Span) -> Request:
         """Return the request for a span."""

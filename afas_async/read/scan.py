@@ -21,9 +21,9 @@ from afas_async.read.keys import KeyReader
 from afas_async.read.merged import Merged
 from afas_async.read.options import ReadOptions
 from afas_async.read.pace import paced
+from afas_async.read.parts import part_of
 from afas_async.read.position import START, Position, fingerprint, from_cursor, to_cursor
 from afas_async.read.query import SKIP_LIMIT, Query, query_of, refuse_without_key
-from afas_async.read.ranges import restrict
 from afas_async.read.reader import Feed, Reader
 from afas_async.read.window import Window, read_page
 from afas_async.vocabulary.connectors import GetConnector, RowT, key_types
@@ -232,10 +232,17 @@ def scan_of(
     Raises:
         UsageError: If an argument makes no sense.
     """
+    part = None
+    if options.part is not None:
+        name = connector.name if isinstance(connector, GetConnector) else f"{connector}"
+        part = part_of(name, options.part)
+        if options.where is not None:
+            raise UsageError(f"{name}: part: a part has its condition, so leave where= out; plan(where=...) takes one")
+        key = key or (part.key if isinstance(connector, str) else ())
     query = query_of(channel, connector, key=key, order_by=options.order_by, where=options.where, keyed=options.verify)
     options.check(query.connector.name, channel.session.max_concurrency)
-    if options.part is not None:
-        query = restrict(query, options.part)
+    if part is not None:
+        query = part.of(query)
     window = options.window or channel.session.max_concurrency
     scan = Scan(query, options.take, window, options.verify, whole_pages)
     return scan if options.after is None else scan.at(options.after)

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Generic, NoReturn, Self
 import msgspec
 
 from afas_async.errors import UsageError
+from afas_async.policy.spans import Key
+from afas_async.read.known_keys import KnownKeys
 from afas_async.read.reader import Feed, Reader
 from afas_async.read.scan import Scan
 from afas_async.vocabulary.connectors import RowT
@@ -223,6 +225,34 @@ class Rows(RowStream[RowT]):
         >>> asyncio.run(main())
         ('000001', 499, 500)
     """
+
+    def __init__(self, scan: Scan[RowT], known: KnownKeys | None = None) -> None:
+        super().__init__(scan)
+        self._known = known
+        self._complete = False
+
+    async def _next_rows(self) -> list[RowT]:
+        rows = await super()._next_rows()
+        self._complete = not rows
+        if rows and self._known is not None:
+            self._known.meet(rows)
+        return rows
+
+    @property
+    def deleted_keys(self) -> list[Key]:
+        """Those of the `known_keys` that no row has any more, in the order in which you gave them.
+
+        All of them if the read brought no rows: decide what that means before you delete everything.
+
+        Raises:
+            UsageError: If the end has not been reached, or the read has no `known_keys`.
+        """
+        name = self._scan.query.connector.name
+        if self._known is None:
+            raise UsageError(f"{name}: give rows(known_keys=...) the keys that you have")
+        if not self._complete:
+            raise UsageError(f"{name}: which keys are gone is known when all rows have been read")
+        return [*self._known.missing]
 
     @property
     def cursor(self) -> str:
