@@ -102,13 +102,20 @@ Without an event loop
 In a process of its own
 -----------------------
 
-`spawn()` runs one in a process of its own, also with connectors of your own. While one runs, other programs script it
-over HTTP:
+`spawn()` runs one in a process of its own, also with connectors of your own. You script and ask it by the names of
+`Simulator`, with an `await`:
+
+    async with spawn(updates={"FbSales": "metainfo/FbSales.json"}) as simulator:
+        async with simulator.faults.expect(Fault(connector="FbSales", refusal="locked")):
+            await place_order(simulator.base_url, simulator.token)
+        assert len(await simulator.written("FbSales")) == 1
+        await simulator.reset()
+
+`otp_code()` is the one-time password that the service would have sent, `oauth.state()` has the client credentials, and
+`files.images()` the images with their ids. Other programs do the same over HTTP
+(`python -m pydoc afas_async.simulator.control`):
 
     curl -d '{"status":503,"retry_after":2}' http://127.0.0.1:8765/simulator/faults
-
-Likewise `/simulator/changes` and `/simulator/latency`. A GET of `/simulator/written/FbSales` answers what was written,
-and a POST to `/simulator/reset` goes back to the start.
 """
 
 from afas_async.simulator.changes import Change
@@ -116,7 +123,8 @@ from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import Latency
 from afas_async.simulator.own.get_connectors import OwnGetConnector
 from afas_async.simulator.own.update_connectors import OwnObject, OwnUpdateConnector
-from afas_async.simulator.process import SimulatorError, spawn
+from afas_async.simulator.process import spawn
+from afas_async.simulator.remote import SimulatorError, SimulatorProcess
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.server import Simulator, serve
 from afas_async.simulator.skipping import SkippingLoop
@@ -135,6 +143,7 @@ __all__ = [
     "Rules",
     "Simulator",
     "SimulatorError",
+    "SimulatorProcess",
     "SkippingLoop",
     "serve",
     "spawn",

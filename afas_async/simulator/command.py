@@ -14,11 +14,12 @@ from urllib.parse import quote
 
 import msgspec
 
+from afas_async.simulator.control import CONTROL_ROOT
 from afas_async.simulator.latency import NO_LATENCY, NOTATION, parse_latency
 from afas_async.simulator.own.get_connectors import OwnGetConnector
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.server import Simulator, serve
-from afas_async.simulator.service import CONTROL_ROOT, authorization
+from afas_async.simulator.service import authorization
 from afas_async.simulator.traffic import TOKEN_PARAMETER
 
 TOKEN_VARIABLE: Final = "AFAS_SIMULATOR_TOKEN"  # noqa: S105 (the name of the variable)

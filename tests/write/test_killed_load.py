@@ -27,7 +27,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from afas_async import AfasClient, F, GetConnector
 from afas_async.simulator import Fault, Latency, spawn
-from afas_async.simulator.process import SimulatorProcess
+from afas_async.simulator.remote import SimulatorProcess
 from afas_async.write.journal import Journal
 from tests.support import canary, forking, kill_loader
 from tests.support.kill_loader import FAULTY, Plan, Report
