@@ -39,6 +39,7 @@ async def spawn(
     token: str | None = None,
     connectors: Mapping[str, str | os.PathLike[str] | OwnGetConnector] | None = None,
     updates: Mapping[str, UpdateSource] | None = None,
+    recording: str | os.PathLike[str] | None = None,
     rules: Rules = Rules(),  # noqa: B008 (frozen)
 ) -> AsyncGenerator[SimulatorProcess, None]:
     """Run a simulator in a process of its own until the block ends.
@@ -59,6 +60,7 @@ async def spawn(
         f"--latency={latency}",
         f"--rules={msgspec.json.encode(rules).decode()}",
         *(["--gzip"] if gzip else []),
+        *([] if recording is None else [f"--from={os.fspath(recording)}"]),
     ]
     with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory() as folder:
         arguments += _own_connectors(connectors or {}, Path(folder))
