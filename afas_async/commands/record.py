@@ -14,11 +14,7 @@ from afas_async.commands.key_check import type_fault
 from afas_async.commands.row_shapes import shape, unique_fields
 from afas_async.errors import AfasError
 from afas_async.policy.sizing import CELL_LIMIT
-from afas_async.simulator.own.recordings import (
-    RecordedGetConnector,
-    RecordedUpdateConnector,
-    Recording,
-)
+from afas_async.simulator.own.recordings import RecordedGetConnector, RecordedUpdateConnector, Recording
 
 SAMPLE: Final = 10_000  # rows of a connector that are looked at
 SAMPLE_OF_BLOBS: Final = 1_000  # where a field may hold files

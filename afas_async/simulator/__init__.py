@@ -84,6 +84,17 @@ start in a millisecond, so that your tests can share one simulator.
 The same in Python is `OwnUpdateConnector(fields={"OrNu": "string(12)", ...}, key="OrNu", ...)`; with `read_as=` a
 GetConnector reads the records. `OwnGetConnector` gives your own rows the fields of metainfo.
 
+A recording of your environment
+-------------------------------
+
+    AFAS_ENVIRONMENT=12345 AFAS_TOKEN=... python -m afas_async simulate --record environment.json
+    python -m afas_async simulate --from environment.json
+
+The file has the metainfo of all connectors that the token may use, the number of their rows, and how often a field is
+empty, how long it is and whether it is unique. No value of a row is in it. `Simulator(recording="environment.json")`
+has these connectors, with made-up rows of these shapes (`python -m pydoc afas_async.simulator.own.recordings`). What
+you write is in `written()`; a recorded GetConnector does not show it.
+
 Without an event loop
 ---------------------
 
