@@ -117,6 +117,7 @@ HOURS: dict[str, Any] = {
         field("Qu", "decimal", 9, decimals=2, decimalFieldId="QuDe", notzero=True),
         field("Pr", "decimal", 18, decimals=2),
         field("Bi", "string", 1),
+        field("StTi", "date", 19),
         field("Lang", "string", 5),
         field("No", "int", 3, values=[{"id": "7"}, {"id": "010"}]),
     ],
@@ -137,6 +138,8 @@ HOURS: dict[str, Any] = {
         ({"Bi": False}, "0"),
         ({"Lang": True}, "true"),
         ({"No": "10"}, 10),
+        ({"StTi": "09:30"}, "1900-01-01T09:30:00Z"),
+        ({"StTi": "14:47:00"}, "1900-01-01T14:47:00Z"),
     ],
 )
 async def test_what_real_bodies_have(given: dict[str, Any], shown: Any) -> None:
@@ -154,7 +157,21 @@ async def test_what_real_bodies_have(given: dict[str, Any], shown: Any) -> None:
         assert row["Pr"] == 3
 
 
-@pytest.mark.parametrize("given", [{"Qu": 0}, {"Qu": "0.00"}, {"VaIt": "3"}, {"No": 8}, {"Pr": "1.234,50"}])
+async def test_parts_of_bodies_that_are_empty(simulator: Simulator) -> None:
+    """AFAS's own examples have a key that stands twice and is empty once, and an object that is an empty text."""
+    fields = {"OrNu": "N1", "DbId": "1"}
+    body = {"FbSales": {"Element": {"@OrNu": "", "Fields": fields, "Objects": {"FbNotes": {"Element": ""}}}}}
+    assert (await send(simulator, "POST", "connectors/FbSales", json.dumps(body).encode())).status == 201
+    assert rows(simulator, "My_Sales", "OrNu", "DbId") == [("N1", "1")]
+    assert rows(simulator, "My_Notes", "OrNu") == []
+    body["FbSales"]["Element"] |= {"@OrNu": "N1", "Fields": {"OrNu": "", "DbId": "2"}}
+    assert (await send(simulator, "PUT", "connectors/FbSales", json.dumps(body).encode())).status == 201
+    assert rows(simulator, "My_Sales", "OrNu", "DbId") == [("N1", "2")]
+
+
+@pytest.mark.parametrize(
+    "given", [{"Qu": 0}, {"Qu": "0.00"}, {"VaIt": "3"}, {"No": 8}, {"Pr": "1.234,50"}, {"StTi": "9:30"}]
+)
 async def test_what_real_environments_refuse(given: dict[str, Any]) -> None:
     """A zero where metainfo excludes it, and a number that is none of the codes, are refused, also in an update."""
     async with Simulator(rows=5, updates={"PtRealization": HOURS}) as simulator:

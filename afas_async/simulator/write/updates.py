@@ -297,10 +297,13 @@ def _values(given: Iterable[tuple[UpdateField, Any]]) -> dict[str, Value]:
             value = stored(column, raw)
         except ValueError:
             raise functional_error(not_valid(column.label)) from None
-        if values.setdefault(column.id, value) != value:
+        before = values.get(column.id)
+        if None not in {before, value} and before != value:
             raise unexpected_error()  # two keys are none
-        if column.exact:
-            values[digits_column(column.id)] = stored_digits(column, raw)
+        if before is None:  # AFAS's own examples have an empty key beside `Fields`, and the key among them
+            values[column.id] = value
+            if column.exact:
+                values[digits_column(column.id)] = stored_digits(column, raw)
     return values
 
 

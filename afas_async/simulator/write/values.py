@@ -2,7 +2,7 @@
 
 A value is taken as text or in JSON's own types, and kept as its column shows it. What the column could not show is
 refused, never cut or rounded. A moment may have the `Z` of a row, which is no more true here. AFAS's own examples have
-a comma in decimals, and booleans in texts of one or two characters.
+a comma in decimals, booleans in texts of one or two characters, and a time without a day.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]
 _COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _BOOLEANS: Final = {"true": 1, "1": 1, "false": 0, "0": 0}
 _MOMENT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)Z?)?")
+_TIME: Final = re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9]{2})?")
+_NO_DAY: Final = (
+    "1900-01-01"  # of a time alone: which day the service shows is not known, and SQL Server takes this one
+)
 _MOST_ZEROS: Final = 100
 _DAY_LENGTH: Final = 10
 
@@ -89,6 +93,8 @@ def _number(column: Field, text: str) -> Decimal:
 
 
 def _moment(column: Field, text: str) -> str:
+    if _TIME.fullmatch(text) and column.length > _DAY_LENGTH:
+        text = f"{_NO_DAY}T{text}"
     found = _MOMENT.fullmatch(text)
     if found is None:
         raise ValueError(text)
