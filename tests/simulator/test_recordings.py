@@ -146,6 +146,14 @@ async def test_composite_keys(tmp_path: Path) -> None:
         assert len(await rows_of(simulator, "My_Orders", ("Order-nummer", "Aantal"))) == 500
 
 
+async def test_keys_that_are_too_short(tmp_path: Path) -> None:
+    """Keys stay different in each row, also where there are more rows than the recorded lengths allow."""
+    fields = {**FIELDS, "Order-nummer": {"distinct": 36, "unique": True, "lengths": [1, 1, 1]}}
+    path = written(tmp_path / "recording.json", document(fields))
+    async with Simulator(recording=path) as simulator:
+        assert len(await rows_of(simulator, "My_Orders", "Order-nummer")) == 500
+
+
 async def test_there_and_back(tmp_path: Path) -> None:
     """What is recorded from a simulator of a recording has the same sizes, keys, types and nearly the same shapes."""
     first, second = tmp_path / "first.json", tmp_path / "second.json"

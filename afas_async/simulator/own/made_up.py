@@ -198,6 +198,8 @@ def _text(shape: RecordedField, pick: str, count: int) -> str:
         return "''"
     width = len(str(max(count - 1, 0)))
     if width > longest:
+        while len(_LETTERS) ** longest < count:
+            longest += 1  # rather too long than the same twice
         places = (f"substr('{_LETTERS}', {pick} / {36**place} % 36 + 1, 1)" for place in reversed(range(longest)))
         return " || ".join(places)
     head = f"printf('%0{shortest if shape.numeric else width}d', {pick})"
