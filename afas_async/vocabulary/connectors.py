@@ -52,10 +52,10 @@ class GetConnector(Generic[RowT]):
             writes without a point as `int`. `msgspec.Raw` gives the undecoded bytes of each row, to pass on as they
             are. In a Struct, a `datetime` is wall time in Amsterdam, without a time zone, and a `date` is a date. In a
             dict both stay texts such as "2024-01-31T09:30:00Z". Ignore the `Z`: the time is not UTC.
-        key: The field, or several fields in order, whose values are unique for each row. Key values must never be
-            empty and never change. Key fields must be `str` or `int`: a float, decimal or moment does not survive being
-            sent back in a filter. A date does if you declare it as `str`. A read of several pages is sorted by the key.
-            AFAS advises integer, indexed fields (AFAS, GET connector: sorting).
+        key: The field, or several fields in order, whose values identify a row. They must never be empty and never
+            change. Key fields must be `str` or `int`: a float, decimal or moment does not survive being sent back in a
+            filter. A date does if you declare it as `str`. A read of several pages is sorted by the key. AFAS advises
+            integer, indexed fields (AFAS, GET connector: sorting).
 
     Raises:
         InvalidNameError: If the name or a key field is not valid in a URL.

@@ -370,7 +370,19 @@ def _is_dunder(name: str) -> bool:
 
 
 class _Fields:
-    """The fields of any connector: `F.Price`, or `F["class"]` for an id that is not a valid attribute."""
+    """The fields of any connector, to build conditions: `F.Price > 10`.
+
+    Write the id of a field as an attribute, `F.Price`. Use `F["class"]` for an id that Python does not accept as an
+    attribute. Each gives a `Field`, which you compare with a value, or whose methods you call, to get a `Condition`.
+    `F` does not know your connectors: it checks the form of an id, not whether the field exists.
+
+    Raises:
+        InvalidNameError: If an id is not valid in a URL.
+
+    Example:
+        >>> F.Unit.in_(["Box", "Piece"]) & F["E-mail_werk"].is_not_empty()
+        (((F.Unit == 'Box') | (F.Unit == 'Piece')) & F['E-mail_werk'].is_not_empty())
+    """
 
     __slots__ = ()
 

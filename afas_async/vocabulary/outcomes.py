@@ -136,6 +136,9 @@ class LoadReport(msgspec.Struct):
 
         Raises:
             LoadError: If an element is rejected, unknown or not sent. It holds this report.
+
+        Example:
+            See `LoadError`.
         """
         if self.counts["applied"] < self.total:
             raise LoadError(self)
@@ -148,10 +151,11 @@ class LoadReport(msgspec.Struct):
 class LoadError(AfasError):
     """Some elements of a load are not known to be applied.
 
-    `report.raise_for_failures()` raises it. The message has the counts and the first element that failed.
+    `report.raise_for_failures()` raises it. The message has the counts, and the number and error of the first element
+    that failed. `report.rejected`, `report.unknown` and `report.not_sent` list the elements, each with its error.
 
     Attributes:
-        report: The report of the load, with the outcomes of all elements that are not applied.
+        report: The report of the load, with the outcomes of the elements that are not applied.
 
     Example:
         >>> async def main():
