@@ -1,4 +1,4 @@
-"""How many requests are in flight at a time: never more than allowed, and fewer after signs of overload."""
+"""Limits the requests in flight: never more than allowed, and fewer after signs of overload."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Limiter:
     tokens, should share one, because the service counts their requests together.
 
     Interactive calls (`page`, single writes, metainfo, files) get the next free slot, before bulk reads and loads. For
-    30 seconds after such a call, bulk work leaves one slot free, so that the next call need not wait for a long page to
-    end. Among themselves, calls of a kind wait in turn. `with_options(priority="background")` makes any call bulk work.
+    30 seconds after such a call, bulk work leaves one slot free, so the next call need not wait for a long page. Calls
+    of the same kind wait in turn. With `with_options(priority="background")` you turn any call into bulk work.
 
     Args:
         limit: Requests in flight at a time, 1 to 8. AFAS advises 5 at most (GET connector).
 
     Raises:
-        UsageError: If the limit is no whole number; later, if two event loops use the limiter at the same time.
+        UsageError: If the limit is not a whole number; later, if two event loops use the limiter at the same time.
         ConfigurationError: If the limit is not 1 to 8.
 
     Example:
@@ -56,7 +56,7 @@ class Limiter:
         if not 1 <= limit <= MOST:
             raise ConfigurationError(f"limit must be 1 to {MOST}, not {limit}")
         self._limit = limit
-        self._slots = limit  # how many there are now
+        self._slots = limit  # the current number, at most the limit
         self._takers: set[object] = set()
         self._interactive: deque[tuple[asyncio.Future[None], object]] = deque()
         self._background: deque[tuple[asyncio.Future[None], object]] = deque()
@@ -68,21 +68,21 @@ class Limiter:
 
     @property
     def limit(self) -> int:
-        """Requests in flight at a time, at most."""
+        """The highest number of requests in flight at a time."""
         return self._limit
 
     @property
     def in_flight(self) -> int:
-        """How many slots are taken."""
+        """The number of slots that are taken now."""
         return len(self._takers)
 
     async def take(self, call: object, statistics: Statistics, *, background: bool) -> None:
-        """Wait for a slot, in turn; and for the end of a wait that the service has asked for.
+        """Wait in turn for a slot, and for the end of a wait that the service has requested.
 
         Args:
-            call: What takes it.
-            statistics: Where the wait is noted.
-            background: Whether it is bulk work, which others pass.
+            call: The call that takes the slot.
+            statistics: Counts the time of the wait.
+            background: Whether the call is bulk work, so that interactive calls go first.
         """
         self._check_home()
         await self._acquire(call, statistics, background=background)
@@ -98,11 +98,11 @@ class Limiter:
         self._hand_on()
 
     def hold(self, seconds: float) -> None:
-        """Give no slot for some seconds: the service has asked to wait."""
+        """Give no slots for some seconds, because the service has requested a wait."""
         self._held_until = max(self._held_until, loop_time() + seconds)
 
     async def pause(self, back_pressure: BackPressure, scope: anyio.CancelScope) -> None:
-        """Hold an answer that outgrows its reader's memory; the time-out of its scope stands still meanwhile."""
+        """Pause a response until its reader has caught up. The time-out of its scope does not run meanwhile."""
         left, scope.deadline = scope.deadline - loop_time(), float("inf")
         self._paused.add(back_pressure)
         self._hand_on()
@@ -113,12 +113,12 @@ class Limiter:
             scope.deadline = loop_time() + left
 
     def calm(self) -> None:
-        """Halve the slots: the service is short of something."""
+        """Halve the number of slots, because the service is overloaded."""
         self._clean_answers = 0
         self._slots = max(1, self._slots // 2)
 
     def grow(self) -> None:
-        """After many clean answers, allow one more request in flight again."""
+        """Count a success. After 20 of them, add one slot again, up to the limit."""
         self._clean_answers += 1
         if self._clean_answers >= CLEAN_ANSWERS_TO_GROW and self._slots < self._limit:
             self._clean_answers = 0
@@ -138,7 +138,7 @@ class Limiter:
         try:
             await waiter
         except asyncio.CancelledError:
-            if call in self._takers:  # it got its slot at the same time
+            if call in self._takers:  # the call got its slot at the same moment
                 self._takers.remove(call)
             elif (waiter, call) in queue:
                 queue.remove((waiter, call))
@@ -148,7 +148,7 @@ class Limiter:
             statistics.seconds_waited += loop_time() - started
 
     def _hand_on(self) -> None:
-        """Give free slots to those who wait, interactive calls first."""
+        """Give free slots to waiting calls, interactive calls first."""
         self._give(self._interactive, kept=0)
         if not self._interactive:
             self._give(self._background, kept=self._kept())
@@ -161,12 +161,12 @@ class Limiter:
     def _give(self, queue: deque[tuple[asyncio.Future[None], object]], *, kept: int) -> None:
         while queue and len(self._takers) < self._slots - kept:
             waiter, call = queue.popleft()
-            if not waiter.done():  # or it was cancelled a moment ago
+            if not waiter.done():  # a waiter that is done was just cancelled
                 self._takers.add(call)
                 waiter.set_result(None)
 
     def _kept(self) -> int:
-        """Return how many slots bulk work leaves free; none if all of those taken wait for their readers."""
+        """Return the number of slots that bulk work leaves free; 0 if every taken slot waits for its reader."""
         if self._takers and len(self._paused) >= len(self._takers):
             return 0
         return 1 if self._slots > 1 and loop_time() < self._kept_until else 0
@@ -184,5 +184,5 @@ class Limiter:
             self._interactive.clear()
             self._background.clear()
         if self._takers or self._waiting:
-            raise UsageError("the limiter is in use in another event loop: make one per event loop")
+            raise UsageError("the limiter is in use in another event loop: create one limiter per event loop")
         self._loop = loop
