@@ -94,7 +94,7 @@ class Write(Call):
 
     @property
     def is_at_service(self) -> bool:
-        """Whether the service may have it now: not while it waits for a slot, or to be sent again."""
+        """Whether the service may have the write now. While it waits for a slot or a retry, the service does not."""
         return self._sent_at is not None
 
     def _attempt(self) -> Attempt:

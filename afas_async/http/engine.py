@@ -94,7 +94,7 @@ class Engine:
         self._random = random.Random()  # noqa: S311 - jitter, no secret
 
     def share(self, limiter: Limiter) -> None:
-        """Send under another limiter from now on; nothing may be under way."""
+        """Use another limiter from now on. No call may be running."""
         self._limiter = limiter
 
     async def send(self, call: Call, options: Options, failure: AfasError | None = None) -> AfasError | None:

@@ -19,7 +19,7 @@ from afas_async.http.statistics import Statistics
 from afas_async.vocabulary.arguments import check_type
 
 CLEAN_ANSWERS_TO_GROW = 20
-# How long a call waits for a slot among all processes before answers that wait for their readers give way to it.
+# After a call has waited this long for a slot among all processes, responses that wait for their readers make way.
 PATIENCE_SECONDS = 1.0
 RETURN_SECONDS = 5.0
 
@@ -29,16 +29,17 @@ log: logging.Logger = logging.getLogger("afas_async")
 class Limiter:
     """The slots for requests to one environment, which several clients can share.
 
-    The clients of one environment share one in each event loop, because the service counts their requests together. A
-    client with `max_concurrency` has one of its own. To share one over processes, give a `FileLimiter` to the client.
+    The clients of one environment share a limiter in each event loop, because the service counts their requests
+    together. A client with `max_concurrency` has its own limiter. To share a limit between processes, give a
+    `FileLimiter` to your clients.
 
     Interactive calls (`page`, single writes, metainfo, files) get the next free slot, before bulk reads and loads. For
     30 seconds after such a call, bulk work leaves one slot free, so the next call need not wait for a long page. Calls
     of the same kind wait in turn. With `with_options(priority="background")` you turn any call into bulk work.
 
     Args:
-        limit: Requests in flight at a time, 1 to 8. AFAS advises 5 at most (GET connector).
-        shared: A limiter over several processes, which is asked for a slot before each request.
+        limit: The highest number of requests in flight at a time, 1 to 8. AFAS advises at most 5 (GET connector).
+        shared: A limiter for several processes, from which each request takes a slot as well.
 
     Raises:
         UsageError: If the limit is not a whole number; later, if two event loops use the limiter at the same time.
@@ -68,7 +69,7 @@ class Limiter:
         self._takers: set[object] = set()
         self._shared = shared
         self._leases: dict[object, AbstractAsyncContextManager[Any]] = {}
-        self._leasing: set[object] = set()  # takers that have waited long for a slot among all processes
+        self._leasing: set[object] = set()  # calls that have waited long for a slot among all processes
         self._interactive: deque[tuple[asyncio.Future[None], object]] = deque()
         self._background: deque[tuple[asyncio.Future[None], object]] = deque()
         self._kept_until = 0.0
@@ -107,24 +108,24 @@ class Limiter:
                 await self._lease(self._shared, call, statistics, background=background)
 
     async def leave(self, call: object) -> None:
-        """End what `take` began, for good or until the end of a wait."""
+        """Give back the slot that `take` took, for good or until the end of a wait."""
         lease = self._leases.pop(call, None)
         try:
             if lease is not None:
                 with anyio.move_on_after(RETURN_SECONDS, shield=True):
                     await lease.__aexit__(None, None, None)
-        except Exception as error:  # noqa: BLE001 - whatever a limiter of the user's raises: the request is over
-            log.warning("the limiter did not take a slot back: %s", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the user's limiter may raise anything, but the request is over
+            log.warning("the shared limiter raised %s when a slot was given back", type(error).__name__)
         finally:
             self.give_back(call)
 
     def give_back(self, call: object) -> None:
-        """Give a slot of this process to the next one."""
+        """Give the slot in this process to the next call."""
         self._takers.remove(call)
         self._hand_on()
 
     async def _lease(self, shared: SharedLimiter, call: object, statistics: Statistics, *, background: bool) -> None:
-        """Wait for a slot among all processes, and hold it for a call that has one here."""
+        """Wait for a slot among all processes, for a call that already has one in this process."""
         started, failure = loop_time(), None
         patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._waits_long, call)
         try:
@@ -133,8 +134,8 @@ class Limiter:
             self._leases[call] = lease
         except AfasError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a limiter of the user's raises
-            failure = ConfigurationError(f"the limiter gave no slot, so nothing was sent: {type(error).__name__}")
+        except Exception as error:  # noqa: BLE001 - the user's limiter may raise anything
+            failure = ConfigurationError(f"the shared limiter raised {type(error).__name__}; nothing was sent")
             failure.__cause__ = error
         finally:
             patience.cancel()
@@ -205,8 +206,8 @@ class Limiter:
         if not self._interactive:
             self._give(self._background, kept=self._kept())
         if (self._waiting or self._leasing) and len(self._paused) >= len(self._takers) - len(self._leasing):
-            # All slots are taken by answers that wait for their readers. Who waits for a slot may be such a reader, in
-            # the very loop that should read them: better to spend memory than to wait for ever.
+            # All slots are taken by responses that wait for their readers. The call that waits for a slot may be such
+            # a reader, in the same loop that should read them. It is better to use memory than to wait forever.
             for back_pressure in self._paused:
                 back_pressure.release()
 
@@ -249,7 +250,8 @@ def limiter_of(whose: Limiter | SharedLimiter | str) -> Limiter:
     """Return the limiter for a client that opens in the running event loop.
 
     Args:
-        whose: A limiter; or what other clients here have one in common by, an environment's URL or a `SharedLimiter`.
+        whose: A limiter, which is returned; or the URL of an environment or a `SharedLimiter`. Clients that give the
+            same URL or `SharedLimiter` in this loop get the same limiter.
     """
     if isinstance(whose, Limiter):
         return whose
@@ -262,5 +264,5 @@ def limiter_of(whose: Limiter | SharedLimiter | str) -> Limiter:
 
 
 def limit_of(whose: Limiter | SharedLimiter | str) -> int:
-    """Return how many requests such a limiter lets be in flight in this process."""
+    """Return the highest number of requests that such a limiter allows in flight in this process."""
     return ADVISED if isinstance(whose, str) else min(MOST, whose.limit)

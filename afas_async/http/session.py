@@ -28,8 +28,8 @@ class Session:
     """The life of a client: created without I/O, opened once and closed once, in one event loop of one process.
 
     Args:
-        transport: Entered when the session opens, left when it closes.
-        limiter: How many requests may be in flight at a time; see `limiter_of`.
+        transport: Sends the requests. It is entered when the session opens, and left when it closes.
+        limiter: Limits the requests in flight; see `limiter_of`.
         integration_id: Value of the `IntegrationId` header.
         memory: The bytes of responses that may wait for their readers.
         auth: The credential of requests, or its source. By default requests have no `Authorization` header.
