@@ -1,4 +1,4 @@
-"""A session, and the options with which calls go through it."""
+"""A session together with the options of one view of the client."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from afas_async.http.statistics import Statistics
 
 @dataclass(frozen=True)
 class Channel:
-    """What every call of a client goes through; a view of the client has another one.
+    """Sends the calls of a client. Each view of the client has its own channel.
 
     Args:
         session: The transport, limiter and tasks that all views share.
-        options: Time-out, retries, language and events of this view.
+        options: The time-out, retries, language and events of this view.
     """
 
     session: Session
@@ -30,18 +30,18 @@ class Channel:
 
     @property
     def statistics(self) -> Statistics:
-        """What the session has done so far."""
+        """The counters of the session."""
         return self.session.engine.statistics
 
     @property
     def bulk(self) -> Channel:
-        """The same for bulk reads and loads, which interactive calls pass unless the options say otherwise."""
+        """The same channel for bulk reads and loads: interactive calls go first, unless the options set a priority."""
         if self.options.priority is not None:
             return self
         return replace(self, options=msgspec.structs.replace(self.options, priority="background"))
 
     def check(self) -> None:
-        """Raise a clear error unless calls can be made here and now; see `Session.check`."""
+        """Raise UsageError unless the client is open in this event loop and process; see `Session.check`."""
         self.session.check()
 
     def start(self, work: Coroutine[Any, Any, Any]) -> Job:
@@ -54,7 +54,7 @@ class Channel:
 
 
 class Caller:
-    """What makes calls: it has a session, and options of its own."""
+    """Base of the parts of a client: each has a session and options, and makes calls with them."""
 
     _session: Session
     _options: Options

@@ -1,8 +1,8 @@
-"""One way to send: a slot, a clock, an answer, and another attempt where the rules allow it.
+"""Send calls: take a slot, start the clock, receive the response, and retry where the rules allow it.
 
-The order matters. A slot of the limiter is taken before the clock starts, because waiting for one's own requests is no
-fault of the server's. The time-out covers all attempts and the waits between them. Retries happen here, and nowhere
-else. Failures are values: a job hands its failure to whoever waits for it, who raises it in its own frame.
+The order matters. A call takes a slot of the limiter before its clock starts, because the server is not to blame for
+the wait. The time-out covers all attempts and the waits between them. Only the engine retries. Failures are values: a
+job returns its failure, and the task that waits for the job raises it in its own frame.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from afas_async.wire.requests import Request
 
 ERROR_BODY_LIMIT = 1 << 16
 ERROR_BODY_SECONDS = 5.0
-RESULT_SECONDS = 30.0  # for the body of a success of a write: the work is done, and only its keys are to come
+RESULT_SECONDS = 30.0  # for the body of a successful write: the work is done, and only the keys are missing
 
 log: logging.Logger = logging.getLogger("afas_async")
 
 
 class _Attempt(msgspec.Struct):
-    """One request under way.
+    """One attempt to send a request.
 
     Args:
-        request: What is sent.
-        started: When, by the event loop's clock.
-        bytes: How many bytes of its body have come.
-        connected: Whether the server may have it.
-        sent: Whether its last byte has left.
-        seconds_left: What was left of the call's time-out when a write began to be sent.
-        limit: Seconds that a write has from then on to be sent, and then to be answered.
-        succeeded: Whether the head of a success of a write has come.
+        request: The request.
+        started: The start, by the clock of the event loop.
+        bytes: The number of bytes of the response body so far.
+        connected: Whether the server may have the request.
+        sent: Whether the last byte of the request was sent.
+        seconds_left: The rest of the call's time-out when the upload of a write began; None before that.
+        limit: The time limit of a write from then on, in seconds: first for the upload, then for the response.
+        succeeded: Whether the service has reported the success of a write.
     """
 
     request: Request
@@ -70,11 +70,11 @@ class Engine:
     """Sends calls over one transport, under one limiter.
 
     Args:
-        transport: Sends one request, once.
-        limiter: How many requests may be in flight at a time.
-        integration_id: Value of the `IntegrationId` header, which AFAS asks of its partners.
-        signer: Gives the credential of each request; by default there is none.
-        statistics: Where requests are counted, if another engine counts there too.
+        transport: Sends a single request, exactly once.
+        limiter: Limits the requests in flight.
+        integration_id: The value of the `IntegrationId` header, which AFAS requires of its partners.
+        signer: Gives the credential of each request. By default requests have no credential.
+        statistics: The counters, if the engine shares them with another one.
     """
 
     def __init__(
@@ -93,18 +93,25 @@ class Engine:
         self._signer = signer or NoSigner()
         self._random = random.Random()  # noqa: S311 - jitter, no secret
 
+    def share(self, limiter: Limiter) -> None:
+        """Use another limiter from now on. No call may be running."""
+        self._limiter = limiter
+
     async def send(self, call: Call, options: Options, failure: AfasError | None = None) -> AfasError | None:
-        """Send a call until it succeeds or fails for good, and return the failure; no AfasError is raised.
+        """Send a call until it succeeds or finally fails, and return the failure. It raises no AfasError.
 
         Args:
-            call: What to send; all its earlier failures count.
-            options: Time-out, retries, language, events.
-            failure: What the reader of the last answer found wrong with it; the call is then sent again as after any
-                other failure, or not at all.
+            call: The call. All its earlier failures count.
+            options: The time-out, retries, language and events.
+            failure: An error that the reader found in the last response. The call is then retried by the same rules as
+                after any other failure.
         """
         try:
             return await self._send(call, options, failure)
-        except AfasError as error:  # before anything was sent: no credential, or the call was abandoned
+        except AfasError as error:  # raised before an attempt: the credential is missing, or the call was abandoned
+            last = call.failures[-1] if call.failures else None
+            if isinstance(error, AuthenticationError) and isinstance(last, AuthenticationError):
+                return last  # no other credential was available for another attempt
             return error.with_traceback(None)
 
     async def _send(self, call: Call, options: Options, failure: AfasError | None) -> AfasError | None:
@@ -114,9 +121,9 @@ class Engine:
             if failure is None:
                 return None
             call.failures.append(failure)
+            failure.trace_id = call.trace_id  # a reader that finds a failure has not seen the headers
             if isinstance(failure, ApiError):
                 failure.attempts = len(call.failures)
-                failure.trace_id = call.trace_id  # its reader has not seen the headers
             retry = self._renewal(call, failure) or call.retry(
                 max_retries=options.max_retries, jitter=self._random.random()
             )
@@ -130,7 +137,7 @@ class Engine:
             failure = None
 
     def _renewal(self, call: Call, failure: AfasError) -> Retry | None:
-        """Send a refused request once more if there may be another credential: a 401 means that nothing was done."""
+        """Return a retry after a 401 if another credential may be available: the service has then done nothing."""
         if not isinstance(failure, AuthenticationError) or call.credential is None:
             return None
         final = sum(isinstance(past, AuthenticationError) for past in call.failures) > 1
@@ -143,11 +150,11 @@ class Engine:
         if retry.for_all:
             self._limiter.hold(retry.wait)
         self.statistics.retries += 1
-        log.info("%s: attempt %d failed, again in %.1f s: %s", call.connector, len(call.failures), retry.wait, failure)
+        number = len(call.failures)
+        log.info("%s: attempt %d failed, retrying in %.1f s: %s", call.connector, number, retry.wait, failure)
         if options.on_event is not None:
-            number = len(call.failures)
             event = Event("retrying", call.connector, "", number, retry.wait, error=failure, trace_id=call.trace_id)
-            _tell(options.on_event, event)
+            _notify(options.on_event, event)
         call.seconds_left -= retry.wait
         call.reached("waiting")
         await anyio.sleep(retry.wait)
@@ -155,8 +162,8 @@ class Engine:
     async def _attempt(self, call: Call, options: Options) -> AfasError | None:
         await self._limiter.take(call, self.statistics, background=options.priority == "background")
         try:
-            # A request that waits for a credential keeps its slot for the one that fetches it, which takes none: so
-            # the service gets no more requests at a time, and nothing waits in a circle.
+            # A request that waits for a credential keeps its slot, and the request that fetches the credential needs
+            # none of its own here. So the service never gets more requests at a time, and a deadlock is impossible.
             with anyio.move_on_after(call.seconds_left) as scope:
                 call.credential = await self._signer.ready(call.connector)
             if scope.cancelled_caught:
@@ -164,7 +171,7 @@ class Engine:
             call.seconds_left = max(0.0, scope.deadline - loop_time())
             return await self._send_once(call, options)
         finally:
-            self._limiter.give_back(call)
+            await self._limiter.leave(call)
 
     async def _send_once(self, call: Call, options: Options) -> AfasError | None:
         statistics = self.statistics
@@ -183,7 +190,7 @@ class Engine:
             if attempt.seconds_left is not None:
                 call.seconds_left = attempt.seconds_left
             else:
-                # The deadline has moved along with every pause, so it tells what is left.
+                # Every pause has moved the deadline, so the rest of the time-out follows from it.
                 call.seconds_left = max(0.0, scope.deadline - loop_time())
         finally:
             statistics.in_flight -= 1
@@ -200,20 +207,20 @@ class Engine:
                 failure,
                 call.trace_id,
             )
-            _tell(options.on_event, event)
+            _notify(options.on_event, event)
         return failure
 
     async def _exchange(
         self, call: Call, attempt: _Attempt, options: Options, scope: anyio.CancelScope
     ) -> AfasError | None:
-        """Send once, and move the body of a success into the call."""
+        """Send the request once, and pass the body of a success to the call."""
         response: Response | None = None
 
         def connected() -> None:
             attempt.connected = True
             call.reached("connected")
             if attempt.request.writes:
-                # Hanging up would only make the outcome unknown, so from here on the service's own limit counts.
+                # To disconnect now would only make the outcome unknown. From here on the service's own limit counts.
                 attempt.seconds_left = max(0.0, scope.deadline - loop_time())
                 attempt.limit = upload_seconds(len(attempt.request.body))
                 scope.deadline = loop_time() + attempt.limit
@@ -221,7 +228,7 @@ class Engine:
         def sent() -> None:
             attempt.sent = True
             call.reached("sent")
-            if attempt.request.writes and not attempt.succeeded:  # an answer may come before the body has left
+            if attempt.request.writes and not attempt.succeeded:  # a response may come before the upload has ended
                 attempt.limit = options.write_timeout
                 scope.deadline = loop_time() + attempt.limit
 
@@ -256,10 +263,10 @@ class Engine:
         connector = call.connector
         if 200 <= response.status < 300:
             return AnswerError(
-                f"{connector}: a success with status {response.status} is not documented", connector=connector
+                f"{connector}: the success status {response.status} is not documented", connector=connector
             )
         body = b""
-        # A text that does not come must not hide the status.
+        # An error text that does not arrive must not hide the status.
         with anyio.move_on_after(ERROR_BODY_SECONDS), suppress(AfasError):
             reader = body_reader(response.headers.get("Content-Encoding", ""), connector=connector)
             while attempt.bytes < ERROR_BODY_LIMIT and (data := await self._read(response, attempt)):
@@ -277,7 +284,7 @@ class Engine:
             "User-Agent": "afas_async",
         }
         if request.body:
-            headers["Content-Type"] = "application/json;charset=utf-8"  # or é arrives as ? (AFAS)
+            headers["Content-Type"] = "application/json;charset=utf-8"  # without the charset é arrives as ? (AFAS)
         if self._integration_id is not None:
             headers["IntegrationId"] = self._integration_id
         headers.update(request.headers)
@@ -285,34 +292,36 @@ class Engine:
 
 
 def _language_of(request: Request, language: str) -> str:
-    """Return the language in which a request is answered: labels in the user's, what decides by a text in a known one.
+    """Return the language of the response.
 
-    What became of a call is decided by the texts of the service too, and those in German and French are not documented.
+    Metainfo comes in the user's language. All other responses come in English or Dutch: the outcome of a call is
+    decided by the service's texts too, and those in German and French are not documented.
     """
     known = language.lower()[:2] in {"en", "nl"}
     return language if known or request.path.partition("/")[0] == "metainfo" else "en-us"
 
 
 def _timeout(connector: str, attempt: _Attempt | None, options: Options) -> RequestTimeoutError:
-    seconds, text = options.timeout, f"no complete answer within {options.timeout:g} s (all attempts together)"
+    seconds, text = options.timeout, f"no complete response within {options.timeout:g} s (all attempts together)"
     if attempt is None:
-        text = f"no credential within {seconds:g} s, so that nothing was sent"
+        text = f"auth took longer than {seconds:g} s; nothing was sent"
     elif attempt.succeeded:
-        seconds, text = RESULT_SECONDS, f"a success whose body is not complete {RESULT_SECONDS:g} s after its head"
+        seconds = RESULT_SECONDS
+        text = f"the service reported success, but the body of the response was not complete {seconds:g} s later"
     elif attempt.seconds_left is not None:
         seconds = attempt.limit
-        text = f"no complete answer within {seconds:g} s after it was sent"
+        text = f"no complete response within {seconds:g} s after the request was sent"
         if seconds == WRITE_SECONDS:
             text += ", which is longer than the service takes"
         if not attempt.sent:
-            text = f"its body could not be sent within {seconds:.0f} s: the line is too slow for it"
+            text = f"the body could not be sent within {seconds:.0f} s: the connection is too slow for it"
     error = RequestTimeoutError(f"{connector}: {text}", connector=connector, seconds=seconds)
     error.sent = "maybe" if attempt is not None and attempt.connected else "no"
     return error
 
 
-def _tell(on_event: Callable[[Event], None], event: Event) -> None:
+def _notify(on_event: Callable[[Event], None], event: Event) -> None:
     try:
         on_event(event)
-    except Exception:  # a fault in a log or metric must not cost a row
-        log.exception("on_event raised")
+    except Exception:  # a mistake in a log or metric must not cost a row
+        log.exception("on_event raised an exception")

@@ -1,4 +1,4 @@
-"""What a client has done, and what happens to its requests."""
+"""The counters of a client, and the events of its requests."""
 
 from __future__ import annotations
 
@@ -10,16 +10,26 @@ from afas_async.errors import AfasError
 
 
 class Statistics(msgspec.Struct):
-    """What a client has done since it was made, all views together.
+    """The counters of a client since it was created, for all its views together.
+
+    `afas.statistics()` returns a copy, so you can keep it and compare it with a later one.
 
     Args:
-        requests: Requests sent, every attempt counted, and those for access tokens.
-        retries: Requests sent again after a failure.
-        rows: Rows handed out.
-        bytes: Bytes of bodies, as they came over the connection.
-        seconds_waited: Seconds that requests waited for a free slot, added up.
-        in_flight: Requests in flight now.
-        peak_in_flight: The most requests in flight at a time.
+        requests: The number of requests sent. It counts every attempt, and the requests for access tokens.
+        retries: The number of requests that were sent again after a failure.
+        rows: The number of rows that you received.
+        bytes: The size of all response bodies in bytes, as they came over the connection.
+        seconds_waited: The time that requests waited for a free slot, in seconds, added up.
+        in_flight: The number of requests in flight now.
+        peak_in_flight: The highest number of requests in flight at the same time.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         await afas.rows("Profit_Article", key="ItemCode").to_list()
+        ...         return afas.statistics()
+        >>> asyncio.run(main()).rows
+        500
     """
 
     requests: int = 0
@@ -32,24 +42,36 @@ class Statistics(msgspec.Struct):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened to a request, for logs and metrics.
+    """One step of a request, for your logs and metrics: pass `on_event` to an `AfasClient` to receive it.
 
-    It never holds a header, nor the value of a parameter or a key. Only the service may repeat one in the text of an
-    error.
+    An event never holds a header, or the value of a parameter or a key. Only an error text of the service may repeat
+    such a value.
 
-    An attempt that is cancelled has no event. Rows are decoded later: what is wrong with them is no event but an error
-    of the stream, or a "retrying".
+    A cancelled attempt has no event. Rows are decoded later, so a faulty row gives an error of the stream, or a
+    "retrying" event, and never a "failed" one.
 
     Args:
-        kind: "answered" (received to its end, with a success status), "failed" (this attempt), or "retrying".
+        kind: "answered" if the response was received to its end with a success status, "failed" if the attempt failed,
+            or "retrying" if another attempt follows.
         connector: The connector or path.
         request: Method, path and names, such as `GET connectors/Profit_Article?skip=...&take=...` or
             `DELETE connectors/FbItemArticle/FbItemArticle/@ItCd/...`; empty for "retrying".
-        attempt: Number of the attempt, from 1.
-        seconds: Duration of the attempt; for "retrying" the seconds until the next.
-        bytes: Bytes of the body as they came over the connection.
-        error: The failure, if any.
-        trace_id: By what AFAS finds the call; empty if no answer came, or it does not say (see `ApiError`).
+        attempt: The number of the attempt, from 1.
+        seconds: The duration of the attempt in seconds, or for "retrying" the wait until the next attempt.
+        bytes: The size of the response body in bytes, as it came over the connection.
+        error: The failure; None for "answered".
+        trace_id: The id by which AFAS finds the call; empty if there was no response, or none with an id (see
+            `ApiError`).
+
+    Example:
+        >>> async def main():
+        ...     events = []
+        ...     async with Simulator() as sim:
+        ...         async with AfasClient(base_url=sim.base_url, auth=sim.token, on_event=events.append) as afas:
+        ...             await afas.page("Profit_Article", take=1)
+        ...     return events
+        >>> [(event.kind, event.connector) for event in asyncio.run(main())]
+        [('answered', 'Profit_Article')]
     """
 
     kind: Literal["answered", "failed", "retrying"]

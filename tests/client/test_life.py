@@ -80,10 +80,10 @@ async def test_opened_inside_a_scope_that_is_cancelled(simulator: Simulator) -> 
 async def test_opened_twice(simulator: Simulator) -> None:
     """A client is opened once; the second attempt changes nothing."""
     async with make(simulator) as afas:
-        with pytest.raises(UsageError, match="once"):
+        with pytest.raises(UsageError, match="opened before: create a new client"):
             await afas.open()
         assert len((await afas.page(ARTICLES)).rows) == 100
-    with pytest.raises(UsageError, match="once"):
+    with pytest.raises(UsageError, match="opened before: create a new client"):
         await afas.open()
 
 

@@ -184,7 +184,7 @@ async def test_what_is_kept_needs_an_open_client(simulator: Simulator) -> None:
         ("Article", "did you mean Profit_Article?"),
         ("KnSubject", "KnSubject is an UpdateConnector"),
         ("kndimcode", "KnDimCode is an UpdateConnector"),
-        ("zzz", "it is none of the 14 GetConnectors of this token"),
+        ("zzz", "it is not one of the 14 GetConnectors of this token"),
     ],
 )
 async def test_an_unknown_get_connector(afas: AfasClient, simulator: Simulator, name: str, hint: str) -> None:

@@ -157,7 +157,7 @@ def test_one_event_loop_at_a_time() -> None:
     run(take())
     loop = asyncio.new_event_loop()
     try:
-        with pytest.raises(UsageError, match="one per event loop"):
+        with pytest.raises(UsageError, match="one limiter per event loop"):
             loop.run_until_complete(_in_use(limiter))
     finally:
         loop.close()

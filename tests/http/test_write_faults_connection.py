@@ -187,7 +187,7 @@ async def test_event_of_a_body_that_does_not_come() -> None:
     assert events[0].seconds == pytest.approx(30, abs=1)
     assert isinstance(events[0].error, RequestTimeoutError)
     assert events[0].error.seconds == 30
-    assert "30 s after its head" in str(events[0].error)
+    assert "not complete 30 s later" in str(events[0].error)
 
 
 async def test_informational_flood() -> None:

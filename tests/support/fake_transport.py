@@ -179,4 +179,4 @@ def options(
 
 
 def lost() -> AnswerLostError:
-    return AnswerLostError("X: the connection broke within the answer", connector="X")
+    return AnswerLostError("X: the connection broke during the response", connector="X")
