@@ -21,9 +21,9 @@ class Batching:
     A call has a fixed cost, and each element adds the same amount. Two calls of different sizes reveal both: the
     quickest so far and the last one. So the first calls are small and differ in size.
 
-    If a call takes longer than expected, the next ones are smaller at once. A call may take 1.45 times the target at
-    most, even if the elements alone caused the whole time of the last call. This bounds the error when the service
-    changes between two calls. The same bound holds for its bytes, as larger elements may be slower.
+    If a call takes longer than expected, the next ones are smaller at once. The next call would take 1.45 times the
+    target at most, even if the elements alone caused the whole time of the last one. This bounds the error when the
+    service changes between two calls. The same bound holds for its bytes, as larger elements may be slower.
 
     Args:
         max_elements: The maximum number of elements in a call.

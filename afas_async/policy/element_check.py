@@ -1,8 +1,8 @@
 """Checks elements against metainfo before anything is sent, and finds every fault of each.
 
 The service does not say which element of a call it refuses, so a fault that is found here saves a whole batch. No fault
-is a guess: whatever the service might accept passes. The hardest question is who must have the mandatory fields. AFAS
-demands them of what is inserted, and only the key of an update (AFAS, UpdateConnector and its fields):
+is a guess: whatever the service might accept passes. This matters most for mandatory fields. AFAS demands them of
+inserted elements, while an update needs only its key (AFAS, UpdateConnector and its fields):
 
 * An inserted element must have them. An object in it must if it is certainly new. That is so if it says `insert`
   itself. It is also so if the element around it is certainly new, and the object has no value of a key by which the

@@ -64,7 +64,7 @@ class Order(msgspec.Struct, frozen=True):
     def proves(self, keys: Sequence[Any], before: Any) -> bool:
         """Whether single keys are certainly of one type, unique, not empty, and in order after the key before them.
 
-        This runs for every row that is read, so it only looks for certainty; `check` finds out what is wrong. The
+        This runs for every row that is read, so it only looks for certainty; `check` finds the fault. The
         service sorts empty values to one end, so it is enough to look at both ends for them.
         """
         first, last = keys[0], keys[-1]
