@@ -257,8 +257,8 @@ class GetConnectors(Caller):
         The parts are ranges of the key: together they hold every row exactly once, wherever they are cut and whatever
         is written meanwhile, because the last has no end and the first no beginning. A key of whole numbers is cut
         evenly between the lowest and the highest, with two requests. Every other key is cut at rows that there are,
-        with a few dozen requests for each million rows, and by as many of its fields as it takes, so that no part
-        holds more than about one and a half times its share.
+        with a few requests for each part and each million rows, and by as many of its fields as it takes, so that no
+        part holds more than about twice its share.
 
         Args:
             connector: The connector, with its key, or its name.

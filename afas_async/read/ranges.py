@@ -112,7 +112,7 @@ async def _about_how_many(query: Query[Any], count: int) -> int:
 
 
 async def _balanced(query: Query[Any], share: int, same: Group = ()) -> list[tuple[Group, int]]:
-    """Cut the rows that meet some tests into parts of one share each, or one and a half at most.
+    """Cut the rows that meet some tests into parts of about one share each, mostly three to seven quarters of it.
 
     Args:
         query: The rows to cut, in the order of the key.
@@ -131,7 +131,7 @@ async def _balanced(query: Query[Any], share: int, same: Group = ()) -> list[tup
                 found.append((before, share))
             found += await _balanced(query, share, at)
             lower = (*same, _test(field, Operator.GREATER, value))
-        elif innermost or await _key_after(query.within(before), share // 2) is not None:
+        elif innermost or await _key_after(query.within(before), share * 3 // 4) is not None:
             found.append((before, share))
             lower = (*same, _test(field, Operator.AT_LEAST, value))
         else:  # the value begins near the last cut and ends near the next
