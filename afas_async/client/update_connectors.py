@@ -192,7 +192,7 @@ class UpdateConnectors(Caller):
             ...         for fault in await afas.validate("KnSubject", [{"StId": 1}, {"StId": "one"}]):
             ...             print(fault.index, fault.field, fault.message)
             >>> asyncio.run(main())
-            1 StId is no number
+            1 StId is not a number
         """
         declared = _declared(connector)
         check_action(action, declared.name)

@@ -90,7 +90,7 @@ async def test_the_sample_of_the_documentation() -> None:
 async def test_an_answer_that_is_no_list_of_connectors(body: bytes) -> None:
     """It is an error that names what was asked for, and is not kept."""
     async with told(body, b'{"getConnectors":[],"updateConnectors":[]}') as afas:
-        with pytest.raises(AnswerError, match="metainfo: the answer is not as documented"):
+        with pytest.raises(AnswerError, match="metainfo: the response is not as documented"):
             await afas.metainfo()
         assert await afas.metainfo() == Metainfo(get_connectors=[], update_connectors=[])
 

@@ -158,5 +158,5 @@ async def test_a_moment_cannot_sort_a_read(options: dict[str, Any], employees: A
 
 
 async def test_the_text_since_must_be_a_moment(employees: AfasClient) -> None:
-    with pytest.raises(UsageError, match="or a moment out of a row"):
+    with pytest.raises(UsageError, match="or a moment from a row"):
         employees.changes(DICTS, modified="Modified", since="yesterday")
