@@ -33,6 +33,7 @@ from afas_async.simulator.oauth import OAuth
 from afas_async.simulator.otp import Otp
 from afas_async.simulator.storage.store import Checksum
 from afas_async.simulator.traffic import Traffic
+from afas_async.vocabulary.hiding import OwnRepr
 
 CONTROL_ROOT: Final = "simulator"
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
@@ -42,7 +43,7 @@ class UnknownConnectorError(ValueError, LookupError):
     """There is no connector of this name."""
 
 
-class OAuthState(msgspec.Struct, frozen=True, kw_only=True):
+class OAuthState(OwnRepr, msgspec.Struct, frozen=True, kw_only=True):
     """The client credentials that a simulator accepts, and what it has issued for them.
 
     Attributes:
