@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from afas_async.errors import AfasError
 from afas_async.http.back_pressure import BackPressure
+from afas_async.http.events import Operation
 from afas_async.policy.retrying import Retry
 from afas_async.vocabulary.credentials import Credential
 from afas_async.wire.requests import Request
@@ -29,6 +30,8 @@ class Call(ABC):
         failures: The failures of the attempts so far.
         credential: The credential of the last attempt.
         trace_id: The id by which AFAS finds the last attempt; empty until its response begins, or if that has no id.
+        operation: The user's call that it is a part of, if somebody listens.
+        elements: The number of elements that it writes.
     """
 
     def __init__(self, connector: str, seconds_left: float, back_pressure: BackPressure | None = None) -> None:
@@ -38,6 +41,8 @@ class Call(ABC):
         self.back_pressure: BackPressure | None = back_pressure
         self.credential: Credential | None = None
         self.trace_id: str = ""
+        self.operation: Operation | None = None
+        self.elements: int = 0
 
     # --- the request ---
 
