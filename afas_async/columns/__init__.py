@@ -11,15 +11,17 @@ from afas_async.columns.new_file import Written
 if TYPE_CHECKING:
     from afas_async.columns.csv import to_csv
     from afas_async.columns.parquet import to_parquet
+    from afas_async.columns.reader import open_reader
     from afas_async.columns.stream import Batches, batches, changes, to_table
 
-__all__ = ["Batches", "Written", "batches", "changes", "to_csv", "to_ndjson", "to_parquet", "to_table"]
+__all__ = ["Batches", "Written", "batches", "changes", "open_reader", "to_csv", "to_ndjson", "to_parquet", "to_table"]
 
 # What needs pyarrow is imported when it is used.
 _HOMES: Final = {
     "Batches": "stream",
     "batches": "stream",
     "changes": "stream",
+    "open_reader": "reader",
     "to_csv": "csv",
     "to_parquet": "parquet",
     "to_table": "stream",
