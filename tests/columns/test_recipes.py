@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import doctest
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,13 +11,6 @@ import pytest
 from afas_async import AfasClient, columns
 from afas_async.simulator import Simulator
 from tests.support import canary
-from tests.support.postgres import postgres
-
-
-@pytest.fixture(scope="module")
-def uri() -> Iterator[str]:
-    with postgres() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +30,13 @@ def recipes() -> dict[str, Callable[..., Any]]:
         ("with_copy", "select count(*), sum(price) from prices"),
     ],
 )
-def test_a_recipe_loads_postgresql(name: str, statement: str, uri: str, recipes: dict[str, Callable[..., Any]]) -> None:
+def test_a_recipe_loads_postgresql(
+    name: str, statement: str, server: str, recipes: dict[str, Callable[..., Any]]
+) -> None:
     psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
     with Simulator.running(rows=700, token=canary.TOKEN) as simulator:
-        recipes[name](AfasClient(base_url=simulator.base_url, auth=simulator.token), uri)
+        recipes[name](AfasClient(base_url=simulator.base_url, auth=simulator.token), server)
         ((price,),) = simulator.store.execute("select sum(Price) from Profit_Article")
-    with psycopg.connect(uri) as connection:
+    with psycopg.connect(server) as connection:
         found = connection.execute(statement).fetchall()
     assert [(count, float(total)) for count, total in found] == [(700, pytest.approx(price))]

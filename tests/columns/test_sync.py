@@ -14,7 +14,6 @@ import pytest
 from afas_async import AfasClient, AnswerError, F, GetConnector, SortKeyRequiredError, UsageError, columns
 from afas_async.simulator import Change, Simulator
 from tests.support import canary
-from tests.support.postgres import postgres
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 adbc = pytest.importorskip("adbc_driver_postgresql.dbapi", reason="adbc_driver_postgresql is not installed")
@@ -31,12 +30,6 @@ ROWS = [
     }
     for number in range(60)
 ]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres() as uri:
-        yield uri
 
 
 def _duckdb(_: Callable[[], str]) -> Any:
