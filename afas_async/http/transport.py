@@ -9,13 +9,14 @@ each switch has a test at the server's side.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from types import SimpleNamespace, TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -35,6 +36,9 @@ NO_IDLE_SECONDS = 1e-9  # 0 would keep a connection for one tick of the clock
 HEADER_LIMIT = 1 << 16
 READ_BUFFER = 1 << 18
 SEND_BUFFER = 1 << 18
+# Set by the pytest plugin. Read when a client is opened, and here, as a test may clear the environment.
+LOOPBACK_ONLY: Final = "AFAS_LOOPBACK_ONLY"
+_LOOPBACK_ONLY_AT_FIRST: Final = os.environ.get(LOOPBACK_ONLY)
 
 
 class Response(Protocol):
@@ -110,6 +114,13 @@ class AiohttpTransport:
         self._writes: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        if not is_loopback(urlsplit(self._base).hostname or "") and (
+            _LOOPBACK_ONLY_AT_FIRST or os.environ.get(LOOPBACK_ONLY)
+        ):
+            raise ConfigurationError(
+                f"{self._base}: {LOOPBACK_ONLY} is set, so only addresses of this machine may be called; in tests, use"
+                " the fixture afas_simulator, or run pytest with --afas-real"
+            )
         context = self._context
         if context is None and self._base.startswith("https:"):
             context = await asyncio.to_thread(_default_context)  # reads the certificates of this machine
