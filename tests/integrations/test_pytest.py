@@ -99,8 +99,9 @@ def test_made_without_being_opened():
 """
 
 
-def test_real_traffic_is_refused(pytester: pytest.Pytester) -> None:
+def test_real_traffic_is_refused(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """No client of a real environment opens, in this process or another; it may be made."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     run(pytester, REFUSED).assert_outcomes(passed=3)
     assert "AFAS_LOOPBACK_ONLY" not in os.environ
 
