@@ -47,7 +47,8 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             `PrivateKeyCredentials` (OAuth); or an async function
             without arguments that returns a token as text, `AppToken` or `BearerToken`, for vaults and rotation. The
             function is awaited for the first request, and again when a token that it gave was refused (401): then the
-            request is sent once more if the token is another one. It has 60 seconds; what it raises becomes the cause
+            request is sent once more if the token is another one. If it is the same one, the function is not asked
+            again within the minute, but by `ping`. It has 60 seconds; what it raises becomes the cause
             of a ConfigurationError.
         base_url: In place of `environment`: an explicit base URL, such as a simulator's.
         max_concurrency: Requests in flight at a time, 1 to 8, shared by all views; 5 by default, which is the most that

@@ -104,7 +104,10 @@ class Engine:
         """
         try:
             return await self._send(call, options, failure)
-        except AfasError as error:  # before anything was sent: no credential, or the call was abandoned
+        except AfasError as error:  # before an attempt: no credential, or the call was abandoned
+            last = call.failures[-1] if call.failures else None
+            if isinstance(error, AuthenticationError) and isinstance(last, AuthenticationError):
+                return last  # there was no other credential for another attempt
             return error.with_traceback(None)
 
     async def _send(self, call: Call, options: Options, failure: AfasError | None) -> AfasError | None:
@@ -114,9 +117,9 @@ class Engine:
             if failure is None:
                 return None
             call.failures.append(failure)
+            failure.trace_id = call.trace_id  # its reader has not seen the headers
             if isinstance(failure, ApiError):
                 failure.attempts = len(call.failures)
-                failure.trace_id = call.trace_id  # its reader has not seen the headers
             retry = self._renewal(call, failure) or call.retry(
                 max_retries=options.max_retries, jitter=self._random.random()
             )

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from afas_async.errors import ClientClosedError, UsageError
-from afas_async.http.auth import ConstantSigner, FunctionSource, RenewingSigner, Signer
+from afas_async.http.auth import ConstantSigner, FunctionSource, NoSigner, RenewingSigner, Signer
 from afas_async.http.engine import Engine
 from afas_async.http.host import Host, Job
 from afas_async.http.limiter import Limiter
@@ -46,19 +46,19 @@ class Session:
         options: Options = _OPTIONS,
     ) -> None:
         statistics = Statistics()
-        signer: Signer | None = None
+        self._signer: Signer = NoSigner()
         if isinstance(auth, ClientCredentials):
             tokens = Engine(transport, limiter=Limiter(1), integration_id=integration_id, statistics=statistics)
-            signer = RenewingSigner(TokenEndpoint(auth, tokens, options), self.start)
+            self._signer = RenewingSigner(TokenEndpoint(auth, tokens, options), self.start)
         elif isinstance(auth, (AppToken, BearerToken)):
-            signer = ConstantSigner(auth)
+            self._signer = ConstantSigner(auth)
         elif auth is not None:
-            signer = RenewingSigner(FunctionSource(auth), self.start)
+            self._signer = RenewingSigner(FunctionSource(auth), self.start)
         self.engine: Engine = Engine(
             transport,
             limiter=limiter,
             integration_id=integration_id,
-            signer=signer,
+            signer=self._signer,
             statistics=statistics,
         )
         self.max_concurrency: int = limiter.limit
@@ -93,6 +93,10 @@ class Session:
         self._closed = True
         if self._host is not None:
             await self._host.close()
+
+    def forget_refusals(self) -> None:
+        """Have the next request sent, although its credential was refused a moment ago."""
+        self._signer.forget()
 
     def check(self) -> None:
         """Raise a clear error unless requests can be made here and now."""
