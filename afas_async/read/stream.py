@@ -19,7 +19,7 @@ import msgspec
 from afas_async.errors import UsageError
 from afas_async.read.reader import Feed, Reader
 from afas_async.read.scan import Scan
-from afas_async.vocabulary.connectors import RowT
+from afas_async.vocabulary.connectors import GetConnector, RowT
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -67,6 +67,11 @@ class _Stream(Generic[RowT]):
         self._last_rows = 0  # of which the last pull brought so many
         self._started: float | None = None
         self._ended: float | None = None
+
+    @property
+    def connector(self) -> GetConnector[RowT]:
+        """The connector that is read, with its row type and key."""
+        return self._scan.query.connector
 
     @property
     def progress(self) -> Progress:
