@@ -124,11 +124,12 @@ def rows_schema(
 
 def _inlined(schema: Any, components: dict[str, Any]) -> Any:
     """Return a schema with its parts in place: where OpenAPI keeps parts, only FastAPI adds to them."""
-    if isinstance(schema, list):
-        return [_inlined(each, components) for each in schema]  # pyright: ignore[reportUnknownVariableType]
-    if not isinstance(schema, dict):
-        return schema
-    found: dict[str, Any] = schema
-    if "$ref" in found:
-        return _inlined(components[found["$ref"]], components)
-    return {name: _inlined(each, components) for name, each in found.items()}
+    match schema:
+        case {"$ref": name}:
+            return _inlined(components[name], components)
+        case dict():
+            return {name: _inlined(each, components) for name, each in cast("dict[str, Any]", schema).items()}
+        case [*parts]:
+            return [_inlined(part, components) for part in parts]
+        case _:
+            return schema
