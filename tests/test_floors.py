@@ -115,8 +115,11 @@ def _types(tree: ast.Module) -> Iterator[str]:
 
 
 def test_no_generator_yields_within_a_scope() -> None:
-    """No async generator of the library is suspended while it holds a task group, time-out or any other context."""
-    for name, tree in TREES.items():
+    """No async generator of the library is suspended while it holds a task group, time-out or any other context.
+
+    FastAPI makes a context manager of a dependency.
+    """
+    for name, tree in TREES.items() - {("integrations/fastapi.py", TREES["integrations/fastapi.py"])}:
         for function in ast.walk(tree):
             if isinstance(function, ast.AsyncFunctionDef) and not _is_context_manager(function):
                 for block in ast.walk(function):

@@ -4,7 +4,7 @@ The guide is `afas_async.integrations`, with a complete app. Everything of `afas
 too. Of this module's own are what a path operation declares:
 
 - `afas: Afas`, the client of the app, and `tenant_client(...)`, the client of the tenant who asks.
-- `paging: Paging`, the query parameters `skip`, `take` and `order_by`, for `afas.page(CONNECTOR, **paging)`.
+- `paging: PageParameters`, the query parameters `skip`, `take` and `order_by`, for `afas.page(CONNECTOR, **paging)`.
 - `responses=rows_schema(Article)`, so that the OpenAPI describes your Structs.
 """
 
@@ -34,7 +34,7 @@ except ImportError as error:  # pragma: no cover
 __all__ = [
     "Afas",
     "PageArguments",
-    "Paging",
+    "PageParameters",
     "csv_response",
     "install_error_handlers",
     "json_response",
@@ -77,7 +77,7 @@ def tenant_client(tenant: Callable[..., Any]) -> Any:
 
 
 class PageArguments(TypedDict):
-    """What `afas.page` takes out of the query parameters of a request: see `Paging`."""
+    """What `afas.page` takes out of the query parameters of a request: see `PageParameters`."""
 
     skip: int
     take: int
@@ -94,7 +94,7 @@ def _page_arguments(
     return PageArguments(skip=skip, take=take, order_by=order_by or [])
 
 
-Paging: TypeAlias = Annotated[PageArguments, Depends(_page_arguments)]
+PageParameters: TypeAlias = Annotated[PageArguments, Depends(_page_arguments)]
 
 
 def rows_schema(

@@ -22,6 +22,7 @@ from afas_async.errors import (
     UnavailableError,
     Whose,
 )
+from afas_async.vocabulary.outcomes import LoadError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _WAIT_SECONDS: Final = 5  # where AFAS does not say how long; a locked record is open in somebody's window
@@ -36,7 +37,7 @@ _TITLES: Final = {
 }
 
 
-class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A problem document, which `msgspec.json.encode` writes.
 
     It has no row, no value of yours and no credential. Only what AFAS itself says of a refused record may quote it.
@@ -69,7 +70,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
 
-def problem_of(error: AfasError) -> Problem:
+def problem_of(error: AfasError) -> ProblemDocument:
     """Return the problem document of an error.
 
     The status follows from who can mend it (see `afas_async.errors`):
@@ -90,7 +91,7 @@ def problem_of(error: AfasError) -> Problem:
         {'Retry-After': '30'}
     """
     status = status_of(error)
-    return Problem(
+    return ProblemDocument(
         status=status,
         title=_TITLES[status],
         detail=_detail(error) if status in {404, 422} else "",
@@ -112,10 +113,12 @@ def status_of(error: AfasError) -> int:
             return 503
         case RequestTimeoutError() | OutcomeUnknownError():
             return 504
+        case LoadError() if error.report.counts["unknown"]:
+            return 504
         case NotFoundError():
             return 404
         case _:
-            return 504 if error.applied == "maybe" else _STATUS_BY_WHOSE[error.whose]
+            return _STATUS_BY_WHOSE[error.whose]
 
 
 def _detail(error: AfasError) -> str:

@@ -170,6 +170,7 @@ class _Streamed(Response):
         del self.headers["content-length"]
         self._chunks = chunks
         self._rows = rows
+        self._has_begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the chunks until they or the reader end."""
@@ -194,11 +195,14 @@ class _Streamed(Response):
                 await self._rows.aclose()
         if failure is not None:
             raise failure
+        if not self._has_begun:  # nobody is there to receive it, but a BaseHTTPMiddleware misses a response
+            await Response(status_code=499)(scope, receive, send)
         if self.background is not None:
             await self.background()
 
     async def _send(self, scope: Scope, send: Send) -> None:
         chunk = await anext(self._chunks, b"")
+        self._has_begun = True
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
             while chunk and scope["method"] != "HEAD":
