@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -29,7 +30,7 @@ Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, A
 
 _LOG: Final = logging.getLogger("afas_async")
 _SERVER_LOG: Final = "uvicorn.error"
-_CUT: Final = "afas_async.cut"
+_CUT: Final = "the response is cut off"
 
 
 def lifespan(afas: Service | Callable[[], Service], own: Lifespan | None = None) -> Lifespan:
@@ -189,6 +190,9 @@ class _Streamed(Response):
                 except Exception as error:  # noqa: BLE001 - raised below, outside the group, which would wrap it
                     failure = error
                 tasks.cancel_scope.cancel()
+        except asyncio.CancelledError as error:
+            error.add_note(_cut(scope, "the server ends"))
+            raise
         finally:
             await self._chunks.aclose()
             if self._rows is not None:
@@ -210,22 +214,28 @@ class _Streamed(Response):
                 chunk = await anext(self._chunks, b"")
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except AfasError as error:  # a RequestTimeoutError is an OSError, too
-            reason = f"{scope['method']} {scope['path']}: the response is cut off: {error}"
+            reason = _cut(scope, str(error))
         except OSError:  # servers say in this way, too, that the reader has gone
             return
         else:
             return
-        logging.getLogger(_SERVER_LOG).addFilter(_in_one_line)  # added once, however often
         # A BaseHTTPMiddleware ends the response in good order, whatever is raised in it, so that half of the rows would
         # pass for all. It fails at a message that it does not know, and so does the server, which has to by ASGI.
         with suppress(Exception):
-            await send({"type": _CUT, "reason": reason, "more_body": True})
+            await send({"type": reason, "more_body": True})
         raise StreamCutError(reason)
+
+
+def _cut(scope: Scope, reason: str) -> str:
+    """Return the line for the server's log, and see to it that it is one line."""
+    logging.getLogger(_SERVER_LOG).addFilter(_in_one_line)  # added once, however often
+    return f"{scope['method']} {scope['path']}: {_CUT}: {reason}"
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
     """Have the server log why a response was cut off, and not the frames of who found that out."""
     error = None if record.exc_info is None else record.exc_info[1]
-    if isinstance(error, StreamCutError) or (isinstance(error, AssertionError) and _CUT in str(error)):
-        record.msg, record.args, record.exc_info = str(error), (), None
+    for text in (str(error), *getattr(error, "__notes__", ())):
+        if _CUT in text:
+            record.msg, record.args, record.exc_info = text, (), None
     return True

@@ -41,6 +41,29 @@ async def ndjson(rows: RowStream[Any], *, cursor: bool = False) -> AsyncGenerato
         yield encoder.encode({"cursor": cast("Rows[Any]", rows).cursor}) + b"\n"
 
 
+async def started(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Wait for the first chunk, so that what is wrong until then can have a status of its own.
+
+    Args:
+        chunks: What a function of this module returns.
+
+    Returns:
+        All chunks.
+
+    Raises:
+        AfasError: The first chunk cannot be had.
+    """
+    first = await anext(chunks, b"")
+
+    async def all_of_them() -> AsyncGenerator[bytes]:
+        if first:
+            yield first
+        async for chunk in chunks:
+            yield chunk
+
+    return all_of_them()
+
+
 async def csv_lines(rows: RowStream[Any], *, delimiter: str = ",") -> AsyncGenerator[bytes]:
     """Iterate over the rows as CSV, in UTF-8, with the service's names of the fields as the first line.
 
