@@ -93,6 +93,10 @@ class Engine:
         self._signer = signer or NoSigner()
         self._random = random.Random()  # noqa: S311 - jitter, no secret
 
+    def share(self, limiter: Limiter) -> None:
+        """Send under another limiter from now on; nothing may be under way."""
+        self._limiter = limiter
+
     async def send(self, call: Call, options: Options, failure: AfasError | None = None) -> AfasError | None:
         """Send a call until it succeeds or fails for good, and return the failure; no AfasError is raised.
 
@@ -167,7 +171,7 @@ class Engine:
             call.seconds_left = max(0.0, scope.deadline - loop_time())
             return await self._send_once(call, options)
         finally:
-            self._limiter.give_back(call)
+            await self._limiter.leave(call)
 
     async def _send_once(self, call: Call, options: Options) -> AfasError | None:
         statistics = self.statistics
