@@ -76,7 +76,7 @@ It serves several companies, lists and streams articles, and imports dossier ite
         return AfasClient.from_env(TENANTS[tenant])
 
 
-    def tenant_of(x_api_key: Annotated[str, Header()]) -> str:
+    async def tenant_of(x_api_key: Annotated[str, Header()]) -> str:
         for name, settings in TENANTS.items():
             if secrets.compare_digest(settings["key"], x_api_key):
                 return name
@@ -144,7 +144,7 @@ It serves several companies, lists and streams articles, and imports dossier ite
     ImportName = Annotated[str, PathParameter(pattern=r"^[\w-]{1,40}$")]
 
 
-    def load_of(request: Request, tenant: Tenant, name: ImportName) -> Load:
+    async def load_of(request: Request, tenant: Tenant, name: ImportName) -> Load:
         load = request.app.state.loads.get((tenant, name))
         if load is None:
             raise HTTPException(404, "no such import")

@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 
-def _client(connection: HTTPConnection) -> AfasClient:
+async def _client(connection: HTTPConnection) -> AfasClient:
     return cast("AfasClient", connection.app.state.afas)
 
 
@@ -59,7 +59,7 @@ def tenant_client(tenant: Callable[..., Any]) -> Any:
 
     It is open until the response has been sent, streams included: the pool closes no client that is in use.
 
-        def tenant(user: Annotated[User, Depends(signed_in)]) -> str:
+        async def tenant(user: Annotated[User, Depends(signed_in)]) -> str:
             return user.company
 
         TenantAfas = Annotated[AfasClient, tenant_client(tenant)]
@@ -84,7 +84,7 @@ class PageArguments(TypedDict):
     order_by: list[str]
 
 
-def _page_arguments(
+async def _page_arguments(
     skip: Annotated[int, Query(ge=0, le=100_000, description="Rows to leave out.")] = 0,
     take: Annotated[int, Query(ge=1, le=1_000, description="Rows to return at most.")] = 100,
     order_by: Annotated[

@@ -12,6 +12,7 @@ import anyio
 import msgspec
 
 from afas_async.client.client import AfasClient
+from afas_async.client.pool import ClientPool
 from afas_async.errors import AfasError
 from afas_async.integrations.problems import MEDIA_TYPE, problem_of
 from afas_async.integrations.streams import CSV, EVENTS, NDJSON, csv_lines, events, ndjson
@@ -25,7 +26,7 @@ try:
 except ImportError as error:  # pragma: no cover
     raise ImportError('install Starlette or FastAPI: pip install "afas-async[fastapi]"') from error
 
-Service: TypeAlias = AfasClient
+AfasService: TypeAlias = AfasClient | ClientPool
 Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
 _LOG: Final = logging.getLogger("afas_async")
@@ -33,8 +34,8 @@ _SERVER_LOG: Final = "uvicorn.error"
 _CUT: Final = "the response is cut off"
 
 
-def lifespan(afas: Service | Callable[[], Service], own: Lifespan | None = None) -> Lifespan:
-    """Return a lifespan that opens a client, keeps it in `app.state.afas`, and closes it at the end of the app.
+def lifespan(afas: AfasService | Callable[[], AfasService], own: Lifespan | None = None) -> Lifespan:
+    """Return a lifespan that opens a client or pool, keeps it in `app.state.afas`, and closes it when the app ends.
 
     Args:
         afas: What makes the client or pool when the app starts, such as `AfasClient.from_env`. A client itself serves

@@ -8,14 +8,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
 from fastapi import FastAPI, Request, Response
 from fastapi.testclient import TestClient
 
-from afas_async import AfasClient, F, GetConnector
+from afas_async import AfasClient, ClientPool, F, GetConnector
 from afas_async.integrations.fastapi import (
     Afas,
     PageParameters,
@@ -26,6 +26,7 @@ from afas_async.integrations.fastapi import (
     ndjson_response,
     rows_schema,
     sse_response,
+    tenant_client,
 )
 from afas_async.simulator import Fault, Latency, Simulator
 from tests.support import canary
@@ -41,6 +42,13 @@ ARTICLES = GetConnector("Profit_Article", Article, key="ItemCode")
 DICTS = GetConnector("Profit_Article", key="ItemCode")
 NDJSON = {"responses": rows_schema(Article, "application/x-ndjson"), "response_class": Response}
 ROWS = 3_000
+
+
+async def tenant_of(name: str) -> str:
+    return name
+
+
+TenantAfas = Annotated[AfasClient, tenant_client(tenant_of)]
 
 
 def make_app(make: Callable[[], AfasClient]) -> FastAPI:
@@ -248,6 +256,30 @@ async def test_events(simulator: Simulator) -> None:
     assert json.loads(first.removeprefix(b"data: "))["elements"] == 1
     assert (last, rest) == (b"event: end\ndata: {}", b"")
     assert got.headers["content-type"].startswith("text/event-stream")
+
+
+async def test_tenants(simulator: Simulator) -> None:
+    """Each tenant has a client, which stays in use until the last row of a stream is sent."""
+    pools = list[ClientPool]()
+
+    def make() -> ClientPool:
+        pools.append(ClientPool(lambda _: AfasClient(base_url=simulator.base_url, auth=simulator.token), most=1))
+        return pools[-1]
+
+    app = FastAPI(lifespan=lifespan(make))
+
+    @app.get("/rows")
+    async def rows(afas: TenantAfas) -> Response:
+        return ndjson_response(afas.rows(ARTICLES))
+
+    simulator.latency = Latency(per_row=0.001)
+    async with served(app) as port:
+        reading = [asyncio.create_task(get(port, f"/rows?name={name}")) for name in ("acme", "other")]
+        await until(lambda: simulator.counters.rows > 200)
+        statistics = pools[0].statistics()
+        assert (statistics.open, statistics.in_use, statistics.waiting) == (1, 1, 1)
+        assert [(got.whole, got.body.count(b"\n")) for got in await asyncio.gather(*reading)] == [(True, ROWS)] * 2
+        assert pools[0].statistics().in_use == 0
 
 
 async def test_openapi(app: FastAPI) -> None:
