@@ -41,7 +41,7 @@ async def until(fact: Callable[[], object]) -> float:
     """Wait until something is so, and return how many seconds that took."""
     clock = asyncio.get_running_loop().time
     began = clock()
-    while not fact():  # noqa: ASYNC110 - what the other side sees has no event
+    while not fact():
         assert clock() - began < 60, "it never is so"
         await asyncio.sleep(0.001)
     return clock() - began
