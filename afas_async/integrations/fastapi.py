@@ -21,6 +21,7 @@ from afas_async.integrations.starlette import (
     json_response,
     lifespan,
     ndjson_response,
+    parquet_response,
     problem_response,
     sse_response,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "json_response",
     "lifespan",
     "ndjson_response",
+    "parquet_response",
     "problem_response",
     "rows_schema",
     "sse_response",

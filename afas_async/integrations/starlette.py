@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
 import msgspec
@@ -15,7 +15,7 @@ from afas_async.client.client import AfasClient
 from afas_async.client.pool import ClientPool
 from afas_async.errors import AfasError
 from afas_async.integrations.problems import MEDIA_TYPE, problem_of
-from afas_async.integrations.streams import CSV, EVENTS, NDJSON, csv_lines, events, ndjson
+from afas_async.integrations.streams import CSV, EVENTS, NDJSON, PARQUET, csv_lines, events, ndjson, parquet
 from afas_async.read.stream import RowStream
 
 try:
@@ -25,6 +25,9 @@ try:
     from starlette.types import Receive, Scope, Send
 except ImportError as error:  # pragma: no cover
     raise ImportError('install Starlette or FastAPI: pip install "afas-async[fastapi]"') from error
+
+if TYPE_CHECKING:
+    from afas_async.columns.stream import Batches
 
 AfasService: TypeAlias = AfasClient | ClientPool
 Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
@@ -138,6 +141,16 @@ def csv_response(rows: RowStream[Any], *, delimiter: str = ",", headers: Mapping
     return _Streamed(csv_lines(rows, delimiter=delimiter), CSV, headers, rows)
 
 
+def parquet_response(batches: Batches, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a response that streams a Parquet file; otherwise as `ndjson_response`. It needs `afas-async[columns]`.
+
+    Args:
+        batches: What `columns.batches(...)` or `columns.changes(...)` returns.
+        headers: Further headers.
+    """
+    return _Streamed(parquet(batches), PARQUET, headers, batches)
+
+
 def sse_response(progress: AsyncIterable[Any]) -> Response:
     """Return a response of server-sent events, such as those of `load.watch()`; see `streams.events`.
 
@@ -166,7 +179,7 @@ class _Streamed(Response):
         chunks: AsyncGenerator[bytes],
         media_type: str,
         headers: Mapping[str, str] | None = None,
-        rows: RowStream[Any] | None = None,
+        rows: RowStream[Any] | Batches | None = None,
     ) -> None:
         super().__init__(None, headers=headers, media_type=media_type)
         del self.headers["content-length"]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
-from typing import Any, Final, cast
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator, Mapping
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
 from afas_async.errors import UsageError
 from afas_async.read.stream import Rows, RowStream
 
+if TYPE_CHECKING:
+    from afas_async.columns.stream import Batches
+
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv; charset=utf-8"
 EVENTS: Final = "text/event-stream"
+PARQUET: Final = "application/vnd.apache.parquet"
+_PIECE: Final = 1 << 20
 
 
 async def ndjson(rows: RowStream[Any], *, cursor: bool = False) -> AsyncGenerator[bytes]:
@@ -98,6 +104,65 @@ async def csv_lines(rows: RowStream[Any], *, delimiter: str = ",") -> AsyncGener
         text.truncate()
     if text.tell():
         yield text.getvalue().encode()
+
+
+async def parquet(batches: Batches) -> AsyncGenerator[bytes]:
+    """Iterate over record batches as a Parquet file, compressed with zstd; it needs `afas-async[columns]`.
+
+    Args:
+        batches: What `columns.batches(...)` or `columns.changes(...)` returns.
+
+    Yields:
+        Pieces of 1 MiB at most. A row group of 131,072 rows is in memory. Encoding is done in a thread.
+
+    Raises:
+        AfasError: As when iterating over the batches.
+    """
+    from afas_async.columns.parquet import ParquetFile  # noqa: PLC0415 - only this needs pyarrow
+
+    written = _Written()
+    first = await anext(batches, None)
+    file = await asyncio.to_thread(ParquetFile, cast("IO[bytes]", written), batches.schema, "zstd")
+    try:
+        if first is not None:
+            await asyncio.to_thread(file.write, first)
+        async for batch in batches:
+            await asyncio.to_thread(file.write, batch)
+            for piece in written.take():
+                yield piece
+        await asyncio.to_thread(file.finish)
+    except BaseException:
+        file.abandon()
+        raise
+    for piece in written.take():
+        yield piece
+
+
+class _Written(io.RawIOBase):
+    """A file that is read as it is written: it keeps what nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._size
+
+    def write(self, data: Any, /) -> int:
+        piece = bytes(data)
+        self._pieces.append(piece)
+        self._size += len(piece)
+        return len(piece)
+
+    def take(self) -> Iterator[bytes]:
+        """Return what was written since the last time, in pieces."""
+        pieces, self._pieces = self._pieces, []
+        for piece in pieces:
+            for start in range(0, len(piece), _PIECE):
+                yield piece[start : start + _PIECE]
 
 
 async def events(progress: AsyncIterable[Any]) -> AsyncGenerator[bytes]:
