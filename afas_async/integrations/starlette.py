@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from afas_async.columns.stream import Batches
 
 AfasService: TypeAlias = AfasClient | ClientPool
-Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
+Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Any]]  # of the state of its requests, or None
 
 _LOG: Final = logging.getLogger("afas_async")
 _SERVER_LOG: Final = "uvicorn.error"

@@ -158,8 +158,8 @@ def test_a_complete_service(service: Service, apart: Simulator) -> None:
 
 def test_sigterm_in_the_middle_of_a_stream_and_an_import(service: Service, apart: Simulator, tmp_path: Path) -> None:
     """Nothing is unknown, the log has no traceback, and the import goes on after the restart."""
-    apart.latency = Latency(per_row=0.001, per_element=0.001)
-    assert service.put("/imports/one", subjects(3_000)).status_code == 202
+    apart.latency = Latency(per_row=0.001, per_element=0.005)
+    assert service.put("/imports/one", subjects(6_000)).status_code == 202
     with (
         service.get("/articles.ndjson", stream=True) as stream,
         service.get("/imports/one/progress", stream=True) as progress,
@@ -167,20 +167,21 @@ def test_sigterm_in_the_middle_of_a_stream_and_an_import(service: Service, apart
         chunks = stream.iter_content(100)
         assert next(chunks)
         assert next(progress.iter_lines())
+        apart.latency = Latency(base=1.0, per_row=0.001, per_element=0.005)
         service.stop()
         with pytest.raises(requests.exceptions.ChunkedEncodingError):
             list(chunks)
     done = len(apart.written("KnSubject"))
-    assert 0 < done < 3_000
+    assert 0 < done < 6_000
     assert "Traceback" not in "".join(service.lines)
     assert apart.counters.in_flight == 0
     apart.latency = Latency()
     with running(tmp_path, apart) as again:
-        assert again.put("/imports/one", subjects(3_000)).status_code == 202
+        assert again.put("/imports/one", subjects(6_000)).status_code == 202
         assert again.get("/imports/one/progress").status_code == 200
         counts = again.get("/imports/one").json()["counts"]
-    assert counts == {"applied": 3_000, "rejected": 0, "unknown": 0, "not_sent": 0}
-    assert sorted(row["Ds"] for row in apart.written("KnSubject")) == sorted(row["Ds"] for row in subjects(3_000))
+    assert counts == {"applied": 6_000, "rejected": 0, "unknown": 0, "not_sent": 0}
+    assert sorted(row["Ds"] for row in apart.written("KnSubject")) == sorted(row["Ds"] for row in subjects(6_000))
 
 
 def test_it_is_short() -> None:
