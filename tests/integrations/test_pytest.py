@@ -158,21 +158,21 @@ def test_opened():
 
 
 def test_anyio(pytester: pytest.Pytester) -> None:
-    """The fixtures are for anyio's tests, on several processes."""
-    tests = "".join(
-        f"@pytest.mark.anyio\nasync def test_{number}(afas_client, afas_simulator):{READS}\n" for number in range(4)
-    )
+    """The fixtures are for anyio's tests."""
     backend = "@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
-    run_apart(pytester, backend + tests, *WITHOUT_ASYNCIO, "-n", "2").assert_outcomes(passed=4)
+    test = f"@pytest.mark.anyio\nasync def test_anyio(afas_client, afas_simulator):{READS}\n"
+    run(pytester, backend + test).assert_outcomes(passed=1)
 
 
-@pytest.mark.parametrize("mode", ["strict", "auto"])
-def test_pytest_asyncio(pytester: pytest.Pytester, mode: str) -> None:
-    """The fixtures are for pytest-asyncio's tests in both modes, several in one event loop also."""
+@pytest.mark.parametrize(("mode", "processes"), [("strict", "0"), ("auto", "2")])
+def test_pytest_asyncio(pytester: pytest.Pytester, mode: str, processes: str) -> None:
+    """The fixtures are for pytest-asyncio's tests in both modes, in one process and in several."""
     mark = "@pytest.mark.asyncio\n" if mode == "strict" else ""
     tests = "".join(f"{mark}async def test_{number}(afas_client, afas_simulator):{READS}\n" for number in range(2))
-    scope = "asyncio_default_fixture_loop_scope=function"
-    run_apart(pytester, tests, "-o", f"asyncio_mode={mode}", "-o", scope).assert_outcomes(passed=2)
+    options = (f"asyncio_mode={mode}", "asyncio_default_fixture_loop_scope=function")
+    run_apart(pytester, tests, "-n", processes, *(f"--override-ini={each}" for each in options)).assert_outcomes(
+        passed=2
+    )
 
 
 def test_it_costs_no_import(pytester: pytest.Pytester) -> None:
