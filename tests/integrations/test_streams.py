@@ -14,6 +14,7 @@ from afas_async import AfasClient, AnswerLostError, F
 from afas_async.integrations.starlette import ndjson_response, sse_response
 from afas_async.integrations.streams import ndjson, parquet, started
 from afas_async.simulator import Simulator
+from tests.support.web_server import until
 
 pa = pytest.importorskip("pyarrow")
 
@@ -85,7 +86,7 @@ async def test_a_server_that_says_by_an_error_that_the_reader_has_gone(afas: Afa
             raise OSError
 
     await ndjson_response(afas.rows("Profit_Article", key="ItemCode"))(SCOPE, receive, send)
-    assert simulator.counters.in_flight == 0
+    await until(lambda: not simulator.counters.in_flight)
 
 
 async def test_a_task_for_afterwards() -> None:
