@@ -15,6 +15,7 @@ import msgspec
 from afas_async.calls.raw import RawAnswer, call
 from afas_async.errors import AnswerError, AuthenticationError, ConfigurationError
 from afas_async.http.channel import Channel
+from afas_async.http.engine import Sender
 from afas_async.http.limiter import Limiter
 from afas_async.http.options import Options
 from afas_async.http.session import Session
@@ -178,7 +179,9 @@ async def _ask(
         ssl_context=connection.get("ssl_context"),
     )
     session = Session(
-        transport, limiter=Limiter(1), integration_id=checked_integration_id(connection.get("integration_id"))
+        transport,
+        limiter=Limiter(1),
+        sender=Sender(integration_id=checked_integration_id(connection.get("integration_id"))),
     )
     await session.open()
     try:

@@ -53,7 +53,7 @@ class Write(Call):
         super().__init__(request.connector, channel.options.timeout)
         self._channel = channel
         self._request = request
-        self._elements = elements
+        self.elements = elements
         self._scope = scope
         self._lock_retries = lock_retries
         self._before = before
@@ -115,19 +115,19 @@ class Write(Call):
 
     def _after_success(self, seconds: float, ending: Ending) -> Verdict:
         text = bytes(self._text)
-        answer = read_answer(text, content_type=self._content_type or "", ending=ending, elements=self._elements)
+        answer = read_answer(text, content_type=self._content_type or "", ending=ending, elements=self.elements)
         count = self._applied(answer, ending)
         lost = ending is Ending.BROKEN or answer.body is Body.BROKEN
         result = WriteResult(answer.keys, text, lost or self._is_lost(answer, ending), trace_id=self.trace_id)
-        if count == self._elements:
+        if count == self.elements:
             return Verdict("applied", seconds, result=result, applied=count)
-        reason = answer.reason or f"{self._elements} elements were sent, and the answer has {count} of their keys"
+        reason = answer.reason or f"{self.elements} elements were sent, and the answer has {count} of their keys"
         error = self._unknown(reason, answered=True)
         return Verdict("unknown", seconds, result=result if count else None, error=error, applied=count)
 
     def _applied(self, answer: Answer, ending: Ending) -> int:
         """Return how many of the elements are applied, by a success."""
-        return applied(answer.body, ending, elements=self._elements, keys=len(answer.keys))
+        return applied(answer.body, ending, elements=self.elements, keys=len(answer.keys))
 
     def _is_lost(self, answer: Answer, ending: Ending) -> bool:  # noqa: ARG002 - a raw call looks at them
         """Whether the result is lost though the body seems complete."""

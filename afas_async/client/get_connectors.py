@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack, overload
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.http.channel import Caller
+from afas_async.http.channel import Caller, operation
 from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Key, Span
 from afas_async.read.changes import Changes, missing_keys
@@ -100,7 +100,7 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (490, '000500')
         """
-        scan = scan_of(self._channel.bulk, connector, ReadOptions(**options), key=key)
+        scan = scan_of(self._begin("rows").bulk, connector, ReadOptions(**options), key=key)
         if scan.take == EVERYTHING:
             name = scan.query.connector.name
             warnings.warn(
@@ -151,7 +151,8 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             [(0, 0, 200), (1, 200, 200), (2, 400, 100)]
         """
-        scan = scan_of(self._channel.bulk, connector, ReadOptions(**options), key=key, whole_pages=True)
+        channel = self._begin("pages").bulk
+        scan = scan_of(channel, connector, ReadOptions(**options), key=key, whole_pages=True)
         if scan.take == EVERYTHING:
             name = scan.query.connector.name
             raise UsageError(f"{name}: pages cannot return everything in one page: take=-1 is for rows()")
@@ -179,6 +180,7 @@ class GetConnectors(Caller):
         order_by: str | Sequence[str] = ...,
     ) -> Page[dict[str, Any]]: ...
 
+    @operation
     async def page(
         self,
         connector: GetConnector[Any] | str,
@@ -221,6 +223,7 @@ class GetConnectors(Caller):
             )
         return Page(await read_page(query, Span(skip, take)) if query.where else [], 0, skip)
 
+    @operation
     async def plan(
         self,
         connector: GetConnector[Any] | str,
@@ -337,11 +340,12 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (500, '{"version":1')
         """
-        scan = scan_of(self._channel.bulk, connector, ReadOptions(where=where), key=key)
+        scan = scan_of(self._begin("changes").bulk, connector, ReadOptions(where=where), key=key)
         check_type("modified", modified, str, "a field id", connector=scan.query.connector.name)
         field_id(modified)
         return Changes(scan, modified=modified, since=since, after=after)
 
+    @operation
     async def deleted_keys(
         self,
         connector: GetConnector[Any] | str,

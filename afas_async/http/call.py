@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from afas_async.errors import AfasError
 from afas_async.http.back_pressure import BackPressure
+from afas_async.http.events import Operation
 from afas_async.policy.retrying import Retry
 from afas_async.vocabulary.credentials import Credential
 from afas_async.wire.requests import Request
@@ -29,6 +30,8 @@ class Call(ABC):
         failures: What became of its attempts.
         credential: What the last of them was signed with.
         trace_id: By what AFAS finds the last of them, once its answer has begun and if that says so.
+        operation: What it is a part of, if somebody listens.
+        elements: How many records it writes.
     """
 
     def __init__(self, connector: str, seconds_left: float, back_pressure: BackPressure | None = None) -> None:
@@ -38,6 +41,8 @@ class Call(ABC):
         self.back_pressure: BackPressure | None = back_pressure
         self.credential: Credential | None = None
         self.trace_id: str = ""
+        self.operation: Operation | None = None
+        self.elements: int = 0
 
     # --- what to send ---
 

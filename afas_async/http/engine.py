@@ -7,9 +7,7 @@ else. Failures are values: a job hands its failure to whoever waits for it, who 
 
 from __future__ import annotations
 
-import logging
 import random
-from collections.abc import Callable
 from contextlib import suppress
 
 import anyio
@@ -25,21 +23,36 @@ from afas_async.errors import (
 from afas_async.http.auth import NoSigner, Signer
 from afas_async.http.call import Call
 from afas_async.http.clock import loop_time
+from afas_async.http.events import Event, EventKind, is_heard, log, tell
 from afas_async.http.limiter import Limiter
 from afas_async.http.options import Options
-from afas_async.http.statistics import Event, Statistics
+from afas_async.http.statistics import Counts
 from afas_async.http.transport import Response, Transport
 from afas_async.policy.retrying import WRITE_SECONDS, Retry
 from afas_async.policy.verdicts import upload_seconds
+from afas_async.vocabulary.version import __version__
 from afas_async.wire.decompression import body_reader
 from afas_async.wire.error_answers import error_for, token_error_for, trace_of
 from afas_async.wire.requests import Request
 
 ERROR_BODY_LIMIT = 1 << 16
 ERROR_BODY_SECONDS = 5.0
+USER_AGENT = f"afas_async/{__version__}"
 RESULT_SECONDS = 30.0  # for the body of a success of a write: the work is done, and only its keys are to come
 
-log: logging.Logger = logging.getLogger("afas_async")
+
+class Sender(msgspec.Struct, frozen=True):
+    """What requests and events say of who sends them.
+
+    Args:
+        environment: The host, for events.
+        integration_id: Value of the `IntegrationId` header, which AFAS asks of its partners.
+        user_agent: Value of the `User-Agent` header.
+    """
+
+    environment: str = ""
+    integration_id: str | None = None
+    user_agent: str = USER_AGENT
 
 
 class _Attempt(msgspec.Struct):
@@ -48,6 +61,8 @@ class _Attempt(msgspec.Struct):
     Args:
         request: What is sent.
         started: When, by the event loop's clock.
+        waited: How long it has waited for a slot.
+        status: The status of the answer, once its head has come.
         bytes: How many bytes of its body have come.
         connected: Whether the server may have it.
         sent: Whether its last byte has left.
@@ -58,6 +73,8 @@ class _Attempt(msgspec.Struct):
 
     request: Request
     started: float
+    waited: float = 0.0
+    status: int = 0
     bytes: int = 0
     connected: bool = False
     sent: bool = False
@@ -72,9 +89,9 @@ class Engine:
     Args:
         transport: Sends one request, once.
         limiter: How many requests may be in flight at a time.
-        integration_id: Value of the `IntegrationId` header, which AFAS asks of its partners.
         signer: Gives the credential of each request; by default there is none.
-        statistics: Where requests are counted, if another engine counts there too.
+        counts: Where requests are counted, if another engine counts there too.
+        sender: What requests and events say of who sends.
     """
 
     def __init__(
@@ -82,14 +99,14 @@ class Engine:
         transport: Transport,
         *,
         limiter: Limiter,
-        integration_id: str | None = None,
         signer: Signer | None = None,
-        statistics: Statistics | None = None,
+        counts: Counts | None = None,
+        sender: Sender | None = None,
     ) -> None:
-        self.statistics: Statistics = statistics or Statistics()
+        self.counts: Counts = counts or Counts()
+        self.sender: Sender = sender or Sender()
         self._transport = transport
         self._limiter = limiter
-        self._integration_id = integration_id
         self._signer = signer or NoSigner()
         self._random = random.Random()  # noqa: S311 - jitter, no secret
 
@@ -149,18 +166,22 @@ class Engine:
             self._limiter.calm()
         if retry.for_all:
             self._limiter.hold(retry.wait)
-        self.statistics.retries += 1
-        log.info("%s: attempt %d failed, again in %.1f s: %s", call.connector, len(call.failures), retry.wait, failure)
-        if options.on_event is not None:
-            number = len(call.failures)
-            event = Event("retrying", call.connector, "", number, retry.wait, error=failure, trace_id=call.trace_id)
-            _tell(options.on_event, event)
+        for counted in self.counts.of(call.connector):
+            counted.retries += 1
+        status = f" (HTTP {failure.status})" if isinstance(failure, ApiError) else ""
+        # Not the text, in which the service may repeat a value.
+        text = "%s: attempt %d failed: %s%s, again in %.1f s"
+        log.info(text, call.connector, len(call.failures), type(failure).__name__, status, retry.wait)
+        if is_heard(options.on_event):
+            self._tell("retrying", call, options, seconds=retry.wait, attempt=len(call.failures), failure=failure)
         call.seconds_left -= retry.wait
         call.reached("waiting")
         await anyio.sleep(retry.wait)
 
     async def _attempt(self, call: Call, options: Options) -> AfasError | None:
-        await self._limiter.take(call, self.statistics, background=options.priority == "background")
+        waited = await self._limiter.take(call, background=options.priority == "background")
+        for counted in self.counts.of(call.connector):
+            counted.seconds_waited += waited
         try:
             # A request that waits for a credential keeps its slot for the one that fetches it, which takes none: so
             # the service gets no more requests at a time, and nothing waits in a circle.
@@ -169,20 +190,22 @@ class Engine:
             if scope.cancelled_caught:
                 raise _timeout(call.connector, None, options)
             call.seconds_left = max(0.0, scope.deadline - loop_time())
-            return await self._send_once(call, options)
+            return await self._send_once(call, options, waited)
         finally:
             await self._limiter.leave(call)
 
-    async def _send_once(self, call: Call, options: Options) -> AfasError | None:
-        statistics = self.statistics
-        statistics.in_flight += 1
-        statistics.peak_in_flight = max(statistics.peak_in_flight, statistics.in_flight)
+    async def _send_once(self, call: Call, options: Options, waited: float) -> AfasError | None:
+        await call.prepare()
+        call.trace_id = ""
+        attempt = _Attempt(call.request(), loop_time(), waited)
+        both = self.counts.of(call.connector)
+        for counted in both:
+            counted.requests += 1
+            counted.in_flight += 1
+            counted.peak_in_flight = max(counted.peak_in_flight, counted.in_flight)
+        failure: AfasError | None = None
+        kind: EventKind = "cancelled"
         try:
-            failure: AfasError | None = None
-            await call.prepare()
-            call.trace_id = ""
-            statistics.requests += 1
-            attempt = _Attempt(call.request(), loop_time())
             with anyio.move_on_after(call.seconds_left) as scope:
                 failure = await self._exchange(call, attempt, options, scope)
             if scope.cancelled_caught:
@@ -192,22 +215,16 @@ class Engine:
             else:
                 # The deadline has moved along with every pause, so it tells what is left.
                 call.seconds_left = max(0.0, scope.deadline - loop_time())
+            kind = "answered" if failure is None else "failed"
         finally:
-            statistics.in_flight -= 1
+            for counted in both:
+                counted.in_flight -= 1
+                counted.failures += failure is not None
+            both[1].bytes += attempt.bytes
+            if is_heard(options.on_event):
+                self._tell(kind, call, options, under_way=attempt, failure=failure)
         if failure is None:
             self._limiter.grow()
-        if options.on_event is not None:
-            event = Event(
-                "failed" if failure else "answered",
-                call.connector,
-                attempt.request.redacted(),
-                len(call.failures) + 1,
-                loop_time() - attempt.started,
-                attempt.bytes,
-                failure,
-                call.trace_id,
-            )
-            _tell(options.on_event, event)
         return failure
 
     async def _exchange(
@@ -228,6 +245,8 @@ class Engine:
         def sent() -> None:
             attempt.sent = True
             call.reached("sent")
+            if is_heard(options.on_event):
+                self._tell("sent", call, options, under_way=attempt)
             if attempt.request.writes and not attempt.succeeded:  # an answer may come before the body has left
                 attempt.limit = options.write_timeout
                 scope.deadline = loop_time() + attempt.limit
@@ -236,6 +255,7 @@ class Engine:
             headers = self._headers(attempt.request, options)
             response = await self._transport.send(attempt.request, headers, connected, sent, call.credential)
             call.trace_id = trace_of(response.headers)
+            attempt.status = response.status
             if response.status not in ({200, 201, 204} if attempt.request.writes else {200, 201}):
                 return await self._error(response, call, attempt)
             call.begin(response.status, response.headers)
@@ -256,7 +276,7 @@ class Engine:
     async def _read(self, response: Response, attempt: _Attempt) -> bytes:
         data = await response.read()
         attempt.bytes += len(data)
-        self.statistics.bytes += len(data)
+        self.counts.total.bytes += len(data)
         return data
 
     async def _error(self, response: Response, call: Call, attempt: _Attempt) -> AfasError:
@@ -276,17 +296,49 @@ class Engine:
         explain = error_for if attempt.request.form is None else token_error_for
         return explain(response.status, response.headers, body, connector=connector)
 
+    def _tell(
+        self,
+        kind: EventKind,
+        call: Call,
+        options: Options,
+        *,
+        under_way: _Attempt | None = None,
+        attempt: int = 0,
+        seconds: float = 0.0,
+        failure: AfasError | None = None,
+    ) -> None:
+        operation = call.operation
+        event = Event(
+            kind=kind,
+            operation="" if operation is None else operation.id,
+            name="" if operation is None else operation.name,
+            environment=self.sender.environment,
+            connector=call.connector,
+            method="" if under_way is None else under_way.request.method,
+            attempt=attempt or len(call.failures) + 1,
+            status=0 if under_way is None else under_way.status,
+            waited=0.0 if under_way is None else under_way.waited,
+            seconds=seconds if under_way is None else loop_time() - under_way.started,
+            bytes=0 if under_way is None else under_way.bytes,
+            elements=call.elements,
+            error="" if failure is None else type(failure).__name__,
+            trace_id=call.trace_id,
+        )
+        if operation is not None and kind in {"answered", "failed", "cancelled"}:
+            operation.note(event)
+        tell(event, options.on_event)
+
     def _headers(self, request: Request, options: Options) -> dict[str, str]:
         headers = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
             "Accept-Language": _language_of(request, options.language),
-            "User-Agent": "afas_async",
+            "User-Agent": self.sender.user_agent,
         }
         if request.body:
             headers["Content-Type"] = "application/json;charset=utf-8"  # or é arrives as ? (AFAS)
-        if self._integration_id is not None:
-            headers["IntegrationId"] = self._integration_id
+        if self.sender.integration_id is not None:
+            headers["IntegrationId"] = self.sender.integration_id
         headers.update(request.headers)
         return headers
 
@@ -316,10 +368,3 @@ def _timeout(connector: str, attempt: _Attempt | None, options: Options) -> Requ
     error = RequestTimeoutError(f"{connector}: {text}", connector=connector, seconds=seconds)
     error.sent = "maybe" if attempt is not None and attempt.connected else "no"
     return error
-
-
-def _tell(on_event: Callable[[Event], None], event: Event) -> None:
-    try:
-        on_event(event)
-    except Exception:  # a fault in a log or metric must not cost a row
-        log.exception("on_event raised")

@@ -15,7 +15,6 @@ from afas_async.errors import AfasError, ConfigurationError, UsageError
 from afas_async.http.back_pressure import BackPressure
 from afas_async.http.clock import loop_time
 from afas_async.http.shared_limiter import ADVISED, KEPT_SECONDS, MOST, SharedLimiter
-from afas_async.http.statistics import Statistics
 from afas_async.vocabulary.arguments import check_type
 
 CLEAN_ANSWERS_TO_GROW = 20
@@ -87,24 +86,25 @@ class Limiter:
         """How many slots are taken."""
         return len(self._takers)
 
-    async def take(self, call: object, statistics: Statistics, *, background: bool) -> None:
-        """Wait for a slot, in turn; and for the end of a wait that the service has asked for.
+    async def take(self, call: object, *, background: bool) -> float:
+        """Wait for a slot, in turn, and for the end of a wait that the service has asked for; return the seconds.
 
         Args:
             call: What takes it.
-            statistics: Where the wait is noted.
             background: Whether it is bulk work, which others pass.
         """
         self._check_home()
-        await self._acquire(call, statistics, background=background)
+        started = loop_time()
+        has_waited = await self._acquire(call, background=background)
         while (left := self._held_until - loop_time()) > 0 or (self._shared is not None and call not in self._leases):
+            has_waited = True
             if left > 0:
                 await self.leave(call)
-                statistics.seconds_waited += left
                 await anyio.sleep(left)
-                await self._acquire(call, statistics, background=background)
+                await self._acquire(call, background=background)
             elif self._shared is not None:
-                await self._lease(self._shared, call, statistics, background=background)
+                await self._lease(self._shared, call, background=background)
+        return loop_time() - started if has_waited else 0.0
 
     async def leave(self, call: object) -> None:
         """End what `take` began, for good or until the end of a wait."""
@@ -123,9 +123,9 @@ class Limiter:
         self._takers.remove(call)
         self._hand_on()
 
-    async def _lease(self, shared: SharedLimiter, call: object, statistics: Statistics, *, background: bool) -> None:
+    async def _lease(self, shared: SharedLimiter, call: object, *, background: bool) -> None:
         """Wait for a slot among all processes, and hold it for a call that has one here."""
-        started, failure = loop_time(), None
+        failure = None
         patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._waits_long, call)
         try:
             lease = shared.slot("background" if background else "interactive")
@@ -139,7 +139,6 @@ class Limiter:
         finally:
             patience.cancel()
             self._leasing.discard(call)
-            statistics.seconds_waited += loop_time() - started
             if call not in self._leases:
                 self.give_back(call)
         if failure is not None:
@@ -177,7 +176,8 @@ class Limiter:
             self._slots += 1
             self._hand_on()
 
-    async def _acquire(self, call: object, statistics: Statistics, *, background: bool) -> None:
+    async def _acquire(self, call: object, *, background: bool) -> bool:
+        """Take a slot of this process, and return whether there was none at once."""
         if not background:
             self._kept_until = loop_time() + KEPT_SECONDS
         queue = self._background if background else self._interactive
@@ -185,8 +185,7 @@ class Limiter:
         queue.append((waiter, call))
         self._hand_on()
         if waiter.done():
-            return
-        started = loop_time()
+            return False
         try:
             await waiter
         except asyncio.CancelledError:
@@ -196,8 +195,7 @@ class Limiter:
                 queue.remove((waiter, call))
             self._hand_on()
             raise
-        finally:
-            statistics.seconds_waited += loop_time() - started
+        return True
 
     def _hand_on(self) -> None:
         """Give free slots to those who wait, interactive calls first."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from afas_async.errors import ConfigurationError
-from afas_async.http.statistics import Event
+from afas_async.http.events import Listener
 from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.vocabulary.arguments import check_callback, check_type
 
@@ -30,7 +29,7 @@ class Options(msgspec.Struct, frozen=True):
     timeout: float
     max_retries: int
     language: str
-    on_event: Callable[[Event], None] | None
+    on_event: Listener | None
     drift: Literal["warn", "error"] = "warn"
     priority: Priority | None = None
     write_timeout: float = WRITE_SECONDS

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from afas_async.errors import ClientClosedError, UsageError
 from afas_async.http.auth import ConstantSigner, FunctionSource, NoSigner, RenewingSigner, Signer
-from afas_async.http.engine import Engine
+from afas_async.http.engine import Engine, Sender
 from afas_async.http.host import Host, Job
 from afas_async.http.limiter import Limiter, limit_of, limiter_of
 from afas_async.http.memory import MEMORY, Memory
 from afas_async.http.oauth import TOKEN_SECONDS, TokenEndpoint
 from afas_async.http.options import Options
 from afas_async.http.shared_limiter import SharedLimiter
-from afas_async.http.statistics import Statistics
+from afas_async.http.statistics import Counts
 from afas_async.http.transport import Transport
 from afas_async.vocabulary.credentials import AppToken, BearerToken, CheckedAuth, ClientCredentials
 
@@ -30,7 +30,7 @@ class Session:
     Args:
         transport: Entered when the session opens, left when it closes.
         limiter: How many requests may be in flight at a time; see `limiter_of`.
-        integration_id: Value of the `IntegrationId` header.
+        sender: What requests and events say of it.
         memory: Bytes of answers that may wait for their readers.
         auth: Signs requests, or gives what signs them; by default they have no `Authorization` header.
         options: Of the requests for tokens.
@@ -42,14 +42,14 @@ class Session:
         *,
         limiter: Limiter | SharedLimiter | str,
         memory: int = MEMORY,
-        integration_id: str | None = None,
+        sender: Sender | None = None,
         auth: CheckedAuth | None = None,
         options: Options = _OPTIONS,
     ) -> None:
-        statistics = Statistics()
+        counts = Counts()
         self._signer: Signer = NoSigner()
         if isinstance(auth, ClientCredentials):
-            tokens = Engine(transport, limiter=Limiter(1), integration_id=integration_id, statistics=statistics)
+            tokens = Engine(transport, limiter=Limiter(1), sender=sender, counts=counts)
             self._signer = RenewingSigner(TokenEndpoint(auth, tokens, options), self.start)
         elif isinstance(auth, (AppToken, BearerToken)):
             self._signer = ConstantSigner(auth)
@@ -58,9 +58,9 @@ class Session:
         self.engine: Engine = Engine(
             transport,
             limiter=Limiter(limit_of(limiter)),
-            integration_id=integration_id,
             signer=self._signer,
-            statistics=statistics,
+            sender=sender,
+            counts=counts,
         )
         self.max_concurrency: int = limit_of(limiter)
         self._limiter = limiter

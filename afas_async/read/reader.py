@@ -95,6 +95,7 @@ class Reader(Generic[RowT]):
             self._over = "the stream has ended with an error: start a new one"
             await self._stop()
             await explain_refusal(self.query, error)
+            self.query.channel.end(error)
             raise
         finally:
             self._scan = False
@@ -110,10 +111,11 @@ class Reader(Generic[RowT]):
                 raise self._misuse(self._over)
             if self.feed.ended:
                 self.feed.forget()  # requests behind the end keep their slots: the service works on them all the same
+                channel.end()
                 return []
             batch = self.feed.poll()
             if batch is not None and batch.rows:
-                channel.statistics.rows += len(batch.rows)
+                channel.count_rows(self.query.connector.name, len(batch.rows))
                 self.batch = batch
                 return batch.rows
             if batch is None:
@@ -148,16 +150,23 @@ class Reader(Generic[RowT]):
     async def aclose(self) -> None:
         """Stop the pages on their way and wait until they have ended; may be called again."""
         self._over = self._over or "the stream is closed"
-        await self._stop()
+        try:
+            await self._stop()
+        finally:
+            self.query.channel.end()
 
     def abandon(self) -> None:
         """Stop the pages on their way without waiting, from wherever garbage is collected."""
-        if self._jobs():
-            self.query.channel.session.call_soon(self._cancel)
+        channel = self.query.channel
+        if self._jobs() or channel.operation is not None:
+            channel.session.call_soon(self._cancel)
 
     def _cancel(self) -> None:
-        for job in self._jobs():
+        jobs, channel = self._jobs(), self.query.channel
+        for job in jobs:
             job.cancel()
+        if channel.operation is not None:
+            asyncio.gather(*jobs, return_exceptions=True).add_done_callback(lambda _: channel.end())
 
     def _jobs(self) -> list[Job]:
         opening = [self._opener] if self._opener is not None else []

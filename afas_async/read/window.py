@@ -213,7 +213,7 @@ async def read_page(query: Query[RowT], span: Span) -> list[RowT]:
         await explain_refusal(query, error)
         raise
     else:
-        query.channel.statistics.rows += len(rows)
+        query.channel.count_rows(query.connector.name, len(rows))
         return rows
     finally:
         await stop(*fetch.jobs)

@@ -22,6 +22,7 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _PATH = re.compile(r"(/[A-Za-z0-9_.~\-]+)*", re.ASCII)
 _INTEGRATION_ID = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+_USER_AGENT = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?", re.ASCII)
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -184,6 +185,14 @@ def checked_integration_id(text: str | None) -> str | None:
     check_type("integration_id", text, str | None, 'text such as "12345_678900"')
     if text is not None and not _INTEGRATION_ID.fullmatch(text):
         raise ConfigurationError("the integration_id must look like 12345_678900")
+    return text
+
+
+def checked_user_agent(text: str) -> str:
+    """Return the name and version of a program if they can be in a header, else raise ConfigurationError."""
+    check_type("user_agent", text, str, 'text such as "orders/2.1"')
+    if not _USER_AGENT.fullmatch(text):
+        raise ConfigurationError("the user_agent must look like orders/2.1, in ASCII and at most 200 characters")
     return text
 
 
