@@ -21,8 +21,8 @@ AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL.
 The author of an async service
 ------------------------------
 
-You await one page, and stream a connector into a response (`pip install "afas-async[fastapi]"`). A complete service, with
-tenants and loads, stands in `afas_async.integrations`:
+You await one page, and stream a connector into a response (`pip install "afas-async[fastapi]"`). A complete service,
+with tenants and loads, stands in `afas_async.integrations`:
 
     >>> import asyncio
     >>> import sqlite3
