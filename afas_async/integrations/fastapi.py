@@ -29,8 +29,8 @@ from afas_async.integrations.starlette import (
 try:
     from fastapi import Depends, Query
     from fastapi.requests import HTTPConnection
-except ImportError as error:  # pragma: no cover
-    raise ImportError('install FastAPI: pip install "afas-async[fastapi]"') from error
+except ImportError as _missing:  # pragma: no cover
+    raise ImportError('install FastAPI: pip install "afas-async[fastapi]"') from _missing
 
 __all__ = [
     "Afas",

@@ -23,8 +23,8 @@ try:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
-except ImportError as error:  # pragma: no cover
-    raise ImportError('install Starlette or FastAPI: pip install "afas-async[fastapi]"') from error
+except ImportError as _missing:  # pragma: no cover
+    raise ImportError('install Starlette or FastAPI: pip install "afas-async[fastapi]"') from _missing
 
 if TYPE_CHECKING:
     from afas_async.columns.stream import Batches
