@@ -17,7 +17,7 @@ FLOORS = (
     ("http",),
     ("calls",),
     ("read", "write"),
-    ("client", "otp", "__init__"),
+    ("client", "otp", "public", "__init__"),
     ("commands", "__main__"),
 )
 ROOMS = [room for floor in FLOORS for room in floor]

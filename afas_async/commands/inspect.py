@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from time import perf_counter
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+import typer
 
 from afas_async.client.client import AfasClient
-from afas_async.commands.arguments import ENVIRONMENT, Commands, client, inspect_command, key_fields, row_count
+from afas_async.commands.environment import HIDDEN, client, completed
 from afas_async.commands.key_check import KEY_TYPES, TAIL, KeyCheck, as_sorted, candidates, declaration, type_fault
+from afas_async.commands.options import KEY_NOTATION, ConnectorName, OwnSimulator, inspect_command, key_fields
 from afas_async.commands.terminal import ProgressLine, fitting
 from afas_async.errors import UsageError
 from afas_async.policy.sizing import CELL_LIMIT
@@ -20,6 +21,7 @@ from afas_async.vocabulary.metainfo import MetainfoField
 SAMPLE = 1_000
 TAKE = 10_000
 MOST_FIELDS = 3  # of a key that is proposed
+EPILOG = "The exit status is 0 if the key holds, or without --key if there are candidates; else 1. " + HIDDEN
 
 
 async def inspect(
@@ -127,8 +129,7 @@ async def _test(
                 break
             check.feed(map(msgspec.structs.astuple, page.rows))
             pages += 1
-            line.show(check.rows, pages, perf_counter() - started)
-        line.finish(check.rows, pages, perf_counter() - started)
+            line.show(check.rows, pages=pages, seconds=perf_counter() - started)
     faults = check.faults()
     reverse = await _is_reversible(afas, connector, declared.key, check) if complete else None
     if reverse is False:
@@ -174,40 +175,29 @@ def _print_check(key: tuple[str, ...], check: KeyCheck, *, complete: bool, rever
             print(fitting("  " + ", ".join(f"{field}={value!r}" for field, value in zip(key, found, strict=True))))
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "inspect",
-        help="list the fields of a connector, propose or test a key",
-        description="List the fields of a connector, and test a key on its rows, or propose some.",
-        epilog="The exit status is 0 if the key holds, or without --key if there are candidates; else 1. "
-        + ENVIRONMENT,
-    )
-    parser.add_argument("connector", metavar="NAME", help="the connector's name")
-    parser.add_argument(
-        "--key",
-        type=key_fields,
-        default=(),
-        metavar="FIELD[,FIELD]",
-        help="the key to test, read from the service in its order",
-    )
-    parser.add_argument("--simulator", action="store_true", help="inspect it in a simulator with its sample connectors")
-    parser.add_argument("--rows", type=row_count, metavar="N", help="stop the test after so many rows")
-    parser.add_argument("--show", action="store_true", help="print up to three keys that occur more than once")
-    parser.set_defaults(parser=parser, misuse=_misuse, run=_run)
+def command(
+    connector: ConnectorName,
+    *,
+    key: Annotated[
+        str | None, typer.Option(metavar=KEY_NOTATION, help="The key to test, read from the service in its order.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop the test after so many rows.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print up to three keys that occur more than once.")] = False,
+    simulator: OwnSimulator = False,
+) -> int:
+    """List the fields of a connector, and test a key on its rows, or propose some."""
+    if (rows or show) and not key:
+        raise typer.BadParameter("--rows and --show go with --key")
 
+    async def work() -> bool:
+        async with client(simulator=simulator) as afas:
+            return await inspect(
+                afas,
+                connector,
+                key=key_fields(key),
+                limit=rows,
+                show=show,
+                command=inspect_command(connector, simulator=simulator),
+            )
 
-def _misuse(options: argparse.Namespace) -> str | None:
-    return "--rows and --show go with --key" if (options.rows or options.show) and not options.key else None
-
-
-async def _run(options: argparse.Namespace) -> bool:
-    async with client(simulator=options.simulator) as afas:
-        return await inspect(
-            afas,
-            options.connector,
-            key=options.key,
-            limit=options.rows,
-            show=options.show,
-            command=inspect_command(options),
-        )
+    return 0 if completed(work()) else 1
