@@ -27,6 +27,12 @@ python -m afas_async version
 Write
 -----
 
+python -m afas_async load KnSubject subjects.csv --action insert --journal subjects.journal --failed failed.csv
+    A record for each line of a file: CSV, NDJSON, Excel or Parquet. A column is a field by its id or its label, or by
+    `--map FILE`. `--dutch` reads 1.234,56 and 31-01-2024; `--check` and `--dry-run` send nothing. After a crash the
+    same command goes on, and `failed.csv` has each line that is not applied, to be corrected and loaded.
+python -m afas_async load KnSubject failed.csv --action insert --lookup Profit_Subjects:Subject=Ds --wait
+    Unknown outcomes are looked up, after the service is done with them.
 python -m afas_async journal subjects.journal
     What a load has done, which records are not applied, and what to do with them. `--applied 3,7-9` and `--again all`
     say by hand what became of those that are unknown.

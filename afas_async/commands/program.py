@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "fields": (LOOK, "List the fields of a connector, with types, lengths and codes."),
     "inspect": (LOOK, "Propose or test the key of a connector, or of all of them."),
     "version": (LOOK, "Show the version of Profit and of this program."),
+    "load": (WRITE, "Insert, update or delete a record for each line of a file."),
     "journal": (WRITE, "Show what became of a load, and settle what is unknown."),
     "models": (START, "Write typed models of connectors as a Python module."),
     "simulate": (START, "Serve a simulated AFAS Profit on this computer."),
