@@ -54,16 +54,19 @@ class FailedLines:
         await self._file.open()
         self._file.begin()
 
-    async def add(self, outcome: Outcome) -> None:
-        """Take the outcome of a line, whose `item` is its number, the line itself, and the fault if it did not fit.
-
-        Raises:
-            OSError: If it cannot be written.
-        """
+    def add(self, outcome: Outcome) -> None:
+        """Take the outcome of a line, whose `item` is its number, the line itself, and the fault if it did not fit."""
         if outcome.status == "unknown" and self._looks_up and len(self._unsettled) < LISTED:
             self._unsettled[outcome.index] = outcome
             return
         self._file.add(outcome, None)
+
+    async def flush(self) -> None:
+        """Write what has been taken, if that is much.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
         if self._file.is_full:
             await self._file.flush()
 

@@ -5,125 +5,140 @@ from __future__ import annotations
 import asyncio
 import shlex
 import signal
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Generator
+from collections import Counter
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from afas_async.commands.failed_lines import FailedLines
 from afas_async.commands.json_log import note
-from afas_async.commands.lines import BrokenLine, LineFile
+from afas_async.commands.lines import LineFile
 from afas_async.commands.naming import NOT_ALL, PROGRAM, UNKNOWN_LEFT
 from afas_async.commands.terminal import ProgressLine, print_table, remark
 from afas_async.errors import AfasError, ApiError, ClientClosedError, OutcomeUnknownError
 from afas_async.policy.field_map import UnfitRecordError
+from afas_async.vocabulary.elements import Element
 from afas_async.vocabulary.outcomes import LoadReport, Outcome
-
-if TYPE_CHECKING:
-    from afas_async.write.ordered import Outcomes
+from afas_async.write.loader import Load
 
 _REASONS: Final = 10  # that are printed
 _INTERRUPTED: Final = "interrupted before it was sent"
 
 
-@dataclass(slots=True)
-class Run:
-    """What a load has come to.
+class LineLoad:
+    """Loads the lines of a file, and writes those that are not applied as that becomes known.
+
+    Args:
+        source: The file.
+        make: What makes the record of a line.
+        failed: Where lines that are not applied are written.
 
     Attributes:
-        pending: The lines whose outcome is to come: number, line, and the fault of one that makes no record.
         reasons: Why lines are not applied, by status and reason.
-        is_interrupted: Whether it is being ended by a signal.
+        is_interrupted: Whether it was ended by a signal.
         seconds: How long it took.
     """
 
-    pending: deque[tuple[int, Any, str | None]] = field(default_factory=deque[tuple[int, Any, str | None]])
-    reasons: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
-    is_interrupted: bool = False
-    seconds: float = 0.0
+    def __init__(self, source: LineFile, make: Callable[[Any], Element], failed: FailedLines | None) -> None:
+        self._source = source
+        self._make = make
+        self._failed = failed
+        self._lines: dict[int, tuple[int, Any, str | None]] = {}  # those without an outcome, with what is wrong
+        self._load: Load | None = None
+        self._progress = ProgressLine(what="lines")
+        self.reasons: Counter[tuple[str, str]] = Counter()
+        self.is_interrupted: bool = False
+        self.seconds: float = 0.0
+
+    def hear(self, outcome: Outcome) -> None:
+        """Take the outcome of a line; this is what the load is given as `on_outcome`."""
+        number, line, fault = self._lines.pop(outcome.index)
+        if outcome.status != "applied":
+            if fault is None and self.is_interrupted and isinstance(outcome.error, ClientClosedError):
+                fault = _INTERRUPTED
+            self.reasons[outcome.status, fault or _reason(outcome.error)] += 1
+            if self._failed is not None:
+                noted = (number, line, fault)
+                self._failed.add(Outcome(outcome.index, outcome.status, error=outcome.error, item=noted))
+        if self._progress.is_due and self._load is not None:
+            done, counts = self._load.progress, self._load.report.counts
+            self._progress.show(done.elements, **counts, calls=done.calls, seconds=done.seconds)
+
+    async def run(self, load: Load, *, wait: bool) -> LoadReport:
+        """Load the lines, to their end or until a signal ends that.
+
+        Args:
+            load: The load.
+            wait: Whether to wait out the quiet period of unknown outcomes, and look them up once more.
+
+        Raises:
+            AfasError: If the load cannot be opened, such as for a journal that is in use.
+            OSError: If a file cannot be read or written.
+        """
+        self._load = load
+        try:
+            with self._draining(load), self._progress:
+                async with load:
+                    if self._failed is not None:
+                        await self._failed.open()  # not before: the load has its journal now, and no other one writes
+                    await self._feed(load)
+            if wait and load.report.unknown:
+                await _wait_and_resolve(load)
+        except asyncio.CancelledError:
+            if not self.is_interrupted:
+                raise
+        finally:
+            self.seconds = load.progress.seconds
+            if self._failed is not None:
+                await self._failed.close(load.report)
+        return load.report
+
+    async def _feed(self, load: Load) -> None:
+        chunks = self._source.chunks()
+        while chunk := await asyncio.to_thread(next, chunks, None):
+            for number, line in chunk:
+                if self.is_interrupted:
+                    return
+                record: object
+                fault = None
+                try:
+                    record = self._make(line)
+                except UnfitRecordError as error:
+                    record, fault = _Unfit(), str(error)
+                self._lines[load.report.total] = number, line, fault
+                await load.add(record)
+            if self._failed is not None:
+                await self._failed.flush()
+
+    @contextmanager
+    def _draining(self, load: Load) -> Generator[None]:
+        """Let the first signal end the load in good order, and the second one at once."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def interrupt() -> None:
+            if self.is_interrupted and task is not None:
+                task.cancel()
+                return
+            self.is_interrupted = True
+            remark("sending nothing more, and waiting for what is under way; Ctrl+C once more stops at once")
+            load.stop(ClientClosedError("the load was interrupted"))
+
+        signals = (signal.SIGINT, signal.SIGTERM)
+        with suppress(NotImplementedError):  # on Windows Ctrl+C stops at once
+            for number in signals:
+                loop.add_signal_handler(number, interrupt)
+        try:
+            yield
+        finally:
+            with suppress(NotImplementedError):
+                for number in signals:
+                    loop.remove_signal_handler(number)
 
 
 class _Unfit:
     """Stands for a line that makes no record, so that it has a place and an outcome."""
-
-
-async def load_lines(
-    outcomes_of: Callable[[AsyncIterator[Any]], Outcomes],
-    source: LineFile,
-    make: Callable[[Any], dict[str, Any]],
-    failed: FailedLines | None,
-    *,
-    wait: bool,
-) -> tuple[LoadReport, Run]:
-    """Load the lines of a file, and write those that are not applied as that is known.
-
-    Args:
-        outcomes_of: Begins a load of records.
-        source: The file.
-        make: What makes the record of a line.
-        failed: Where lines that are not applied are written.
-        wait: Whether to wait out the quiet period of unknown outcomes, and look them up once more.
-
-    Raises:
-        AfasError: If the load cannot be opened, such as for a journal that is in use.
-        OSError: If a file cannot be read or written.
-    """
-    run = Run()
-    outcomes = outcomes_of(_records(source, make, run, failed))
-    try:
-        with _draining(outcomes, run), ProgressLine(what="lines") as progress:
-            async with outcomes:
-                async for outcome in outcomes:
-                    await _take(outcome, run, failed)
-                    counts, done = outcomes.report.counts, outcomes.progress
-                    progress.show(
-                        outcome.index + 1,
-                        **{status.replace("_", " "): count for status, count in counts.items()},
-                        calls=done.calls,
-                        seconds=done.seconds,
-                    )
-        if wait and outcomes.report.unknown:
-            await _wait_and_resolve(outcomes)
-    finally:
-        run.seconds = outcomes.progress.seconds
-        if failed is not None:
-            await failed.close(outcomes.report)
-    return outcomes.report, run
-
-
-async def _records(
-    source: LineFile, make: Callable[[Any], dict[str, Any]], run: Run, failed: FailedLines | None
-) -> AsyncIterator[Any]:
-    if failed is not None:
-        await failed.open()  # the load has its journal by now, so that no other one writes there
-    chunks = source.chunks()
-    while chunk := await asyncio.to_thread(next, chunks, None):
-        for number, line in chunk:
-            record: Any = None
-            fault: str | None = None
-            if isinstance(line, BrokenLine):
-                fault = line.fault
-            else:
-                try:
-                    record = make(line)
-                except UnfitRecordError as error:
-                    fault = str(error)
-            run.pending.append((number, line, fault))
-            yield _Unfit() if fault is not None else record
-
-
-async def _take(outcome: Outcome, run: Run, failed: FailedLines | None) -> None:
-    number, line, fault = run.pending.popleft()
-    if outcome.status == "applied":
-        return
-    if fault is None and run.is_interrupted and isinstance(outcome.error, ClientClosedError):
-        fault = _INTERRUPTED
-    run.reasons[outcome.status, fault or _reason(outcome.error)] += 1
-    if failed is not None:
-        await failed.add(Outcome(outcome.index, outcome.status, error=outcome.error, item=(number, line, fault)))
 
 
 def _reason(error: AfasError | None) -> str:
@@ -137,48 +152,22 @@ def _reason(error: AfasError | None) -> str:
             return str(error)
 
 
-@contextmanager
-def _draining(outcomes: Outcomes, run: Run) -> Generator[None]:
-    """Let the first signal end the load in good order, and the second one at once."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    ending = set[asyncio.Task[None]]()
-
-    def interrupt() -> None:
-        if run.is_interrupted and task is not None:
-            task.cancel()
-            return
-        run.is_interrupted = True
-        remark("sending nothing more, and waiting for what is under way; Ctrl+C once more stops at once")
-        ending.add(loop.create_task(outcomes.aclose()))
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    with suppress(NotImplementedError):  # on Windows Ctrl+C stops at once
-        for number in signals:
-            loop.add_signal_handler(number, interrupt)
-    try:
-        yield
-    finally:
-        with suppress(NotImplementedError):
-            for number in signals:
-                loop.remove_signal_handler(number)
-
-
 async def _sleep(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-async def _wait_and_resolve(outcomes: Outcomes) -> None:
-    errors = [outcome.error for outcome in outcomes.report.unknown]
+async def _wait_and_resolve(load: Load) -> None:
+    errors = [outcome.error for outcome in load.report.unknown]
     until = max(error.quiet_until for error in errors if isinstance(error, OutcomeUnknownError))
     seconds = (until - datetime.now(UTC)).total_seconds() + 1
     if seconds > 0:
         remark(f"waiting until {until:%H:%M:%S} UTC, when the service is done with what is unknown")
         note("waiting", seconds=round(seconds))
         await _sleep(seconds)
-    await outcomes.resolve()
+    await load.resolve()
 
 
-def print_report(name: str, report: LoadReport, run: Run, failed: Path | None, journal: Path | None) -> None:
+def print_report(name: str, report: LoadReport, run: LineLoad, failed: Path | None, journal: Path | None) -> None:
     """Print what became of a load: counts, the reasons of what is not applied, and what to do next."""
     counts = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in report.counts.items())
     print(f"{name}: {report.total:,} lines: {counts}, in {run.seconds:,.1f} s")
@@ -207,7 +196,7 @@ def print_report(name: str, report: LoadReport, run: Run, failed: Path | None, j
         print(f"\nInterrupted: run the same command again, and {again}.")
 
 
-def status_of(report: LoadReport, run: Run) -> int:
+def status_of(report: LoadReport, run: LineLoad) -> int:
     """Return the exit status after a load."""
     if report.counts["unknown"]:
         return UNKNOWN_LEFT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tomllib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,21 +12,19 @@ import typer
 
 from afas_async.commands.environment import ENVIRONMENT, client, completed
 from afas_async.commands.failed_lines import FailedLines
-from afas_async.commands.line_load import load_lines, print_report, status_of
-from afas_async.commands.lines import FORMATS, LineFile
+from afas_async.commands.line_load import LineLoad, print_report, status_of
+from afas_async.commands.lines import FORMATS, BrokenLine, LineFile
 from afas_async.commands.load_check import check_lines, print_check, print_forecast
 from afas_async.commands.lookup import NOTATION, typed_lookup
 from afas_async.commands.naming import NOT_ALL
 from afas_async.commands.options import OwnSimulator
 from afas_async.errors import UsageError
-from afas_async.policy.field_map import Empty, FieldMap, RecordMaker
+from afas_async.policy.field_map import Empty, FieldMap, RecordMaker, UnfitRecordError
 from afas_async.vocabulary.connectors import UpdateConnector
-from afas_async.vocabulary.elements import Action
+from afas_async.vocabulary.elements import Action, Element
 
 if TYPE_CHECKING:
-    from afas_async.client.client import AfasClient
     from afas_async.vocabulary.metainfo import UpdateMetainfo
-    from afas_async.write.ordered import Outcomes
 
 EPILOG: Final = (
     "The exit status is 0 if every line is applied, 1 if some are not, 3 if the outcome of some is unknown. The first"
@@ -63,7 +61,7 @@ def maker_of(
     *,
     empty: Empty,
     dutch: bool,
-) -> Callable[[Any], dict[str, Any]]:
+) -> Callable[[Any], Element]:
     """Return what makes the record of a line. It reads an NDJSON file through, so call it in a thread.
 
     Raises:
@@ -73,7 +71,13 @@ def maker_of(
     if source.header is not None:
         return maker.of_cells(source.header)
     maker.check_names(source.names())
-    return maker.of_object
+
+    def make(line: Any) -> Element:
+        if isinstance(line, BrokenLine):
+            raise UnfitRecordError(line.fault)
+        return maker.of_object(line)
+
+    return make
 
 
 def command(
@@ -251,30 +255,22 @@ def command(
                 if dry_run:
                     print_forecast(found, UpdateConnector(name), action)
                 return NOT_ALL if found.unfit else 0
-            report, run = await load_lines(
-                lambda records: _load(
-                    afas,
-                    name,
-                    records,
-                    action=action,
-                    journal=journal,
-                    load_id=load_id,
-                    max_rejected=max_errors,
-                    lookup=found_by,
-                    reference=reference,
-                ),
-                source,
-                make,
-                failures,
-                wait=wait,
+            run = LineLoad(source, make, failures)
+            load = afas.load(
+                name,
+                action=action,
+                on_reject="split",
+                journal=journal,
+                load_id=load_id,
+                max_rejected=max_errors,
+                lookup=found_by,
+                reference=reference,
+                on_outcome=run.hear,
             )
+            report = await run.run(load, wait=wait)
         print_report(name, report, run, failed, journal)
         if source.left_out:
             print(f"{source.left_out:,} lines were left out, as they may have been applied: the file says unknown.")
         return status_of(report, run)
 
     return completed(work())
-
-
-def _load(afas: AfasClient, name: str, records: AsyncIterator[Any], **options: Any) -> Outcomes:
-    return afas.outcomes(name, records, on_reject="split", **options)

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import msgspec
 
-from afas_async.commands.lines import BrokenLine, LineFile
+from afas_async.commands.lines import LineFile
 from afas_async.commands.terminal import ProgressLine, print_table
 from afas_async.errors import InvalidElementError
 from afas_async.policy.element_check import Checker
 from afas_async.policy.field_map import UnfitRecordError
 from afas_async.vocabulary.connectors import UpdateConnector
-from afas_async.vocabulary.elements import Action, element_of
+from afas_async.vocabulary.elements import Action, Element
 from afas_async.vocabulary.metainfo import UpdateMetainfo
 from afas_async.wire.element_bodies import encode_element
 
@@ -40,9 +40,7 @@ class Checked(msgspec.Struct):
     kinds: Counter[str] = msgspec.field(default_factory=Counter[str])
 
 
-def check_lines(
-    source: LineFile, make: Callable[[Any], dict[str, Any]], metainfo: UpdateMetainfo, action: Action
-) -> Checked:
+def check_lines(source: LineFile, make: Callable[[Any], Element], metainfo: UpdateMetainfo, action: Action) -> Checked:
     """Check each line of a file as a load would. It blocks: call it in a thread.
 
     Args:
@@ -69,11 +67,9 @@ def check_lines(
     return found
 
 
-def _faults(line: Any, make: Callable[[Any], dict[str, Any]], checker: Checker, found: Checked) -> list[str]:
-    if isinstance(line, BrokenLine):
-        return [line.fault]
+def _faults(line: Any, make: Callable[[Any], Element], checker: Checker, found: Checked) -> list[str]:
     try:
-        element = element_of(make(line))
+        element = make(line)
         faults = [str(fault) for fault in checker.faults(element)]
         if not faults:
             found.size += len(encode_element(element))

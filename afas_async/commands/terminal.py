@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from math import inf
 from time import perf_counter
 from types import TracebackType
 from typing import Any, Final, Self
@@ -53,6 +54,11 @@ class ProgressLine:
         self._bar: Any = None
         self._task: Any = None
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the line would be shown now; never where nobody watches."""
+        return self._next < inf and perf_counter() >= self._next
+
     def show(self, done: int, **facts: float) -> None:
         """Show how far the work is, unless that was done a moment ago.
 
@@ -60,7 +66,7 @@ class ProgressLine:
             done: How many are done.
             facts: Further numbers by what they are; `seconds` makes a rate, and `bytes` a size.
         """
-        if perf_counter() < self._next:
+        if not self.is_due:
             return
         if is_json_log():
             self._next = perf_counter() + LOG_SECONDS
@@ -70,7 +76,7 @@ class ProgressLine:
             self._bar.update(self._task, completed=done, text=facts_text(done, self._what, self._total, facts))
             self._bar.refresh()
         else:
-            self._next = float("inf")
+            self._next = inf
 
     def __enter__(self) -> Self:
         console = errors()

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from afas_async.errors import UsageError
 from afas_async.policy.coercion import Reading, UnfitCellError, reading_of
+from afas_async.vocabulary.elements import Element, element_of
 from afas_async.vocabulary.metainfo import UpdateField, UpdateMetainfo, UpdateObject
 
 Empty: TypeAlias = Literal["omit", "clear"]
@@ -25,14 +26,16 @@ class Target:
 
     Attributes:
         objects: The objects around the field, from the outside; none for a field of the element itself.
-        name: What a record calls it: a field of the key has an `@`.
+        id: The id of the field.
+        is_key: Whether it stands in the key of its element.
         place: The whole of it, as a person writes it, such as `KnBasicAddressAdr.ZpCd`.
         label: What Profit calls the field.
         read: What reads its cells.
     """
 
     objects: tuple[str, ...]
-    name: str
+    id: str
+    is_key: bool
     place: str
     label: str
     read: Reading
@@ -132,9 +135,9 @@ class FieldMap:
         described = part.fields[bare]
         # A field of the key finds the record, so that it stands beside the fields, unless the map says otherwise.
         is_key = described.primary_key if given is None else last.startswith("@")
-        name = f"@{bare}" if is_key or last.startswith("@") else bare
-        place = ".".join((*around, name))
-        return Target(tuple(around), name, place, described.label, reading_of(described, dutch=self._dutch))
+        is_key = is_key or last.startswith("@")
+        place = ".".join((*around, f"@{bare}" if is_key else bare))
+        return Target(tuple(around), bare, is_key, place, described.label, reading_of(described, dutch=self._dutch))
 
     def has_object(self, name: str, within: tuple[str, ...]) -> bool:
         """Whether an object may stand there."""
@@ -173,28 +176,26 @@ class RecordMaker:
         default_factory=dict[tuple[tuple[str, ...], str], Target | None], init=False
     )
 
-    def of_cells(self, header: Sequence[str]) -> Callable[[Sequence[Any]], dict[str, Any]]:
+    def of_cells(self, header: Sequence[str]) -> Callable[[Sequence[Any]], Element]:
         """Return what makes the record of a line of cells, one for each column of a header.
 
         Raises:
             UsageError: If a column is no field. The function raises UnfitRecordError for a line that does not fit.
         """
         targets = self.field_map.targets(header)
-        plan = [
-            (number, target, target.read, target.name if not target.objects else None, target.name.startswith("@"))
-            for number, target in enumerate(targets)
-            if target is not None
-        ]
+        plan = [(number, target, target.read) for number, target in enumerate(targets) if target is not None]
         fixed, width, clear = self._fixed(), len(header), self.empty == "clear"
 
-        def make(cells: Sequence[Any]) -> dict[str, Any]:
+        def make(cells: Sequence[Any]) -> Element:
             if len(cells) != width:
                 raise UnfitRecordError(f"the line has {len(cells)} cells, and the header {width}")
-            record: dict[str, Any] = {}
-            for number, target, read, name, is_key in plan:
+            fields: dict[str, Any] = {}
+            key: dict[str, Any] = {}
+            objects: dict[str, Any] = {}
+            for number, target, read in plan:
                 cell = cells[number]
                 if cell is None or cell == "":
-                    if not clear or is_key:
+                    if not clear or target.is_key:
                         continue
                     value: Any = ""
                 else:
@@ -202,13 +203,18 @@ class RecordMaker:
                         value = read(cell)
                     except UnfitCellError as error:
                         raise UnfitRecordError(f"{target.shown(header[number])}: {error}") from None
-                if name is not None:
-                    record[name] = value
+                if target.objects:
+                    _put(objects, target, value)
+                elif target.is_key:
+                    key[target.id] = value
                 else:
-                    _put(record, target, value)
+                    fields[target.id] = value
             for target, value in fixed:
-                _put(record, target, value)
-            return _without_empty_objects(record) if clear else record
+                if target.objects:
+                    _put(objects, target, value)
+                else:
+                    (key if target.is_key else fields)[target.id] = value
+            return Element(fields, key, _without_empty_objects(objects) if clear else objects)
 
         return make
 
@@ -233,7 +239,7 @@ class RecordMaker:
                 return str(error)
         return ""
 
-    def of_object(self, line: object) -> dict[str, Any]:
+    def of_object(self, line: object) -> Element:
         """Return the record of a line of JSON: an object by ids or labels, with objects in it.
 
         Raises:
@@ -245,7 +251,7 @@ class RecordMaker:
         record = self._converted(cast("dict[str, Any]", line), ())
         for target, value in self._fixed():
             _put(record, target, value)
-        return record
+        return element_of(record)
 
     def _converted(self, line: dict[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
         record: dict[str, Any] = {}
@@ -266,7 +272,7 @@ class RecordMaker:
             if target is None:
                 continue
             if cell is None or cell == "":
-                if self.empty == "omit" or target.name.startswith("@"):
+                if self.empty == "omit" or target.is_key:
                     continue
                 value: Any = ""
             else:
@@ -295,9 +301,10 @@ def parts_of(value: object) -> list[object]:
 
 
 def _put(record: dict[str, Any], target: Target, value: Any, *, beyond: int = 0) -> None:
+    """Put a value into a record or an object, and into the objects in it; a key by its id has an `@` there."""
     for name in target.objects[beyond:]:
         record = record.setdefault(name, {})
-    record[target.name] = value
+    record[f"@{target.id}" if target.is_key else target.id] = value
 
 
 def _without_empty_objects(record: dict[str, Any]) -> dict[str, Any]:

@@ -106,18 +106,6 @@ class Outcomes:
                 await stop(self._job)
                 raise
 
-    async def resolve(self) -> LoadReport:
-        """Look up once more the elements whose outcome is unknown, after the end; see `Load.resolve`.
-
-        Returns:
-            The report, in which what was found out is corrected.
-
-        Raises:
-            UsageError: If the load has no `lookup`, or has not ended.
-            AfasError: If a lookup fails. What was found out before stays. A cancelled call leaves nothing behind.
-        """
-        return await self._load.resolve()
-
     def _hear(self, outcome: Outcome) -> None:
         self._known[outcome.index] = outcome
         self._news.set()

@@ -9,6 +9,7 @@ import pytest
 
 from afas_async.errors import UsageError
 from afas_async.policy.field_map import Empty, FieldMap, RecordMaker, UnfitRecordError
+from afas_async.vocabulary.elements import Element
 from afas_async.vocabulary.metainfo import UpdateField, UpdateMetainfo, UpdateObject
 
 INNER = UpdateObject(name="Line", fields=[UpdateField(id="QuUn", label="Aantal", data_type="decimal")])
@@ -34,6 +35,11 @@ METAINFO = UpdateMetainfo(
 def maker(empty: Empty = "omit", **options: Any) -> RecordMaker:
     columns = options.pop("columns", {})
     return RecordMaker(FieldMap(METAINFO, columns, dutch=True), empty, options.pop("constants", {}))
+
+
+def plain(element: Element) -> dict[str, Any]:
+    """An element as one dict, as a user gives it."""
+    return {f"@{name}": value for name, value in element.key.items()} | {**element.fields} | {**element.objects}
 
 
 def test_columns_by_id_label_object_and_map() -> None:
@@ -85,13 +91,13 @@ def test_a_column_that_is_no_field(columns: dict[str, str], header: list[str], t
 )
 def test_empty_cells(empty: Empty, cells: list[Any], record: dict[str, Any]) -> None:
     """They leave a field as it is, or clear it; a key is never cleared, nor an object with nothing in it."""
-    assert maker(empty).of_cells(["ItCd", "Ds", "SaPr", "Adr.ZpCd"])(cells) == record
+    assert plain(maker(empty).of_cells(["ItCd", "Ds", "SaPr", "Adr.ZpCd"])(cells)) == record
 
 
 def test_constants() -> None:
     """Every record has them, read as a cell is."""
     make = maker(constants={"Adr.Line.QuUn": "1,5", "Ds": ""}).of_cells(["Artikel"])
-    assert make(["7"]) == {"@ItCd": "7", "Adr": {"Line": {"QuUn": Decimal("1.5")}}, "Ds": ""}
+    assert plain(make(["7"])) == {"@ItCd": "7", "Adr": {"Line": {"QuUn": Decimal("1.5")}}, "Ds": ""}
     with pytest.raises(UsageError, match="the constant SaPr is no number"):
         maker(constants={"SaPr": "x"}).of_cells(["Artikel"])
 
@@ -113,12 +119,11 @@ def test_lines_of_json() -> None:
     """Ids or labels, objects and lists of them in it; numbers may be numbers, and empty values are left out."""
     line = {"Artikel": "007", "SaPr": 1.5, "Ds": None, "Adr": {"Postcode": "1", "Line": [{"Aantal": 2}, {"QuUn": "3"}]}}
     expected = {"@ItCd": "007", "SaPr": Decimal("1.5"), "Adr": {"ZpCd": "1", "Line": [{"QuUn": 2}, {"QuUn": 3}]}}
-    assert maker().of_object(line) == expected
-    assert maker("clear", columns={"x": ""}).of_object({"x": 1, "@ItCd": "", "Ds": "", "@Action": "delete"}) == {
-        "Ds": "",
-        "@Action": "delete",
-    }
-    assert maker(constants={"Ds": "x"}).of_object({}) == {"Ds": "x"}
+    assert plain(maker().of_object(line)) == expected
+    deleted = maker("clear", columns={"x": ""}).of_object({"x": 1, "@ItCd": "", "Ds": "", "@Action": "delete"})
+    assert deleted == Element({"Ds": ""}, action="delete")
+    assert maker(constants={"Ds": "x", "@ItCd": "1"}).of_object({}) == Element({"Ds": "x"}, key={"ItCd": "1"})
+    assert maker(constants={"Ds": "x", "@ItCd": "1"}).of_cells([])([]) == Element({"Ds": "x"}, key={"ItCd": "1"})
 
 
 @pytest.mark.parametrize(
