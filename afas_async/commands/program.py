@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "fields": (LOOK, "List the fields of a connector, with types, lengths and codes."),
     "inspect": (LOOK, "Propose or test the key of a connector, or of all of them."),
     "version": (LOOK, "Show the version of Profit and of this program."),
+    "rows": (READ, "Read rows: as a table, as lines, or into a file."),
     "load": (WRITE, "Insert, update or delete a record for each line of a file."),
     "journal": (WRITE, "Show what became of a load, and settle what is unknown."),
     "models": (START, "Write typed models of connectors as a Python module."),
@@ -152,8 +153,11 @@ def _in_one_line(error: typer.TyperException) -> typer.TyperException:
     """Return a usage error with the command, what is wrong, and where help is."""
     context = getattr(error, "ctx", None)
     path = PROGRAM if context is None else context.command_path
-    text = " ".join(error.format_message().split()).rstrip(".")
+    text, *picture = error.format_message().split("\n\n", 1)
+    text = " ".join(text.split()).rstrip(".")
     where = path.removeprefix(PROGRAM).strip()
-    found = typer.TyperException(f"{where + ': ' if where else ''}{text} (see {path} --help)")
+    found = typer.TyperException(
+        f"{where + ': ' if where else ''}{text} (see {path} --help)" + "".join(f"\n\n{each}" for each in picture)
+    )
     found.exit_code = USAGE
     return found

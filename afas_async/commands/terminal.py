@@ -129,13 +129,16 @@ def size_text(size: float) -> str:
     raise AssertionError
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+def print_table(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = (), wrap: bool = True
+) -> None:
     """Print a table: within the width of a terminal, and elsewhere as wide as it is, two spaces between columns.
 
     Args:
         headers: The names of the columns.
         rows: What stands in them; None is nothing.
         right: Names of the columns with numbers.
+        wrap: Whether a text that is too long goes on in the next line, rather than to be cut.
     """
     texts = [["" if value is None else printable(str(value)) for value in row] for row in rows]
     console = output()
@@ -146,7 +149,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], *, rig
                 header,
                 justify="right" if header in right else "left",
                 style="cyan" if number == 0 else None,
-                no_wrap=number == 0,
+                no_wrap=number == 0 or not wrap,
                 overflow="fold" if number == 0 else "ellipsis",
             )
         for row in texts:
