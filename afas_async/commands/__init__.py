@@ -24,6 +24,29 @@ python -m afas_async inspect Profit_Article --key ItemCode
 python -m afas_async version
     The version of Profit, and of this program.
 
+python -m afas_async inspect --all
+    The likeliest key of every connector, from a sample, into `afas-keys.json`, which the commands below read.
+
+Read
+----
+
+python -m afas_async rows Profit_Article --where 'Price < 10 and Description.contains("bolt") and not Blocked'
+    A table on a terminal, lines of JSON in a pipe. `--select`, `--order-by` and `--limit` choose.
+python -m afas_async rows Profit_Article -o articles.parquet
+    A file: `.ndjson`, `.csv` (`.gz` or `.zst` may follow) or `.parquet`. `--resume` goes on after an interruption.
+python -m afas_async changes Profit_Article --state articles.state -o changes.ndjson
+    What was modified since the last run, which the file of state remembers. `--modified FIELD` has the moments.
+python -m afas_async export --all -o folder
+    Every connector of the file of keys, several at a time, with a table of what became of each.
+python -m afas_async file 0123456789ABCDEF0123456789ABCDEF offer.pdf -o offer.pdf
+    A file of a dossier item, in the folder where you are.
+python -m afas_async subject 4711 0123456789ABCDEF0123456789ABCDEF
+    The same by the number of the dossier item.
+python -m afas_async image 12 --size thumbnail
+    An image, in one of three sizes.
+python -m afas_async report 0B4D1E2F-0B4D-1E2F-0B4D-1E2F0B4D1E2F --where 'ItemCode == "000001"'
+    A report, which the service makes while you wait.
+
 Write
 -----
 

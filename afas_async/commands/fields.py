@@ -14,10 +14,18 @@ from afas_async.commands.terminal import print_json, print_table
 
 if TYPE_CHECKING:
     from afas_async.client.client import AfasClient
-    from afas_async.vocabulary.metainfo import Code, GetMetainfo, UpdateField, UpdateMetainfo, UpdateObject
+    from afas_async.vocabulary.metainfo import (
+        Code,
+        GetMetainfo,
+        MetainfoField,
+        UpdateField,
+        UpdateMetainfo,
+        UpdateObject,
+    )
 
 EPILOG: Final = ENVIRONMENT
 _CODES_SHOWN: Final = 4
+_SIZED: Final = {"string", "int", "decimal"}
 
 
 async def described(afas: AfasClient, name: str, *, update: bool) -> GetMetainfo | UpdateMetainfo:
@@ -39,6 +47,11 @@ async def described(afas: AfasClient, name: str, *, update: bool) -> GetMetainfo
     return await afas.get_metainfo(name)
 
 
+def _type_text(field: MetainfoField | UpdateField) -> str:
+    sizes = [str(size) for size in (field.length, field.decimals) if size]
+    return f"{field.data_type}({','.join(sizes)})" if sizes and field.data_type in _SIZED else field.data_type
+
+
 def _codes(values: Sequence[Code] | None) -> str:
     if not values:
         return ""
@@ -48,10 +61,7 @@ def _codes(values: Sequence[Code] | None) -> str:
 
 
 def _get_rows(metainfo: GetMetainfo) -> list[tuple[object, ...]]:
-    return [
-        (field.id, field.data_type, field.length or "", field.decimals or "", field.label, _codes(field.values))
-        for field in metainfo.fields
-    ]
+    return [(field.id, _type_text(field), field.label, _codes(field.values)) for field in metainfo.fields]
 
 
 def _update_rows(
@@ -60,15 +70,7 @@ def _update_rows(
     for field in fields:
         demands = ("key " if field.primary_key else "") + ("mandatory" if field.mandatory else "")
         name = f"{place}{'@' if field.primary_key else ''}{field.id}"
-        yield (
-            name,
-            field.data_type,
-            field.length or "",
-            field.decimals or "",
-            demands,
-            field.label,
-            _codes(field.values),
-        )
+        yield name, _type_text(field), field.label, demands.strip(), _codes(field.values)
     for inner in objects or ():
         yield from _update_rows(inner.fields, inner.objects, f"{place}{inner.name}.")
 
@@ -99,12 +101,8 @@ def command(
     if as_json:
         print_json(msgspec.to_builtins(metainfo))
     elif hasattr(metainfo, "objects"):
-        headers = ("field", "type", "length", "decimals", "demands", "label", "codes")
-        print_table(headers, _update_rows(metainfo.fields, metainfo.objects), right=("length", "decimals"))
+        headers = ("field", "type", "label", "demands", "codes")
+        print_table(headers, _update_rows(metainfo.fields, metainfo.objects), whole=2)
     else:
-        print_table(
-            ("field", "type", "length", "decimals", "label", "codes"),
-            _get_rows(metainfo),
-            right=("length", "decimals"),
-        )
+        print_table(("field", "type", "label", "codes"), _get_rows(metainfo), whole=2)
     return 0

@@ -15,7 +15,7 @@ from afas_async.commands.naming import PROGRAM
 from afas_async.commands.options import ConnectorName, OwnSimulator, key_fields
 from afas_async.commands.row_output import FORMATS, Pipe, RowFile, format_of
 from afas_async.commands.row_read import Wanted, read_into, read_parquet
-from afas_async.commands.terminal import print_table, remark, size_text
+from afas_async.commands.terminal import columns_that_fit, print_table, remark, size_text
 from afas_async.commands.where import parsed_condition
 
 if TYPE_CHECKING:
@@ -48,8 +48,15 @@ async def show_rows(afas: AfasClient, wanted: Wanted, limit: int) -> None:
         remark("no rows")
         return
     fields = wanted.select or tuple(rows[0])
+    cells = [[_cell(row.get(field)) for field in fields] for row in rows]
+    count = columns_that_fit(fields, cells)
+    if count < len(fields):
+        remark(
+            f"{len(fields) - count} more fields have no room: --select FIELD,FIELD chooses among {', '.join(fields)}"
+        )
+    fields = fields[:count]
     numbers = [field for field in fields if all(_is_number(row.get(field)) for row in rows)]
-    print_table(fields, [[_cell(row.get(field)) for field in fields] for row in rows], right=numbers, wrap=False)
+    print_table(fields, [row[:count] for row in cells], right=numbers, wrap=False)
     if len(page.rows) > limit:
         remark(f"the first {limit:,} rows; --limit N shows more, and -o FILE writes all")
 

@@ -19,6 +19,9 @@ from afas_async.commands.json_log import is_json_log, note
 
 REWRITE_SECONDS: Final = 0.1
 LOG_SECONDS: Final = 5.0
+_NARROW: Final = 12  # characters that a column of a table has room for in any case
+_WIDE: Final = 24  # that it has room for before a further column is left out
+_GAP: Final = 3  # between two columns
 
 
 def output() -> Console:
@@ -130,7 +133,12 @@ def size_text(size: float) -> str:
 
 
 def print_table(
-    headers: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = (), wrap: bool = True
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Sequence[str] = (),
+    wrap: bool = True,
+    whole: int = 1,
 ) -> None:
     """Print a table: within the width of a terminal, and elsewhere as wide as it is, two spaces between columns.
 
@@ -138,31 +146,49 @@ def print_table(
         headers: The names of the columns.
         rows: What stands in them; None is nothing.
         right: Names of the columns with numbers.
+        whole: How many of the first columns are never cut.
         wrap: Whether a text that is too long goes on in the next line, rather than to be cut.
     """
     texts = [["" if value is None else printable(str(value)) for value in row] for row in rows]
     console = output()
     if console.is_terminal:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-        for number, header in enumerate(headers):
+        for number, (header, width) in enumerate(zip(headers, _widths(headers, texts), strict=True)):
             table.add_column(
                 header,
+                min_width=None if wrap else min(width, _NARROW),
                 justify="right" if header in right else "left",
                 style="cyan" if number == 0 else None,
-                no_wrap=number == 0 or not wrap,
-                overflow="fold" if number == 0 else "ellipsis",
+                no_wrap=number < whole or not wrap,
+                overflow="fold" if number < whole else "ellipsis",
             )
         for row in texts:
             table.add_row(*map(Text, row))
         console.print(table, soft_wrap=False)
         return
-    widths = [max(map(len, column)) for column in zip(headers, *texts, strict=True)]
+    widths = _widths(headers, texts)
     for row in (list(headers), *texts):
         cells = [
             text.rjust(width) if header in right else text.ljust(width)
             for text, width, header in zip(row, widths, headers, strict=True)
         ]
         print("  ".join(cells).rstrip())
+
+
+def columns_that_fit(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+    """Return how many columns of a table have room on the terminal; at least one."""
+    texts = [["" if value is None else str(value) for value in row] for row in rows]
+    room, count = output().width + _GAP, 0
+    for width in _widths(headers, texts):
+        room -= min(width, _WIDE) + _GAP
+        if room < 0:
+            break
+        count += 1
+    return max(count, 1)
+
+
+def _widths(headers: Sequence[str], texts: Iterable[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(headers, *texts, strict=True)]
 
 
 def print_json(value: object) -> None:

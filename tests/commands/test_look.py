@@ -76,7 +76,7 @@ def test_fields(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
         written = run(capsys, "fields", "KnPerson")
         forced = run(capsys, "fields", "KnSubject", "--update")
         told = json.loads(run(capsys, "fields", "KnPerson", "--json").out)
-    assert read.out.splitlines()[1].split()[:3] == ["ItemCode", "string", "30"]
+    assert read.out.splitlines()[1].split()[:2] == ["ItemCode", "string(30)"]
     lines = {line.split()[0]: line for line in written.out.splitlines()}
     assert "key" in lines["@BcCo"]
     assert "mandatory" in lines["KnBasicAddressAdr.CoId"]
