@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 
 import pytest
 import typer
@@ -20,7 +21,7 @@ from afas_async.vocabulary.filters import Field
             (F.Price < 10) & F.Description.contains("bolt") & ~F.Blocked.is_(True),
         ),
         ("Blocked or 10 >= Price", F.Blocked.is_(True) | (F.Price <= 10)),
-        ("0 < Price <= 9.50", (F.Price > 0) & (F.Price <= 9.5)),
+        ("0 < Price <= 9.50", (F.Price > 0) & (F.Price <= Decimal("9.50"))),
         ('Unit in ["Box", "Hour"]', F.Unit.in_(["Box", "Hour"])),
         ('Unit not in ("Box",)', ~F.Unit.in_(["Box"])),
         ("Unit is None or Unit == None", F.Unit.is_empty() | F.Unit.is_empty()),
