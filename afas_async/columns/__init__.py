@@ -13,8 +13,21 @@ if TYPE_CHECKING:
     from afas_async.columns.parquet import to_parquet
     from afas_async.columns.reader import open_reader
     from afas_async.columns.stream import Batches, batches, changes, to_table
+    from afas_async.columns.synchronise import Synced, sync
 
-__all__ = ["Batches", "Written", "batches", "changes", "open_reader", "to_csv", "to_ndjson", "to_parquet", "to_table"]
+__all__ = [
+    "Batches",
+    "Synced",
+    "Written",
+    "batches",
+    "changes",
+    "open_reader",
+    "sync",
+    "to_csv",
+    "to_ndjson",
+    "to_parquet",
+    "to_table",
+]
 
 # What needs pyarrow is imported when it is used.
 _HOMES: Final = {
@@ -22,6 +35,8 @@ _HOMES: Final = {
     "batches": "stream",
     "changes": "stream",
     "open_reader": "reader",
+    "Synced": "synchronise",
+    "sync": "synchronise",
     "to_csv": "csv",
     "to_parquet": "parquet",
     "to_table": "stream",
