@@ -36,6 +36,8 @@ python -m afas_async rows Profit_Article -o articles.parquet
     A file: `.ndjson`, `.csv` (`.gz` or `.zst` may follow) or `.parquet`. `--resume` goes on after an interruption.
 python -m afas_async changes Profit_Article --state articles.state -o changes.ndjson
     What was modified since the last run, which the file of state remembers. `--modified FIELD` has the moments.
+python -m afas_async sync Profit_Article --into afas.duckdb --deletions
+    A copy in DuckDB or PostgreSQL, kept up to date: changes and deletions, in one transaction.
 python -m afas_async export --all -o folder
     Every connector of the file of keys, several at a time, with a table of what became of each.
 python -m afas_async file 0123456789ABCDEF0123456789ABCDEF offer.pdf -o offer.pdf

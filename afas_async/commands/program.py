@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "version": (LOOK, "Show the version of Profit and of this program."),
     "rows": (READ, "Read rows: as a table, as lines, or into a file."),
     "changes": (READ, "Read the rows that were modified since the last run."),
+    "sync": (READ, "Keep a copy of a connector in DuckDB or PostgreSQL up to date."),
     "export": (READ, "Write many connectors into files, several at a time."),
     "file": (READ, "Write a file of a dossier item to the disk."),
     "subject": (READ, "Write an attachment of a dossier item to the disk."),

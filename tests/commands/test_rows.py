@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -230,6 +231,29 @@ class TestChanges:
     def test_another_state(self, content: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
         Path("s").write_text(content)
         assert text in refused(run(capsys, "changes", "Profit_Article", "--key", "ItemCode", "--state", "s"))
+
+
+class TestSync:
+    """A copy in a database, kept up to date."""
+
+    def test_runs(self, simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
+        command = ("sync", "Profit_Article", "--key", "ItemCode", "--into", "afas.duckdb", "--table", "articles")
+        assert run(capsys, *command).out == "articles: 500 rows inserted or updated\n"
+        simulator.store.execute("DELETE FROM Profit_Article WHERE ItemCode = '000007'")
+        assert run(capsys, *command, "--deletions").out.endswith(" rows inserted or updated, 1 deleted\n")
+        with duckdb.connect("afas.duckdb") as database:
+            assert database.sql("SELECT count(*) FROM articles").fetchall() == [(499,)]
+
+    @pytest.mark.usefixtures("simulator")
+    def test_databases_that_cannot_be_used(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = ("sync", "Profit_Article", "--key", "ItemCode", "--into")
+        line = refused(run(capsys, *command, "postgresql://user:secret@host/database"))
+        assert "leave the password out of the URL" in line
+        assert "secret" not in line.replace("not secret", "")
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        assert "needs psycopg" in refused(run(capsys, *command, "postgresql://host/database"))
 
 
 class TestExport:
