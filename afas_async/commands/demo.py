@@ -17,8 +17,9 @@ import typer
 from afas_async.client.client import AfasClient
 from afas_async.commands.bars import print_bars, save_bars
 from afas_async.commands.environment import HIDDEN, completed, environment_client
+from afas_async.commands.latency import typed_latency
 from afas_async.commands.naming import PROGRAM
-from afas_async.commands.options import KEY_NOTATION, OwnSimulator, inspect_command, key_fields, typed_latency
+from afas_async.commands.options import KEY_NOTATION, OwnSimulator, inspect_command, key_fields
 from afas_async.commands.terminal import ProgressLine, fitting, peak_memory
 from afas_async.errors import NonUniqueKeyError, UsageError
 from afas_async.http.statistics import Statistics

@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar
 from afas_async.client.client import AfasClient
 from afas_async.commands.json_log import event_listener
 from afas_async.errors import ConfigurationError
-from afas_async.simulator import spawn
 
 _T = TypeVar("_T")
 
@@ -26,6 +25,8 @@ async def client(*, simulator: bool, language: str = "nl-nl") -> AsyncGenerator[
     """A client of the environment, or of a simulator of its own."""
     async with AsyncExitStack() as stack:
         if simulator:
+            from afas_async.simulator import spawn  # noqa: PLC0415 - a server that few commands need
+
             running = await stack.enter_async_context(spawn())
             afas = AfasClient(
                 base_url=running.base_url, auth=running.token, language=language, on_event=event_listener()

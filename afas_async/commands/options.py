@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Annotated, Final, TypeAlias
 
 import typer
 
 from afas_async.commands.naming import PROGRAM
-from afas_async.simulator.latency import Latency, parse_latency
 
 ConnectorName: TypeAlias = Annotated[
     str, typer.Argument(metavar="NAME", help="The connector's name.", show_default=False)
@@ -23,14 +21,6 @@ KEY_NOTATION: Final = "FIELD[,FIELD]"
 def key_fields(text: str | None) -> tuple[str, ...]:
     """Return the fields of a key that was typed."""
     return tuple(text.split(",")) if text else ()
-
-
-def typed_latency(text: str) -> Latency:
-    """Return a latency of the simulator that was typed."""
-    try:
-        return parse_latency(text)
-    except argparse.ArgumentTypeError as error:  # which the simulator's own command line is for
-        raise typer.BadParameter(str(error)) from None
 
 
 def inspect_command(connector: str, *, simulator: bool) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from afas_async.commands.options import typed_latency
+from afas_async.commands.latency import typed_latency
 from afas_async.simulator.command import EPILOG, run
 from afas_async.simulator.latency import NOTATION, Latency
 

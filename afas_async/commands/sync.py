@@ -83,7 +83,7 @@ def command(
 
     async def work(database: Any) -> Synced:
         async with client(simulator=simulator) as afas, watched(afas):
-            return await columns.sync(
+            done: Synced = await columns.sync(
                 afas,
                 name,
                 modified=modified,
@@ -94,6 +94,7 @@ def command(
                 select=key_fields(select) or None,
                 where=condition,
             )
+            return done
 
     with closing(connection(into)) as database:
         done = completed(work(database))
