@@ -3,6 +3,7 @@
 from afas_async.calls.file import File
 from afas_async.calls.raw import RawAnswer
 from afas_async.client.client import AfasClient
+from afas_async.client.pool import ClientPool, PoolStatistics
 from afas_async.client.verification import Verification
 from afas_async.errors import (
     AfasError,
@@ -20,6 +21,7 @@ from afas_async.errors import (
     InvalidNameError,
     JournalError,
     KeyOrderError,
+    LockedError,
     NonUniqueKeyError,
     NotFoundError,
     OutcomeUnknownError,
@@ -39,8 +41,10 @@ from afas_async.errors import (
     UnknownFieldError,
     UsageError,
 )
+from afas_async.http.events import Event
 from afas_async.http.limiter import Limiter
-from afas_async.http.statistics import Event, Statistics
+from afas_async.http.shared_limiter import FileLimiter, SharedLimiter
+from afas_async.http.statistics import Statistics
 from afas_async.read.changes import Changes
 from afas_async.read.stream import Page, Pages, Progress, Rows
 from afas_async.vocabulary.connectors import GetConnector, UpdateConnector
@@ -81,6 +85,7 @@ __all__ = [
     "Changes",
     "ClientClosedError",
     "ClientCredentials",
+    "ClientPool",
     "Code",
     "Condition",
     "ConfigurationError",
@@ -91,6 +96,7 @@ __all__ = [
     "Event",
     "F",
     "File",
+    "FileLimiter",
     "GetConnector",
     "GetMetainfo",
     "InvalidElementError",
@@ -104,6 +110,7 @@ __all__ = [
     "LoadError",
     "LoadProgress",
     "LoadReport",
+    "LockedError",
     "Lookup",
     "Metainfo",
     "MetainfoField",
@@ -117,6 +124,7 @@ __all__ = [
     "PagingError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
+    "PoolStatistics",
     "PrivateKeyCredentials",
     "Progress",
     "QueryTooLongError",
@@ -128,6 +136,7 @@ __all__ = [
     "SchemaDriftError",
     "SchemaDriftWarning",
     "ServerError",
+    "SharedLimiter",
     "SortKeyRequiredError",
     "Statistics",
     "TokenInfo",

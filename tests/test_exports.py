@@ -11,7 +11,7 @@ import pytest
 import afas_async
 import afas_async.public
 
-HEAVY = ("aiohttp.web", "sqlite3", "pyarrow", "fastapi", "dask", "typer", "rich", "argparse")
+HEAVY = ("aiohttp.web", "sqlite3", "pyarrow", "fastapi", "dask", "typer", "rich", "argparse", "opentelemetry")
 
 
 def test_the_public_names_are_those_of_all() -> None:

@@ -10,9 +10,9 @@ import msgspec
 import typer
 
 from afas_async.commands.environment import ENVIRONMENT, client, completed
-from afas_async.commands.keys_file import NAME, Key, Keys, key_of
+from afas_async.commands.keys_file import NAME, KeyOption, KeysOption, key_of
 from afas_async.commands.options import ConnectorName, OwnSimulator
-from afas_async.commands.row_output import Pipe, RowFile, Sink, format_of, in_thread
+from afas_async.commands.row_output import Pipe, RowFile, RowSink, format_of, in_thread
 from afas_async.commands.row_read import json_lines
 from afas_async.commands.terminal import ProgressLine, remark, size_text
 from afas_async.commands.where import parsed_condition
@@ -29,7 +29,7 @@ EPILOG: Final = (
 )
 
 
-class State(msgspec.Struct, forbid_unknown_fields=True):
+class ChangesState(msgspec.Struct, forbid_unknown_fields=True):
     """What a run leaves to the next one.
 
     Attributes:
@@ -52,7 +52,7 @@ def read_state(path: Path, connector: str) -> str | None:
     if not path.exists():
         return None
     try:
-        state = msgspec.json.decode(path.read_bytes(), type=State)
+        state = msgspec.json.decode(path.read_bytes(), type=ChangesState)
     except msgspec.DecodeError:
         raise UsageError(f"{path} is no state of this command: give another --state, or delete it") from None
     if state.connector != connector:
@@ -68,14 +68,14 @@ def write_state(path: Path, connector: str, watermark: str) -> None:
     """
     new = Path(f"{path}.new")
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    new.write_bytes(msgspec.json.encode(State(connector, watermark, at)) + b"\n")
+    new.write_bytes(msgspec.json.encode(ChangesState(connector, watermark, at)) + b"\n")
     new.replace(path)
 
 
 async def read_changes(
     afas: AfasClient,
     connector: GetConnector[Any],
-    sink: Sink,
+    sink: RowSink,
     *,
     modified: str,
     since: str | None,
@@ -113,8 +113,8 @@ def command(
         str, typer.Option(metavar="FIELD", help="The field with the moment of the last change.")
     ] = "ModifiedOn",
     where: Annotated[str | None, typer.Option(metavar="CONDITION", help="A further condition, as for `rows`.")] = None,
-    key: Key = None,
-    keys: Keys = Path(NAME),
+    key: KeyOption = None,
+    keys: KeysOption = Path(NAME),
     output: Annotated[
         Path | None,
         typer.Option(

@@ -55,7 +55,7 @@ def _status_of(error: Exception) -> int | None:
 
     if isinstance(error, TyperException):
         return error.exit_code
-    process = sys.modules.get("afas_async.simulator.process")
+    process = sys.modules.get("afas_async.simulator.remote")
     known = (AfasError, OSError) if process is None else (AfasError, OSError, process.SimulatorError)
     return NOT_ALL if isinstance(error, known) else None
 

@@ -12,7 +12,7 @@ import typer
 
 from afas_async.commands.environment import ENVIRONMENT, client, completed
 from afas_async.commands.json_log import note
-from afas_async.commands.keys_file import NAME, Keys, key_of, read_keys
+from afas_async.commands.keys_file import NAME, KeysOption, key_of, read_keys
 from afas_async.commands.naming import NOT_ALL, PROGRAM
 from afas_async.commands.options import OwnSimulator
 from afas_async.commands.row_output import FORMATS, RowFile
@@ -93,7 +93,7 @@ def command(
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the files go.", show_default=False)
     ],
     everything: Annotated[bool, typer.Option("--all", help="Every connector of the file of keys.")] = False,
-    keys: Keys = Path(NAME),
+    keys: KeysOption = Path(NAME),
     format: Annotated[  # noqa: A002 - the name of the option
         str, typer.Option(metavar="|".join(FORMATS), help="What the files are.")
     ] = "parquet",

@@ -14,7 +14,7 @@ from afas_async.commands.environment import HIDDEN, client, completed
 from afas_async.commands.inspect_all import inspect_all
 from afas_async.commands.key_check import KEY_TYPES, TAIL, KeyCheck, as_sorted, declaration, type_fault
 from afas_async.commands.key_proposal import MOST_FIELDS, key_row, page_size, proposed_keys
-from afas_async.commands.keys_file import NAME, Keys
+from afas_async.commands.keys_file import NAME, KeysOption
 from afas_async.commands.naming import NOT_ALL
 from afas_async.commands.options import KEY_NOTATION, AsJson, OwnSimulator, inspect_command, key_fields
 from afas_async.commands.terminal import ProgressLine, fitting
@@ -170,7 +170,7 @@ def command(
     everything: Annotated[
         bool, typer.Option("--all", help="Propose a key for every GetConnector, and write the file of keys.")
     ] = False,
-    keys: Keys = Path(NAME),
+    keys: KeysOption = Path(NAME),
     as_json: AsJson = False,
     simulator: OwnSimulator = False,
 ) -> int:

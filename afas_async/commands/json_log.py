@@ -10,9 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from afas_async.http.statistics import Event
-
-_SHOWN = ("connector", "request", "attempt", "bytes", "trace_id")
+    from afas_async.http.events import Event
 
 
 class _Log(logging.Handler):
@@ -60,7 +58,7 @@ def event_listener() -> Callable[[Event], None] | None:
 
 
 def _note_request(event: Event) -> None:
-    facts: dict[str, Any] = {name: value for name in _SHOWN if (value := getattr(event, name))}
-    if event.error is not None:
-        facts["error"] = str(event.error)
-    note(event.kind, seconds=round(event.seconds, 3), **facts)
+    from msgspec import structs  # noqa: PLC0415 - `--help` imports this module
+
+    facts = {name: value for name, value in structs.asdict(event).items() if value and name != "kind"}
+    note(event.kind, **{name: round(value, 3) if isinstance(value, float) else value for name, value in facts.items()})

@@ -15,13 +15,13 @@ from afas_async.commands.options import KEY_NOTATION, key_fields
 from afas_async.errors import UsageError
 
 NAME: Final = "afas-keys.json"
-Keys: TypeAlias = Annotated[
+KeysOption: TypeAlias = Annotated[
     Path,
     typer.Option(
         metavar="FILE", envvar="AFAS_KEYS", help="The file of keys that `inspect --all` has written.", show_envvar=True
     ),
 ]
-Key: TypeAlias = Annotated[
+KeyOption: TypeAlias = Annotated[
     str | None, typer.Option(metavar=KEY_NOTATION, help="The key, in place of that in the file of keys.")
 ]
 

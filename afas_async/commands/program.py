@@ -124,7 +124,7 @@ def _listed() -> None:
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the value
     if wanted:
-        from afas_async import __version__  # noqa: PLC0415 - an option that ends the program
+        from afas_async.vocabulary.version import __version__  # noqa: PLC0415 - an option that ends the program
 
         print(f"{SCRIPT} {__version__}")
         raise typer.Exit

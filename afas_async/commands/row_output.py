@@ -45,7 +45,7 @@ def format_of(path: Path | None, given: str | None) -> tuple[str, str]:
     return found, packing
 
 
-class Sink(Protocol):
+class RowSink(Protocol):
     """Takes rows as bytes."""
 
     async def write(self, data: bytes, rows: int, cursor: str | None) -> None:

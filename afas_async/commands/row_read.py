@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from afas_async.commands.row_output import Sink, in_thread
+from afas_async.commands.row_output import RowSink, in_thread
 from afas_async.commands.terminal import ProgressLine
 from afas_async.errors import UsageError
 from afas_async.vocabulary.connectors import GetConnector
@@ -50,7 +50,9 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.encode(facts).decode()
 
 
-async def read_into(afas: AfasClient, wanted: Wanted, form: str, sink: Sink, *, after: str | None, before: int) -> int:
+async def read_into(
+    afas: AfasClient, wanted: Wanted, form: str, sink: RowSink, *, after: str | None, before: int
+) -> int:
     """Read rows into a sink, and return how many.
 
     Args:
@@ -81,7 +83,7 @@ async def read_into(afas: AfasClient, wanted: Wanted, form: str, sink: Sink, *, 
 async def _read_lines(
     afas: AfasClient,
     wanted: Wanted,
-    sink: Sink,
+    sink: RowSink,
     *,
     after: str | None,
     left: int | None,
@@ -122,7 +124,7 @@ def _chosen(wanted: Wanted, rows: Sequence[dict[str, Any]]) -> bytes:
 async def _read_csv(
     afas: AfasClient,
     wanted: Wanted,
-    sink: Sink,
+    sink: RowSink,
     *,
     after: str | None,
     left: int | None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from afas_async.commands.environment import ENVIRONMENT, client, completed
-from afas_async.commands.keys_file import NAME, Key, Keys, key_of, read_keys
+from afas_async.commands.keys_file import NAME, KeyOption, KeysOption, key_of, read_keys
 from afas_async.commands.naming import PROGRAM
 from afas_async.commands.options import ConnectorName, OwnSimulator, key_fields
 from afas_async.commands.row_output import FORMATS, Pipe, RowFile, format_of
@@ -110,8 +110,8 @@ def command(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help=f"At most so many rows; {SHOWN} on a terminal.")
     ] = None,
-    key: Key = None,
-    keys: Keys = Path(NAME),
+    key: KeyOption = None,
+    keys: KeysOption = Path(NAME),
     output: Annotated[
         Path | None,
         typer.Option(

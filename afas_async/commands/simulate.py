@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from afas_async.commands.latency import typed_latency
+from afas_async.commands.record import record_environment
 from afas_async.simulator.command import EPILOG, run
 from afas_async.simulator.latency import NOTATION, Latency
 
@@ -47,6 +49,22 @@ def command(
             help="Have the UpdateConnector NAME, from the JSON of GET metainfo/update/NAME; may be repeated.",
         ),
     ] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Serve nothing: read what the connectors of your environment are, and the shapes and sizes of their"
+            " rows, without a value of any row.",
+        ),
+    ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Serve the connectors that --record has recorded, with made-up rows, in place of the samples.",
+        ),
+    ] = None,
     profit: Annotated[int, typer.Option(min=6, max=7, help="The release whose way of writing is followed.")] = 7,
     rules: Annotated[
         str | None,
@@ -60,10 +78,15 @@ def command(
     ] = False,
 ) -> int:
     """Serve a simulated AFAS Profit REST API on this computer, until you press Ctrl+C."""
-    arguments = ["--rows", str(rows), "--seed", str(seed), "--profit", str(profit), "--port", str(port)]
+    numbers = {"--rows": (rows, 1_000), "--seed": (seed, 1), "--profit": (profit, 7), "--port": (port, 0)}
+    arguments = [f"{option}={number}" for option, (number, default) in numbers.items() if number != default]
     named = {"--connector": connector, "--metainfo": metainfo, "--update": update}
     arguments += [f"{option}={text}" for option, texts in named.items() for text in texts or ()]
-    single = {"--latency": latency, "--rules": rules}
+    single = {"--latency": latency, "--rules": rules, "--from": recording}
     arguments += [f"{option}={text}" for option, text in single.items() if text is not None]
     arguments += [option for option, on in (("--gzip", gzip), ("--json", as_json)) if on]
-    return run(arguments)
+    if record is None:
+        return run(arguments)
+    if arguments:
+        raise typer.BadParameter("--record goes with no other option")
+    return run(["--record", str(record)], record_environment)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from afas_async.commands.environment import ENVIRONMENT, client, completed
-from afas_async.commands.keys_file import NAME, Key, Keys, key_of
+from afas_async.commands.keys_file import NAME, KeyOption, KeysOption, key_of
 from afas_async.commands.options import ConnectorName, OwnSimulator, key_fields
 from afas_async.commands.row_read import columns_room, watched
 from afas_async.commands.where import parsed_condition
@@ -68,8 +68,8 @@ def command(
     ] = False,
     select: Annotated[str | None, typer.Option(metavar="FIELD[,...]", help="Only these fields.")] = None,
     where: Annotated[str | None, typer.Option(metavar="CONDITION", help="A further condition, as for `rows`.")] = None,
-    key: Key = None,
-    keys: Keys = Path(NAME),
+    key: KeyOption = None,
+    keys: KeysOption = Path(NAME),
     simulator: OwnSimulator = False,
 ) -> int:
     """Keep a copy of a GetConnector up to date, in DuckDB or PostgreSQL.

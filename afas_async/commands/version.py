@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 from typing import Final
 
-from afas_async import __version__
 from afas_async.commands.environment import ENVIRONMENT, client, completed
 from afas_async.commands.options import OwnSimulator
+from afas_async.vocabulary.version import __version__
 
 EPILOG: Final = ENVIRONMENT
 
