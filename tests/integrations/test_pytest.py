@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-PLUGIN = ("-p", "no:afas_async", "-p", "_afas_async_pytest", "-p", "no:cacheprovider", "-W", "error", "-n", "0")
+PLUGIN = (
+    "-p",
+    "no:afas_async",
+    "-p",
+    "afas_async.integrations.pytest",
+    "-p",
+    "no:cacheprovider",
+    "-W",
+    "error",
+    "-n",
+    "0",
+)
 WITHOUT_ASYNCIO = ("-p", "no:asyncio")  # it warns of a setting of its own
 HEAD = """
 import asyncio, os, subprocess, sys
@@ -176,14 +187,14 @@ def test_pytest_asyncio(pytester: pytest.Pytester, mode: str, processes: str) ->
 
 
 def test_it_costs_no_import(pytester: pytest.Pytester) -> None:
-    """A run that uses no fixture imports neither the package nor a library of it: 30 ms would be too much."""
+    """A run that uses no fixture imports neither a library nor what needs one: 30 ms would be too much."""
     code = """
 import sys
 import pytest
 class Look:
     def pytest_unconfigure(self):
-        print([name for name in ("afas_async", "aiohttp", "msgspec", "sqlite3") if name in sys.modules])
-pytest.main(["--co", "-q", "-p", "no:afas_async", "-p", "_afas_async_pytest", "-p", "no:anyio"], [Look()])
+        print([name for name in ("afas_async.public", "aiohttp", "anyio", "msgspec", "sqlite3") if name in sys.modules])
+pytest.main(["--co", "-q", "-p", "no:afas_async", "-p", "afas_async.integrations.pytest", "-p", "no:anyio"], [Look()])
 """
     done = subprocess.run(
         [sys.executable, "-c", code],
