@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.figures import QUICK, Scale, Section
+from benchmarks.measures.columns import columns
 from benchmarks.measures.completeness import completeness, requests
 from benchmarks.measures.depth import depth, overlap
 from benchmarks.measures.fairness import fairness
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "task": task,
     "loading": loading,
     "service": service,
+    "columns": columns,
 }
 
 

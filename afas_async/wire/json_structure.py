@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 QUOTE: Final = ord('"')
+OPEN_OBJECT: Final = ord("{")
 OPEN_ARRAY: Final = ord("[")
 CLOSE_ARRAY: Final = ord("]")
 COLON: Final = ord(":")

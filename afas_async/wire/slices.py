@@ -23,7 +23,7 @@ from afas_async.errors import AnswerError, AnswerLostError, PagingError, RowErro
 from afas_async.vocabulary.connectors import RowT, row_fields
 from afas_async.wire.error_answers import clean
 from afas_async.wire.json_documents import not_as_documented
-from afas_async.wire.json_structure import CLOSE_ARRAY, COMMA, Structure
+from afas_async.wire.json_structure import CLOSE_ARRAY, COMMA, OPEN_OBJECT, Structure
 from afas_async.wire.moments import date_fields, shorten_dates, zone_remover
 
 # A slice of this size stays in the processor's cache while it is decoded.
@@ -319,6 +319,5 @@ def _check_raw(rows: list[Any], text: bytes) -> None:
     """Refuse what a typed decoder refuses: rows that are no objects, and text that is not UTF-8."""
     if not text.isascii():
         text.decode("utf-8")
-    for row in rows:
-        if bytes(row)[:1] != b"{":
-            raise msgspec.ValidationError("Expected `object`")
+    if any(memoryview(row)[0] != OPEN_OBJECT for row in rows):
+        raise msgspec.ValidationError("Expected `object`")
