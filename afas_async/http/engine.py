@@ -180,8 +180,9 @@ class Engine:
 
     async def _attempt(self, call: Call, options: Options) -> AfasError | None:
         waited = await self._limiter.take(call, background=options.priority == "background")
-        for counted in self.counts.of(call.connector):
-            counted.seconds_waited += waited
+        if waited:
+            for counted in self.counts.of(call.connector):
+                counted.seconds_waited += waited
         try:
             # A request that waits for a credential keeps its slot for the one that fetches it, which takes none: so
             # the service gets no more requests at a time, and nothing waits in a circle.
