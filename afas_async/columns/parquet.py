@@ -1,6 +1,6 @@
 """A GetConnector as a Parquet file, or as a folder of them."""
-# pyright: reportUnknownMemberType=false
-# The stubs of pyarrow leave some of its options open.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# The stubs of pyarrow leave some of its options open, and the types within arrays.
 
 from __future__ import annotations
 

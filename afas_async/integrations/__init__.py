@@ -8,6 +8,8 @@ r'''AFAS inside web services and their tests: the guide.
     For any framework: an AfasError as a problem document; rows as NDJSON or CSV in pieces, and server-sent events.
 `afas_async.integrations.opentelemetry`
     Spans and metrics, without a value of yours.
+`afas_async.integrations.dlt`
+    Connectors as resources of dlt.
 `afas_async.integrations.pytest`
     Fixtures for your own tests, which send no request to a real AFAS.
 
