@@ -12,7 +12,8 @@ with other settings and the same connections.
 - Its `ClientCredentials(client_id, client_secret)`, for OAuth: one token for all requests. It is renewed before it
   expires, and once more when it is refused. While it is valid, a renewal that fails for a moment stops no request.
 - Its `PrivateKeyCredentials(client_id, private_key)`, likewise, which AFAS prefers from Profit 9 on.
-- An async function that returns a token, for vaults and rotation.
+- An async function that returns a token, for vaults and rotation. It is asked again when a token is refused; if it
+  returns the same one, it is not asked again within the minute.
 
 `AfasClient.from_env()` takes AFAS_TOKEN, or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET. It also takes AFAS_ENVIRONMENT (with
 AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL.
@@ -20,7 +21,8 @@ AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL.
 The author of an async service
 ------------------------------
 
-You await one page, and stream a connector into a response (`pip install fastapi`):
+You await one page, and stream a connector into a response (`pip install "afas-async[fastapi]"`). A complete service,
+with tenants and loads, stands in `afas_async.integrations`:
 
     >>> import asyncio
     >>> import sqlite3
@@ -28,10 +30,10 @@ You await one page, and stream a connector into a response (`pip install fastapi
     >>> from contextlib import asynccontextmanager
     >>> from decimal import Decimal
     >>> import msgspec
-    >>> from fastapi import FastAPI
-    >>> from fastapi.responses import StreamingResponse
+    >>> from fastapi import FastAPI, Response
     >>> from fastapi.testclient import TestClient
     >>> from afas_async import AfasClient, GetConnector
+    >>> from afas_async.integrations.fastapi import Afas, json_response, ndjson_response
     >>> from afas_async.simulator import Latency, Simulator
     >>> class Article(msgspec.Struct, frozen=True, rename="pascal"):
     ...     item_code: str
@@ -46,15 +48,12 @@ You await one page, and stream a connector into a response (`pip install fastapi
     ...         yield
     >>> app = FastAPI(lifespan=lifespan)
     >>> @app.get("/articles/dearest")
-    ... async def dearest() -> list[dict[str, object]]:
-    ...     page = await app.state.afas.page(ARTICLES, take=3, order_by="-Price")  # exactly one request
-    ...     return msgspec.to_builtins(page.rows)
+    ... async def dearest(afas: Afas) -> Response:
+    ...     page = await afas.page(ARTICLES, take=3, order_by="-Price")  # exactly one request
+    ...     return json_response(page.rows)
     >>> @app.get("/articles")
-    ... async def articles() -> StreamingResponse:
-    ...     async def lines() -> AsyncIterator[bytes]:  # a client that goes away ends the read
-    ...         async for batch in app.state.afas.rows(ARTICLES).batches():
-    ...             yield msgspec.json.Encoder().encode_lines(batch)
-    ...     return StreamingResponse(lines(), media_type="application/x-ndjson")
+    ... async def articles(afas: Afas) -> Response:
+    ...     return ndjson_response(afas.rows(ARTICLES))  # a client that goes away ends the read
     >>> with TestClient(app) as http:
     ...     for article in http.get("/articles/dearest").json():
     ...         print(article)
@@ -97,18 +96,61 @@ The integrator
 
 You load records, and must know what became of each of them: see the example in `afas_async.write`.
 
+Many tenants
+------------
+
+`ClientPool(make)` keeps the open clients of a service: `async with pool.client("acme") as afas:`. Clients of one
+environment share a limit of 5 requests; `limiter=FileLimiter(path, 5)` does that for all processes of a machine.
+
+Logs, metrics and traces
+------------------------
+
+`on_event` is called with an `Event` for each step of a request, and for the end of each call of yours. No event has a
+value, so you can log them all: `AFAS_LOG=debug` does, and needs no code. The context variables of the caller are set in
+`on_event` and in log records, so a request id of your service gets there by itself. `afas.statistics(by="connector")`
+counts without a listener.
+
+`afas_async.integrations.opentelemetry` makes spans and metrics. For Prometheus a function is enough
+(`pip install prometheus-client`):
+
+    >>> from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+    >>> registry = CollectorRegistry()
+    >>> labels = ["environment", "connector", "error"]
+    >>> SECONDS = Histogram("afas_request_seconds", "Time of a request", labels, registry=registry)
+    >>> WAITED = Histogram("afas_wait_seconds", "Wait for a slot", ["environment"], registry=registry)
+    >>> ROWS = Counter("afas_rows", "Rows read", ["environment", "connector"], registry=registry)
+    >>> def count(event):
+    ...     if event.kind in {"answered", "failed", "cancelled"}:
+    ...         SECONDS.labels(event.environment, event.connector, event.error).observe(event.seconds)
+    ...         WAITED.labels(event.environment).observe(event.waited)
+    ...     elif event.kind == "ended":
+    ...         ROWS.labels(event.environment, event.connector).inc(event.rows)
+    >>> async def main():
+    ...     async with (
+    ...         Simulator(rows=500) as simulator,
+    ...         AfasClient(base_url=simulator.base_url, auth=simulator.token, on_event=count) as afas,
+    ...     ):
+    ...         await afas.rows("Profit_Article", key="ItemCode").to_list()
+    >>> asyncio.run(main())
+    >>> [line for line in generate_latest(registry).decode().splitlines() if line.startswith("afas_rows_total")]
+    ... # doctest: +ELLIPSIS
+    ['afas_rows_total{connector="Profit_Article",environment="127.0.0.1:..."} 500.0']
+
 What holds
 ----------
 
 The service is spared
-    At most `max_concurrency` requests run at a time for all tasks together, fewer after signs of overload.
+    At most 5 requests to an environment (or `max_concurrency`) run at a time for all tasks together, fewer after signs
+    of overload.
 Each request is sent once
     There is no hidden repetition, and no redirect is followed. Retries follow one table and obey Retry-After.
 A file is complete, or there is an error
     With `to=path` it goes to the disk piece by piece. It stands under its name only when all of it is there.
 A wrong or expired credential is named once
     It raises an AuthenticationError. For a minute after it nothing more is sent with that credential to that connector,
-    nor to the token endpoint.
+    nor to the token endpoint. `await afas.ping()`, a "test connection", ignores that memory.
+Each error says what to answer
+    `error.retryable`, `error.applied` and `error.whose`; see `afas_async.errors`.
 The token stays secret
     It is in no repr, log, event, pickle or traceback, captured local variables included. In a loop written by hand, the
     token is in the traceback that the crash reporter keeps.

@@ -6,7 +6,8 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast, overload
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -16,12 +17,15 @@ from afas_async.client.metainfo import Catalogue
 from afas_async.client.update_connectors import UpdateConnectors
 from afas_async.client.verification import Verifier
 from afas_async.errors import ConfigurationError, UsageError
-from afas_async.http.limiter import ADVISED, MOST, Limiter
+from afas_async.http.engine import USER_AGENT, Sender
+from afas_async.http.events import Event, log_as_asked
+from afas_async.http.limiter import Limiter
 from afas_async.http.memory import LEAST_MEMORY, MEMORY
 from afas_async.http.oauth import TOKEN_SECONDS
 from afas_async.http.options import Options, Priority
 from afas_async.http.session import Session
-from afas_async.http.statistics import Event, Statistics
+from afas_async.http.shared_limiter import MOST, SharedLimiter
+from afas_async.http.statistics import Statistics
 from afas_async.http.transport import AiohttpTransport
 from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.vocabulary.arguments import check_type
@@ -32,6 +36,7 @@ from afas_async.vocabulary.environment import (
     base_url_of,
     checked_integration_id,
     checked_proxy,
+    checked_user_agent,
 )
 
 
@@ -47,12 +52,14 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             `PrivateKeyCredentials` (OAuth); or an async function
             without arguments that returns a token as text, `AppToken` or `BearerToken`, for vaults and rotation. The
             function is awaited for the first request, and again when a token that it gave was refused (401): then the
-            request is sent once more if the token is another one. It has 60 seconds; what it raises becomes the cause
+            request is sent once more if the token is another one. If it is the same one, the function is not asked
+            again within the minute, but by `ping`. It has 60 seconds; what it raises becomes the cause
             of a ConfigurationError.
         base_url: In place of `environment`: an explicit base URL, such as a simulator's.
-        max_concurrency: Requests in flight at a time, 1 to 8, shared by all views; 5 by default, which is the most that
-            AFAS advises (GET connector).
-        limiter: In place of `max_concurrency`: a `Limiter` that several clients of one environment share.
+        max_concurrency: Requests in flight at a time, 1 to 8, of this client and its views. Without it, all clients of
+            one environment share 5 in each event loop, which is the most that AFAS advises (GET connector).
+        limiter: In place of `max_concurrency`: a `Limiter` that the clients share to which you give it, or a
+            `FileLimiter` or other `SharedLimiter`, which several processes share.
         memory: Bytes of answers that may wait for their readers, in all streams together: 16 MiB by default, 1 MiB at
             least. The page that a stream reads from comes in any case, with 128 KiB where others leave no room.
         timeout: Seconds for a request with all its retries; in a stream for each page. The wait for a free slot is not
@@ -62,14 +69,18 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             the write is unknown.
         max_retries: How often a request is sent again after a transport fault or a sign of overload.
         proxy: URL of an HTTP proxy. None is taken from the environment.
-        ssl_context: In place of the default context, which verifies the server and demands TLS 1.2.
+        ssl_context: In place of the default context, which verifies the server and demands TLS 1.2. All clients of a
+            process share that one; it knows the authorities that this machine trusts when the first client opens.
         integration_id: The id that AFAS partners send, such as "12345_678900" (AFAS, Integration id).
+        user_agent: Name and version of your program, such as "orders/2.1", which follow those of this library in the
+            `User-Agent` header.
         language: Language of the service's labels and messages: "en-us", "nl-nl", "nl-be", "fr-fr" or "de-de". With the
             last two, messages are in English: what a message means decides what is sent again, and AFAS documents none
             in those languages.
         drift: What happens when a Struct row type declares a field that no row has: "warn" with a SchemaDriftWarning,
             once for each connector, or "error" with a SchemaDriftError.
-        on_event: Called with an `Event` after each attempt and before each retry, in the event loop: it must not block.
+        on_event: Called with an `Event` for each step of a request, and for the end of each call of yours, in the event
+            loop: it must not block. `AFAS_LOG=debug` in the environment logs them.
 
     Raises:
         UsageError: If an argument is of a wrong type. Nothing is sent.
@@ -92,7 +103,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         auth: Auth,
         base_url: str | None = None,
         max_concurrency: int | None = None,
-        limiter: Limiter | None = None,
+        limiter: Limiter | SharedLimiter | None = None,
         memory: int = MEMORY,
         timeout: float = 300.0,
         write_timeout: float = WRITE_SECONDS,
@@ -100,6 +111,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         integration_id: str | None = None,
+        user_agent: str | None = None,
         language: str = "nl-nl",
         drift: Literal["warn", "error"] = "warn",
         on_event: Callable[[Event], None] | None = None,
@@ -115,11 +127,12 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         check_type("memory", memory, int, "a number of bytes such as 16 << 20")
         if memory < LEAST_MEMORY:
             raise ConfigurationError(f"memory must be {LEAST_MEMORY} bytes or more, not {memory}")
-        check_type("limiter", limiter, Limiter | None, "a Limiter")
+        check_type("limiter", limiter, Limiter | SharedLimiter | None, "a Limiter or a SharedLimiter")
         if max_concurrency is not None and limiter is not None:
             raise ConfigurationError("give max_concurrency or limiter, not both: a limiter has its own limit")
         if max_concurrency is not None and not 1 <= max_concurrency <= MOST:
             raise ConfigurationError(f"max_concurrency must be 1 to {MOST}, not {max_concurrency}")
+        log_as_asked(os.environ)
         self._options = Options(
             timeout=timeout,
             write_timeout=write_timeout,
@@ -131,8 +144,12 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         self._session = Session(
             AiohttpTransport(self._base_url, proxy=route, ssl_context=ssl_context),
             memory=memory,
-            limiter=limiter or Limiter(max_concurrency or ADVISED),
-            integration_id=checked_integration_id(integration_id),
+            limiter=limiter or (Limiter(max_concurrency) if max_concurrency else self._base_url),
+            sender=Sender(
+                environment=urlsplit(self._base_url).netloc,
+                integration_id=checked_integration_id(integration_id),
+                user_agent=USER_AGENT if user_agent is None else f"{USER_AGENT} {checked_user_agent(user_agent)}",
+            ),
             auth=checked,
             options=msgspec.structs.replace(self._options, timeout=TOKEN_SECONDS),
         )
@@ -252,9 +269,36 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         view._is_view = True
         return view
 
-    def statistics(self) -> Statistics:
-        """Return what the client and its views have done so far: a copy."""
-        return msgspec.structs.replace(self._channel.statistics)
+    @overload
+    def statistics(self) -> Statistics: ...
+
+    @overload
+    def statistics(self, *, by: Literal["connector"]) -> dict[str, Statistics]: ...
+
+    def statistics(self, *, by: Literal["connector"] | None = None) -> Statistics | dict[str, Statistics]:
+        """Return what the client and its views have done so far: a copy.
+
+        Args:
+            by: "connector" for the statistics of each connector or path that was called, the first 1,000 of them; what
+                comes after those is counted as "(others)".
+
+        Raises:
+            UsageError: If `by` is something else.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         await afas.rows("Profit_Article", key="ItemCode").to_list()
+            ...         return afas.statistics(by="connector")["Profit_Article"].rows
+            >>> asyncio.run(main())
+            500
+        """
+        counts = self._session.engine.counts
+        if by is None:
+            return msgspec.structs.replace(counts.total)
+        if by != "connector":
+            raise UsageError(f'by must be "connector", not {by!r}')
+        return {name: msgspec.structs.replace(counted) for name, counted in counts.by_connector.items()}
 
     def __repr__(self) -> str:
         return f"AfasClient(base_url={self._base_url!r})"

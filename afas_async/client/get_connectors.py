@@ -10,10 +10,11 @@ from typing import Any, TypedDict, Unpack, overload
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.http.channel import Caller
+from afas_async.http.channel import Caller, operation
 from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Key, Span
-from afas_async.read.changes import Changes, missing_keys
+from afas_async.read.changes import Changes
+from afas_async.read.known_keys import KnownKeys
 from afas_async.read.options import ReadOptions
 from afas_async.read.query import query_of
 from afas_async.read.ranges import plan
@@ -42,11 +43,22 @@ class GetConnectors(Caller):
     """The part of a client that reads GetConnectors."""
 
     @overload
-    def rows(self, connector: GetConnector[RowT], **options: Unpack[ReadArguments]) -> Rows[RowT]: ...
+    def rows(
+        self,
+        connector: GetConnector[RowT],
+        *,
+        known_keys: Iterable[Key] | None = ...,
+        **options: Unpack[ReadArguments],
+    ) -> Rows[RowT]: ...
 
     @overload
     def rows(
-        self, connector: str, *, key: str | tuple[str, ...] = ..., **options: Unpack[ReadArguments]
+        self,
+        connector: str,
+        *,
+        key: str | tuple[str, ...] = ...,
+        known_keys: Iterable[Key] | None = ...,
+        **options: Unpack[ReadArguments],
     ) -> Rows[dict[str, Any]]: ...
 
     def rows(
@@ -54,6 +66,7 @@ class GetConnectors(Caller):
         connector: GetConnector[Any] | str,
         *,
         key: str | tuple[str, ...] = (),
+        known_keys: Iterable[Key] | None = None,
         **options: Unpack[ReadArguments],
     ) -> Rows[Any]:
         """Return the rows of a GetConnector as a stream: each once, in key order, in bounded memory.
@@ -65,6 +78,8 @@ class GetConnectors(Caller):
         Args:
             connector: The connector, or its name for rows as dicts.
             key: The key of a connector that you give by name.
+            known_keys: Keys of rows that you have, to learn in the same read which of them are gone: see
+                `rows.deleted_keys`. They are held in memory.
             where: The condition that rows must meet, made with `F`. One that is too long for a request is split, if the
                 order can be kept.
             order_by: Another order than the key's: field ids, a leading `-` for descending. The key is added. The
@@ -73,7 +88,7 @@ class GetConnectors(Caller):
                 service answers within 10 seconds. -1 asks for everything in one answer, which AFAS discourages.
             window: Pages on their way at a time; by default, and at most, the client's `max_concurrency`.
             after: A cursor of the same query, from `rows.cursor`: begin after the row where that read stood.
-            part: A part of a plan: only the rows in its key range.
+            part: A part of a plan: only the rows in its key range that meet its condition. Leave `where=` out.
             verify: False gives the guarantee up: pages are requested by number, so that rows which appear or vanish
                 meanwhile make others missing or duplicate. Without a key it is the only way, up to row 100,000.
 
@@ -100,14 +115,22 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (490, '000500')
         """
-        scan = scan_of(self._channel.bulk, connector, ReadOptions(**options), key=key)
+        scan = scan_of(self._begin("rows").bulk, connector, ReadOptions(**options), key=key)
+        known = None
+        if known_keys is not None:
+            if {"after", "part", "order_by"} & options.keys() or not scan.verify or scan.take == EVERYTHING:
+                raise UsageError(
+                    f"{scan.query.connector.name}: known_keys= needs a whole read of pages in the order of the key:"
+                    " leave after=, part=, order_by=, verify=False and take=-1 out"
+                )
+            known = KnownKeys(scan.query, known_keys)
         if scan.take == EVERYTHING:
             name = scan.query.connector.name
             warnings.warn(
                 f"{name}: take=-1 makes the service build one answer of all rows, which AFAS strongly discourages",
                 stacklevel=2,
             )
-        return Rows(scan)
+        return Rows(scan, known)
 
     @overload
     def pages(self, connector: GetConnector[RowT], **options: Unpack[ReadArguments]) -> Pages[RowT]: ...
@@ -151,7 +174,8 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             [(0, 0, 200), (1, 200, 200), (2, 400, 100)]
         """
-        scan = scan_of(self._channel.bulk, connector, ReadOptions(**options), key=key, whole_pages=True)
+        channel = self._begin("pages").bulk
+        scan = scan_of(channel, connector, ReadOptions(**options), key=key, whole_pages=True)
         if scan.take == EVERYTHING:
             name = scan.query.connector.name
             raise UsageError(f"{name}: pages cannot return everything in one page: take=-1 is for rows()")
@@ -179,6 +203,7 @@ class GetConnectors(Caller):
         order_by: str | Sequence[str] = ...,
     ) -> Page[dict[str, Any]]: ...
 
+    @operation
     async def page(
         self,
         connector: GetConnector[Any] | str,
@@ -221,6 +246,7 @@ class GetConnectors(Caller):
             )
         return Page(await read_page(query, Span(skip, take)) if query.where else [], 0, skip)
 
+    @operation
     async def plan(
         self,
         connector: GetConnector[Any] | str,
@@ -231,20 +257,23 @@ class GetConnectors(Caller):
     ) -> list[dict[str, Any]]:
         """Return the parts of a read as plain data, for `rows(..., part=...)` here or on other machines.
 
-        The parts are ranges of the first field of the key: together they hold every row exactly once, wherever they are
-        cut and whatever is written meanwhile, because the last has no end and the first no beginning. How even they are
-        is a matter of luck: whole numbers are cut evenly between the lowest and the highest, with two requests; texts
-        at values found by looking at single rows, with a few dozen requests at most for each million rows.
+        The parts are ranges of the key: together they hold every row exactly once, wherever they are cut and whatever
+        is written meanwhile, because the last has no end and the first no beginning. A key of whole numbers is cut
+        evenly between the lowest and the highest, with two requests. Every other key is cut at rows that there are,
+        with a few requests for each part and each million rows, and by as many of its fields as it takes, so that no
+        part holds more than about twice its share.
 
         Args:
             connector: The connector, with its key, or its name.
             key: The key of a connector that you give by name.
-            parts: How many parts there should be. There are fewer if the field has not enough values.
-            where: The condition that the rows of the read will meet, so that the parts are even among those. It is not
-                part of the plan: give it to `rows` as well.
+            parts: About how many parts there should be. There are fewer if there are not enough rows, or if a long
+                condition leaves no room for keys in a request; a few more if single values have to be cut.
+            where: The condition that the rows of the read meet. The parts carry it.
 
         Returns:
-            Dicts of strings, numbers and None, in key order.
+            Dicts in key order, which survive JSON. Each has all that it takes to read it (`connector`, `key`, `where`
+            and `range`), and `rows`: about how many rows it holds at most, None if nothing was looked at. They hold
+            values of keys and of the condition, no credential.
 
         Raises:
             UsageError: If `parts` is not positive. Nothing was sent.
@@ -264,7 +293,8 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (500, True)
         """
-        return await plan(query_of(self._channel, connector, key=key, where=where, keyed=True), parts)
+        planned = await plan(query_of(self._channel, connector, key=key, where=where, keyed=True), parts)
+        return [part.data() for part in planned]
 
     @overload
     def changes(
@@ -337,11 +367,12 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (500, '{"version":1')
         """
-        scan = scan_of(self._channel.bulk, connector, ReadOptions(where=where), key=key)
+        scan = scan_of(self._begin("changes").bulk, connector, ReadOptions(where=where), key=key)
         check_type("modified", modified, str, "a field id", connector=scan.query.connector.name)
         field_id(modified)
         return Changes(scan, modified=modified, since=since, after=after)
 
+    @operation
     async def deleted_keys(
         self,
         connector: GetConnector[Any] | str,
@@ -353,7 +384,9 @@ class GetConnectors(Caller):
         """Return those of the known keys that no row has any more: deletions leave no other trace in the service.
 
         It reads the whole connector, undecoded but for the keys, with the guarantee of `rows`: a key that is there from
-        the first request to the last answer is never returned. Texts are compared exactly.
+        the first request to the last answer is never returned. Texts are compared exactly. Give it a connector that
+        has the fields of the key only, if there is one: its answers are short. If you want the rows as well, use
+        `rows(known_keys=...)`.
 
         Args:
             connector: The connector, with its key, or its name.
@@ -385,4 +418,7 @@ class GetConnectors(Caller):
         """
         named = query_of(self._channel, connector, key=key).connector
         undecoded = GetConnector(named.name, msgspec.Raw, key=named.key)
-        return await missing_keys(scan_of(self._channel.bulk, undecoded, ReadOptions(where=where)), known_keys)
+        async with self.rows(undecoded, where=where, known_keys=known_keys) as rows:
+            async for _ in rows.batches():
+                pass
+        return rows.deleted_keys

@@ -11,7 +11,7 @@ from msgspec import Struct
 from afas_async.calls.metainfo import explain, known_root, update_metainfo
 from afas_async.calls.write import send_one
 from afas_async.errors import BusinessError, InvalidElementError, UsageError
-from afas_async.http.channel import Caller
+from afas_async.http.channel import Caller, operation
 from afas_async.policy.element_check import Checker
 from afas_async.vocabulary.arguments import check_type, type_name
 from afas_async.vocabulary.connectors import UpdateConnector
@@ -23,7 +23,7 @@ from afas_async.wire.write_requests import delete_request, write_request
 from afas_async.write.loader import Load
 from afas_async.write.lookups import Lookup
 from afas_async.write.ordered import Outcomes
-from afas_async.write.settings import LoadOptions, OnReject
+from afas_async.write.settings import LoadOptions, Must, OnReject
 
 
 class LoadArguments(TypedDict, total=False):
@@ -43,6 +43,8 @@ class LoadArguments(TypedDict, total=False):
     load_id: str | None
     max_rejected: float | None
     failures: str | os.PathLike[str] | None
+    on_outcome: Callable[[Outcome], None] | None
+    must: Must | None
 
 
 class UpdateConnectors(Caller):
@@ -50,6 +52,7 @@ class UpdateConnectors(Caller):
 
     _base_url: str
 
+    @operation
     async def insert(self, connector: UpdateConnector | str, item: Item, *, sub: str | None = None) -> WriteResult:
         """Insert one record; or, with `sub`, update a record and insert a line of an object in it.
 
@@ -82,6 +85,7 @@ class UpdateConnectors(Caller):
         """
         return await self._write("POST", connector, item, sub)
 
+    @operation
     async def update(self, connector: UpdateConnector | str, item: Item, *, sub: str | None = None) -> WriteResult:
         """Update one record; or, with `sub`, a line of an object in it.
 
@@ -115,6 +119,7 @@ class UpdateConnectors(Caller):
         """
         return await self._write("PUT", connector, item, sub)
 
+    @operation
     async def delete(
         self,
         connector: UpdateConnector | str,
@@ -164,6 +169,7 @@ class UpdateConnectors(Caller):
             elements.append((sub, sub_key))
         return await self._send(delete_request(declared.name, *elements))
 
+    @operation
     async def validate(
         self, connector: UpdateConnector | str, elements: Iterable[Item], *, action: Action = "insert"
     ) -> list[ElementFault]:
@@ -191,7 +197,7 @@ class UpdateConnectors(Caller):
             ...         for fault in await afas.validate("KnSubject", [{"StId": 1}, {"StId": "one"}]):
             ...             print(fault.index, fault.field, fault.message)
             >>> asyncio.run(main())
-            1 StId is no number
+            1 StId is not a number
         """
         declared = _declared(connector)
         check_action(action, declared.name)
@@ -257,6 +263,10 @@ class UpdateConnectors(Caller):
             failures: Path of a file to which each record that is not applied is written, a JSON document a line with
                 its status and message; `afas_async.failed_records(path)` reads those to load again. It is complete when
                 the load ends, and has the name `path` then; `.part` is added until then.
+            on_outcome: Called with each `Outcome` as soon as it is known, in the event loop: it must not block. What a
+                lookup corrects later stands in the report only.
+            must: "apply" to have the end of the block raise a LoadError unless every record is applied. Without it,
+                look at the `report`: if it has failures and nobody looks at it, a warning in the log says so.
 
         Returns:
             The load: `async with` it, `add` records, and look at its `report` afterwards.
@@ -270,10 +280,9 @@ class UpdateConnectors(Caller):
         Example:
             >>> async def main():
             ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         async with afas.load("KnSubject") as load:
+            ...         async with afas.load("KnSubject", must="apply") as load:
             ...             for number in range(1_000):
             ...                 await load.add({"StId": 1, "Ds": f"Offerte {number}"})
-            ...         load.report.raise_for_failures()
             ...         return load.report.counts
             >>> asyncio.run(main())
             {'applied': 1000, 'rejected': 0, 'unknown': 0, 'not_sent': 0}
@@ -331,7 +340,7 @@ class UpdateConnectors(Caller):
     ) -> Load:
         declared = _declared(connector)
         service = self._base_url
-        return Load(self._channel.bulk, declared, action, settings, service=service, listener=listener)
+        return Load(self._begin("load").bulk, declared, action, settings, service=service, listener=listener)
 
     async def _write(self, method: Any, connector: UpdateConnector | str, item: object, sub: str | None) -> WriteResult:
         declared = _declared(connector)

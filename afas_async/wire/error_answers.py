@@ -1,7 +1,7 @@
-"""Answers that are errors: from status, headers and body to one error with all its facts.
+"""Error responses: from status, headers and body to one error with all its facts.
 
-The content type decides nothing here: AFAS lists XML for its JSON errors, and clients have met both
-(AFAS, OpenAPI: responses). The body speaks first; the obsolete header `X-Profit-Error` is the fallback.
+The content type decides nothing: AFAS lists XML for its JSON errors, and clients have met both (AFAS, OpenAPI:
+responses). The body comes first; the obsolete header `X-Profit-Error` is the fallback.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from afas_async.wire.json_documents import decode
 
 MESSAGE_LIMIT = 2_000
 TRACE_LIMIT = 100
-WAIT_LIMIT = 10**12  # seconds; a number beyond means nothing
+WAIT_LIMIT = 10**12  # seconds; a greater number means nothing
 
 _BY_STATUS: dict[int, type[errors.ApiError]] = {
     400: errors.BadRequestError,
@@ -42,14 +42,14 @@ _BY_STATUS: dict[int, type[errors.ApiError]] = {
 _ADVICE: dict[int, str] = {
     401: "the token is invalid or expired, or its app connector does not include this connector",
     403: "access is refused: check the IP restriction of the app connector",
-    404: "not found: absent, not permitted, or the query string was too long",
+    404: "not found: the connector is missing or not permitted, or the query string was too long",
     413: "the request is larger than the service accepts (75 MB)",
     429: "too many requests",
     503: "the service is unavailable (maintenance or a disturbance)",
 }
 
 _NO_TOKEN: dict[str, str] = {
-    "invalid_client": "the private key, the client id or the client secret is wrong, not of this environment, or"
+    "invalid_client": "the private key, the client id or the client secret is wrong, from another environment, or"
     " expired (AFAS's secrets expire after 180 days by default)",
     "invalid_request": "the service does not understand the request for it",
     "unauthorized_client": "its app connector does not allow it: look at its authentication type",
@@ -57,18 +57,29 @@ _NO_TOKEN: dict[str, str] = {
     "use_dpop_nonce": "the service wants DPoP, which is for clients without a secret",
 }
 
+# The service's texts, case-folded, in the languages that are documented (AFAS, Troubleshooting; versions of 2025 and
+# 2026). A text that is not listed is an ordinary refusal.
+LOCKED: Final = (
+    "locked by",
+    "blocked by another user",
+    "deadlock",
+    "vergrendeld door",
+    "geblokkeerd door een andere gebruiker",
+    "in gebruik door een andere gebruiker",
+)
+
 # Control characters, and characters that reorder or break lines: server text must not steer a terminal or a log.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _ANYTHING: Final = msgspec.json.Decoder()
 
 
 def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector: str) -> errors.ApiError:
-    """Return the error that an answer means.
+    """Return the error for a response.
 
     Args:
         status: The HTTP status, not a 2xx.
         headers: The response headers, looked up without regard to case.
-        body: The decoded body, possibly empty, cut off or not JSON at all.
+        body: The decoded body, possibly empty, incomplete or not JSON at all.
         connector: The connector or path that was called.
     """
     said = _members(body)
@@ -79,7 +90,7 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector
         message = body.decode("utf-8", "replace")
     kind = _BY_STATUS.get(status, errors.ServerError if status >= 500 else errors.ApiError)
     if status == 500 and profit:
-        kind = errors.BusinessError
+        kind = _refusal_of(message)
     return kind(
         clean(message) or _silent(status),
         status=status,
@@ -92,9 +103,9 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector
 
 
 def token_error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector: str) -> errors.ApiError:
-    """Return the error that an answer means in whose place a token was asked for (AFAS, Authentication).
+    """Return the error for a response that should have held a token (AFAS, Authentication).
 
-    Of the body nothing but the code is kept: its texts might repeat the secret that the request had.
+    Only the code of the body is used: its texts might repeat the secret that the request had.
 
     Args:
         status: See `error_for`.
@@ -116,12 +127,13 @@ def token_error_for(status: int, headers: Mapping[str, str], body: bytes, *, con
 
 
 def refusal_in(body: bytes, *, connector: str) -> errors.BusinessError | None:
-    """Return Profit's refusal if that is what a body with a success status holds, else None."""
+    """Return Profit's refusal if a body with a success status holds one, else None."""
     said = _members(body)
     if "externalMessage" not in said:
         return None
-    return errors.BusinessError(
-        clean(_text(said["externalMessage"])) or _silent(200),
+    message = _text(said["externalMessage"])
+    return _refusal_of(message)(
+        clean(message) or _silent(200),
         status=200,
         connector=connector,
         error_number=_number(said.get("errorNumber")),
@@ -129,11 +141,16 @@ def refusal_in(body: bytes, *, connector: str) -> errors.BusinessError | None:
     )
 
 
+def _refusal_of(message: str) -> type[errors.BusinessError]:
+    text = message.casefold()
+    return errors.LockedError if any(phrase in text for phrase in LOCKED) else errors.BusinessError
+
+
 def trace_of(headers: Mapping[str, str]) -> str:
-    """Return by what AFAS finds a call (AFAS, news of Profit 7), or else what a proxy calls it; empty for neither.
+    """Return the id by which AFAS finds a call (AFAS, news of Profit 7), or else a proxy's id; empty without either.
 
     Args:
-        headers: The headers of the answer, by their names in lower case or without regard to case.
+        headers: The response headers, by their names in lower case or without regard to case.
     """
     names = ("x-trace-identifier", "x-request-id")
     return next((text for name in names if (text := clean(headers.get(name, ""))[:TRACE_LIMIT])), "")
@@ -168,7 +185,7 @@ def _number(value: Any) -> int | None:
 
 
 def _header_message(headers: Mapping[str, str]) -> str:
-    """Return the text of `X-Profit-Error`: base64 of UTF-8 as documented, of other encodings in the wild."""
+    """Return the text of `X-Profit-Error`: base64 of UTF-8 as documented, of other encodings in practice."""
     raw = headers.get("X-Profit-Error", "").strip()
     try:
         data = base64.b64decode(raw, validate=True)

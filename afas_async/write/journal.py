@@ -14,30 +14,18 @@ be sent again. What to rely on, whenever the process is killed or the power fail
   before sends nothing more.
 - A journal that is damaged, cut off, or of another load or version is refused, and then nothing is sent.
 
-It keeps the encoded elements that are in flight or unknown, and of the others a SHA-256, the key that was answered and
-the refusal; never the token. The file with `-wal` after its name, which is there until the journal is closed, is part
-of it: one without the other must not be copied, moved or deleted. The file with `-lock` after its name is its lock:
-while a load runs, do not delete it. The journal belongs on a local disk: where locks do not hold, two processes can
-damage it.
-
 A load uses it in a thread of its own (`journal_thread.py`), as a commit takes as long as the disk takes to sync.
 Opening reads the whole file, a second for a million elements.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sqlite3
-import sys
-import tempfile
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Literal
 from uuid import uuid4
-from weakref import WeakSet
 
 import msgspec
 
@@ -48,24 +36,9 @@ from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.policy.verdicts import State, noted, upload_seconds
 from afas_async.vocabulary.outcomes import Outcome
 from afas_async.write.entries import Entry, entry_of, error_text
-from afas_async.write.lock import FileLock
+from afas_async.write.journal_file import JournalFile
 
-VERSION: Final = 1
 _REFERENCE: Final = 16  # hex digits
-_SCHEMA: Final = """
-    CREATE TABLE load (version INTEGER NOT NULL, identity TEXT NOT NULL);
-    CREATE TABLE elements (
-        number INTEGER PRIMARY KEY,
-        state TEXT NOT NULL CHECK (state IN ('planned', 'in flight', 'applied', 'rejected', 'unknown')),
-        digest BLOB NOT NULL CHECK (length(digest) = 32),
-        call INTEGER NOT NULL,
-        sent REAL NOT NULL,
-        body BLOB CHECK (body IS NOT NULL OR state NOT IN ('in flight', 'unknown')),
-        key TEXT,
-        error TEXT
-    );
-    CREATE INDEX calls ON elements (call) WHERE state = 'in flight';
-"""
 
 
 class Journal:
@@ -95,83 +68,27 @@ class Journal:
         self, path: str | os.PathLike[str], identity: Mapping[str, str] | None = None, *, load_id: str = ""
     ) -> None:
         self._path = Path(path)
-        self._process = os.getpid()
         self._places: dict[bytes, int] | None = None  # of elements that may be at the service, by their digests
         self.identity: dict[str, str] = dict(identity or {})
         self.load_id: str = load_id
         self.finished: str = ""
         self.reference: str = uuid4().hex[:_REFERENCE]
-        self.calls: int = 0
-        self.last: int = -1
-        with self._failing("cannot be opened"):
-            if identity is not None:
-                self._make()
-            self._path.stat()  # which tells better what is wrong than SQLite does
-            self._lock = FileLock(self._path)  # names the new owner before anything is read, see `begin`
-            try:
-                self._connect()
-            except BaseException:
-                self._lock.close()
-                raise
-        _OPEN.add(self)
-
-    def _make(self) -> None:
-        """Make the file, complete or not at all: one without content has lost it, and must not pass for a new one."""
-        log = Path(f"{self._path}-wal")
-        if log.exists() and not self._path.exists():
-            raise JournalError(f"{log} is part of a journal {self._path}, which is gone: bring it back, or delete both")
-        if self._path.exists():
-            return
-        if not self._path.parent.is_dir():
-            raise FileNotFoundError(f"the folder {self._path.parent} does not exist")
-        descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f"{self._path.name}.")  # with mode 0600
-        os.close(descriptor)
+        self._file = JournalFile(path, None if identity is None else self._facts())
         try:
-            with closing(sqlite3.connect(name)) as database:
-                database.executescript(f"BEGIN;{_SCHEMA}")
-                database.execute("INSERT INTO load VALUES (?, ?)", (VERSION, self._facts()))
-                database.commit()
-            with suppress(FileExistsError):  # another process was faster: whoever locks it has it
-                os.link(name, self._path)
-        finally:
-            Path(name).unlink()
-
-    def _connect(self) -> None:
-        uri = f"{self._path.absolute().as_uri()}?mode=rw"
-        self._database = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
-        try:
-            self._open()
-            place = os.path.realpath(self._path)
-            self._files = {path: path.stat() for path in (Path(place), Path(f"{place}-wal"))}
+            with self._file.failing("cannot be opened"):
+                self._recognise()
+                self._file.begin()
+                self.calls: int
+                self.last: int
+                self.calls, self.last = self._file.database.execute(
+                    "SELECT coalesce(max(call), -1) + 1, coalesce(max(number), -1) FROM elements"
+                ).fetchone()
         except BaseException:
-            self._database.close()
+            self._file.close()
             raise
 
-    def _open(self) -> None:
-        run = self._database.execute
-        run("PRAGMA locking_mode = EXCLUSIVE")  # the system frees it, also after kill -9
-        run("BEGIN EXCLUSIVE")
-        self._check()  # before anything is changed in a file that may be no journal
-        run("COMMIT")
-        run("PRAGMA journal_mode = WAL")
-        run("PRAGMA synchronous = FULL")  # with NORMAL a power cut may undo the note that a call is in flight
-        run("PRAGMA fullfsync = 1")
-        run("PRAGMA secure_delete = 1")  # or what is no longer kept stays legible in the file
-        run("UPDATE elements SET state = 'unknown' WHERE state = 'in flight'")
-        self.calls, self.last = run(
-            "SELECT coalesce(max(call), -1) + 1, coalesce(max(number), -1) FROM elements"
-        ).fetchone()
-
-    def _check(self) -> None:
-        run = self._database.execute
-        if not run("SELECT count(*) FROM sqlite_master WHERE name = 'load'").fetchone()[0]:
-            raise JournalError(f"{self._path}: not the journal of a load, or it has lost what it held")
-        version, text = run("SELECT version, identity FROM load").fetchone() or (None, "{}")
-        if version != VERSION:
-            raise JournalError(f"{self._path}: a journal of version {version}, and this is version {VERSION}")
-        if (fault := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise JournalError(f"{self._path}: the journal is damaged: {fault}")
-        found = msgspec.json.decode(text, type=dict[str, str])
+    def _recognise(self) -> None:
+        found = msgspec.json.decode(self._file.facts, type=dict[str, str])
         self.load_id, self.finished = found.pop("load_id", ""), found.pop("finished", "")
         self.reference = found.pop("reference", self.reference)
         if self.identity and self.identity != found:
@@ -191,9 +108,9 @@ class Journal:
             )
         if load_id != self.load_id:
             self.load_id, self.finished, self.reference, self.last = load_id, "", uuid4().hex[:_REFERENCE], -1
-            with self._writing("cannot be written"):
-                self._database.execute("DELETE FROM elements")
-                self._database.execute("UPDATE load SET identity = ?", (self._facts(),))
+            with self._file.writing("cannot be written") as database:
+                database.execute("DELETE FROM elements")
+                database.execute("UPDATE load SET identity = ?", (self._facts(),))
         elif self.finished and not load_id:
             raise JournalError(
                 f"{self._path}: its load was finished at {self.finished}, so that nothing would be sent: delete it"
@@ -207,8 +124,8 @@ class Journal:
             JournalError: If that cannot be written: the next run goes through the elements once more.
         """
         self.finished = datetime.now(UTC).isoformat(" ", "seconds")
-        with self._writing("cannot be written"):
-            self._database.execute("UPDATE load SET identity = ?", (self._facts(),))
+        with self._file.writing("cannot be written") as database:
+            database.execute("UPDATE load SET identity = ?", (self._facts(),))
 
     def beyond(self, number: int) -> int:
         """Return how many elements stand in places from a number on.
@@ -216,8 +133,8 @@ class Journal:
         Raises:
             JournalError: If they cannot be read.
         """
-        with self._failing("cannot be read"):
-            row = self._database.execute("SELECT count(*) FROM elements WHERE number >= ?", (number,)).fetchone()
+        with self._file.failing("cannot be read"):
+            row = self._file.database.execute("SELECT count(*) FROM elements WHERE number >= ?", (number,)).fetchone()
         count: int = row[0]
         return count
 
@@ -228,18 +145,7 @@ class Journal:
 
     def close(self) -> None:
         """Give the file free; may be called twice."""
-        if os.getpid() != self._process or self not in _OPEN:
-            return
-        with suppress(JournalError):  # then the log is another's
-            self._check_owner()
-            self._database.close()
-        self._lock.close()
-        _OPEN.discard(self)
-
-    def let_go(self) -> None:
-        """Leave the file to the parent, in a forked child."""
-        _never_close(self._database)
-        self._lock.let_go()
+        self._file.close()
 
     def read(self, number: int, count: int) -> dict[int, Entry]:
         """Return what is known of so many elements from a number on.
@@ -255,9 +161,9 @@ class Journal:
         Raises:
             JournalError: If the journal cannot be read.
         """
-        with self._failing("cannot be read"):
+        with self._file.failing("cannot be read"):
             self._places = dict(
-                self._database.execute(
+                self._file.database.execute(
                     "SELECT digest, max(number) FROM elements WHERE state IN ('applied', 'unknown') AND call < ?"
                     " GROUP BY digest",
                     (self.calls,),
@@ -282,10 +188,20 @@ class Journal:
         """
         return self._entries("state = 'unknown'")
 
+    def rejected(self) -> list[Entry]:
+        """Return the elements that the service refused, in order.
+
+        Raises:
+            JournalError: If they cannot be read.
+        """
+        return self._entries("state = 'rejected'")
+
     def body(self, number: int) -> bytes:
         """Return the encoded element, for one whose outcome is unknown: of others it is not kept."""
-        with self._failing("cannot be read"):
-            found: bytes = self._database.execute("SELECT body FROM elements WHERE number = ?", (number,)).fetchone()[0]
+        with self._file.failing("cannot be read"):
+            found: bytes = self._file.database.execute(
+                "SELECT body FROM elements WHERE number = ?", (number,)
+            ).fetchone()[0]
         return found
 
     def counts(self) -> dict[State, int]:
@@ -295,8 +211,8 @@ class Journal:
             JournalError: If they cannot be read.
         """
         counts: dict[State, int] = {"applied": 0, "rejected": 0, "unknown": 0, "planned": 0}
-        with self._failing("cannot be read"):
-            return counts | dict(self._database.execute("SELECT state, count(*) FROM elements GROUP BY state"))
+        with self._file.failing("cannot be read"):
+            return counts | dict(self._file.database.execute("SELECT state, count(*) FROM elements GROUP BY state"))
 
     def begin(self, call: int, pieces: Sequence[Piece], sent: float | None = None) -> None:
         """Note that a call's elements may be at the service from now on, durably.
@@ -320,12 +236,12 @@ class Journal:
                 reason="the load ended while it was being sent",
             )
         )
-        with self._writing("cannot be written, so nothing is sent"):
+        with self._file.writing("cannot be written, so nothing is sent") as database:
             sent = loop_time() if sent is None else sent
             if self.finished:  # its load has become longer
                 self.finished = ""
-                self._database.execute("UPDATE load SET identity = ?", (self._facts(),))
-            changed = self._database.executemany(
+                database.execute("UPDATE load SET identity = ?", (self._facts(),))
+            changed = database.executemany(
                 """INSERT INTO elements VALUES (?, 'in flight', ?, ?, ?, ?, NULL, ?)
                    ON CONFLICT (number) DO UPDATE
                    SET state = 'in flight', digest = excluded.digest, call = excluded.call, sent = excluded.sent,
@@ -337,7 +253,7 @@ class Journal:
                 raise JournalError(f"{self._path}: an element of call {call} may be at the service already")
         # Whoever opens the journal names itself the owner, and then reads the notes. We note, and then look who is the
         # owner. So where locks do not hold, at least one of the two sees the other.
-        self._check_owner()
+        self._file.check_owner()
 
     def postpone(self, call: int) -> None:
         """Note that a call had no effect, so that its elements are still to be sent.
@@ -345,8 +261,8 @@ class Journal:
         Raises:
             JournalError: If that cannot be written: the next run finds them in flight.
         """
-        with self._writing("cannot be written"):
-            self._database.execute(
+        with self._file.writing("cannot be written") as database:
+            database.execute(
                 "UPDATE elements SET state = 'planned', body = NULL, error = NULL"
                 " WHERE call = ? AND state = 'in flight'",
                 (call,),
@@ -359,8 +275,8 @@ class Journal:
             JournalError: If that cannot be written: the next run finds them in flight. Or if one was not in flight.
         """
         states = [noted(each.status, elements=len(outcomes), error=each.error) for each in outcomes]
-        with self._writing("cannot be written"):
-            changed = self._database.executemany(
+        with self._file.writing("cannot be written") as database:
+            changed = database.executemany(
                 """UPDATE elements SET state = ?, key = ?, error = ?, body = CASE ? WHEN 'unknown' THEN body END
                    WHERE number = ? AND call = ? AND state = 'in flight'""",
                 [
@@ -385,8 +301,8 @@ class Journal:
         Raises:
             JournalError: If there is none with this number, or it cannot be written.
         """
-        with self._writing("cannot be written"):
-            changed = self._database.execute(
+        with self._file.writing("cannot be written") as database:
+            changed = database.execute(
                 "UPDATE elements SET state = ?, body = NULL, error = NULL WHERE number = ? AND state = 'unknown'",
                 (state, number),
             ).rowcount
@@ -394,77 +310,7 @@ class Journal:
                 raise JournalError(f"{self._path}: element {number} is not one whose outcome is unknown")
 
     def _entries(self, condition: str, *values: int) -> list[Entry]:
-        with self._failing("cannot be read"):
+        with self._file.failing("cannot be read"):
             columns = "SELECT number, state, digest, sent, key, error FROM elements"
-            rows = self._database.execute(f"{columns} WHERE {condition} ORDER BY number", values)
+            rows = self._file.database.execute(f"{columns} WHERE {condition} ORDER BY number", values)
             return [entry_of(row) for row in rows]
-
-    def _check_owner(self) -> None:
-        """Find out whether the files are still ours.
-
-        A row in the journal could not tell that: SQLite has locked the file, and looks only at what it has read before.
-
-        Raises:
-            JournalError: If they are not. Then nothing is written any more.
-        """
-        with self._failing("cannot be written, so nothing more is sent"):
-            if self._lock.is_held() and all(map(_is_there, self._files, self._files.values())):
-                return
-            _never_close(self._database)
-            raise JournalError(
-                f"{self._path}: the journal has been opened by another load since, or somebody has moved or deleted it,"
-                " its -wal or its -lock: nothing more is sent"
-            )
-
-    @contextmanager
-    def _writing(self, what: str) -> Generator[None]:
-        with self._failing(what):
-            self._check_owner()
-            self._database.execute("BEGIN")
-            try:
-                yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _failing(self, what: str) -> Generator[None]:
-        if os.getpid() != self._process:
-            raise JournalError(f"{self._path}: opened before this process was forked")
-        try:
-            yield
-        except (sqlite3.OperationalError, BlockingIOError) as error:
-            is_locked = isinstance(error, BlockingIOError) or "locked" in str(error)
-            reason = "a running load has it open, here or in another process" if is_locked else str(error)
-        except (sqlite3.Error, OSError, msgspec.MsgspecError) as error:
-            reason = str(error)
-        else:
-            return
-        raise JournalError(f"{self._path}: the journal {what}: {reason}")
-
-
-_OPEN: Final[WeakSet[Journal]] = WeakSet()
-
-
-def _never_close(database: sqlite3.Connection) -> None:
-    """Keep a connection from being closed, also at the end of the program: closing writes the file, deletes the log."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(database))
-
-
-def _is_there(path: Path, stat: os.stat_result) -> bool:
-    """Return whether a file is still the one that it was."""
-    try:
-        return os.path.samestat(stat, path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _let_go() -> None:
-    for journal in list(_OPEN):
-        journal.let_go()
-
-
-if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_let_go)

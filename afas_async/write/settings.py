@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from types import NoneType
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.vocabulary.arguments import check_type
+from afas_async.vocabulary.arguments import check_callback, check_type
 from afas_async.vocabulary.connectors import check_nulls
 from afas_async.vocabulary.elements import Nulls
 from afas_async.vocabulary.names import field_id
+from afas_async.vocabulary.outcomes import Outcome
 from afas_async.wire.element_bodies import BODY_LIMIT
 from afas_async.write.lookups import Lookup
 
 OnReject: TypeAlias = Literal["continue", "stop", "split"]
+Must: TypeAlias = Literal["apply"]
 
 _TYPES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("max_elements", int, "a whole number such as 1_000"),
@@ -32,6 +35,7 @@ _TYPES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("load_id", (str, NoneType), "a text such as a date"),
     ("max_rejected", int | float | None, "a whole number, or a share such as 0.1"),
     ("failures", (str, os.PathLike, NoneType), "a path"),
+    ("must", (str, NoneType), '"apply"'),
 )
 
 
@@ -56,10 +60,13 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     load_id: str | None = None
     max_rejected: float | None = None
     failures: str | os.PathLike[str] | None = None
+    on_outcome: Callable[[Outcome], None] | None = None
+    must: Must | None = None
 
     def __post_init__(self) -> None:
         for name, types, expected in _TYPES:
             check_type(name, getattr(self, name), types, expected)
+        check_callback("on_outcome", self.on_outcome)
         if self.nulls is not None:
             check_nulls(self.nulls, "load")
         if self.reference is not None:
@@ -77,6 +84,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
                 and (self.max_rejected < 0 or (isinstance(self.max_rejected, float) and self.max_rejected >= 1)),
                 f"max_rejected must be a number of records, or a share below 1, not {self.max_rejected}",
             ),
+            (self.must not in {None, "apply"}, f'must must be "apply" or None, not {self.must!r}'),
             (self.in_flight < 1, f"in_flight must be 1 or more, not {self.in_flight}"),
             (
                 self.on_reject not in {"continue", "stop", "split"},
@@ -101,6 +109,8 @@ class LoadProgress(msgspec.Struct, frozen=True):
         calls: Calls that have ended.
         seconds: Seconds since the load began.
         looked_up: Unknown elements that have been looked up.
+        failed: Elements with an outcome that is not "applied".
+        ended: Whether the load has ended, so that its report is complete.
     """
 
     elements: int
@@ -109,6 +119,8 @@ class LoadProgress(msgspec.Struct, frozen=True):
     calls: int
     seconds: float
     looked_up: int = 0
+    failed: int = 0
+    ended: bool = False
 
     @property
     def elements_per_second(self) -> float:

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from afas_async.simulator.process import SimulatorProcess
+from afas_async.simulator.remote import SimulatorProcess
 from afas_async.simulator.samples.connectors import SAMPLES, Sample
 from afas_async.simulator.storage.store import Checksum
 from tests.support.command_line import environment, refused, run
@@ -37,7 +37,7 @@ def test_the_demo_notices_a_difference(capsys: pytest.CaptureFixture[str], monke
         await asyncio.sleep(0)
         return Checksum(2_000, 0, 0)
 
-    monkeypatch.setattr("afas_async.simulator.process.SimulatorProcess.checksum", lie)
+    monkeypatch.setattr("afas_async.simulator.remote.SimulatorProcess.checksum", lie)
     ended = run(capsys, "demo", "--rows", "2000", *QUICK)
     assert ended.status == 1
     assert "check        NOT what the database holds" in ended.out
@@ -61,7 +61,9 @@ def test_compare(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.status == 0
     assert COMPLETE in ended.out
     assert ended.out.count("3,000 of 3,000 rows") == 2
-    columns = {line.split()[0]: line.split()[1:] for line in ended.out.partition("plain loop\n")[2].splitlines()}
+    columns = {
+        line.split()[0]: line.split()[1:] for line in ended.out.partition("plain loop\n")[2].splitlines() if line
+    }
     assert columns["requests"][1] == "5"  # three pages, and two for the end, as the last one is full
     assert {"seconds", "rows/s", "first", "ratio"} <= columns.keys()
 

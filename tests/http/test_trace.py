@@ -18,12 +18,13 @@ from afas_async import (
     UnavailableError,
 )
 from afas_async.http.engine import Engine
+from afas_async.http.events import Event
 from afas_async.http.limiter import Limiter
-from afas_async.http.statistics import Event
 from afas_async.simulator import Fault, Simulator
 from tests.support import canary
 from tests.support.fake_transport import FakeCall, FakeTransport, after, in_turn, options
 from tests.support.granting import ARTICLES, client, mark
+from tests.support.heard import attempts
 from tests.support.read_table import framed
 from tests.support.write_table import Case, meets, says
 
@@ -90,6 +91,19 @@ async def test_refusal_in_a_success(simulator: Simulator) -> None:
             assert raised.value.trace_id == sent(simulator)[-1]
 
 
+async def test_answers_that_are_not_as_documented(simulator: Simulator) -> None:
+    """So has an error about the answer itself; without an answer there is none."""
+    simulator.faults.add(Fault(status=200, body="<html>", times=2))
+    async with AfasClient(base_url=simulator.base_url, auth=simulator.token, max_retries=0) as afas:
+        with pytest.raises(AfasError) as raised:
+            await afas.page(ARTICLES, take=1)
+        assert raised.value.trace_id == sent(simulator)[-1] != ""
+    async with AfasClient(base_url="http://127.0.0.1:9", auth=simulator.token, max_retries=0) as afas:
+        with pytest.raises(AfasError) as raised:
+            await afas.page(ARTICLES, take=1)
+        assert raised.value.trace_id == ""
+
+
 async def test_absent_file(simulator: Simulator) -> None:
     """An error that is put into other words keeps it."""
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
@@ -135,7 +149,7 @@ async def test_events() -> None:
     )
     engine = Engine(FakeTransport(script), limiter=Limiter(1))
     assert await engine.send(FakeCall(), options(on_event=events.append)) is None
-    assert [(event.kind, event.trace_id) for event in events] == [
+    assert [(event.kind, event.trace_id) for event in attempts(events)] == [
         ("failed", "first"),
         ("retrying", "first"),
         ("failed", ""),

@@ -265,7 +265,7 @@ async def test_a_key_of_many_fields_beside_a_long_condition(serve: Serve) -> Non
     assert [row["V"] async for row in afas.rows(connector, where=where, take=7)] == list(range(300))
     assert not any("filterjson" in request.query for request in simulator.requests)
     parts = await afas.plan(connector, parts=3, where=where)
-    found = [row["V"] for part in parts for row in await afas.rows(connector, where=where, part=part).to_list()]
+    found = [row["V"] for part in parts for row in await afas.rows(connector, part=part).to_list()]
     assert found == list(range(300))
 
 

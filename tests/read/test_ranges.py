@@ -29,10 +29,10 @@ async def test_parts_beside_a_long_condition(connector: GetConnector[Any], serve
     for length in range(1_860, 1_925, 3):
         where = (F.Code != "x" * length) & (F.Group >= 0)
         parts = await afas.plan(connector, parts=3, where=where)
-        found = [row for part in parts for row in await afas.rows(connector, where=where, part=part).to_list()]
+        found = [row for part in parts for row in await afas.rows(connector, part=part).to_list()]
         assert numbers(found) == list(range(60)), length
         planned.add(len(parts))
-    assert planned == {1, 3}
+    assert planned >= {1, 3}
 
 
 @pytest.mark.sampled(3)
@@ -42,7 +42,7 @@ async def test_on_several_machines(connector: GetConnector[Any], parts: int, ser
     """Parts go through JSON, and are read by several clients side by side: every row comes once."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     planned = json.loads(json.dumps(await afas.plan(connector, parts=parts)))
-    assert 1 <= len(planned) <= parts
+    assert 1 <= len(planned) <= (parts if len(connector.key) == 1 else 1.4 * parts)
 
     async def read(part: dict[str, Any]) -> list[int]:
         async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as client:
@@ -91,25 +91,24 @@ async def test_written_after_it_was_cut(connector: GetConnector[Any], serve: Ser
 
 
 async def test_with_a_condition(serve: Serve) -> None:
-    """The parts are even among the rows of the condition, which is given to each of them again."""
+    """The parts carry the condition, and are even among its rows."""
     _, afas = await serve(connectors={"T": table(ROWS)})
     for connector in (BY_NUMBER, BY_CODE):
         where = F.Id >= LAST[0]
         parts = await afas.plan(connector, parts=4, where=where)
-        sizes = [len(await afas.rows(connector, part=part, where=where).to_list()) for part in parts]
+        sizes = [len(await afas.rows(connector, part=part).to_list()) for part in parts]
         assert sum(sizes) == len(LAST)
         assert max(sizes) < 1.25 * min(sizes)
-        found = [row for part in parts for row in await afas.rows(connector, part=part, where=where).to_list()]
+        found = [row for part in parts for row in await afas.rows(connector, part=part).to_list()]
         assert sorted(numbers(found)) == list(LAST)
 
 
 async def test_small_tables(serve: Serve) -> None:
-    """No rows, or one, or one value of the first field make one part, which is everything."""
-    for numbered in (range(1), range(60, 70)):
-        _, afas = await serve(connectors={"T": table(numbered)})
-        parts = await afas.plan(BY_BOTH, parts=5)
-        assert len(parts) == 1
-        assert numbers(await afas.rows(BY_BOTH, part=parts[0]).to_list()) == list(numbered)
+    """No rows, or one, make one part, which is everything."""
+    _, afas = await serve(connectors={"T": table(range(1))})
+    for connector in KEYS:
+        parts = await afas.plan(connector, parts=5)
+        assert [numbers(await afas.rows(connector, part=part).to_list()) for part in parts] == [[0]]
     _, afas = await serve(rows=5)
     empty = GetConnector("Profit_Empty", key="Id")
     parts = await afas.plan(empty, parts=5)
@@ -122,9 +121,13 @@ async def test_misuse(serve: Serve) -> None:
     part = (await afas.plan(BY_NUMBER, parts=2))[0]
     before = simulator.counters.requests
     for connector in (BY_CODE, BY_BOTH, GetConnector("U", key="Id"), GetConnector("T")):
-        with pytest.raises(UsageError, match="planned for T with Id"):
+        with pytest.raises(UsageError, match="planned for T with the key Id"):
             afas.rows(connector, part=part)
-    wrongs: list[Any] = [{}, {**part, "lower": 1.5}, {**part, "more": 1}, {**part, "lower": []}, 5, "x", []]
+    with pytest.raises(UsageError, match="leave where= out"):
+        afas.rows(BY_NUMBER, part=part, where=F.Id > 5)
+    with pytest.raises(UsageError, match="another version"):
+        afas.rows(BY_NUMBER, part={**part, "version": 2})
+    wrongs: list[Any] = [{}, {**part, "range": 1.5}, {**part, "more": 1}, {**part, "where": "x"}, 5, "x", []]
     for wrong in wrongs:
         with pytest.raises(UsageError, match="part: expected"):
             afas.rows(BY_NUMBER, part=wrong)
@@ -176,3 +179,51 @@ async def test_keys_that_no_request_can_hold(odd: set[int], ending: str, serve: 
     found = [row["Code"] for part in parts for row in await afas.rows(connector, part=part).to_list()]
     assert found == codes
     assert len(parts) == (1 if len(odd) == 300 else 4)
+
+
+async def test_by_name_alone(serve: Serve) -> None:
+    """A part has all it takes to be read: the name of the connector is enough beside it."""
+    _, afas = await serve(connectors={"T": table(ROWS)})
+    parts = await afas.plan("T", key=("Part", "Code"), parts=3, where=F.Id < LAST[0])
+    found = [await afas.rows("T", part=part).to_list() for part in parts]
+    assert [number for rows in found for number in numbers(rows)] == list(range(ROWS[0], LAST[0]))
+    assert all(len(rows) <= part["rows"] for rows, part in zip(found, parts, strict=True))
+
+
+async def test_one_value_of_the_first_field(serve: Serve) -> None:
+    """A value of the first field that most rows have is cut by the fields after it; parts hold twice their share."""
+    first = ["k", "K", *["m"] * 20, "p"]  # k and K are one value for the service
+    rows = [
+        {"Id": number, "A": first[number // 100], "B": number % 100 // 10, "C": f"c{number % 10}"}
+        for number in range(len(first) * 100)
+        if first[number // 100] != "K" or number % 10 > 5
+    ]
+    for each in rows:
+        each["B"] += 10 * (each["Id"] // 100 if each["A"] in "kK" else each["Id"] // 100 - 2)
+    _, afas = await serve(connectors={"T": rows})
+    connector = GetConnector("T", key=("A", "B", "C"))
+    in_order = numbers(await afas.rows(connector).to_list())
+    assert len(in_order) == len(rows)
+    for count in (2, 7, 23):
+        parts = await afas.plan(connector, parts=count)
+        assert count <= len(parts) <= count + 3
+        found = [numbers(await afas.rows(connector, part=part).to_list()) for part in parts]
+        assert [number for part in found for number in part] == in_order
+        assert max(map(len, found)) <= 1.8 * len(rows) / count
+
+
+async def test_no_room_for_deep_cuts(serve: Serve) -> None:
+    """Beside a condition that leaves no room for keys, a plan is one part."""
+    _, afas = await serve(connectors={"T": table(ROWS)})
+    connector = GetConnector("T", key=("Group", "Code"))
+    expected = numbers(await afas.rows(connector).to_list())
+    counts = []
+    for length in (1, 900, 1_800, 1_900):
+        where = F.Price.is_not_empty() & (F.Code != "x" * length)
+        parts = await afas.plan(connector, parts=20, where=where)
+        found = [row for part in parts for row in await afas.rows(connector, part=part).to_list()]
+        assert numbers(found) == expected
+        counts.append(len(parts))
+    assert counts[0] > 20
+    assert counts[-1] == 1
+    assert {*counts} == {counts[0], 1}

@@ -15,7 +15,7 @@ from anyio.from_thread import start_blocking_portal
 
 from afas_async.commands import cli
 from afas_async.simulator import Simulator
-from afas_async.simulator.process import SimulatorProcess
+from afas_async.simulator.remote import SimulatorProcess
 from afas_async.simulator.storage.store import Store
 from tests.support import canary
 
@@ -71,5 +71,5 @@ def simulate_within(monkeypatch: pytest.MonkeyPatch) -> None:
         async with Simulator(**options) as simulator, aiohttp.ClientSession() as session:
             yield SimulatorProcess(simulator.base_url, simulator.token, os.getpid(), session, io.BytesIO())
 
-    for module in ("demo", "arguments"):
-        monkeypatch.setattr(f"afas_async.commands.{module}.spawn", spawn)
+    for module in ("afas_async.commands.demo", "afas_async.simulator"):
+        monkeypatch.setattr(f"{module}.spawn", spawn)

@@ -29,6 +29,7 @@ from afas_async.vocabulary.outcomes import Outcome, Status
 from afas_async.wire.write_answers import Ending
 from afas_async.write import lookups
 from afas_async.write.journal import Journal
+from afas_async.write.journal_file import JournalFile
 from afas_async.write.ledger import Ledger
 from afas_async.write.lookups import Lookup
 from tests.support import canary
@@ -152,13 +153,13 @@ def _death_in_sql(last: int) -> AbstractContextManager[object]:
 
 
 def _send_what_is_in_flight() -> AbstractContextManager[object]:
-    begin = Journal._open
+    begin = JournalFile.begin
 
-    def forget(self: Journal) -> None:
+    def forget(self: JournalFile) -> None:
         begin(self)
-        self._database.execute("UPDATE elements SET state = 'planned' WHERE state = 'unknown'")
+        self.database.execute("UPDATE elements SET state = 'planned' WHERE state = 'unknown'")
 
-    return patch.object(Journal, "_open", forget)
+    return patch.object(JournalFile, "begin", forget)
 
 
 def _believe_absent_at_once() -> AbstractContextManager[object]:

@@ -56,7 +56,7 @@ async def dict_and_raw_rows(afas: AfasClient) -> None:
 async def options(afas: AfasClient, token: str) -> None:
     parts = await afas.plan(ARTICLES, parts=4, where=F.ItemCode > "000100")
     assert_type(parts, list[dict[str, Any]])
-    assert_type(afas.rows(ARTICLES, where=F.ItemCode.in_(["1", "2"]), part=parts[0], after=token), Rows[Article])
+    assert_type(afas.rows(ARTICLES, part=parts[0], after=token), Rows[Article])
     assert_type(afas.pages(ARTICLES, where=None, window=4, verify=True, order_by=["-ItemCode"]), Pages[Article])
     assert_type(afas.rows(ARTICLES).cursor, str)
     assert_type(afas.changes(ARTICLES, modified="ModifiedOn", since=token), Changes[Article])

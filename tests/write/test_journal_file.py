@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from afas_async import JournalError
-from afas_async.write import journal as journals
+from afas_async.write import journal_file
 from afas_async.write import lock as locks
 from afas_async.write.journal import Journal
 from tests.support import canary, forking
@@ -144,7 +144,7 @@ async def test_where_locks_do_not_hold(path: Path) -> None:
     log = content(path.with_name("journal-wal"))
     _write_in_vain(first)
     first.close()
-    del first._database
+    del first._file.database
     gc.collect()  # as the end of the program does
     assert content(path.with_name("journal-wal")) == log
     second.end(1, outcomes("applied", 1))
@@ -163,7 +163,7 @@ async def test_opened_by_another_load_while_a_call_is_noted(path: Path) -> None:
         if statement == "COMMIT":
             second.append(Journal(path, LOAD))
 
-    first._database.set_trace_callback(overtaken)
+    first._file.database.set_trace_callback(overtaken)
     with pytest.raises(JournalError, match="opened by another load since"):
         first.begin(0, pieces(0))
     assert second[0].read(0, 1) == {}
@@ -239,7 +239,7 @@ async def test_another_loads_journal(path: Path, fact: str) -> None:
 async def test_another_version(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The journal of an older or newer library is refused, not misread."""
     with monkeypatch.context() as other:
-        other.setattr(journals, "VERSION", 2)
+        other.setattr(journal_file, "VERSION", 2)
         (await begun(path, 0)).close()
     with pytest.raises(JournalError, match="a journal of version 2, and this is version 1"):
         Journal(path, LOAD)
@@ -314,7 +314,7 @@ async def test_the_log_is_synced(path: Path) -> None:
     """A commit is on the disk, also if the power fails; what is deleted is overwritten."""
     journal = await begun(path, 0)
     for pragma, value in (("synchronous", 2), ("journal_mode", "wal"), ("secure_delete", 1), ("fullfsync", 1)):
-        assert journal._database.execute(f"PRAGMA {pragma}").fetchone() == (value,)
+        assert journal._file.database.execute(f"PRAGMA {pragma}").fetchone() == (value,)
     journal.close()
 
 

@@ -22,6 +22,7 @@ from afas_async import AfasClient, JournalError, OutcomeUnknownError
 from afas_async.simulator import Fault, Simulator
 from afas_async.vocabulary.outcomes import LoadReport, Outcome, Status
 from afas_async.write.journal import Journal
+from afas_async.write.journal_file import JournalFile
 from afas_async.write.loader import Load
 from tests.support import canary
 from tests.support.kill_loader import Plan
@@ -141,7 +142,7 @@ def failing(load: Load, how: str) -> Iterator[None]:
     thread = load._ledger.thread
     assert thread is not None
     if how == "read-only":
-        thread.post(lambda: thread.journal._database.execute("PRAGMA query_only = 1"))
+        thread.post(lambda: thread.journal._file.database.execute("PRAGMA query_only = 1"))
         yield
     else:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -450,16 +451,16 @@ async def test_an_element_that_the_journal_refuses_takes_no_place(
     assert load.report.counts["applied"] == load.report.total == posts(simulator) == 2
 
 
-@pytest.mark.parametrize("name", ["_open", "read"])
+@pytest.mark.parametrize(("kind", "name"), [(JournalFile, "begin"), (Journal, "read")])
 async def test_cancelled_while_the_journal_opens(
-    path: Path, name: str, afas: AfasClient, monkeypatch: pytest.MonkeyPatch
+    path: Path, kind: Any, name: str, afas: AfasClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is free for the next load."""
     task = asyncio.current_task()
     assert task is not None
     await run(afas, path, subject(0))
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, name, _cancelling(getattr(Journal, name), 1))
+        patch.setattr(kind, name, _cancelling(getattr(kind, name), 1))
         with pytest.raises(asyncio.CancelledError) as caught:
             await run(afas, path, subject(0))
         task.uncancel()
