@@ -25,12 +25,12 @@ def read(task: Task, tally: Tally) -> None:
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     with TemporaryDirectory() as folder:
         os.environ["DLT_DATA_DIR"] = folder
-        path = Path(folder, "wide.duckdb")
-        pipeline: Any = dlt.pipeline("wide", destination=dlt.destinations.duckdb(str(path)), dataset_name="wide")
+        path = Path(folder, "copy.duckdb")
+        pipeline: Any = dlt.pipeline("wide", destination=dlt.destinations.duckdb(str(path)), dataset_name="profit")
         tally.start()
         pipeline.run(_dicts(task) if task.variant == "dicts" else _batches(task))
         with duckdb.connect(path) as database:
-            ((tally.rows,),) = database.sql("select count(*) from wide.wide").fetchall()
+            ((tally.rows,),) = database.sql("select count(*) from profit.wide").fetchall()
     if tally.rows != task.rows:
         raise RuntimeError("the table lacks rows")
 
