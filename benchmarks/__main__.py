@@ -17,6 +17,7 @@ from benchmarks.measures.fairness import fairness
 from benchmarks.measures.latency import efficiency, first_row, task
 from benchmarks.measures.loading import loading
 from benchmarks.measures.moments import moments
+from benchmarks.measures.service import service
 from benchmarks.measures.slow_view import slow_view
 from benchmarks.measures.steadiness import hold, memory
 from benchmarks.measures.throughput import iteration, throughput
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "task": task,
     "loading": loading,
     "columns": columns,
+    "service": service,
 }
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Container, Sequence
 from decimal import Decimal
 from typing import Any, Final, cast
@@ -146,7 +147,7 @@ def _is_moment(kind: pa.DataType) -> bool:
 
 
 def _filled(column: pa.ChunkedArray[Any], kind: pa.DataType) -> Any:
-    array: Any = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    array: Any = column.chunk(0)
     if _is_moment(kind):
         return _moments(array, kind)
     return array if array.type == kind else pc.cast(array, kind)
@@ -159,7 +160,7 @@ def _refuse_rounded(text: bytes, batch: pa.RecordBatch) -> None:
         pyarrow.ArrowInvalid: If one of them has become another number.
     """
     names = [column.name for column in batch.schema if pa.types.is_decimal(column.type)]
-    if not names or not pc.match_substring_regex(pa.array([text], pa.binary()), _EXPONENT)[0].as_py():
+    if not names or not pc.match_substring_regex(_one(text), _EXPONENT)[0].as_py():
         return
     exponent = re.compile(_EXPONENT.encode())
     for number, row in enumerate(split_rows(text)):
@@ -169,6 +170,12 @@ def _refuse_rounded(text: bytes, batch: pa.RecordBatch) -> None:
                 found, written = batch.column(name)[number].as_py(), members.get(name)
                 if found is not None and found != Decimal(written):
                     raise pa.ArrowInvalid(f"{written} is not {found}")
+
+
+def _one(text: bytes) -> Any:
+    """Return a text as an array, without a copy, and without `pyarrow.array`, which imports pandas."""
+    ends = struct.pack("=qq", 0, len(text))
+    return pa.Array.from_buffers(pa.large_binary(), 1, [None, pa.py_buffer(ends), pa.py_buffer(text)])
 
 
 def _moments(texts: Any, kind: pa.DataType) -> Any:

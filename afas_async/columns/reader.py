@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from types import TracebackType
@@ -52,20 +52,24 @@ def open_reader(
         500
     """
     check_type("client", client, AfasClient | None, "an AfasClient")
-    return OpenReader(connector, AfasClient.from_env() if client is None else client, options)
+    name = connector.name if isinstance(connector, GetConnector) else connector
+    thread = ReaderThread(
+        name, AfasClient.from_env() if client is None else client, lambda afas: batches(afas, connector, **options)
+    )
+    return OpenReader(thread)
 
 
 class OpenReader:
     """A read in a thread of its own, as a context manager. Made by `open_reader`."""
 
-    def __init__(self, connector: GetConnector[Any] | str, client: AfasClient, options: ColumnArguments) -> None:
-        self._thread = _ReaderThread(connector, client, options)
+    def __init__(self, thread: ReaderThread) -> None:
+        self._thread = thread
         self._failure: Exception | None = None
-        weakref.finalize(self, self._thread.stop)
+        weakref.finalize(self, thread.stop)
 
     def __enter__(self) -> pa.RecordBatchReader:
         try:
-            schema = self._thread.begin()
+            schema = self._thread.begin().schema
         except BaseException:
             self._thread.end()
             raise
@@ -88,24 +92,31 @@ class OpenReader:
             raise self._failure from error
 
 
-class _ReaderThread:
-    def __init__(self, connector: GetConnector[Any] | str, client: AfasClient, options: ColumnArguments) -> None:
-        self._name = connector.name if isinstance(connector, GetConnector) else connector
-        self._connector = connector
+class ReaderThread:
+    """An event loop in a thread, with a client and a stream of batches, which other threads pull from.
+
+    Args:
+        name: What is read, for errors.
+        client: A client that is not open yet; the thread opens and closes it.
+        opening: Makes the stream.
+    """
+
+    def __init__(self, name: str, client: AfasClient, opening: Callable[[AfasClient], Batches]) -> None:
+        self._name = name
         self._client = client
-        self._options = options
+        self._opening = opening
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[None] | None = None
         self._stream: Future[Batches] = Future()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name=f"afas_async reader of {self._name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"afas_async reader of {name}", daemon=True)
 
-    def begin(self) -> pa.Schema:
-        """Start the thread, and return the columns of the read."""
+    def begin(self) -> Batches:
+        """Start the thread, and return its stream, to look at."""
         if self._thread.ident is not None:
             raise UsageError(f"{self._name}: a reader is opened once: call open_reader again")
         self._thread.start()
-        return self._stream.result().schema
+        return self._stream.result()
 
     def pull(self) -> pa.RecordBatch | None:
         """Return the next rows, or None at the end."""
@@ -143,7 +154,7 @@ class _ReaderThread:
     async def _live(self) -> None:
         self._task = asyncio.current_task()
         try:
-            async with self._client, batches(self._client, self._connector, **self._options) as stream:
+            async with self._client, self._opening(self._client) as stream:
                 self._stream.set_result(stream)
                 await asyncio.Event().wait()
         except BaseException as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from benchmarks.figures import Figure, Scale, Section, interleave, ratio_figure, standing
+from benchmarks.figures import Figure, Scale, Section, interleave, ratio_figure, ratios, standing
 from benchmarks.stage import bare_server, read
 from benchmarks.task import Measurement
 
@@ -20,8 +20,10 @@ CONTESTANTS = {
     DUCKDB: "json_readers",
     POLARS: "json_readers",
 }
+PIPELINE = "dlt_duckdb"
 VARIANTS = {TYPED: "typed", POLARS: "polars"}
 AGAINST_PLAIN, AGAINST_TYPED = 0.65, 0.38
+AGAINST_DICTS = 10.0
 MOST_MEMORY = 250.0
 LONGEST_HOLD = 5.0
 
@@ -32,12 +34,18 @@ def columns(scale: Scale) -> Section:
         tasks = {label: server.task(name, variant=VARIANTS.get(label, "")) for label, name in CONTESTANTS.items()}
         runs = interleave(tasks, scale.rounds)
         holds = interleave({OURS: server.task(OURS, ticker=True)}, scale.rounds)[OURS]
+    with bare_server(scale.few // 10) as server:
+        pipelines = {name: server.task(PIPELINE, variant=name) for name in ("batches", "dicts")}
+        loads = interleave(pipelines, scale.rounds)
     with bare_server(scale.large) as server:
         large = read(server.task(OURS))
     what = f"CPU of writing {scale.few:,} rows as Parquet"
     figures = [
         ratio_figure("P17", f"{what}, against {PLAIN}", _cpu(runs[OURS], runs[PLAIN]), AGAINST_PLAIN, at_most=True),
         ratio_figure("P17", f"{what}, against right types", _cpu(runs[OURS], runs[TYPED]), AGAINST_TYPED, at_most=True),
+        ratio_figure(
+            "P17", "dlt into DuckDB, by batches against dicts", ratios(loads["batches"], loads["dicts"]), AGAINST_DICTS
+        ),
         _memory(scale.few, max(run.memory for run in runs[OURS])),
         _memory(scale.large, large.memory),
         Figure(

@@ -251,7 +251,7 @@ def test_a_reader_that_fails_is_no_measurement() -> None:
 def test_every_contestant_is_a_file() -> None:
     """Each name leads to a module with `read`; they are not imported here, as their libraries are an extra."""
     folder = Path(contestants.__path__[0])
-    for name in {*throughput.CONTESTANTS, *completeness.CONTESTANTS, *columns.CONTESTANTS.values()}:
+    for name in {*throughput.CONTESTANTS, *completeness.CONTESTANTS, *columns.CONTESTANTS.values(), columns.PIPELINE}:
         assert "def read(task: Task, tally: Tally) -> None:" in (folder / f"{name}.py").read_text()
 
 

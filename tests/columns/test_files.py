@@ -228,7 +228,7 @@ async def pieces():
     os.kill(os.getpid(), 9)
 path = Path(sys.argv[1])
 schema = pa.schema([("x", pa.int64())])
-asyncio.run(new_file.write_file(path, lambda part: parquet._ParquetFile(part, schema, "zstd"), pieces()))
+asyncio.run(new_file.write_file(path, lambda part: parquet.ParquetFile(part, schema, "zstd"), pieces()))
 """
 
 
@@ -251,6 +251,19 @@ def test_without_pyarrow_one_sentence_says_what_to_install() -> None:
     assert text.splitlines()[-1] == (
         'ModuleNotFoundError: columns.to_parquet needs pyarrow: run `pip install "afas-async[columns]"`'
     )
+
+
+def test_another_missing_module_is_not_called_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=missing_name)
+
+    monkeypatch.setattr(columns, "import_module", missing)
+    missing_name = "pyarrow.json"
+    with pytest.raises(ModuleNotFoundError, match="to_table needs pyarrow"):
+        _ = columns.to_table
+    missing_name = "zoneinfo"
+    with pytest.raises(ModuleNotFoundError, match="No module named"):
+        _ = columns.to_table
 
 
 def test_the_public_names_are_there() -> None:

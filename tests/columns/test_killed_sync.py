@@ -14,7 +14,6 @@ import pytest
 from afas_async.simulator import Simulator
 from tests.support import canary
 from tests.support.kill_syncer import connect
-from tests.support.postgres import postgres
 from tests.support.sample_connectors import truth
 from tests.support.thoroughness import by_default
 
@@ -36,8 +35,9 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield str(tmp_path / "copy.duckdb")
         return
     pytest.importorskip("psycopg", reason="psycopg is not installed")
-    with postgres() as uri:
-        yield uri
+    yield request.getfixturevalue("server")
+    with connect(request.getfixturevalue("server")) as connection:
+        connection.execute('drop table "Profit_Wide", afas_async_sync')
 
 
 def _run(source: Simulator, target: str, place: int) -> subprocess.CompletedProcess[str]:
