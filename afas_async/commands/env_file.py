@@ -8,7 +8,7 @@ from pathlib import Path
 from afas_async.errors import ConfigurationError
 
 _LINE = re.compile(
-    r"""(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>.*?))"""
+    r"""(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>(?!['"]).*?))"""
 )
 
 
@@ -20,13 +20,21 @@ def read_env_file(path: Path) -> dict[str, str]:
         OSError: If the file cannot be read.
     """
     found = dict[str, str]()
+    if wrong := _read_lines(path, found):
+        found.clear()  # no error may show the token among the locals of its frames
+        raise ConfigurationError(f"{path}, line {wrong}: expected NAME=VALUE, such as AFAS_ENVIRONMENT=12345")
+    return found
+
+
+def _read_lines(path: Path, found: dict[str, str]) -> int:
+    """Read the variables of a file, and return the number of the first line that is none; 0 if all are."""
     for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
         match = _LINE.fullmatch(text)
         if match is None:
-            raise ConfigurationError(f"{path}, line {number}: expected NAME=VALUE, such as AFAS_ENVIRONMENT=12345")
+            return number
         if match["name"].startswith("AFAS_"):
             found[match["name"]] = match["single"] or match["double"] or match["bare"] or ""
-    return found
+    return 0

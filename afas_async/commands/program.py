@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from afas_async.commands.json_log import switch_json_log
@@ -46,8 +46,20 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
 
 
+class _Command(TyperCommand):
+    """A command whose page shows no type for `--help`, as for no other switch."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option."""
+        return _switch(super().get_help_option(ctx))
+
+
 class _Commands(TyperGroup):
     """The commands: the list is known without them, and a command is imported once it is called."""
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option."""
+        return _switch(super().get_help_option(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, and say that it was interrupted where it was."""
@@ -94,9 +106,8 @@ def _loaded(name: str) -> Any:
     module = import_module(f"afas_async.commands.{name}")
     app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
     help_text = _flowing(inspect.getdoc(module.command))
-    app.command(
-        name, help=help_text, context_settings=_SETTINGS, epilog=_escaped(getattr(module, "EPILOG", "")) or None
-    )(module.command)
+    epilog = _escaped(getattr(module, "EPILOG", "")) or None
+    app.command(name, cls=_Command, help=help_text, context_settings=_SETTINGS, epilog=epilog)(module.command)
     return _plain(get_command(app))
 
 
@@ -113,9 +124,14 @@ def _escaped(text: str) -> str:
 def _plain(built: Any) -> Any:
     """Show no type for a switch, which takes no value."""
     for parameter in built.params:
-        if getattr(parameter, "is_flag", False):
-            parameter.metavar = ""
+        _switch(parameter)
     return built
+
+
+def _switch(parameter: Any) -> Any:
+    if getattr(parameter, "is_flag", False):
+        parameter.metavar = ""
+    return parameter
 
 
 def _listed() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -66,6 +68,18 @@ def test_compare(capsys: pytest.CaptureFixture[str]) -> None:
     }
     assert columns["requests"][1] == "5"  # three pages, and two for the end, as the last one is full
     assert {"seconds", "rows/s", "first", "ratio"} <= columns.keys()
+
+
+@pytest.mark.usefixtures("within")
+def test_a_drawing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """`--svg` draws the comparison as bars, for a colleague."""
+    path = tmp_path / "demo.svg"
+    ended = run(capsys, "demo", "--rows", "2000", "--compare", "--svg", str(path), *QUICK)
+    assert (ended.status, ended.out.count("█") > 10) == (0, True)
+    root = ET.parse(path).getroot()  # noqa: S314 - we have just drawn it
+    assert [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")][::2] == ["afas_async", "plain loop"]
+    assert len([*root.iter("{http://www.w3.org/2000/svg}rect")]) == 2
+    assert "--svg draws the comparison: give --compare too" in run(capsys, "demo", "--svg", str(path)).err
 
 
 @pytest.mark.usefixtures("within")

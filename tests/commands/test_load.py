@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from afas_async.commands import line_load
+from afas_async.commands.lookup import is_shown
 from afas_async.simulator import Fault, Simulator
 from afas_async.write import lookups
 from tests.support.command_line import environment, refused, run
@@ -361,6 +362,55 @@ class TestLookup:
         lines = failed.read_text("utf-8-sig").splitlines()[1:]
         assert len(lines) == 40 - applied
         assert all(",not_sent," in line for line in lines)
+
+    @pytest.mark.parametrize(
+        "case",
+        [
+            ("update", "ItCd,Ds\n000001,Bout\n", "Profit_Article:ItemCode=@ItCd,Description=Ds", 0),
+            ("update", "ItCd,Ds\n000001,Bout\n", "Profit_Article:ItemCode=@ItCd,Unit=Ds", 3),
+            ("delete", "ItCd\n000001\n", "Profit_Article:ItemCode=@ItCd", 0),
+        ],
+    )
+    def test_updates_and_deletes(
+        self,
+        case: tuple[str, str, str, int],
+        write: Callable[..., str],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Of an update the changed fields show it; a deleted row is not there."""
+        action, line, lookup, status = case
+        with environment(monkeypatch, rows=500) as simulator:
+            simulator.faults.add(Fault(connector="FbItemArticle", cut="reset", works_after=0))
+            simulator.faults.add(Fault(connector="FbItemArticle", method="GET", status=503, retry_after=0))
+            monkeypatch.setattr("afas_async.policy.retrying.BACKOFF_BASE", 0.0)
+            command = ("load", "FbItemArticle", write("a.csv", line), "--action", action, "--lookup", lookup)
+            ended = run(capsys, *command, "--empty", "omit")
+        assert ended.status == status, ended.out
+
+    @pytest.mark.parametrize("lookup", ["Profit_Article:ItemCode=@ItCd", "Profit_Article:Description=Ds"])
+    def test_an_update_needs_a_key_and_a_changed_field(
+        self, lookup: str, write: Callable[..., str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        command = ("load", "X", write("a.csv", "a\n1\n"), "--action", "update", "--empty", "omit", "--lookup", lookup)
+        assert "of an update it needs a field of the key" in refused(run(capsys, *command))
+
+    @pytest.mark.parametrize(
+        ("written", "shown", "same"),
+        [
+            ("", None, True),
+            ("x", None, False),
+            (True, True, True),
+            ("true", False, False),
+            ("1.50", Decimal("1.5"), True),
+            ("x", 1, False),
+            (date(2024, 1, 31), "2024-01-31T00:00:00Z", True),
+            ("2024-01-31T09:30:00", "2024-01-31T09:30:00Z", True),
+            ("a", "b", False),
+        ],
+    )
+    def test_values_as_rows_show_them(self, written: object, shown: object, same: bool) -> None:  # noqa: FBT001
+        assert is_shown(written, shown) is same
 
 
 @pytest.mark.parametrize(

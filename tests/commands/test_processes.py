@@ -107,9 +107,10 @@ def test_a_pipe_that_closes() -> None:
     assert done.stderr == ""
 
 
-def test_no_extra(tmp_path: Path) -> None:
+def test_no_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without typer and rich there is one clear sentence."""
     code = "import sys; sys.modules['typer'] = None; from afas_async.commands.cli import main; main()"
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.endswith(': the command line needs typer and rich: pip install "afas-async[cli]"\n')
