@@ -38,6 +38,7 @@ class LineLoad:
     Attributes:
         reasons: Why lines are not applied, by status and reason.
         is_interrupted: Whether it was ended by a signal.
+        fault: Why a file could not be read or written to its end, which ended the load; empty if all could.
         seconds: How long it took.
     """
 
@@ -50,6 +51,7 @@ class LineLoad:
         self._progress = ProgressLine(what="lines")
         self.reasons: Counter[tuple[str, str]] = Counter()
         self.is_interrupted: bool = False
+        self.fault: str = ""
         self.seconds: float = 0.0
 
     def hear(self, outcome: Outcome) -> None:
@@ -75,7 +77,7 @@ class LineLoad:
 
         Raises:
             AfasError: If the load cannot be opened, such as for a journal that is in use.
-            OSError: If a file cannot be read or written.
+            OSError: If a file cannot be read or written, before anything is sent; later it is the `fault`.
         """
         self._load = load
         try:
@@ -89,11 +91,21 @@ class LineLoad:
         except asyncio.CancelledError:
             if not self.is_interrupted:
                 raise
+        except OSError as error:
+            if not load.report.total:
+                raise
+            self.fault = str(error)  # what became of the lines that were sent must not be lost
         finally:
             self.seconds = load.progress.seconds
-            if self._failed is not None:
-                await self._failed.close(load.report)
+            await self._close(load.report)
         return load.report
+
+    async def _close(self, report: LoadReport) -> None:
+        if self._failed is not None:
+            try:
+                await self._failed.close(report)
+            except OSError as error:
+                self.fault = self.fault or str(error)
 
     async def _feed(self, load: Load) -> None:
         chunks = self._source.chunks()
@@ -191,6 +203,8 @@ def print_report(name: str, report: LoadReport, run: LineLoad, failed: Path | No
     if report.counts["unknown"]:
         look = "look them up in Profit" if journal is None else f"{PROGRAM} journal {shlex.quote(str(journal))}"
         print(f"\nUnknown lines may be applied or not: {look}")
+    if run.fault:
+        print(f"\nThe load was ended, or its file of failed lines is not complete: {run.fault}")
     if run.is_interrupted:
         again = "without a journal, lines that were applied would be sent again" if journal is None else "it goes on"
         print(f"\nInterrupted: run the same command again, and {again}.")
@@ -200,5 +214,5 @@ def status_of(report: LoadReport, run: LineLoad) -> int:
     """Return the exit status after a load."""
     if report.counts["unknown"]:
         return UNKNOWN_LEFT
-    done = report.counts["applied"] == report.total and not run.is_interrupted and not report.beyond
+    done = report.counts["applied"] == report.total and not (run.is_interrupted or run.fault or report.beyond)
     return 0 if done else NOT_ALL

@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from afas_async.commands import line_load
+from afas_async.commands.failed_lines import FailedLines
 from afas_async.commands.lookup import is_shown
 from afas_async.simulator import Fault, Simulator
+from afas_async.vocabulary.outcomes import LoadReport
 from afas_async.write import lookups
 from tests.support.command_line import environment, refused, run
 
@@ -486,3 +488,22 @@ def test_nobody_may_have_the_file(
         line = refused(run(capsys, "load", "KnSubject", path, "--action", "insert", "--failed", failed))
         assert writes(simulator) == 0
     assert "No such file or directory" in line
+
+
+def test_a_disk_that_fills_up(
+    write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What became of the lines is told all the same."""
+
+    close = FailedLines.close
+
+    async def refuse(self: FailedLines, report: LoadReport | None = None) -> None:
+        await close(self, report)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FailedLines, "close", refuse)
+    with environment(monkeypatch):
+        path = write("s.csv", "StId,Ds\n1,x\nx,y\n")
+        ended = run(capsys, "load", "KnSubject", path, "--action", "insert", "--failed", str(tmp_path / "f.csv"))
+    assert (ended.status, "2 lines: 1 applied" in ended.out) == (1, True)
+    assert "its file of failed lines is not complete: [Errno 28] No space left on device" in ended.out

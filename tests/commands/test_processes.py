@@ -21,7 +21,7 @@ from afas_async.simulator import Latency, Simulator
 from tests.support import canary
 from tests.support.command_line import environment
 
-KILLS = int(os.environ.get("AFAS_COMMAND_KILLS", "2"))
+KILLS = int(os.environ.get("AFAS_COMMAND_KILLS", "1"))
 COMMAND = (sys.executable, "-m", "afas_async")
 
 
@@ -141,7 +141,7 @@ LOAD = ("load", "KnSubject", "s.csv", "--action", "insert", "--journal", "j", "-
 def test_ctrl_c_drains_a_load(simulator: Simulator) -> None:
     """The first one leaves nothing unknown: what is under way is waited for, and the rest is sent by the next run."""
     simulator.latency = Latency(base=0.1, per_element=0.004)
-    _write_lines(1_000)
+    _write_lines(500)
     terminal = Terminal(*LOAD)
     terminal.read_until(r"lines  [1-9]\d* applied")
     os.kill(terminal.pid, signal.SIGINT)
@@ -151,10 +151,10 @@ def test_ctrl_c_drains_a_load(simulator: Simulator) -> None:
     assert " 0 unknown" in text
     assert "Interrupted: run the same command again, and it goes on." in text
     sent = len(simulator.written("KnSubject"))
-    assert 0 < sent < 980
+    assert 0 < sent < 490
     simulator.latency = Latency()
     assert Terminal(*LOAD).end() == 1
-    _check_once(simulator, 1_000)
+    _check_once(simulator, 500)
 
 
 def test_the_second_ctrl_c_stops_at_once(simulator: Simulator) -> None:
@@ -173,7 +173,7 @@ def test_the_second_ctrl_c_stops_at_once(simulator: Simulator) -> None:
 def test_killed_again_and_again(simulator: Simulator) -> None:
     """Every line is applied once, and each that is not stands once in the file of failed lines."""
     simulator.latency = Latency(base=0.02, per_element=0.001)
-    _write_lines(1_500)
+    _write_lines(600)
     for number in range(KILLS):
         with _started(*LOAD) as process:
             least = len(simulator.written("KnSubject")) + 20 * (number % 3)
@@ -187,7 +187,7 @@ def test_killed_again_and_again(simulator: Simulator) -> None:
         [*COMMAND, *LOAD, "--lookup", "Profit_Subjects:Subject=Ds"], capture_output=True, text=True, check=False
     )
     assert found.returncode in {1, 3}, found.stderr
-    _check_once(simulator, 1_500)
+    _check_once(simulator, 600)
 
 
 @contextmanager
