@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import afas_async
+from afas_async import columns
 from afas_async.simulator import Simulator
 from tests.support.virtual_time import VirtualTimeLoop
 
@@ -37,7 +38,7 @@ def test_the_examples_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every docstring example of a module gives what it says, and does not wait for it."""
     monkeypatch.setattr(asyncio, "run", _run)
     names = {name: getattr(afas_async, name) for name in afas_async.__all__}
-    names |= {"asyncio": asyncio, "Simulator": Simulator, "models": afas_async.models}
+    names |= {"asyncio": asyncio, "Simulator": Simulator, "models": afas_async.models, "columns": columns}
     results = doctest.testmod(importlib.import_module(name), extraglobs=names)
     assert results.failed == 0
     assert results.attempted > 0

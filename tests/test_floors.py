@@ -17,7 +17,7 @@ FLOORS = (
     ("http",),
     ("calls",),
     ("read", "write"),
-    ("client", "otp", "__init__"),
+    ("client", "otp", "__init__", "columns"),
     ("commands", "__main__"),
 )
 ROOMS = [room for floor in FLOORS for room in floor]

@@ -10,27 +10,32 @@ from __future__ import annotations
 import inspect
 import warnings
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from afas_async.errors import SchemaDriftError, SchemaDriftWarning
-from afas_async.read.query import Query
+from afas_async.http.channel import Channel
 from afas_async.wire.slices import Drift
 
 _PACKAGE: Final = str(Path(__file__).parents[1])
 _SHOWN: Final = 12
 
 
-def report_drift(query: Query[Any], drift: Drift) -> None:
+def report_drift(channel: Channel, connector: str, declared_by: str, drift: Drift) -> None:
     """Warn of drift once for each connector, or raise.
+
+    Args:
+        channel: What the rows came through.
+        connector: The connector's name.
+        declared_by: What declares the fields, such as the name of the row type.
+        drift: How rows differ from that.
 
     Raises:
         SchemaDriftError: If the client's `drift` is "error".
     """
-    name = query.connector.name
-    text = _sentence(name, query.connector.row_type.__name__, drift)
-    if query.channel.options.drift == "error":
-        raise SchemaDriftError(text, connector=name)
-    known, place = query.channel.session.drifted, (name, *drift.absent)
+    text = _sentence(connector, declared_by, drift) if drift.absent else _added(connector, declared_by, drift.other)
+    if channel.options.drift == "error":
+        raise SchemaDriftError(text, connector=connector)
+    known, place = channel.session.drifted, (connector, *(drift.absent or ("added", *drift.other)))
     if place not in known:
         known.add(place)
         warnings.warn(SchemaDriftWarning(text), stacklevel=_level_of_user())
@@ -45,6 +50,13 @@ def _sentence(name: str, row_type: str, drift: Drift) -> str:
     return (
         f"{name}: {row_type} declares {fields}, which no row has{others}: was it renamed or removed in Profit? Compare"
         f" the row type with `await afas.get_metainfo({name!r})`"
+    )
+
+
+def _added(name: str, declared_by: str, fields: list[str]) -> str:
+    return (
+        f"{name}: rows have {', '.join(map(repr, fields[:_SHOWN]))}, which {declared_by} does not list, so that it is"
+        f" left out: was it added in Profit? Ask again with `await afas.get_metainfo({name!r}, refresh=True)`"
     )
 
 

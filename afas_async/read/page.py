@@ -188,7 +188,7 @@ class PageFetch(Fetch, Generic[RowT]):
     def _hand_out(self, parser: PageParser[RowT]) -> list[RowT]:
         rows, self._held = self._held, []
         if parser.drift is not None and not self.rows:
-            report_drift(self._query, parser.drift)
+            report_drift(self._query.channel, self.connector, self._query.connector.row_type.__name__, parser.drift)
         self.columns = parser.columns
         self.rows += len(rows)
         return rows

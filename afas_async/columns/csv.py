@@ -1,0 +1,76 @@
+"""A GetConnector as a CSV file, by pyarrow."""
+# pyright: reportUnknownMemberType=false
+# The stubs of pyarrow leave some of its options open.
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Unpack
+
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+
+from afas_async.client.client import AfasClient
+from afas_async.columns.new_file import Written, write_file
+from afas_async.columns.stream import ColumnArguments, batches
+from afas_async.vocabulary.connectors import GetConnector
+
+
+async def to_csv(
+    afas: AfasClient,
+    connector: GetConnector[Any] | str,
+    path: str | os.PathLike[str],
+    *,
+    delimiter: str = ",",
+    **options: Unpack[ColumnArguments],
+) -> Written:
+    """Write the rows of a GetConnector into a CSV file in UTF-8, with the field ids as its first line.
+
+    Texts are in quotation marks, so that an empty text (`""`) differs from no value (nothing). Decimals have a dot and
+    all their digits, moments look like `2024-01-31 09:30:00`. The file is there when it is complete, as that of
+    `to_parquet`.
+
+    Args:
+        afas: The client.
+        connector: As for `batches`.
+        path: The file, which is replaced if it is there.
+        delimiter: One character between two values.
+        options: As for `batches`.
+
+    Returns:
+        How many rows and bytes were written, and the cursor after the last row.
+
+    Raises:
+        OSError: If the disk refuses.
+        AfasError: As for `batches`.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from pathlib import Path
+        >>> async def main(path):
+        ...     async with Simulator(rows=5) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         await columns.to_csv(afas, "Profit_Article", path, key="ItemCode", select=["ItemCode", "Stock"])
+        ...         return path.read_text().splitlines()[:2]
+        >>> with TemporaryDirectory() as folder:
+        ...     asyncio.run(main(Path(folder, "articles.csv")))
+        ['"ItemCode","Stock"', '"000001",335']
+    """
+    stream = batches(afas, connector, **options)
+    async with stream:
+        size = await write_file(path, lambda part: _CsvFile(part, stream.schema, delimiter), stream)
+        return Written(stream.progress.rows, size, stream.cursor if stream.keyed else None)
+
+
+class _CsvFile:
+    def __init__(self, path: Path, schema: pa.Schema, delimiter: str) -> None:
+        self._writer = arrow_csv.CSVWriter(str(path), schema, write_options=arrow_csv.WriteOptions(delimiter=delimiter))
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self._writer.write_batch(batch)
+
+    def finish(self) -> None:
+        self._writer.close()
+
+    def abandon(self) -> None:
+        self._writer.close()

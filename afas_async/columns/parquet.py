@@ -1,0 +1,150 @@
+"""A GetConnector as a Parquet file, or as a folder of them."""
+# pyright: reportUnknownMemberType=false
+# The stubs of pyarrow leave some of its options open.
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any, Final, Literal, Unpack
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from afas_async.client.client import AfasClient
+from afas_async.columns.new_file import Written, in_thread, sync_folder, write_file
+from afas_async.columns.stream import ColumnArguments, batches
+from afas_async.errors import UsageError
+from afas_async.vocabulary.arguments import check_type
+from afas_async.vocabulary.connectors import GetConnector
+
+ROW_GROUP: Final = 131_072
+
+Compression = Literal["zstd", "snappy", "gzip", "lz4", "none"]
+
+
+async def to_parquet(
+    afas: AfasClient,
+    connector: GetConnector[Any] | str,
+    path: str | os.PathLike[str],
+    *,
+    parts: int | None = None,
+    compression: Compression = "zstd",
+    **options: Unpack[ColumnArguments],
+) -> Written:
+    """Write the rows of a GetConnector into a Parquet file, in row groups of 131,072 rows.
+
+    The file is there when it is complete, and not before: it is written under a temporary name in the same folder,
+    synced and renamed. An error or a cancellation leaves nothing, and a file of that name as it was. The columns'
+    labels are in its metadata. Memory is that of one row group, whatever the size of the connector.
+
+    Args:
+        afas: The client.
+        connector: As for `batches`.
+        path: The file, which is replaced if it is there.
+        parts: Write so many files, `part-00000.parquet` and so on, each with a range of the key, into a new folder of
+            that name. There are fewer if the key has few values. See `AfasClient.plan`.
+        compression: "zstd", "snappy", "gzip", "lz4" or "none".
+        options: As for `batches`.
+
+    Returns:
+        How many rows and bytes were written, and the cursor after the last row.
+
+    Raises:
+        UsageError: If an argument makes no sense. Nothing was sent.
+        FileExistsError: If there is something in the folder already.
+        OSError: If the disk refuses.
+        AfasError: As for `batches`.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> async def main(path):
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         return await columns.to_parquet(afas, "Profit_Article", path, key="ItemCode")
+        >>> with TemporaryDirectory() as folder:
+        ...     asyncio.run(main(f"{folder}/articles.parquet")).rows
+        500
+    """
+    if parts is None:
+        return await _to_file(afas, connector, Path(path), compression, options)
+    if options.get("part") is not None or options.get("after") is not None:
+        raise UsageError("to_parquet: parts= makes its own parts: leave part= and after= out")
+    check_type("parts", parts, int, "a whole number such as 16")
+    return await _to_folder(afas, connector, Path(path), compression, options, parts=parts)
+
+
+async def _to_file(
+    afas: AfasClient,
+    connector: GetConnector[Any] | str,
+    path: Path,
+    compression: Compression,
+    options: ColumnArguments,
+) -> Written:
+    stream = batches(afas, connector, **options)
+    async with stream:
+        size = await write_file(path, lambda part: _ParquetFile(part, stream.schema, compression), stream)
+        return Written(stream.progress.rows, size, stream.cursor if stream.keyed else None)
+
+
+async def _to_folder(
+    afas: AfasClient,
+    connector: GetConnector[Any] | str,
+    path: Path,
+    compression: Compression,
+    options: ColumnArguments,
+    *,
+    parts: int,
+) -> Written:
+    folder = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
+    await in_thread(_refuse_content, path)
+    plan = await afas.plan(connector, parts=parts, key=options.get("key", ()), where=options.get("where"))
+    rows = size = 0
+    try:
+        await in_thread(folder.mkdir)
+        for number, part in enumerate(plan):
+            ranged: ColumnArguments = {**options, "part": part}
+            written = await _to_file(afas, connector, folder / f"part-{number:05}.parquet", compression, ranged)
+            rows, size = rows + written.rows, size + written.bytes
+        await in_thread(folder.rename, path)
+        await in_thread(sync_folder, path.parent)
+    except BaseException:
+        await in_thread(shutil.rmtree, folder, ignore_errors=True)
+        raise
+    return Written(rows, size, None)
+
+
+def _refuse_content(path: Path) -> None:
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+
+
+class _ParquetFile:
+    def __init__(self, path: Path, schema: pa.Schema, compression: Compression) -> None:
+        self._writer = pq.ParquetWriter(path, schema, compression=compression)
+        self._schema = schema
+        self._held: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        while self._rows + batch.num_rows >= ROW_GROUP:
+            rest = ROW_GROUP - self._rows
+            self._held.append(batch.slice(0, rest))
+            self._write_held()
+            batch = batch.slice(rest)
+        self._held.append(batch)
+        self._rows += batch.num_rows
+
+    def _write_held(self) -> None:
+        self._writer.write_table(pa.Table.from_batches(self._held, self._schema), row_group_size=ROW_GROUP)
+        self._held, self._rows = [], 0
+
+    def finish(self) -> None:
+        if self._rows:
+            self._write_held()
+        self._writer.close()
+
+    def abandon(self) -> None:
+        self._writer.close()
