@@ -5,6 +5,7 @@ from afas_async import otp as otp
 from afas_async.calls.file import File
 from afas_async.calls.raw import RawAnswer
 from afas_async.client.client import AfasClient
+from afas_async.client.pool import ClientPool, PoolStatistics
 from afas_async.client.verification import Verification
 from afas_async.errors import (
     AfasError,
@@ -22,6 +23,7 @@ from afas_async.errors import (
     InvalidNameError,
     JournalError,
     KeyOrderError,
+    LockedError,
     NonUniqueKeyError,
     NotFoundError,
     OutcomeUnknownError,
@@ -42,6 +44,7 @@ from afas_async.errors import (
     UsageError,
 )
 from afas_async.http.limiter import Limiter
+from afas_async.http.shared_limiter import FileLimiter, SharedLimiter
 from afas_async.http.statistics import Event, Statistics
 from afas_async.read.changes import Changes
 from afas_async.read.stream import Page, Pages, Progress, Rows
@@ -85,6 +88,7 @@ __all__ = [
     "Changes",
     "ClientClosedError",
     "ClientCredentials",
+    "ClientPool",
     "Code",
     "Condition",
     "ConfigurationError",
@@ -95,6 +99,7 @@ __all__ = [
     "Event",
     "F",
     "File",
+    "FileLimiter",
     "GetConnector",
     "GetMetainfo",
     "InvalidElementError",
@@ -108,6 +113,7 @@ __all__ = [
     "LoadError",
     "LoadProgress",
     "LoadReport",
+    "LockedError",
     "Lookup",
     "Metainfo",
     "MetainfoField",
@@ -121,6 +127,7 @@ __all__ = [
     "PagingError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
+    "PoolStatistics",
     "PrivateKeyCredentials",
     "Progress",
     "QueryTooLongError",
@@ -132,6 +139,7 @@ __all__ = [
     "SchemaDriftError",
     "SchemaDriftWarning",
     "ServerError",
+    "SharedLimiter",
     "SortKeyRequiredError",
     "Statistics",
     "TokenInfo",

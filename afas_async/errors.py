@@ -22,6 +22,7 @@
     |  |- PayloadTooLargeError  413
     |  |- RateLimitError        429
     |  |- BusinessError         500 in Profit's own shape
+    |  |  `- LockedError        another user has the record open
     |  |- UnavailableError      503
     |  `- ServerError           every other 5xx
     |- AnswerError              the answer is not as documented
@@ -37,49 +38,67 @@
 Facts are attributes, so that you need not parse a text. Every error can be pickled. None ever holds a credential, a
 request header or an exception of the HTTP library. No error of the HTTP library and no exception group reaches you.
 
-UsageError
-    Misuse, before anything is sent: ClientClosedError, SortKeyRequiredError, InvalidFilterError, QueryTooLongError, ...
-ConfigurationError
-    Environment, base URL or token are malformed; or the function that you gave as `auth` failed.
-ConnectError: `connector`, `sent`, `permanent`
-    No connection: nothing was sent.
-AnswerLostError: `connector`, `sent`
-    The connection broke, or the response ended early.
-RequestTimeoutError: `connector`, `sent`, `seconds`
-    The client's time-out passed. It is a TimeoutError, too.
-AuthenticationError, PermissionDeniedError, NotFoundError, ...: `status`, `message`, `connector`, `attempts`, `hint`
-    401, 403, 404, ... All have `trace_id` too, by which AFAS finds the call. Where the service refuses a token for the
-    client credentials, it is an AuthenticationError whose `connector` is "oauth/token".
-BusinessError: these, and `error_number`, `log_reference`
-    Profit understood the request and refused it.
-UnavailableError, RateLimitError: these, and `retry_after`
-    503, 429.
-RowError: `connector`, `page`, `index`, `path`
-    A row does not fit the row type.
-NonUniqueKeyError, KeyOrderError: `connector`, `page`
-    The declared key cannot be one.
-PagingError, AnswerError: `connector`, `page`
-    The response is not as documented.
-SchemaDriftError: `connector`
-    A field of the row type is in no row, and the client has `drift="error"`. By default it is a SchemaDriftWarning.
-InvalidElementError
-    A record cannot be sent: nothing was sent. It is a UsageError.
-OutcomeUnknownError: `connector`, `sent_at`, `quiet_until`, `stage`, `reason`, `trace_id`
-    A write may have been applied or not.
-LoadError: `report`
-    From `report.raise_for_failures()`: not every record is applied.
-JournalError
-    The journal is in use, another load's, damaged, or cannot be written: nothing is sent.
+What a service answers for you
+------------------------------
+
+Each error says whether a repetition may help (`retryable`), whether the service may have done something (`applied`),
+who can mend it (`whose`), and how AFAS finds the call (`trace_id`):
+
+    whose      retryable  applied  errors
+    caller     no         no       InvalidFilterError, UnknownFieldError, InvalidNameError, QueryTooLongError,
+                                   InvalidElementError, BusinessError, NotFoundError, PayloadTooLargeError
+    service    no         no       other UsageErrors, AuthenticationError, PermissionDeniedError, BadRequestError,
+                                   RowError, NonUniqueKeyError, KeyOrderError, SchemaDriftError, JournalError,
+                                   a ConnectError that is `permanent`
+    afas       yes        no       LockedError, UnavailableError, RateLimitError, ServerError (but 501 and 505), 408,
+                                   ConnectError, AnswerLostError, RequestTimeoutError, an AnswerError that is `damaged`
+    afas       no         no       other AnswerErrors and ApiErrors
+    afas       no         maybe    OutcomeUnknownError: look before you send again, and wait until `quiet_until`
+
+"caller" is whoever chose the arguments of the call, such as a filter or a record. "service" is your own program: its
+code, configuration or credentials. A LoadError says it for the first of its records that failed.
+
+    >>> try:
+    ...     raise UnavailableError("maintenance", status=503, connector="Profit_Article", retry_after=30.0)
+    ... except AfasError as error:
+    ...     print(error.retryable, error.applied, error.whose)
+    True no afas
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
+
+Applied: TypeAlias = Literal["no", "maybe"]
+Whose: TypeAlias = Literal["caller", "service", "afas"]
 
 
 class AfasError(Exception):
-    """The root of all errors of this library."""
+    """The root of all errors of this library.
+
+    Attributes:
+        retryable: Whether the same call may succeed later, and does no harm if it is made again. The client has already
+            made as many attempts as its rules allow.
+        applied: "no" if the service has applied nothing of the call, as for each read; else "maybe".
+        whose: Who can mend it: "caller", who chose the arguments; "service", your program with its configuration and
+            credentials; or "afas", the service and the line to it.
+        trace_id: What the answer's `X-Trace-Identifier` says (Profit 7 and later), or else its `x-request-id`, at most
+            100 characters; empty if no answer came or it has neither. AFAS finds the call by it.
+    """
+
+    retryable: bool = False
+    applied: Applied = "no"
+    whose: Whose = "service"
+    trace_id: str = ""
+
+    def __init_subclass__(
+        cls, *, retryable: bool | None = None, applied: Applied | None = None, whose: Whose | None = None
+    ) -> None:
+        facts = {"retryable": retryable, "applied": applied, "whose": whose}
+        for name, fact in facts.items():
+            if fact is not None:
+                setattr(cls, name, fact)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__)
@@ -104,7 +123,7 @@ class SortKeyRequiredError(UsageError):
     """A read of several pages needs a unique key, or pages lose and double rows."""
 
 
-class QueryTooLongError(UsageError):
+class QueryTooLongError(UsageError, whose="caller"):
     """The query string is longer than the service accepts.
 
     Attributes:
@@ -118,19 +137,19 @@ class QueryTooLongError(UsageError):
         self.limit = limit
 
 
-class InvalidFilterError(UsageError):
+class InvalidFilterError(UsageError, whose="caller"):
     """A condition that is combined by other means than `& | ~`, or holds what no filter can express."""
 
 
-class InvalidElementError(UsageError):
+class InvalidElementError(UsageError, whose="caller"):
     """A record that cannot be sent: of another form, with a value that no field can have, or refused by a check."""
 
 
-class InvalidNameError(UsageError):
+class InvalidNameError(UsageError, whose="caller"):
     """A name that may not enter a URL, because it could change the request's target."""
 
 
-class UnknownFieldError(UsageError):
+class UnknownFieldError(UsageError, whose="caller"):
     """A field that the row type does not have."""
 
 
@@ -138,7 +157,7 @@ class ConfigurationError(UsageError):
     """The environment, the base URL or the credentials are malformed or missing."""
 
 
-class TransportError(AfasError):
+class TransportError(AfasError, retryable=True, whose="afas"):
     """No usable answer came back.
 
     Attributes:
@@ -165,6 +184,8 @@ class ConnectError(TransportError):
     def __init__(self, message: str, *, connector: str, permanent: bool = False) -> None:
         super().__init__(message, connector=connector)
         self.permanent = permanent
+        if permanent:
+            self.retryable, self.whose = False, "service"
 
 
 class AnswerLostError(TransportError):
@@ -183,7 +204,7 @@ class RequestTimeoutError(TransportError, TimeoutError):
         self.seconds = seconds
 
 
-class ApiError(AfasError):
+class ApiError(AfasError, whose="afas"):
     """The service answered with an error.
 
     Attributes:
@@ -191,8 +212,6 @@ class ApiError(AfasError):
         message: The service's own text, cleaned of control characters, at most 2,000 characters.
         error_number: Profit's number, if any. It is not suitable to branch on (AFAS, Troubleshooting).
         log_reference: Profit's log reference, if any: quote it to the administrator.
-        trace_id: What the answer's `X-Trace-Identifier` says (Profit 7 and later), or else its `x-request-id`, at most
-            100 characters; empty if it has neither. AFAS finds the call by it.
         retry_after: Seconds that the service asked to wait, if it did.
         connector: The connector or path that was called.
         attempts: How often the request was sent.
@@ -220,6 +239,8 @@ class ApiError(AfasError):
         self.retry_after = retry_after
         self.attempts = 1
         self.hint = ""
+        if status in {408, 501, 505}:  # a time-out passes; what the service has not implemented does not come
+            self.retryable = status == 408
 
     def __str__(self) -> str:
         text = f"{self.connector}: HTTP {self.status}: {self.message}"
@@ -233,11 +254,11 @@ class ApiError(AfasError):
         return f"{text}: {self.hint}" if self.hint else text
 
 
-class BadRequestError(ApiError):
+class BadRequestError(ApiError, whose="service"):
     """400 and its relatives: the service refuses the form of the request."""
 
 
-class AuthenticationError(ApiError):
+class AuthenticationError(ApiError, whose="service"):
     """401: the token is invalid or expired, or its app connector does not include this connector.
 
     Also a token that the service refuses to give for client credentials, whatever the `status`; `connector` is
@@ -246,35 +267,39 @@ class AuthenticationError(ApiError):
     """
 
 
-class PermissionDeniedError(ApiError):
+class PermissionDeniedError(ApiError, whose="service"):
     """403: usually the IP restriction of the app connector."""
 
 
-class NotFoundError(ApiError):
+class NotFoundError(ApiError, whose="caller"):
     """404: the URL does not exist, or what it names is absent or not permitted."""
 
 
-class PayloadTooLargeError(ApiError):
+class PayloadTooLargeError(ApiError, whose="caller"):
     """413: the request, with its attachments, exceeds 75 MB."""
 
 
-class RateLimitError(ApiError):
+class RateLimitError(ApiError, retryable=True):
     """429: too many requests."""
 
 
-class BusinessError(ApiError):
+class BusinessError(ApiError, whose="caller"):
     """500 in Profit's own shape: Profit understood the request and refused it."""
 
 
-class UnavailableError(ApiError):
+class LockedError(BusinessError, retryable=True, whose="afas"):
+    """Another user or process has the record open: nothing was applied, and it may be free later."""
+
+
+class UnavailableError(ApiError, retryable=True):
     """503: maintenance or a disturbance."""
 
 
-class ServerError(ApiError):
+class ServerError(ApiError, retryable=True):
     """Any other 5xx, or a 500 that is not in Profit's shape."""
 
 
-class AnswerError(AfasError):
+class AnswerError(AfasError, whose="afas"):
     """The answer is not as documented.
 
     Attributes:
@@ -288,9 +313,10 @@ class AnswerError(AfasError):
         self.connector = connector
         self.page = page
         self.damaged = damaged
+        self.retryable = damaged
 
 
-class RowError(AnswerError):
+class RowError(AnswerError, whose="service"):
     """A row that is not well-formed or does not fit the row type.
 
     Attributes:
@@ -309,11 +335,11 @@ class PagingError(AnswerError):
     """A page that is not the one asked for, so that rows could be lost or doubled."""
 
 
-class KeyOrderError(AnswerError):
+class KeyOrderError(AnswerError, whose="service"):
     """Rows are filtered by their key in another order than they are sorted, so that no read can go on by key."""
 
 
-class NonUniqueKeyError(AnswerError):
+class NonUniqueKeyError(AnswerError, whose="service"):
     """Two rows have the same key, or a row has an empty one, so that rows could be lost or doubled."""
 
 
@@ -337,7 +363,7 @@ class JournalError(AfasError):
     """The journal of a load cannot be written, is another load's, or is damaged: without it nothing is sent."""
 
 
-class OutcomeUnknownError(AfasError):
+class OutcomeUnknownError(AfasError, applied="maybe", whose="afas"):
     """A write that may or may not have happened: the service goes on with what it was sent, whoever has hung up.
 
     Look up whether it happened before sending it again, and believe that it did not only after `quiet_until`.
@@ -349,7 +375,6 @@ class OutcomeUnknownError(AfasError):
             900 seconds).
         stage: "sent" if no answer came, "answered" if the answer does not tell.
         reason: Why nothing is known, in words.
-        trace_id: By what AFAS finds the call, if an answer came that has it; see `ApiError`.
     """
 
     def __init__(

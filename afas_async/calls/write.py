@@ -92,9 +92,14 @@ class Write(Call):
             return Verdict("unknown", attempt.seconds, error=self._unknown(str(failure), answered=answered))
         return Verdict(status, attempt.seconds, error=failure)
 
+    @property
+    def is_at_service(self) -> bool:
+        """Whether the service may have it now: not while it waits for a slot, or to be sent again."""
+        return self._sent_at is not None
+
     def _attempt(self) -> Attempt:
         """Return the facts of the last attempt."""
-        if self._sent_at is None:
+        if not self.is_at_service:
             return Attempt(Reach.NOWHERE, self._scope)
         return Attempt(Reach.SERVICE, self._scope, loop_time() - self._started)
 

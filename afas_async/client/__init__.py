@@ -12,7 +12,8 @@ with other settings and the same connections.
 - Its `ClientCredentials(client_id, client_secret)`, for OAuth: one token for all requests. It is renewed before it
   expires, and once more when it is refused. While it is valid, a renewal that fails for a moment stops no request.
 - Its `PrivateKeyCredentials(client_id, private_key)`, likewise, which AFAS prefers from Profit 9 on.
-- An async function that returns a token, for vaults and rotation.
+- An async function that returns a token, for vaults and rotation. It is asked again when a token is refused; if it
+  returns the same one, it is not asked again within the minute.
 
 `AfasClient.from_env()` takes AFAS_TOKEN, or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET. It also takes AFAS_ENVIRONMENT (with
 AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL.
@@ -108,7 +109,9 @@ A file is complete, or there is an error
     With `to=path` it goes to the disk piece by piece. It stands under its name only when all of it is there.
 A wrong or expired credential is named once
     It raises an AuthenticationError. For a minute after it nothing more is sent with that credential to that connector,
-    nor to the token endpoint.
+    nor to the token endpoint. `await afas.ping()`, a "test connection", ignores that memory.
+Each error says what to answer
+    `error.retryable`, `error.applied` and `error.whose`; see `afas_async.errors`.
 The token stays secret
     It is in no repr, log, event, pickle or traceback, captured local variables included. In a loop written by hand, the
     token is in the traceback that the crash reporter keeps.

@@ -16,11 +16,12 @@ from afas_async.client.metainfo import Catalogue
 from afas_async.client.update_connectors import UpdateConnectors
 from afas_async.client.verification import Verifier
 from afas_async.errors import ConfigurationError, UsageError
-from afas_async.http.limiter import ADVISED, MOST, Limiter
+from afas_async.http.limiter import Limiter
 from afas_async.http.memory import LEAST_MEMORY, MEMORY
 from afas_async.http.oauth import TOKEN_SECONDS
 from afas_async.http.options import Options, Priority
 from afas_async.http.session import Session
+from afas_async.http.shared_limiter import MOST, SharedLimiter
 from afas_async.http.statistics import Event, Statistics
 from afas_async.http.transport import AiohttpTransport
 from afas_async.policy.retrying import WRITE_SECONDS
@@ -47,12 +48,14 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             `PrivateKeyCredentials` (OAuth); or an async function
             without arguments that returns a token as text, `AppToken` or `BearerToken`, for vaults and rotation. The
             function is awaited for the first request, and again when a token that it gave was refused (401): then the
-            request is sent once more if the token is another one. It has 60 seconds; what it raises becomes the cause
+            request is sent once more if the token is another one. If it is the same one, the function is not asked
+            again within the minute, but by `ping`. It has 60 seconds; what it raises becomes the cause
             of a ConfigurationError.
         base_url: In place of `environment`: an explicit base URL, such as a simulator's.
-        max_concurrency: Requests in flight at a time, 1 to 8, shared by all views; 5 by default, which is the most that
-            AFAS advises (GET connector).
-        limiter: In place of `max_concurrency`: a `Limiter` that several clients of one environment share.
+        max_concurrency: Requests in flight at a time, 1 to 8, of this client and its views. Without it, all clients of
+            one environment share 5 in each event loop, which is the most that AFAS advises (GET connector).
+        limiter: In place of `max_concurrency`: a `Limiter` that the clients share to which you give it, or a
+            `FileLimiter` or other `SharedLimiter`, which several processes share.
         memory: Bytes of answers that may wait for their readers, in all streams together: 16 MiB by default, 1 MiB at
             least. The page that a stream reads from comes in any case, with 128 KiB where others leave no room.
         timeout: Seconds for a request with all its retries; in a stream for each page. The wait for a free slot is not
@@ -92,7 +95,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         auth: Auth,
         base_url: str | None = None,
         max_concurrency: int | None = None,
-        limiter: Limiter | None = None,
+        limiter: Limiter | SharedLimiter | None = None,
         memory: int = MEMORY,
         timeout: float = 300.0,
         write_timeout: float = WRITE_SECONDS,
@@ -115,7 +118,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         check_type("memory", memory, int, "a number of bytes such as 16 << 20")
         if memory < LEAST_MEMORY:
             raise ConfigurationError(f"memory must be {LEAST_MEMORY} bytes or more, not {memory}")
-        check_type("limiter", limiter, Limiter | None, "a Limiter")
+        check_type("limiter", limiter, Limiter | SharedLimiter | None, "a Limiter or a SharedLimiter")
         if max_concurrency is not None and limiter is not None:
             raise ConfigurationError("give max_concurrency or limiter, not both: a limiter has its own limit")
         if max_concurrency is not None and not 1 <= max_concurrency <= MOST:
@@ -131,7 +134,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         self._session = Session(
             AiohttpTransport(self._base_url, proxy=route, ssl_context=ssl_context),
             memory=memory,
-            limiter=limiter or Limiter(max_concurrency or ADVISED),
+            limiter=limiter or (Limiter(max_concurrency) if max_concurrency else self._base_url),
             integration_id=checked_integration_id(integration_id),
             auth=checked,
             options=msgspec.structs.replace(self._options, timeout=TOKEN_SECONDS),

@@ -15,6 +15,34 @@ from afas_async.vocabulary.names import connector_name
 class Catalogue(Caller):
     """The part of a client that asks for metainfo, and keeps it for its views, reads and loads."""
 
+    async def ping(self) -> Metainfo:
+        """Send one request that shows whether the service answers and accepts the credential: a "test connection".
+
+        After a refusal the client sends nothing for a minute with the same credential. `ping` ignores that memory, for
+        itself and for all requests after it, and asks an `auth` function anew. So it works at the first press after
+        somebody has mended the token, the app connector or the vault.
+
+        Returns:
+            What the token may use, as the service says now; `info` names the environment.
+
+        Raises:
+            AuthenticationError: If the credential is refused.
+            AfasError: If no answer can be had. A cancelled call leaves nothing behind.
+
+        Source:
+            AFAS, REST API for developers: metainfo.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         return (await afas.ping()).info.envid
+            >>> asyncio.run(main())
+            'T12345AA'
+        """
+        self._channel.check()
+        self._session.forget_refusals()
+        return await metainfo(self._channel, refresh=True)
+
     async def metainfo(self, *, refresh: bool = False) -> Metainfo:
         """Return what the token may use: its connectors, and the environment it belongs to.
 

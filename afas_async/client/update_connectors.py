@@ -23,7 +23,7 @@ from afas_async.wire.write_requests import delete_request, write_request
 from afas_async.write.loader import Load
 from afas_async.write.lookups import Lookup
 from afas_async.write.ordered import Outcomes
-from afas_async.write.settings import LoadOptions, OnReject
+from afas_async.write.settings import LoadOptions, Must, OnReject
 
 
 class LoadArguments(TypedDict, total=False):
@@ -43,6 +43,7 @@ class LoadArguments(TypedDict, total=False):
     load_id: str | None
     max_rejected: float | None
     failures: str | os.PathLike[str] | None
+    must: Must | None
 
 
 class UpdateConnectors(Caller):
@@ -257,6 +258,8 @@ class UpdateConnectors(Caller):
             failures: Path of a file to which each record that is not applied is written, a JSON document a line with
                 its status and message; `afas_async.failed_records(path)` reads those to load again. It is complete when
                 the load ends, and has the name `path` then; `.part` is added until then.
+            must: "apply" to have the end of the block raise a LoadError unless every record is applied. Without it,
+                look at the `report`: if it has failures and nobody looks at it, a warning in the log says so.
 
         Returns:
             The load: `async with` it, `add` records, and look at its `report` afterwards.
@@ -270,10 +273,9 @@ class UpdateConnectors(Caller):
         Example:
             >>> async def main():
             ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         async with afas.load("KnSubject") as load:
+            ...         async with afas.load("KnSubject", must="apply") as load:
             ...             for number in range(1_000):
             ...                 await load.add({"StId": 1, "Ds": f"Offerte {number}"})
-            ...         load.report.raise_for_failures()
             ...         return load.report.counts
             >>> asyncio.run(main())
             {'applied': 1000, 'rejected': 0, 'unknown': 0, 'not_sent': 0}

@@ -47,16 +47,23 @@ class Signer(Protocol):
         """
         ...
 
+    def forget(self) -> None:
+        """Forget which credentials were refused, so that the next request is sent."""
+        ...
+
 
 class NoSigner:
     """Signs nothing: for requests without an `Authorization` header, such as those for one-time passwords."""
 
-    async def ready(self, _connector: str) -> None:
+    async def ready(self, connector: str) -> None:
         """Return at once."""
 
     def refused(self, *_: object, **__: object) -> bool:
         """Know of nothing better."""
         return False
+
+    def forget(self) -> None:
+        """Have nothing to forget."""
 
 
 class ConstantSigner:
@@ -81,6 +88,10 @@ class ConstantSigner:
         self._refusals.note(connector, credential, failure, final=final)
         return False
 
+    def forget(self) -> None:
+        """Have the next request sent with the same credential."""
+        self._refusals = _Refusals()
+
 
 class Grant(msgspec.Struct, frozen=True):
     """A credential, and how long it lasts.
@@ -97,16 +108,14 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class CredentialSource(Protocol):
-    """Where credentials come from.
-
-    Attributes:
-        free: Whether asking it costs the service nothing, so that it may be asked by each request that is refused.
-    """
-
-    free: bool
+    """Where credentials come from."""
 
     async def fetch(self) -> Grant | AfasError:
         """Return a credential, or why there is none; nothing is raised, so that no traceback has its locals."""
+        ...
+
+    def forget(self) -> None:
+        """Forget what was refused."""
         ...
 
 
@@ -129,6 +138,7 @@ class RenewingSigner:
         self._asked_at = 0.0
         self._renew_at = 0.0
         self._expires_at = 0.0
+        self._ask_again_at = 0.0
         self._refusals = _Refusals()
 
     async def ready(self, connector: str) -> Credential:
@@ -143,9 +153,11 @@ class RenewingSigner:
         elif loop_time() >= self._renew_at:
             credential = await self._renewed(credential)
         refusal = self._refusals.of(connector, credential)
-        if refusal is not None and (self._source.free or not refusal.final):
+        if refusal is not None and not refusal.final and self._may_ask:
             credential = await self._fetched()
             refusal = self._refusals.of(connector, credential)
+            if refusal is not None:  # the same again
+                self._ask_again_at = loop_time() + REFUSED_SECONDS
         if refusal is not None:
             raise refusal.error()
         return credential
@@ -153,7 +165,19 @@ class RenewingSigner:
     def refused(self, connector: str, credential: Credential, failure: AuthenticationError, *, final: bool) -> bool:
         """Remember it; the first time there may be another one."""
         self._refusals.note(connector, credential, failure, final=final)
-        return not final
+        return not final and self._may_ask
+
+    def forget(self) -> None:
+        """Have the next request sent, with a credential that is fetched anew if one was refused."""
+        if self._refusals:
+            self._credential, self._refusals = None, _Refusals()
+        self._ask_again_at = 0.0
+        self._source.forget()
+
+    @property
+    def _may_ask(self) -> bool:
+        """Whether the source may have something other than what was refused."""
+        return loop_time() >= self._ask_again_at
 
     async def _renewed(self, valid: Credential) -> Credential:
         """Return the next credential, or the one that is still valid while no other can be had."""
@@ -197,7 +221,7 @@ class RenewingSigner:
             return grant.credential
         text = f"auth: no credential within {FETCH_SECONDS:g} s, so that nothing was sent"
         failure = RequestTimeoutError(text, connector="auth", seconds=FETCH_SECONDS)
-        failure.sent = "no"
+        failure.sent, failure.whose = "no", "service"
         return failure
 
 
@@ -212,8 +236,6 @@ class FunctionSource:
     Args:
         function: An async function that returns an app connector's token or a credential.
     """
-
-    free: bool = True
 
     def __init__(self, function: Callable[[], Awaitable[str | Credential]]) -> None:
         self._function = function
@@ -236,6 +258,9 @@ class FunctionSource:
             failure.__cause__ = error
         return failure
 
+    def forget(self) -> None:
+        """Have nothing to forget."""
+
 
 class _Refusal(msgspec.Struct, frozen=True):
     credential: Credential
@@ -255,6 +280,9 @@ class _Refusals:
 
     def __init__(self) -> None:
         self._found: dict[str, _Refusal] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
 
     def note(self, connector: str, credential: Credential, failure: AuthenticationError, *, final: bool) -> None:
         now = loop_time()

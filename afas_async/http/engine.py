@@ -93,6 +93,10 @@ class Engine:
         self._signer = signer or NoSigner()
         self._random = random.Random()  # noqa: S311 - jitter, no secret
 
+    def share(self, limiter: Limiter) -> None:
+        """Send under another limiter from now on; nothing may be under way."""
+        self._limiter = limiter
+
     async def send(self, call: Call, options: Options, failure: AfasError | None = None) -> AfasError | None:
         """Send a call until it succeeds or fails for good, and return the failure; no AfasError is raised.
 
@@ -104,7 +108,10 @@ class Engine:
         """
         try:
             return await self._send(call, options, failure)
-        except AfasError as error:  # before anything was sent: no credential, or the call was abandoned
+        except AfasError as error:  # before an attempt: no credential, or the call was abandoned
+            last = call.failures[-1] if call.failures else None
+            if isinstance(error, AuthenticationError) and isinstance(last, AuthenticationError):
+                return last  # there was no other credential for another attempt
             return error.with_traceback(None)
 
     async def _send(self, call: Call, options: Options, failure: AfasError | None) -> AfasError | None:
@@ -114,9 +121,9 @@ class Engine:
             if failure is None:
                 return None
             call.failures.append(failure)
+            failure.trace_id = call.trace_id  # its reader has not seen the headers
             if isinstance(failure, ApiError):
                 failure.attempts = len(call.failures)
-                failure.trace_id = call.trace_id  # its reader has not seen the headers
             retry = self._renewal(call, failure) or call.retry(
                 max_retries=options.max_retries, jitter=self._random.random()
             )
@@ -164,7 +171,7 @@ class Engine:
             call.seconds_left = max(0.0, scope.deadline - loop_time())
             return await self._send_once(call, options)
         finally:
-            self._limiter.give_back(call)
+            await self._limiter.leave(call)
 
     async def _send_once(self, call: Call, options: Options) -> AfasError | None:
         statistics = self.statistics

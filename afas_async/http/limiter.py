@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import anyio
 
-from afas_async.errors import ConfigurationError, UsageError
+from afas_async.errors import AfasError, ConfigurationError, UsageError
 from afas_async.http.back_pressure import BackPressure
 from afas_async.http.clock import loop_time
+from afas_async.http.shared_limiter import ADVISED, KEPT_SECONDS, MOST, SharedLimiter
 from afas_async.http.statistics import Statistics
 from afas_async.vocabulary.arguments import check_type
 
 CLEAN_ANSWERS_TO_GROW = 20
-ADVISED = 5
-MOST = 8
-# For so long after an interactive call one slot is kept for the next ones: nobody waits for the end of a long page.
-KEPT_SECONDS = 30.0
+# How long a call waits for a slot among all processes before answers that wait for their readers give way to it.
+PATIENCE_SECONDS = 1.0
+RETURN_SECONDS = 5.0
+
+log: logging.Logger = logging.getLogger("afas_async")
 
 
 class Limiter:
     """The slots for requests to one environment, which several clients can share.
 
-    Each client has a limiter of its own unless you give it one. Clients of one environment, such as those of two
-    tokens, should share one, because the service counts their requests together.
+    The clients of one environment share one in each event loop, because the service counts their requests together. A
+    client with `max_concurrency` has one of its own. To share one over processes, give a `FileLimiter` to the client.
 
     Interactive calls (`page`, single writes, metainfo, files) get the next free slot, before bulk reads and loads. For
     30 seconds after such a call, bulk work leaves one slot free, so that the next call need not wait for a long page to
@@ -32,6 +38,7 @@ class Limiter:
 
     Args:
         limit: Requests in flight at a time, 1 to 8. AFAS advises 5 at most (GET connector).
+        shared: A limiter over several processes, which is asked for a slot before each request.
 
     Raises:
         UsageError: If the limit is no whole number; later, if two event loops use the limiter at the same time.
@@ -51,13 +58,17 @@ class Limiter:
         (20, True)
     """
 
-    def __init__(self, limit: int = ADVISED) -> None:
+    def __init__(self, limit: int = ADVISED, *, shared: SharedLimiter | None = None) -> None:
         check_type("limit", limit, int, f"a whole number from 1 to {MOST}")
+        check_type("shared", shared, SharedLimiter | None, "a SharedLimiter, such as a FileLimiter")
         if not 1 <= limit <= MOST:
             raise ConfigurationError(f"limit must be 1 to {MOST}, not {limit}")
         self._limit = limit
         self._slots = limit  # how many there are now
         self._takers: set[object] = set()
+        self._shared = shared
+        self._leases: dict[object, AbstractAsyncContextManager[Any]] = {}
+        self._leasing: set[object] = set()  # takers that have waited long for a slot among all processes
         self._interactive: deque[tuple[asyncio.Future[None], object]] = deque()
         self._background: deque[tuple[asyncio.Future[None], object]] = deque()
         self._kept_until = 0.0
@@ -86,15 +97,56 @@ class Limiter:
         """
         self._check_home()
         await self._acquire(call, statistics, background=background)
-        while (left := self._held_until - loop_time()) > 0:
+        while (left := self._held_until - loop_time()) > 0 or (self._shared is not None and call not in self._leases):
+            if left > 0:
+                await self.leave(call)
+                statistics.seconds_waited += left
+                await anyio.sleep(left)
+                await self._acquire(call, statistics, background=background)
+            elif self._shared is not None:
+                await self._lease(self._shared, call, statistics, background=background)
+
+    async def leave(self, call: object) -> None:
+        """End what `take` began, for good or until the end of a wait."""
+        lease = self._leases.pop(call, None)
+        try:
+            if lease is not None:
+                with anyio.move_on_after(RETURN_SECONDS, shield=True):
+                    await lease.__aexit__(None, None, None)
+        except Exception as error:  # noqa: BLE001 - whatever a limiter of the user's raises: the request is over
+            log.warning("the limiter did not take a slot back: %s", type(error).__name__)
+        finally:
             self.give_back(call)
-            statistics.seconds_waited += left
-            await anyio.sleep(left)
-            await self._acquire(call, statistics, background=background)
 
     def give_back(self, call: object) -> None:
-        """End what `take` began."""
+        """Give a slot of this process to the next one."""
         self._takers.remove(call)
+        self._hand_on()
+
+    async def _lease(self, shared: SharedLimiter, call: object, statistics: Statistics, *, background: bool) -> None:
+        """Wait for a slot among all processes, and hold it for a call that has one here."""
+        started, failure = loop_time(), None
+        patience = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._waits_long, call)
+        try:
+            lease = shared.slot("background" if background else "interactive")
+            await lease.__aenter__()
+            self._leases[call] = lease
+        except AfasError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a limiter of the user's raises
+            failure = ConfigurationError(f"the limiter gave no slot, so nothing was sent: {type(error).__name__}")
+            failure.__cause__ = error
+        finally:
+            patience.cancel()
+            self._leasing.discard(call)
+            statistics.seconds_waited += loop_time() - started
+            if call not in self._leases:
+                self.give_back(call)
+        if failure is not None:
+            raise failure
+
+    def _waits_long(self, call: object) -> None:
+        self._leasing.add(call)
         self._hand_on()
 
     def hold(self, seconds: float) -> None:
@@ -152,7 +204,7 @@ class Limiter:
         self._give(self._interactive, kept=0)
         if not self._interactive:
             self._give(self._background, kept=self._kept())
-        if self._waiting and len(self._paused) >= len(self._takers):
+        if (self._waiting or self._leasing) and len(self._paused) >= len(self._takers) - len(self._leasing):
             # All slots are taken by answers that wait for their readers. Who waits for a slot may be such a reader, in
             # the very loop that should read them: better to spend memory than to wait for ever.
             for back_pressure in self._paused:
@@ -181,8 +233,34 @@ class Limiter:
             return
         if self._loop is not None and self._loop.is_closed():
             self._takers.clear()
+            self._leases.clear()
+            self._leasing.clear()
             self._interactive.clear()
             self._background.clear()
         if self._takers or self._waiting:
             raise UsageError("the limiter is in use in another event loop: make one per event loop")
         self._loop = loop
+
+
+_COMMON: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[object, Limiter]]] = WeakKeyDictionary()
+
+
+def limiter_of(whose: Limiter | SharedLimiter | str) -> Limiter:
+    """Return the limiter for a client that opens in the running event loop.
+
+    Args:
+        whose: A limiter; or what other clients here have one in common by, an environment's URL or a `SharedLimiter`.
+    """
+    if isinstance(whose, Limiter):
+        return whose
+    common = _COMMON.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+    limiter = common.get(whose)
+    if limiter is None:
+        shared = None if isinstance(whose, str) else whose
+        limiter = common[whose] = Limiter(limit_of(whose), shared=shared)
+    return limiter
+
+
+def limit_of(whose: Limiter | SharedLimiter | str) -> int:
+    """Return how many requests such a limiter lets be in flight in this process."""
+    return ADVISED if isinstance(whose, str) else min(MOST, whose.limit)

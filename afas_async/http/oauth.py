@@ -37,8 +37,6 @@ class TokenEndpoint:
         options: Of the requests.
     """
 
-    free: bool = False
-
     def __init__(self, credentials: ClientCredentials, engine: Engine, options: Options) -> None:
         self._credentials = credentials
         self._engine = engine
@@ -62,6 +60,10 @@ class TokenEndpoint:
             if isinstance(grant, Grant):
                 return grant
             failure = grant
+
+    def forget(self) -> None:
+        """Send credentials again that were refused."""
+        self._refusal = None
 
 
 class _Answer(OwnRepr, msgspec.Struct):

@@ -9,13 +9,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from afas_async.errors import ClientClosedError, UsageError
-from afas_async.http.auth import ConstantSigner, FunctionSource, RenewingSigner, Signer
+from afas_async.http.auth import ConstantSigner, FunctionSource, NoSigner, RenewingSigner, Signer
 from afas_async.http.engine import Engine
 from afas_async.http.host import Host, Job
-from afas_async.http.limiter import Limiter
+from afas_async.http.limiter import Limiter, limit_of, limiter_of
 from afas_async.http.memory import MEMORY, Memory
 from afas_async.http.oauth import TOKEN_SECONDS, TokenEndpoint
 from afas_async.http.options import Options
+from afas_async.http.shared_limiter import SharedLimiter
 from afas_async.http.statistics import Statistics
 from afas_async.http.transport import Transport
 from afas_async.vocabulary.credentials import AppToken, BearerToken, CheckedAuth, ClientCredentials
@@ -28,7 +29,7 @@ class Session:
 
     Args:
         transport: Entered when the session opens, left when it closes.
-        limiter: How many requests may be in flight at a time.
+        limiter: How many requests may be in flight at a time; see `limiter_of`.
         integration_id: Value of the `IntegrationId` header.
         memory: Bytes of answers that may wait for their readers.
         auth: Signs requests, or gives what signs them; by default they have no `Authorization` header.
@@ -39,29 +40,30 @@ class Session:
         self,
         transport: Transport,
         *,
-        limiter: Limiter,
+        limiter: Limiter | SharedLimiter | str,
         memory: int = MEMORY,
         integration_id: str | None = None,
         auth: CheckedAuth | None = None,
         options: Options = _OPTIONS,
     ) -> None:
         statistics = Statistics()
-        signer: Signer | None = None
+        self._signer: Signer = NoSigner()
         if isinstance(auth, ClientCredentials):
             tokens = Engine(transport, limiter=Limiter(1), integration_id=integration_id, statistics=statistics)
-            signer = RenewingSigner(TokenEndpoint(auth, tokens, options), self.start)
+            self._signer = RenewingSigner(TokenEndpoint(auth, tokens, options), self.start)
         elif isinstance(auth, (AppToken, BearerToken)):
-            signer = ConstantSigner(auth)
+            self._signer = ConstantSigner(auth)
         elif auth is not None:
-            signer = RenewingSigner(FunctionSource(auth), self.start)
+            self._signer = RenewingSigner(FunctionSource(auth), self.start)
         self.engine: Engine = Engine(
             transport,
-            limiter=limiter,
+            limiter=Limiter(limit_of(limiter)),
             integration_id=integration_id,
-            signer=signer,
+            signer=self._signer,
             statistics=statistics,
         )
-        self.max_concurrency: int = limiter.limit
+        self.max_concurrency: int = limit_of(limiter)
+        self._limiter = limiter
         self.memory: Memory = Memory(memory)
         self._transport = transport
         self._host: Host | None = None
@@ -77,6 +79,7 @@ class Session:
             raise UsageError("a client is opened once: make a new one")
         self._loop = asyncio.get_running_loop()
         self._process = os.getpid()
+        self.engine.share(limiter_of(self._limiter))
         self._host = Host(self._transport)
         try:
             await self._host.wait_open()
@@ -93,6 +96,10 @@ class Session:
         self._closed = True
         if self._host is not None:
             await self._host.close()
+
+    def forget_refusals(self) -> None:
+        """Have the next request sent, although its credential was refused a moment ago."""
+        self._signer.forget()
 
     def check(self) -> None:
         """Raise a clear error unless requests can be made here and now."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from afas_async import errors
-from afas_async.policy.verdicts import LOCKED, OUT_OF_MEMORY, OUT_OF_TIME, Attempt, failed, says
+from afas_async.policy.verdicts import OUT_OF_MEMORY, OUT_OF_TIME, Attempt, failed, says
 
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 30.0
@@ -55,7 +55,7 @@ def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter
     # Locks have a count of their own; an answer that was too large is asked for in a smaller size, and one that was
     # refused (401) with another credential.
     mended = sum(isinstance(past, (errors.PayloadTooLargeError, errors.AuthenticationError)) for past in failures)
-    faults = len(failures) - mended - _count_refusals(failures, (*LOCKED, *OUT_OF_MEMORY, *OUT_OF_TIME))
+    faults = len(failures) - mended - _locks(failures) - _shortages(failures)
     backoff = _backoff(faults, jitter) if faults <= max_retries else None
     match failure:
         case errors.RowError() | errors.PagingError() | errors.RequestTimeoutError():
@@ -101,8 +101,8 @@ def retry_write(
     failure = failures[-1]
     if failed(attempt, failure) != "not_sent":
         return None
-    locks = _count_refusals(failures, LOCKED)
-    if isinstance(failure, errors.BusinessError):
+    locks = _locks(failures)
+    if isinstance(failure, errors.LockedError):
         return _after_lock(locks, jitter) if locks <= lock_retries else None
     faults = len(failures) - locks - sum(isinstance(past, errors.AuthenticationError) for past in failures)
     if faults > max_retries:
@@ -119,11 +119,9 @@ def retry_write(
 def _retry_refused(
     failures: Sequence[errors.AfasError], failure: errors.BusinessError, backoff: Retry | None, jitter: float
 ) -> Retry | None:
-    if says(failure, LOCKED):
-        locks = _count_refusals(failures, LOCKED)
-        if locks > LOCK_RETRIES:
-            return None
-        return _after_lock(locks, jitter)
+    if isinstance(failure, errors.LockedError):
+        locks = _locks(failures)
+        return _after_lock(locks, jitter) if locks <= LOCK_RETRIES else None
     if says(failure, OUT_OF_MEMORY):
         return Retry(backoff.wait if backoff else BACKOFF_BASE * jitter, smaller=True, calmer=True)
     if says(failure, OUT_OF_TIME):
@@ -131,7 +129,12 @@ def _retry_refused(
     return None
 
 
-def _count_refusals(failures: Sequence[errors.AfasError], phrases: tuple[str, ...]) -> int:
+def _locks(failures: Sequence[errors.AfasError]) -> int:
+    return sum(isinstance(failure, errors.LockedError) for failure in failures)
+
+
+def _shortages(failures: Sequence[errors.AfasError]) -> int:
+    phrases = (*OUT_OF_MEMORY, *OUT_OF_TIME)
     return sum(isinstance(failure, errors.BusinessError) and says(failure, phrases) for failure in failures)
 
 

@@ -25,16 +25,7 @@ UPLOAD_GRACE, UPLOAD_RATE = 60.0, 16 << 10
 # "planned": to be sent, as nothing has come of it yet. What is in flight when a load ends is "unknown" in the next.
 State: TypeAlias = Literal["planned", "applied", "rejected", "unknown"]
 
-# The service's texts, case-folded, in the languages that are documented (AFAS, Troubleshooting; versions of 2025 and
-# 2026). A text that is not listed is an ordinary refusal.
-LOCKED = (
-    "locked by",
-    "blocked by another user",
-    "deadlock",
-    "vergrendeld door",
-    "geblokkeerd door een andere gebruiker",
-    "in gebruik door een andere gebruiker",
-)
+# The service's texts, as for a `LockedError` (`wire.error_answers`).
 OUT_OF_MEMORY = ("out of memory", "out of string space", "onvoldoende geheugen")
 OUT_OF_TIME = ("maximum duration", "command timeout expired", "maximale tijdsduur")
 
@@ -104,7 +95,7 @@ def failed(attempt: Attempt, failure: errors.AfasError) -> Status:
             # Of a call that ran out of time or memory nobody knows.
             if attempt.scope is Scope.SOME or says(failure, (*OUT_OF_MEMORY, *OUT_OF_TIME)):
                 return "unknown"
-            return "not_sent" if says(failure, LOCKED) else "rejected"
+            return "not_sent" if isinstance(failure, errors.LockedError) else "rejected"
         case errors.BusinessError():  # within a success it contradicts itself
             return "unknown"
         case errors.RateLimitError():

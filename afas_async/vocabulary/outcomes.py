@@ -121,5 +121,8 @@ class LoadError(AfasError):
         text = str(report)
         if first is not None and first.error is not None:
             text += f"; the first is element {first.index}: {first.error}"
+            self.whose = first.error.whose
+        if report.counts["applied"] or report.counts["unknown"]:
+            self.applied = "maybe"
         super().__init__(text)
         self.report = report

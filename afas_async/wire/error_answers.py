@@ -57,6 +57,17 @@ _NO_TOKEN: dict[str, str] = {
     "use_dpop_nonce": "the service wants DPoP, which is for clients without a secret",
 }
 
+# The service's texts, case-folded, in the languages that are documented (AFAS, Troubleshooting; versions of 2025 and
+# 2026). A text that is not listed is an ordinary refusal.
+LOCKED: Final = (
+    "locked by",
+    "blocked by another user",
+    "deadlock",
+    "vergrendeld door",
+    "geblokkeerd door een andere gebruiker",
+    "in gebruik door een andere gebruiker",
+)
+
 # Control characters, and characters that reorder or break lines: server text must not steer a terminal or a log.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 _ANYTHING: Final = msgspec.json.Decoder()
@@ -79,7 +90,7 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector
         message = body.decode("utf-8", "replace")
     kind = _BY_STATUS.get(status, errors.ServerError if status >= 500 else errors.ApiError)
     if status == 500 and profit:
-        kind = errors.BusinessError
+        kind = _refusal_of(message)
     return kind(
         clean(message) or _silent(status),
         status=status,
@@ -120,13 +131,19 @@ def refusal_in(body: bytes, *, connector: str) -> errors.BusinessError | None:
     said = _members(body)
     if "externalMessage" not in said:
         return None
-    return errors.BusinessError(
-        clean(_text(said["externalMessage"])) or _silent(200),
+    message = _text(said["externalMessage"])
+    return _refusal_of(message)(
+        clean(message) or _silent(200),
         status=200,
         connector=connector,
         error_number=_number(said.get("errorNumber")),
         log_reference=clean(_text(said.get("profitLogReference"))) or None,
     )
+
+
+def _refusal_of(message: str) -> type[errors.BusinessError]:
+    text = message.casefold()
+    return errors.LockedError if any(phrase in text for phrase in LOCKED) else errors.BusinessError
 
 
 def trace_of(headers: Mapping[str, str]) -> str:

@@ -42,8 +42,9 @@ you repeat the load after a crash: the same lines, the same records, the same jo
     [(1234, 'InvalidElementError')]
     ['applied']
 
-`load.progress` shows how far a load is while it runs. `python -m afas_async journal subjects.journal` shows what a load
-has done, and which records are left to look at.
+In a service, `load.stop()` ends a load without an unknown record, `async for progress in load.watch()` shows another
+task how far it is, and `must="apply"` makes the end of the block raise unless every record is applied.
+`python -m afas_async journal subjects.journal` shows what a load has done, and which records are left to look at.
 
 What holds
 ----------
@@ -70,9 +71,12 @@ Changes to one record keep their order
     Two records with the same key are never in flight together, however the key is spelled (3, "03", 3.0). After one
     that is not applied, the later ones are held back. Where nothing names the key of an update (`validate=False`, no
     `@`, no `UpdateConnector(key=...)`), calls go one after the other.
+A load that is stopped leaves nothing unknown
+    `load.stop()`, for example on SIGTERM, sends nothing more and waits for what is at the service.
 Nothing is lost of what fails
     `outcome.item` is your record. `load(..., failures=path)` writes each one that is not applied to a file, with its
-    message, and `failed_records(path)` reads what you can load again.
+    message, and `failed_records(path)` reads what you can load again. If nobody looks at a report with failures, a
+    warning in the log says so.
 
 Limits, today
 -------------

@@ -264,4 +264,6 @@ def _found(before: Outcome, finding: Literal["applied", "absent"]) -> Outcome:
     if finding == "applied":
         return Outcome(before.index, "applied", batch=before.batch)
     text = f"element {before.index} was sent, looked up after its quiet period, and is not there: it may be sent again"
-    return Outcome(before.index, "not_sent", error=AfasError(text), batch=before.batch, item=before.item)
+    error = AfasError(text)
+    error.retryable = True
+    return Outcome(before.index, "not_sent", error=error, batch=before.batch, item=before.item)

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
-from collections.abc import Callable
-from dataclasses import replace
+import weakref
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Final, Self
 from uuid import uuid4
 
+import anyio
+from msgspec.structs import replace
+
 from afas_async.calls.metainfo import update_metainfo
-from afas_async.calls.write import Write
-from afas_async.errors import (
-    AfasError,
-    ClientClosedError,
-    InvalidElementError,
-    UsageError,
-)
+from afas_async.errors import AfasError, ClientClosedError, UsageError
 from afas_async.http.channel import Channel
 from afas_async.http.clock import loop_time
-from afas_async.http.host import Job, is_cancellation, stop, to_its_end
+from afas_async.http.host import is_cancellation
 from afas_async.policy.batching import Batching
-from afas_async.policy.schedule import LoadCall, Schedule
-from afas_async.policy.verdicts import Verdict
+from afas_async.policy.schedule import Schedule
+from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.connectors import UpdateConnector
 from afas_async.vocabulary.elements import Action, check_action
 from afas_async.vocabulary.outcomes import LoadReport, Outcome
 from afas_async.wire.element_bodies import body_of, wrapping_of
+from afas_async.write.dispatch import Dispatch
+from afas_async.write.entrance import Entrance
 from afas_async.write.failures import FailureFile, save
 from afas_async.write.intake import Intake
 from afas_async.write.ledger import Ledger
@@ -41,11 +41,7 @@ log: logging.Logger = logging.getLogger("afas_async")
 
 
 class Load:
-    """A load, as `AfasClient.load` returns it: `async with` it, and `add` elements.
-
-    Attributes:
-        report: What became of the elements so far; complete once the block is left.
-    """
+    """A load, as `AfasClient.load` returns it: `async with` it, and `add` elements."""
 
     def __init__(
         self,
@@ -68,9 +64,7 @@ class Load:
         single = connector.takes_one or action == "delete"
         self._most = 1 if single else settings.max_elements
         self._slots = min(settings.in_flight, channel.session.max_concurrency)
-        self._schedule = self._plan(0)
-        self._jobs: dict[Job, LoadCall] = {}
-        self._intake: Intake | None = None
+        self._entrance: Entrance | None = None
         self._is_left = False  # no more elements will come
         self._is_whole = False  # it was left in good order, so that its source is at its end
         self._is_resolving = False
@@ -79,16 +73,21 @@ class Load:
         self._ledger = Ledger(
             connector.name, finder=finder, listener=listener, failures=self._failures, journal_failed=self.stop
         )
-        self.report: LoadReport = self._ledger.report
+        self._calls = Dispatch(channel, connector.name, self._plan(0), self._ledger)
         self._first_call = 0
         self._started: float | None = None
         self._ended: float | None = None
-        self._stopped: AfasError | None = None
-        self._failure: BaseException | None = None  # no outcome of a call, but a fault here
-        self._pump_is_due = False
-        self._news = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._accepting = 0  # elements that are compared with the journal, or wait for that
+        self._over = asyncio.Event()
+        self._is_read = listener is not None or self._failures is not None  # somebody is told what failed
+        self._reminder: weakref.finalize[[str, str], Load] | None = None
+
+    @property
+    def report(self) -> LoadReport:
+        """What became of the elements so far; complete once the block is left."""
+        self._is_read = True
+        if self._reminder is not None:
+            self._reminder.detach()
+        return self._ledger.report
 
     # --- the user's side ---
 
@@ -103,11 +102,11 @@ class Load:
         self._channel.check()
         self._started = loop_time()
         metainfo = None
-        if self._settings.validate:
-            metainfo = await update_metainfo(self._channel, self._connector.name)
-            if self._connector.root is None and metainfo.name:
-                self._connector = replace(self._connector, root=metainfo.name)
         try:
+            if self._settings.validate:
+                metainfo = await update_metainfo(self._channel, self._connector.name)
+                if self._connector.root is None and metainfo.name:
+                    self._connector = dataclasses.replace(self._connector, root=metainfo.name)
             if self._failures is not None:
                 await self._failures.open()
             if self._settings.journal is not None:
@@ -117,10 +116,11 @@ class Load:
                 self._failures.begin()  # not before: it may be the file of the load that has the journal open
         except BaseException:
             await self._close()
+            self._over.set()
             raise
         thread, reference = self._ledger.thread, self._settings.reference
         begin = uuid4().hex[:16] if thread is None else thread.journal.reference
-        self._intake = Intake(
+        intake = Intake(
             self._connector,
             self._action,
             transaction=self._settings.transaction,
@@ -128,7 +128,8 @@ class Load:
             reference=None if reference is None else (reference, begin),
             nulls=self._settings.nulls,
         )
-        self._schedule = self._plan(self._first_call)
+        self._calls.begin(intake, self._plan(self._first_call))
+        self._entrance = Entrance(intake, self._ledger, self._calls, stops=self._settings.on_reject == "stop")
         return self
 
     def _plan(self, first_call: int) -> Schedule:
@@ -156,16 +157,15 @@ class Load:
             UsageError: If the load is not entered, or left.
             JournalError: If the journal has another element in its place.
         """
-        if self._intake is None or self._is_left:
+        if self._entrance is None or self._is_left:
             raise UsageError(f"{self._connector.name}: elements are added within `async with afas.load(...) as load:`")
-        if self._accepting or not self._accept(self._intake, item):
-            await self._accept_in_turn(self._intake, item)
-        if self.report.total % _STEP == 0:
+        await self._entrance.take(item)
+        if self._ledger.report.total % _STEP == 0:
             await asyncio.sleep(0)  # a source that never waits must not keep answers from being seen
         if self._failures is not None and self._failures.is_full:
             await self._failures.flush()
-        while self._schedule.is_full(self._settings.max_elements) and self._stopped is None:
-            await self._wait()
+        while self._calls.schedule.is_full(self._settings.max_elements) and not self.is_stopped:
+            await self._calls.wait()
 
     @property
     def progress(self) -> LoadProgress:
@@ -173,14 +173,90 @@ class Load:
         seconds = 0.0
         if self._started is not None:
             seconds = (self._ended or loop_time()) - self._started
+        counts, schedule = self._ledger.report.counts, self._calls.schedule
         return LoadProgress(
-            sum(self.report.counts.values()),
-            self._schedule.waiting,
-            self._schedule.in_flight,
-            self._schedule.calls - self._first_call - len(self._jobs),
+            sum(counts.values()),
+            schedule.waiting,
+            schedule.in_flight,
+            schedule.calls - self._first_call - self._calls.under_way,
             seconds,
             self._ledger.looked_up,
+            sum(counts.values()) - counts["applied"],
+            self._over.is_set(),
         )
+
+    async def watch(self, every: float = 1.0) -> AsyncIterator[LoadProgress]:
+        """Return the progress of the load as a stream, for any task and any number of them.
+
+        The first comes at once, and the others when something has changed, until one is `ended`. Then the report
+         is complete. You can leave the stream at any point.
+
+        Args:
+            every: Seconds between two of them, at least.
+
+        Yields:
+            How far the load is.
+
+        Raises:
+            UsageError: If `every` is not a number above 0.
+
+        Example:
+            >>> async def main():
+            ...     async def show(load):
+            ...         async for progress in load.watch():
+            ...             if progress.ended:
+            ...                 print(progress.elements, "elements,", progress.failed, "failed")
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         async with asyncio.TaskGroup() as group, afas.load("KnSubject", must="apply") as load:
+            ...             group.create_task(show(load))
+            ...             for number in range(1_000):
+            ...                 await load.add({"StId": 1, "Ds": f"Offerte {number}"})
+            >>> asyncio.run(main())
+            1000 elements, 0 failed
+        """
+        check_type("every", every, int | float, "a number of seconds such as 1")
+        if not every > 0:
+            raise UsageError(f"{self._connector.name}: every must be more than 0 seconds, not {every}")
+        last: LoadProgress | None = None
+        while last is None or not last.ended:
+            if last is not None:
+                with anyio.move_on_after(every):
+                    await self._over.wait()
+            progress = self.progress
+            if last is None or replace(progress, seconds=last.seconds) != last:
+                last = progress
+                yield progress
+
+    def stop(self, reason: AfasError | None = None) -> None:
+        """Send nothing more, and let what is at the service end: a clean end of a service on SIGTERM.
+
+        Call it from a task, or from a callback of the event loop such as a signal handler. It returns at once. What is
+        not at the service becomes "not_sent", also what you add from now on. The end of the block waits for the answers
+        to the rest, so nothing becomes "unknown". With a journal, the same load continues where it was stopped.
+
+        Args:
+            reason: The error of the elements that are not sent; by default a ClientClosedError.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         async with afas.load("KnSubject") as load:
+            ...             for number in range(1_000):
+            ...                 if number == 600:
+            ...                     load.stop()  # asyncio.get_running_loop().add_signal_handler(SIGTERM, load.stop)
+            ...                 if load.is_stopped:
+            ...                     break
+            ...                 await load.add({"StId": 1, "Ds": f"Offerte {number}"})
+            ...         return load.report.counts["unknown"], load.report.total
+            >>> asyncio.run(main())
+            (0, 600)
+        """
+        self._calls.stop(reason or ClientClosedError(f"{self._connector.name}: the load was stopped"))
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing more is sent: by `stop`, a refused credential, `on_reject="stop"` and the like."""
+        return self._calls.stopped is not None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -188,6 +264,9 @@ class Load:
         """Send what waits, and wait for the answers.
 
         After an error nothing more is sent, and the answers are waited for; after a cancellation they are not.
+
+        Raises:
+            LoadError: With `must="apply"`, if the block ended well and not every element is applied.
         """
         try:
             if error is not None:
@@ -195,11 +274,13 @@ class Load:
             if not is_cancellation(error):
                 await self._finish()
                 if error is None:
-                    self._is_whole = self._stopped is None
+                    self._is_whole = not self.is_stopped
                     await self._look_up_once()
                     await self._ledger.finish(whole=self._is_whole)
         finally:
-            await self._end()
+            await self._end(is_left_well=error is None)
+        if error is None and self._settings.must == "apply":
+            self.report.raise_for_failures()
 
     async def save_failures(self, path: str | os.PathLike[str]) -> None:
         """Write the records that are not applied to a file, a JSON document a line, as far as the report lists them.
@@ -256,163 +337,31 @@ class Load:
         except Exception as failure:  # noqa: BLE001 - no reason to lose the report, and `resolve` tells why
             log.warning("%s: unknown outcomes could not be looked up: %s", self._connector.name, failure)
 
-    # --- elements that come in ---
-
-    async def _accept_in_turn(self, intake: Intake, item: object) -> None:
-        """Accept an element of which the journal has to be asked, in the order of the load, whoever is cancelled."""
-
-        async def accept() -> None:
-            async with self._turn:
-                while not self._accept(intake, item):
-                    await self._ledger.ask()
-
-        self._accepting += 1
-        try:
-            await to_its_end(asyncio.ensure_future(accept()))
-        finally:
-            self._accepting -= 1
-
-    def _accept(self, intake: Intake, item: object) -> bool:
-        """Make an element part of the load, unless the journal has to be asked first."""
-        index = self.report.total
-        if not self._ledger.has_read(index):
-            return False
-        try:
-            piece = intake.piece(index, item)
-        except InvalidElementError as error:
-            self._ledger.check_not_sent(index)
-            self.report.total += 1
-            # A later element with its key must not overtake the corrected one.
-            self._schedule.close(intake.lane_of(item))
-            error.__traceback__ = error.__context__ = None  # their frames would keep the element in memory
-            self._ledger.record(Outcome(index, "not_sent", error=error, item=item))
-            if self._settings.on_reject == "stop":
-                self.stop(error)
-            return True
-        if not self._ledger.knows(piece):
-            return False
-        earlier = self._ledger.earlier(piece)
-        self.report.total += 1
-        if intake.is_blind:
-            self._schedule.one_at_a_time()
-        if earlier is not None:
-            if earlier.status != "applied":
-                self._schedule.close(piece.lane)
-            self._ledger.record(earlier, piece)
-        elif self._stopped is not None:
-            self._ledger.not_sent([piece], self._stopped)
-        elif self._schedule.add(piece):
-            self._pump_soon()
-        else:
-            self._ledger.hold_back([piece])
-        return True
-
-    # --- calls that go out ---
-
-    def _pump_soon(self) -> None:
-        """Start calls when the event loop has its next turn: by then there may be elements for more than one."""
-        if not self._pump_is_due:
-            self._pump_is_due = True
-            asyncio.get_running_loop().call_soon(self._pump)
-
-    def _pump(self) -> None:
-        self._pump_is_due = False
-        while self._intake is not None and (call := self._schedule.next(loop_time())) is not None:
-            try:
-                job = self._channel.start(self._deliver(self._intake, call))
-            except ClientClosedError as error:
-                self._ended_with(call, Verdict("not_sent", 0.0, error=error))
-                return
-            self._jobs[job] = call
-            job.add_done_callback(self._job_ended)
-            self._news.set()
-
-    async def _deliver(self, intake: Intake, call: LoadCall) -> None:
-        thread, number, pieces = self._ledger.thread, call.number, call.pieces
-
-        async def before() -> None:
-            if self._stopped is not None:  # while it waited for a slot, or to be sent again
-                raise self._stopped
-            if thread is not None:
-                await thread.run(thread.journal.begin, number, pieces, loop_time())
-
-        write = Write(
-            self._channel,
-            intake.request(pieces),
-            elements=len(pieces),
-            scope=intake.scope(pieces),
-            lock_retries=call.lock_retries,
-            before=before,
-            between=None if thread is None else lambda: thread.post(thread.journal.postpone, number),
-        )
-        try:
-            verdict = await write.send()
-        except BaseException as error:  # whatever it is, the service goes on with what it was sent
-            reason = f"the load was stopped by {type(error).__name__} while it was under way"
-            self._ended_with(call, write.verdict(ClientClosedError(reason)))
-            raise
-        self._ended_with(call, verdict)
-
-    def _job_ended(self, job: Job) -> None:
-        self._give_up(self._jobs.pop(job))
-        if not job.cancelled() and (failure := job.exception()) is not None:
-            self._failure = self._failure or failure
-            self.stop(ClientClosedError(f"{self._connector.name}: the load was stopped by {type(failure).__name__}"))
-        self._pump_soon()
-        self._news.set()
-
-    def _give_up(self, call: LoadCall) -> None:
-        if self._schedule.is_under_way(call):  # its job was cancelled before its first step
-            self._ended_with(call, Verdict("not_sent", 0.0, error=ClientClosedError("the load was stopped")))
-
-    # --- outcomes ---
-
-    def _ended_with(self, call: LoadCall, verdict: Verdict) -> None:
-        """Take what became of a call; without an await, so that a cancellation finds it done."""
-        ended = self._schedule.ended(call, verdict)
-        if ended.again and self._ledger.thread is not None:
-            self._ledger.thread.post(self._ledger.thread.journal.postpone, call.number)
-        for settled, its in ended.settled:
-            self._ledger.book(settled, its)
-        self._ledger.hold_back(ended.held_back)
-        if ended.stop is not None:
-            self.stop(ended.stop)
-        self._news.set()
-
     # --- the end ---
-
-    def stop(self, reason: AfasError) -> None:
-        """Send nothing more, because of `reason`; what waits is "not_sent"."""
-        if self._stopped is not None:
-            return
-        self._stopped = reason
-        self._ledger.not_sent(self._schedule.stop(), reason)
-        self._news.set()
 
     async def _finish(self) -> None:
         self._is_left = True
-        self._schedule.finish()
-        self._pump_soon()
-        while self._jobs or not self._schedule.is_idle:
-            await self._wait()
-        if self._failure is not None:
-            raise self._failure
+        await self._calls.finish()
 
-    async def _wait(self) -> None:
-        self._news.clear()
-        await self._news.wait()
-
-    async def _end(self) -> None:
+    async def _end(self, *, is_left_well: bool) -> None:
         """End the load whatever is under way; after `_finish` nothing is."""
         self._is_left = True
-        self.stop(ClientClosedError(f"{self._connector.name}: the load was stopped"))
         try:
-            await stop(*self._jobs)
+            await self._calls.end()
         finally:
-            for job in filter(Job.done, self._jobs):  # just now, so that nobody has been told yet
-                self._give_up(self._jobs[job])
             self._ended = loop_time()
-            await self._close()
+            try:
+                await self._close()
+            finally:
+                self._over.set()
+                self._remind(is_left_well=is_left_well)
+
+    def _remind(self, *, is_left_well: bool) -> None:
+        """Have a report with failures be logged if nobody looks at it; an error of the block speaks for itself."""
+        report = self._ledger.report
+        failed = report.counts["applied"] < report.total if is_left_well else report.counts["unknown"] > 0
+        if failed and not self._is_read and self._settings.must is None:
+            self._reminder = weakref.finalize(self, _complain, self._connector.name, str(report))
 
     async def _close(self) -> None:
         try:
@@ -420,3 +369,11 @@ class Load:
         finally:
             if self._failures is not None:
                 await self._failures.close()
+
+
+def _complain(connector: str, report: str) -> None:
+    log.warning(
+        '%s: nobody has looked at the report of a load: %s. Look at `load.report`, or give load(..., must="apply")',
+        connector,
+        report,
+    )

@@ -17,6 +17,7 @@ from afas_async.wire.element_bodies import BODY_LIMIT
 from afas_async.write.lookups import Lookup
 
 OnReject: TypeAlias = Literal["continue", "stop", "split"]
+Must: TypeAlias = Literal["apply"]
 
 _TYPES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("max_elements", int, "a whole number such as 1_000"),
@@ -32,6 +33,7 @@ _TYPES: Final[tuple[tuple[str, Any, str], ...]] = (
     ("load_id", (str, NoneType), "a text such as a date"),
     ("max_rejected", int | float | None, "a whole number, or a share such as 0.1"),
     ("failures", (str, os.PathLike, NoneType), "a path"),
+    ("must", (str, NoneType), '"apply"'),
 )
 
 
@@ -56,6 +58,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     load_id: str | None = None
     max_rejected: float | None = None
     failures: str | os.PathLike[str] | None = None
+    must: Must | None = None
 
     def __post_init__(self) -> None:
         for name, types, expected in _TYPES:
@@ -77,6 +80,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
                 and (self.max_rejected < 0 or (isinstance(self.max_rejected, float) and self.max_rejected >= 1)),
                 f"max_rejected must be a number of records, or a share below 1, not {self.max_rejected}",
             ),
+            (self.must not in {None, "apply"}, f'must must be "apply" or None, not {self.must!r}'),
             (self.in_flight < 1, f"in_flight must be 1 or more, not {self.in_flight}"),
             (
                 self.on_reject not in {"continue", "stop", "split"},
@@ -101,6 +105,8 @@ class LoadProgress(msgspec.Struct, frozen=True):
         calls: Calls that have ended.
         seconds: Seconds since the load began.
         looked_up: Unknown elements that have been looked up.
+        failed: Elements with an outcome that is not "applied".
+        ended: Whether the load has ended, so that its report is complete.
     """
 
     elements: int
@@ -109,6 +115,8 @@ class LoadProgress(msgspec.Struct, frozen=True):
     calls: int
     seconds: float
     looked_up: int = 0
+    failed: int = 0
+    ended: bool = False
 
     @property
     def elements_per_second(self) -> float:

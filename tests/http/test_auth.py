@@ -13,6 +13,7 @@ from afas_async import (
     AppToken,
     AuthenticationError,
     BearerToken,
+    ClientClosedError,
     ConfigurationError,
     ConnectError,
     GetConnector,
@@ -175,29 +176,83 @@ async def test_a_mended_refusal_is_no_attempt(simulator: Simulator, watch: canar
 
 
 async def test_the_same_again(simulator: Simulator, watch: canary.Watch) -> None:
-    """While a function gives the refused token nothing is sent; it is asked for each request until it gives another."""
+    """A function that gives the refused token again is left alone for a minute, by other connectors too."""
     vault = Vault(WRONG)
     async with client(simulator, watch, vault) as afas:
-        for count in range(1, 20):
-            assert isinstance(await refusal(afas), AuthenticationError)
-            assert vault.asked == count + 1
-            assert others(simulator) == [401]
+        error = await refusal(afas)
+        assert isinstance(error, AuthenticationError)
+        assert error.attempts == 1
+        assert "not sent again" not in str(error)
         vault.holds = [simulator.token]
+        for _ in range(20):
+            again = await refusal(afas)
+            assert isinstance(again, AuthenticationError)
+            assert again.attempts == 0
+            assert "not sent again for 60 s" in str(again)
+        assert (vault.asked, others(simulator)) == (2, [401])
+        assert (await refusal(afas, DEBTORS)).attempts == 1  # type: ignore[attr-defined]
+        assert (vault.asked, others(simulator)) == (2, [401, 401])
+        await asyncio.sleep(61)
         await afas.page(ARTICLES, take=1)
-        assert others(simulator) == [401, 200]
+        assert vault.asked == 3
 
 
 async def test_another_that_is_refused_too(simulator: Simulator, watch: canary.Watch) -> None:
-    """A function whose next token is refused too is asked again by the next request, and no sooner."""
+    """A function whose next token is refused too is asked again after a minute, and no sooner."""
     vault = Vault(WRONG, WRONG.replace("0", "1"))
     async with client(simulator, watch, vault) as afas:
+        error = await refusal(afas)
+        assert isinstance(error, AuthenticationError)
+        assert error.attempts == 2
+        vault.holds = [simulator.token]
         await refusal(afas)
         assert (vault.asked, others(simulator)) == (2, [401, 401])
-        await refusal(afas)
-        assert (vault.asked, others(simulator)) == (3, [401, 401])
-        vault.holds = [simulator.token]
+        await asyncio.sleep(61)
         await afas.page(ARTICLES, take=1)
-        assert (vault.asked, others(simulator)) == (4, [401, 401, 200])
+        assert (vault.asked, others(simulator)[-1]) == (3, 200)
+
+
+async def test_several_that_are_refused_at_once(simulator: Simulator, watch: canary.Watch) -> None:
+    """Requests that are refused together ask the function once, and each says that it was sent once."""
+    simulator.latency = Latency(base=1)
+    vault = Vault(WRONG, seconds=1)
+    async with client(simulator, watch, vault) as afas:
+        errors = await asyncio.gather(*[refusal(afas) for _ in range(5)])
+    assert [error.attempts for error in errors] == [1] * 5  # type: ignore[attr-defined]
+    assert (vault.asked, others(simulator)) == (2, [401] * 5)
+
+
+@pytest.mark.parametrize("kind", ["token", "function"])
+async def test_ping_ignores_the_memory_of_a_refusal(simulator: Simulator, watch: canary.Watch, kind: str) -> None:
+    """A test of the connection is sent at once after the fault was mended, and so is what comes after it."""
+    simulator.faults.add(Fault(status=401, times=2))
+    vault = Vault(simulator.token)
+    async with client(simulator, watch, simulator.token if kind == "token" else vault) as afas:
+        await refusal(afas)
+        with pytest.raises(AuthenticationError):
+            await afas.ping()
+        with pytest.raises(AuthenticationError):
+            await afas.metainfo(refresh=True)  # is not sent
+        assert others(simulator) == [401, 401]
+        assert (await afas.ping()).info.envid == "T12345AA"
+        await afas.page(ARTICLES, take=1)
+        assert others(simulator) == [401, 401, 200, 200]
+
+
+async def test_ping_takes_the_token_that_the_vault_has_now(simulator: Simulator, watch: canary.Watch) -> None:
+    """After a rotation a test of the connection sends nothing with the token that was refused."""
+    vault = Vault(WRONG)
+    async with client(simulator, watch, vault) as afas:
+        await refusal(afas)
+        vault.holds = [simulator.token]
+        await afas.ping()
+        assert (vault.asked, others(simulator)) == (3, [401, 200])
+
+
+async def test_ping_of_a_client_that_is_not_open(simulator: Simulator, watch: canary.Watch) -> None:
+    """A test of the connection needs an open client, and says so."""
+    with pytest.raises(ClientClosedError):
+        await client(simulator, watch, simulator.token).ping()
 
 
 async def test_rotation_in_a_load(simulator: Simulator, watch: canary.Watch) -> None:

@@ -16,6 +16,7 @@ from afas_async import (
     AuthenticationError,
     BadRequestError,
     BusinessError,
+    LockedError,
     NotFoundError,
     PayloadTooLargeError,
     PermissionDeniedError,
@@ -241,10 +242,10 @@ async def test_locked(message: str, page: int) -> None:
 
 async def test_locked_for_ever() -> None:
     """A lock that stays is told after nine requests, or when the time is over."""
-    error = await fails(replies(500, profit(LOCKED[0])), BusinessError, requests=9)
+    error = await fails(replies(500, profit(LOCKED[0])), LockedError, requests=9)
     assert isinstance(error, BusinessError)
     assert error.attempts == 9
-    await fails(replies(500, profit(LOCKED[0])), BusinessError, requests=range(2, 6), timeout=10)
+    await fails(replies(500, profit(LOCKED[0])), LockedError, requests=range(2, 6), timeout=10)
 
 
 def _too_much(most: int, reply: Any) -> Any:

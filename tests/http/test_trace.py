@@ -90,6 +90,19 @@ async def test_refusal_in_a_success(simulator: Simulator) -> None:
             assert raised.value.trace_id == sent(simulator)[-1]
 
 
+async def test_answers_that_are_not_as_documented(simulator: Simulator) -> None:
+    """So has an error about the answer itself; without an answer there is none."""
+    simulator.faults.add(Fault(status=200, body="<html>", times=2))
+    async with AfasClient(base_url=simulator.base_url, auth=simulator.token, max_retries=0) as afas:
+        with pytest.raises(AfasError) as raised:
+            await afas.page(ARTICLES, take=1)
+        assert raised.value.trace_id == sent(simulator)[-1] != ""
+    async with AfasClient(base_url="http://127.0.0.1:9", auth=simulator.token, max_retries=0) as afas:
+        with pytest.raises(AfasError) as raised:
+            await afas.page(ARTICLES, take=1)
+        assert raised.value.trace_id == ""
+
+
 async def test_absent_file(simulator: Simulator) -> None:
     """An error that is put into other words keeps it."""
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:

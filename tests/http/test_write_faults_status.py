@@ -14,6 +14,7 @@ from afas_async import (
     AuthenticationError,
     BadRequestError,
     BusinessError,
+    LockedError,
     NotFoundError,
     OutcomeUnknownError,
     PayloadTooLargeError,
@@ -204,7 +205,7 @@ async def test_locked(message: str, method: str) -> None:
 
 async def test_locked_for_ever() -> None:
     """A lock that stays is told after nine requests, as a refusal."""
-    found = await meets(Case("", replies(500, profit(LOCKED[0])), "rejected", 9, BusinessError))
+    found = await meets(Case("", replies(500, profit(LOCKED[0])), "rejected", 9, LockedError))
     assert (found.refusal.attempts, found.refusal.log_reference) == (9, "REF")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from afas_async import errors
 from afas_async.errors import AfasError
 from afas_async.policy.retrying import Retry, retry_read
+from afas_async.wire.error_answers import error_for
 from tests.support.each_case import each_case
 
 C = "Profit_Article"
@@ -30,8 +32,10 @@ def api(status: int, message: str = "no message", *, wait: float | None = None) 
     return kind(message, status=status, connector=C, retry_after=wait)
 
 
-def refused(message: str) -> errors.BusinessError:
-    return errors.BusinessError(message, status=500, connector=C, log_reference="AB")
+def refused(message: str) -> errors.ApiError:
+    """Return the error that a refusal of Profit's own is taken for."""
+    body = json.dumps({"externalMessage": message, "profitLogReference": "AB"}).encode()
+    return error_for(500, {}, body, connector=C)
 
 
 LOST = errors.AnswerLostError("cut", connector=C)

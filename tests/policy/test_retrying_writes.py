@@ -21,7 +21,7 @@ NOWHERE = Attempt(Reach.NOWHERE, Scope.ALL)
 FOREVER = errors.ConnectError("certificate", connector=C, permanent=True)
 TIMED_OUT = errors.RequestTimeoutError("x", connector=C, seconds=960)
 ORDINARY = refused("Het veld is verplicht")
-UNDER_SUCCESS = errors.BusinessError("locked by another user", status=200, connector=C)
+UNDER_SUCCESS = errors.LockedError("locked by another user", status=200, connector=C)
 ODD = errors.BusinessError("Het veld is verplicht", status=502, connector=C)
 
 # What happened, what it tells of a call of one element (or one transaction), of another call, and whether the call is

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from afas_async.policy.retrying import LOCKED, OUT_OF_MEMORY, OUT_OF_TIME
+from afas_async.policy.retrying import OUT_OF_MEMORY, OUT_OF_TIME
 from afas_async.simulator import Rules, Simulator, messages
+from afas_async.wire.error_answers import LOCKED
 from tests.simulator.conftest import Client, Reply
 
 ARTICLE = "/connectors/Profit_Article"

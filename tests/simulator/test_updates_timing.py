@@ -11,9 +11,9 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from afas_async import AfasClient
-from afas_async.policy.retrying import LOCKED
 from afas_async.simulator import Fault, Latency, Rules, Simulator
 from afas_async.simulator.process import SimulatorProcess
+from afas_async.wire.error_answers import LOCKED
 from tests.simulator.conftest import Client, Reply
 from tests.support.raw_writes import ARTICLE, BOLT, article, elements, said, send
 from tests.support.virtual_time import VirtualTimeLoop

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import pickle
 import re
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import afas_async
 from afas_async import errors
 from afas_async.errors import AfasError, ApiError
 from afas_async.vocabulary import outcomes
+from afas_async.wire.error_answers import error_for, refusal_in
 from tests.support.each_case import each_case
 
 
@@ -155,6 +157,95 @@ def test_text_of_an_api_error(facts: dict[str, object], text: str) -> None:
     assert str(error) == text
     error.attempts = 4
     assert str(error) == text + " (after 4 attempts)"
+
+
+# What a service does with an error: "caller" answers 422, "service" 500, and "afas" 502 to 504.
+MENDED: dict[tuple[str, bool], set[type[AfasError]]] = {
+    ("caller", False): {
+        errors.QueryTooLongError,
+        errors.InvalidFilterError,
+        errors.InvalidElementError,
+        errors.InvalidNameError,
+        errors.UnknownFieldError,
+        errors.BusinessError,
+        errors.NotFoundError,
+        errors.PayloadTooLargeError,
+    },
+    ("service", False): {
+        errors.AfasError,
+        errors.UsageError,
+        errors.ClientClosedError,
+        errors.SortKeyRequiredError,
+        errors.ConfigurationError,
+        errors.ConnectError,  # a permanent one
+        errors.BadRequestError,
+        errors.AuthenticationError,
+        errors.PermissionDeniedError,
+        errors.RowError,
+        errors.KeyOrderError,
+        errors.NonUniqueKeyError,
+        errors.SchemaDriftError,
+        errors.JournalError,
+        outcomes.LoadError,
+    },
+    ("afas", True): {
+        errors.TransportError,
+        errors.AnswerLostError,
+        errors.RequestTimeoutError,
+        errors.LockedError,
+        errors.RateLimitError,
+        errors.UnavailableError,
+        errors.ServerError,
+    },
+    ("afas", False): {errors.ApiError, errors.AnswerError, errors.PagingError, errors.OutcomeUnknownError},
+}
+
+
+def test_every_error_says_who_mends_it_and_whether_to_call_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each class of the tree stands in the table, and keeps its facts when it travels."""
+    monkeypatch.setitem(FACTS, "damaged", value=False)
+    found: dict[tuple[str, bool], set[type[AfasError]]] = {}
+    for kind in KINDS:
+        error = pickle.loads(pickle.dumps(make(kind)))  # noqa: S301 - our own
+        found.setdefault((error.whose, error.retryable), set()).add(kind)
+        assert error.applied == ("maybe" if kind is errors.OutcomeUnknownError else "no")
+    assert {key: kinds ^ MENDED[key] for key, kinds in found.items()} == {key: set() for key in MENDED}
+
+
+def test_errors_that_know_better_than_their_class() -> None:
+    """A refused certificate is the program's own fault, and what is not implemented does not come by waiting."""
+    lost = errors.ConnectError("x", connector="X")
+    assert (lost.whose, lost.retryable) == ("afas", True)
+    assert errors.AnswerError("x", connector="X", damaged=True).retryable
+    retryable = {
+        status: error_for(status, {}, b"", connector="X").retryable
+        for status in (302, 400, 401, 403, 404, 408, 413, 418, 429, 500, 501, 502, 503, 505)
+    }
+    assert {status for status, again in retryable.items() if again} == {408, 429, 500, 502, 503}
+
+
+def test_a_lock_is_an_error_of_its_own() -> None:
+    """A refusal because somebody else has the record open is a LockedError, so that nobody parses a text."""
+    for text, kind in (
+        ("Het dossier is vergrendeld door JAN", errors.LockedError),
+        ("The record is LOCKED by user X", errors.LockedError),
+        ("Het veld is verplicht", errors.BusinessError),
+    ):
+        body = json.dumps({"externalMessage": text}).encode()
+        assert type(error_for(500, {}, body, connector="X")) is kind
+        assert type(refusal_in(body, connector="X")) is kind
+        assert type(error_for(500, {}, json.dumps({"message": text}).encode(), connector="X")) is errors.ServerError
+
+
+def test_a_failed_load_says_it_for_its_first_failure() -> None:
+    """What a load did not apply is mended by whoever mends its first failure; some of it may be applied."""
+    report = outcomes.LoadReport(total=2)
+    report.record(outcomes.Outcome(1, "not_sent", error=errors.ClientClosedError("x")))
+    report.record(outcomes.Outcome(0, "rejected", error=errors.BusinessError("x", status=500, connector="X")))
+    error = outcomes.LoadError(report)
+    assert (error.whose, error.applied, error.retryable) == ("caller", "no", False)
+    report.record(outcomes.Outcome(2, "applied"))
+    assert outcomes.LoadError(report).applied == "maybe"
 
 
 def test_what_was_sent() -> None:

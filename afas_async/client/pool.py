@@ -1,0 +1,364 @@
+"""One open client for each tenant of a service: opened when it is needed, shared while it is used, closed later."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Final, Self, cast
+
+import anyio
+import msgspec
+
+from afas_async.client.client import AfasClient
+from afas_async.errors import ClientClosedError, UsageError
+from afas_async.http.clock import loop_time
+from afas_async.http.host import Host, Job, wait_ended
+from afas_async.http.statistics import Statistics
+from afas_async.vocabulary.arguments import check_type, type_name
+
+PATIENCE_SECONDS: Final = 30.0
+
+log: logging.Logger = logging.getLogger("afas_async")
+# The pools of which the running task holds a client already: it cannot wait for another one to be given back.
+_HOLDING: ContextVar[frozenset[int]] = ContextVar("afas_async_holding", default=frozenset())
+
+
+class PoolStatistics(msgspec.Struct, frozen=True):
+    """What a pool has done, and holds now.
+
+    Attributes:
+        open: Clients that are open, those included that are opening or closing.
+        in_use: Those of them that somebody uses.
+        waiting: Tenants that wait until another client can be closed.
+        opened: Clients opened since the pool was made.
+        closed: Clients closed since then.
+        clients: What each open client has done, by tenant.
+    """
+
+    open: int
+    in_use: int
+    waiting: int
+    opened: int
+    closed: int
+    clients: dict[str, Statistics]
+
+
+class _Tenant:
+    """One client of a pool, and who uses it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.users = 0
+        self.job: Job | None = None  # opens it
+        self.client: AfasClient | None = None
+        self.view: AfasClient | None = None
+        self.waiter: asyncio.Future[None] | None = None  # for a place, before it is opened
+        self.idle_since = 0.0
+
+
+class ClientPool:
+    """Clients of many tenants: `async with pool.client("acme") as afas:` gives an open one.
+
+    A client is opened once, however many tasks ask for it at the same time, and they share it. It is never closed while
+    somebody uses it. After `idle` seconds without a user it is closed. When `most` are open, the one that was not used
+    for the longest time makes room. If all are in use, the next tenant waits until one is given back: for 30 seconds at
+    most, and not at all in a task that holds a client of this pool already, which could else wait for itself.
+
+    Open the pool once, with `async with`, in the event loop of your service. An open client costs about 20 KiB, and no
+    connection once it has been silent for 15 seconds. All share one TLS context, and those of one environment share a
+    limiter (see `Limiter`).
+
+    Args:
+        make: Called with the name of the tenant: returns its client, made and not open. It may be an async function,
+            for a vault. What it raises comes out of `client` for all who wait for that tenant, and the next one asks
+            again: so an unknown tenant can be an exception of your own.
+        most: How many clients are open at a time.
+        idle: Seconds after which a client that nobody uses is closed.
+
+    Raises:
+        UsageError: If an argument is of a wrong type or makes no sense.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim:
+        ...         def make(tenant):
+        ...             return AfasClient(base_url=sim.base_url, auth=sim.token)  # by tenant, in your service
+        ...         async with ClientPool(make, most=20) as pool:
+        ...             async with pool.client("acme") as afas:
+        ...                 page = await afas.page("Profit_Article", take=3)
+        ...             return len(page.rows), pool.statistics().open
+        >>> asyncio.run(main())
+        (3, 1)
+    """
+
+    def __init__(
+        self, make: Callable[[str], AfasClient | Awaitable[AfasClient]], *, most: int = 50, idle: float = 300.0
+    ) -> None:
+        if not callable(make):
+            raise UsageError("make: expected a function that returns the client of a tenant")
+        check_type("most", most, int, "a whole number such as 50")
+        check_type("idle", idle, int | float, "a number of seconds such as 300")
+        if most < 1 or not idle >= 0:
+            raise UsageError(f"most must be 1 or more and idle 0 seconds or more, not {most} and {idle}")
+        self._make = make
+        self._most = most
+        self._idle_seconds = idle
+        self._tenants: dict[str, _Tenant] = {}
+        self._idle: dict[str, _Tenant] = {}  # those that nobody uses, the longest first
+        self._open: set[_Tenant] = set()
+        self._places = 0  # taken by clients that are open, opening or closing
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._closing = 0
+        self._opened = self._closed = 0
+        self._host: Host | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_left = False
+
+    async def __aenter__(self) -> Self:
+        if self._host is not None:
+            raise UsageError("a pool is opened once: make a new one")
+        self._loop = asyncio.get_running_loop()
+        self._host = Host(nullcontext())
+        await self._host.wait_open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close all clients, those in use too, as `AfasClient.aclose` does."""
+        self._is_left = True
+        if self._timer is not None:
+            self._timer.cancel()
+        assert self._host is not None  # noqa: S101 - it was entered
+        try:
+            await self._host.close()
+        finally:
+            clients = [tenant.client for tenant in self._open if tenant.client is not None]
+            await wait_ended(*[asyncio.create_task(client.aclose()) for client in clients])
+            self._closed += len(clients)
+            self._open.clear()
+            self._tenants.clear()
+            self._idle.clear()
+
+    @asynccontextmanager
+    async def client(self, tenant: str) -> AsyncGenerator[AfasClient, None]:
+        """Return a block that uses the open client of a tenant.
+
+        Args:
+            tenant: The name, as `make` takes it.
+
+        Yields:
+            The client: a view that cannot be closed, shared with all others who use it.
+
+        Raises:
+            UsageError: If the pool is not open here, the name is not text, or `make` returns no client.
+            ClientClosedError: If the pool is left meanwhile.
+            Exception: What `make` raises, and what keeps the client from being opened. A cancelled wait leaves the
+                opening to the others who wait for it.
+        """
+        check_type("tenant", tenant, str, "the name of a tenant")
+        self._check()
+        used = self._tenants.get(tenant) or self._start(tenant)
+        used.users += 1
+        self._idle.pop(tenant, None)
+        if self._is_held:
+            self._give_place(used.waiter)
+        before = _HOLDING.get()
+        try:
+            view = used.view or await self._opening(used)
+            _HOLDING.set(before | {id(self)})
+            yield view
+        finally:
+            _HOLDING.set(before)
+            used.users -= 1
+            self._given_back(used)
+
+    def forget(self, tenant: str) -> None:
+        """Have the next use of a tenant ask `make` anew, for example after its token was rotated.
+
+        Who uses the old client keeps it, and what is under way goes on. It is closed when the last of them has left.
+
+        Args:
+            tenant: The name. One that has no client changes nothing.
+        """
+        if (forgotten := self._tenants.pop(tenant, None)) is not None:
+            self._idle.pop(tenant, None)
+            self._given_back(forgotten)
+
+    def statistics(self) -> PoolStatistics:
+        """Return what the pool has done so far, and what it holds now."""
+        return PoolStatistics(
+            len(self._open),
+            sum(tenant.users > 0 for tenant in self._open),
+            len(self._waiters),
+            self._opened,
+            self._closed,
+            {name: tenant.client.statistics() for name, tenant in self._tenants.items() if tenant.client is not None},
+        )
+
+    def _check(self) -> None:
+        if self._is_left:
+            raise ClientClosedError("the pool is closed")
+        if self._host is None:
+            raise ClientClosedError("the pool is not open: use `async with pool:`")
+        if asyncio.get_running_loop() is not self._loop:
+            raise UsageError("the pool was opened in another event loop: make one per event loop")
+
+    # --- opening ---
+
+    def _start(self, name: str) -> _Tenant:
+        assert self._host is not None  # noqa: S101 - it was checked
+        tenant = self._tenants[name] = _Tenant(name)
+        tenant.job = self._host.start(self._open_one(tenant, nested=self._is_held))
+        return tenant
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether the running task holds a client already, and must not wait for a place."""
+        return id(self) in _HOLDING.get()
+
+    async def _opening(self, tenant: _Tenant) -> AfasClient:
+        """Wait for the job that opens a client; a cancelled wait leaves it to the others."""
+        assert tenant.job is not None  # noqa: S101 - it was started with the tenant
+        await asyncio.wait([tenant.job])
+        if tenant.job.cancelled():
+            raise ClientClosedError("the pool was closed while the client was opened")
+        found: AfasClient | Exception = tenant.job.result()
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def _open_one(self, tenant: _Tenant, *, nested: bool) -> AfasClient | Exception:
+        """Open the client of a tenant, and return its view, or why that failed."""
+        try:
+            await self._place(tenant, nested=nested)
+        except BaseException:
+            self._forget(tenant)
+            raise
+        self._open.add(tenant)
+        try:
+            _HOLDING.set(_HOLDING.get() | {id(self)})  # `make` may use the client of another tenant
+            client = await self._made(tenant.name)
+            await client.open()
+        except Exception as error:  # noqa: BLE001 - it travels to those who wait
+            self._ended(tenant)
+            return error
+        except BaseException:
+            self._ended(tenant)
+            raise
+        tenant.client, tenant.view = client, client.with_options()
+        self._opened += 1
+        self._given_back(tenant)  # if nobody waits any more
+        return tenant.view
+
+    async def _made(self, name: str) -> AfasClient:
+        made = cast("object", self._make(name))  # whatever it really returns
+        try:
+            if inspect.isawaitable(made):
+                made = await made
+            if isinstance(made, AfasClient):
+                return made
+            given = type_name(made)
+        finally:
+            del made  # it may be a token
+        raise UsageError(f"make: expected it to return an AfasClient, got {given}")
+
+    async def _place(self, tenant: _Tenant, *, nested: bool) -> None:
+        """Wait until one more client may be open."""
+        if nested or (self._places < self._most and not self._waiters):
+            self._places += 1
+            return
+        waiter = tenant.waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._make_room()
+        try:
+            with anyio.move_on_after(PATIENCE_SECONDS):
+                await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled():  # it got its place at the same time
+                self._free_place()
+            raise
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+        if waiter.cancelled():
+            log.warning("all %d clients of a pool are in use for %g s: opening one more", self._most, PATIENCE_SECONDS)
+            self._places += 1
+
+    def _free_place(self) -> None:
+        self._places -= 1
+        while self._waiters and self._places < self._most:
+            self._give_place(self._waiters.popleft())
+        self._make_room()
+
+    def _give_place(self, waiter: asyncio.Future[None] | None) -> None:
+        if waiter is not None and not waiter.done():
+            self._places += 1
+            waiter.set_result(None)
+
+    # --- closing ---
+
+    def _given_back(self, tenant: _Tenant) -> None:
+        """Close a client that nobody uses and nobody will, or let it wait for the next user."""
+        if tenant.users or self._is_left:
+            return
+        if tenant.client is None:
+            if tenant.job is not None:
+                tenant.job.cancel()  # nobody waits for it any more
+            self._forget(tenant)
+        elif self._tenants.get(tenant.name) is not tenant:
+            self._close_soon(tenant)
+        else:
+            tenant.idle_since = loop_time()
+            self._idle[tenant.name] = tenant
+            self._make_room()
+            self._set_timer()
+
+    def _make_room(self) -> None:
+        while self._idle and self._closing < self._places - self._most + len(self._waiters):
+            self._close_soon(next(iter(self._idle.values())))
+
+    def _set_timer(self) -> None:
+        if self._timer is None and self._idle:
+            first = next(iter(self._idle.values()))
+            self._timer = asyncio.get_running_loop().call_at(first.idle_since + self._idle_seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        for tenant in list(self._idle.values()):
+            if tenant.idle_since + self._idle_seconds <= loop_time():
+                self._close_soon(tenant)
+        self._set_timer()
+
+    def _close_soon(self, tenant: _Tenant) -> None:
+        assert self._host is not None  # noqa: S101 - it was checked
+        self._forget(tenant)
+        self._closing += 1
+        self._host.start(self._close(tenant))
+
+    async def _close(self, tenant: _Tenant) -> None:
+        assert tenant.client is not None  # noqa: S101 - only an open one is closed
+        try:
+            await tenant.client.aclose()
+        finally:
+            self._closing -= 1
+            self._closed += 1
+            self._ended(tenant)
+
+    def _forget(self, tenant: _Tenant) -> None:
+        if self._tenants.get(tenant.name) is tenant:
+            del self._tenants[tenant.name]
+            self._idle.pop(tenant.name, None)
+
+    def _ended(self, tenant: _Tenant) -> None:
+        """Give the place of a client that is not open to the first tenant that waits for one."""
+        self._forget(tenant)
+        self._open.discard(tenant)
+        self._free_place()
