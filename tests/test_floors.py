@@ -18,7 +18,7 @@ FLOORS = (
     ("calls",),
     ("read", "write"),
     ("client", "otp", "__init__", "columns"),
-    ("commands", "__main__"),
+    ("integrations", "commands", "__main__"),
 )
 ROOMS = [room for floor in FLOORS for room in floor]
 PURE = {"errors", "vocabulary", "wire", "policy", "models"}
