@@ -20,7 +20,16 @@ from afas_async.integrations.dask import PlanReport, as_dask_dataframe, run_plan
 from afas_async.integrations.dask_workers import ClusterLimiter, variables_of
 from afas_async.simulator import Fault, Latency, Simulator
 from tests.support import canary
-from tests.support.cluster import CONNECTORS, arguments_of, broken_vault, check_rows, no_environment, plans_of, rows_of
+from tests.support.cluster import (
+    CONNECTORS,
+    arguments_of,
+    broken_vault,
+    check_rows,
+    files_in,
+    no_environment,
+    plans_of,
+    rows_of,
+)
 
 ARTICLES = ("Profit_Article",)
 
