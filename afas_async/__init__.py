@@ -43,9 +43,10 @@ from afas_async.errors import (
     UnknownFieldError,
     UsageError,
 )
+from afas_async.http.events import Event
 from afas_async.http.limiter import Limiter
 from afas_async.http.shared_limiter import FileLimiter, SharedLimiter
-from afas_async.http.statistics import Event, Statistics
+from afas_async.http.statistics import Statistics
 from afas_async.read.changes import Changes
 from afas_async.read.stream import Page, Pages, Progress, Rows
 from afas_async.vocabulary.connectors import GetConnector, UpdateConnector
@@ -66,13 +67,12 @@ from afas_async.vocabulary.metainfo import (
 )
 from afas_async.vocabulary.outcomes import LoadError, LoadReport, Outcome, WriteResult
 from afas_async.vocabulary.private_keys import PrivateKeyCredentials
+from afas_async.vocabulary.version import __version__ as __version__
 from afas_async.write.failures import failed_records
 from afas_async.write.loader import Load
 from afas_async.write.lookups import Lookup
 from afas_async.write.ordered import Outcomes
 from afas_async.write.settings import LoadProgress
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AfasClient",

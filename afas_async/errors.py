@@ -321,7 +321,7 @@ class RowError(AnswerError, whose="service"):
 
     Attributes:
         index: Index of the row in its answer, counted from 0. With a key, every answer but the first begins with the
-            last row of the page before.
+            last row of the page before. From `columns`, where `page` is None, it counts the rows of the read.
         path: Where in the answer, as a JSON path such as `$.rows[3].Price`.
     """
 

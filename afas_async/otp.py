@@ -1,7 +1,8 @@
-"""One-time passwords: how the user of an app gets a token, without a client, as there is no token yet.
+"""One-time passwords: get a token for a user of your app.
 
-The app asks for a password with the keys of its app connector, the service sends it to the user by e-mail, the user
-types it into the app, and the app gets the user's token for it.
+Call `request` with the keys of your app connector: the service sends the user a password by e-mail. When the user has
+typed it into your app, call `validate`: it returns the user's token. You need no `AfasClient` for this, because you
+have no token yet.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 from afas_async.calls.raw import RawAnswer, call
 from afas_async.errors import AnswerError, AuthenticationError, ConfigurationError
 from afas_async.http.channel import Channel
+from afas_async.http.engine import Sender
 from afas_async.http.limiter import Limiter
 from afas_async.http.options import Options
 from afas_async.http.session import Session
@@ -33,15 +35,15 @@ _TEXT: Final = re.compile(r"[^\s\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 
 class Connection(TypedDict, total=False):
-    """Where to call, and how, as for an `AfasClient`.
+    """The options of `request` and `validate`, with the same meaning as in `AfasClient`.
 
     Args:
-        base_url: In place of `environment`: an explicit base URL, such as a simulator's.
-        timeout: Seconds until the request is sent, 60 by default.
-        proxy: URL of an HTTP proxy.
-        ssl_context: In place of the default context.
+        base_url: An explicit base URL instead of `environment`, such as that of a simulator.
+        timeout: The time until the request is sent, in seconds: 60 by default.
+        proxy: The URL of an HTTP proxy.
+        ssl_context: An SSL context instead of the default one.
         integration_id: The id that AFAS partners send.
-        language: Language of the service's messages, "nl-nl" by default.
+        language: The language of the service's messages: "nl-nl" by default.
     """
 
     base_url: str | None
@@ -52,11 +54,11 @@ class Connection(TypedDict, total=False):
     language: str
 
 
-class _Told(OwnRepr, msgspec.Struct, frozen=True):
+class _TokenAnswer(OwnRepr, msgspec.Struct, frozen=True):
     token: str
 
     def __repr__(self) -> str:
-        return "_Told(***)"
+        return "_TokenAnswer(***)"
 
 
 async def request(
@@ -67,21 +69,21 @@ async def request(
     user_id: str,
     **connection: Unpack[Connection],
 ) -> None:
-    """Have the service send a one-time password to a user, by e-mail.
+    """Ask the service to send a one-time password to a user, by e-mail.
 
-    It is sent once. The service answers with success whoever asks: of wrong keys and unknown users nobody hears.
+    The request is sent once. The service always reports success: it does not report wrong keys or unknown users.
 
     Args:
         environment: The participant number, or an `Environment`.
-        api_key: The app connector's own key, 32 letters and digits.
-        api_token: The key of the environment (AFAS calls it the environment key, too), likewise.
+        api_key: The key of the app connector, 32 letters and digits.
+        api_token: The key of the environment, 32 letters and digits. AFAS also calls it the environment key.
         user_id: The user, such as "12345.user", or the e-mail address.
-        connection: See `Connection`.
+        connection: The options of the connection: see `Connection`.
 
     Raises:
         ConfigurationError: If an argument is malformed. The message does not repeat it, and nothing was sent.
         OutcomeUnknownError: If the password may have been sent or not.
-        AfasError: Any other error means that it was not.
+        AfasError: Any other error means that no password was sent.
 
     Source:
         AFAS, OpenAPI: POST /otprequest.
@@ -100,7 +102,7 @@ async def request(
         proxy = checked_proxy(connection.pop("proxy", None))
         asked = _request(_REQUEST, api_key, api_token, user_id)
     finally:
-        del api_key, api_token, user_id  # no error below may show them among the locals of this frame
+        del api_key, api_token, user_id  # keeps them out of tracebacks that show local variables
     await _ask(asked, environment, proxy, connection)
 
 
@@ -113,27 +115,29 @@ async def validate(
     otp: str,
     **connection: Unpack[Connection],
 ) -> AppToken:
-    """Return the user's token for a one-time password, which is used up by it.
+    """Exchange a one-time password for the user's token.
+
+    A password works once. Call it with the keys and the user that you gave to `request`.
 
     Args:
-        environment: See `request`, as for all but `otp`.
-        api_key: See there.
-        api_token: See there.
-        user_id: See there.
-        otp: The password, as the user typed it; white space around it is dropped.
-        connection: See there.
+        environment: The participant number, or an `Environment`.
+        api_key: The key of the app connector, 32 letters and digits.
+        api_token: The key of the environment, 32 letters and digits.
+        user_id: The user, such as "12345.user", or the e-mail address.
+        otp: The password as the user typed it. White space around it is dropped.
+        connection: The options of the connection: see `Connection`.
 
     Returns:
         The token, for `AfasClient(..., auth=token)`. To keep it for later, store
-        `token.header().removeprefix("AfasToken ")` where secrets are stored: `AppToken` takes that text again.
+        `token.header().removeprefix("AfasToken ")` where you keep secrets: `AppToken` accepts that text.
 
     Raises:
         ConfigurationError: If an argument is malformed. The message does not repeat it, and nothing was sent.
-        AuthenticationError: If there is no token for it (the service answers with 204): it is wrong, used, replaced by
-            a later one, or was asked for with other keys.
-        OutcomeUnknownError: If no answer came: it may be used up.
-        AnswerError: If the answer holds no token; the password is used up.
-        AfasError: Any other error means that it was not used.
+        AuthenticationError: If the service has no token for the password (status 204). The password is wrong, used,
+            replaced by a later one, or was requested with other keys.
+        OutcomeUnknownError: If no response came. The password may be used up.
+        AnswerError: If the response has no token. The password is used up.
+        AfasError: Any other error means that the password was not used.
 
     Source:
         AFAS, OpenAPI: POST /otpvalidation.
@@ -150,7 +154,7 @@ async def validate(
 
 
 def _request(path: str, api_key: object, api_token: object, user_id: object, otp: object = None) -> Request:
-    """Return the request; its body is JSON, and it never shows its body."""
+    """Return the request, whose body is JSON; its repr does not show the body."""
     texts = [("apiKey", api_key, _KEY), ("apiToken", api_token, _KEY), ("userId", user_id, _TEXT)]
     if path == _VALIDATION:
         texts.append(("otp", otp, _TEXT))
@@ -159,7 +163,10 @@ def _request(path: str, api_key: object, api_token: object, user_id: object, otp
     body = b"" if wrong else msgspec.json.encode(found)
     del api_key, api_token, user_id, otp, texts, found
     if wrong:
-        raise ConfigurationError(f"{path}: {', '.join(wrong)} cannot be right: both keys have 32 letters and digits")
+        raise ConfigurationError(
+            f"{path}: malformed {', '.join(wrong)}: both keys have 32 letters and digits, user and password at most 255"
+            " characters without white space"
+        )
     return Request("POST", path, "", path, body)
 
 
@@ -178,7 +185,9 @@ async def _ask(
         ssl_context=connection.get("ssl_context"),
     )
     session = Session(
-        transport, limiter=Limiter(1), integration_id=checked_integration_id(connection.get("integration_id"))
+        transport,
+        limiter=Limiter(1),
+        sender=Sender(integration_id=checked_integration_id(connection.get("integration_id"))),
     )
     await session.open()
     try:
@@ -190,13 +199,14 @@ async def _ask(
 def _token(answer: RawAnswer) -> AppToken:
     if answer.status == 204:
         raise AuthenticationError(
-            "the one-time password is wrong, used, replaced by a later one, or was asked for with other keys",
+            "the one-time password is wrong, used, replaced by a later one, or was requested with other keys:"
+            " request a new one",
             status=answer.status,
             connector=_VALIDATION,
             trace_id=trace_of(answer.headers),
         )
     try:
-        return AppToken(answer.json(_Told).token)
+        return AppToken(answer.json(_TokenAnswer).token)
     except (AnswerError, ConfigurationError):
         pass
-    raise AnswerError(f"{_VALIDATION}: the answer holds no token", connector=_VALIDATION)
+    raise AnswerError(f"{_VALIDATION}: the response has no token: request a new password", connector=_VALIDATION)

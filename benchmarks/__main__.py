@@ -11,6 +11,7 @@ import msgspec
 
 from benchmarks.figures import QUICK, Scale, Section
 from benchmarks.measures.cluster import cluster
+from benchmarks.measures.columns import columns
 from benchmarks.measures.completeness import completeness, requests
 from benchmarks.measures.depth import depth, overlap
 from benchmarks.measures.fairness import fairness
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "task": task,
     "loading": loading,
     "cluster": cluster,
+    "columns": columns,
 }
 
 

@@ -16,6 +16,9 @@ import zlib
 from functools import lru_cache
 from typing import NamedTuple
 
+import msgspec
+
+from afas_async.simulator.metainfo import describe
 from afas_async.simulator.storage.store import Store
 
 _CONNECTOR = "Profit_Wide"
@@ -56,6 +59,7 @@ class Rows:
             for row in block.json[1:-1].split(b"},{"):  # no text of these rows holds that
                 self._starts.append(self._starts[-1] + len(row) + len(b"{},"))
             text += block.json + b","
+        self.metainfo: bytes = msgspec.json.encode(describe(store.connectors[_CONNECTOR]))
         store.close()
         self._text = memoryview(bytes(text))
 
@@ -104,10 +108,17 @@ class Server:
             connection.close()
 
     def _answer(self, connection: socket.socket, head: bytes) -> None:
+        if b"/metainfo/" in head.partition(b"\r\n")[0]:
+            self._send(connection, b"", (self._rows.metainfo, b"", b""))
+            return
         question = _question(head)
         coding, parts = b"", self._rows.page(question)
         if self._gzip and re.search(rb"(?i)\r\naccept-encoding:[^\r]*gzip", head):
             coding, parts = b"Content-Encoding: gzip\r\n", (b"", self._packed(question), b"")
+        self._send(connection, coding, parts)
+
+    @staticmethod
+    def _send(connection: socket.socket, coding: bytes, parts: tuple[bytes, bytes | memoryview, bytes]) -> None:
         length = sum(map(len, parts))
         connection.sendall(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n%bContent-Length: %d\r\n\r\n%b"

@@ -22,6 +22,7 @@ class Scale(msgspec.Struct, frozen=True):
     Args:
         rounds: How often each pair is measured in turn.
         rows: Rows of a long read.
+        large: Rows of one that no memory holds.
         few: Rows where it does not matter how many.
         task: Rows of the whole task.
         elements: Elements of a load.
@@ -30,13 +31,14 @@ class Scale(msgspec.Struct, frozen=True):
 
     rounds: int = 3
     rows: int = 1_000_000
+    large: int = 3_000_000
     few: int = 300_000
     task: int = 200_000
     elements: int = 10_000
     quick: bool = False
 
 
-QUICK = Scale(rounds=1, rows=20_000, few=6_000, task=4_000, elements=200, quick=True)
+QUICK = Scale(rounds=1, rows=20_000, large=20_000, few=6_000, task=4_000, elements=200, quick=True)
 
 
 class Figure(msgspec.Struct, frozen=True):

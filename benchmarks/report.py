@@ -13,7 +13,7 @@ import msgspec
 
 from benchmarks.figures import Figure, Section, Standing
 
-_PACKAGES = ("aiohttp", "msgspec", "anyio", "requests", "httpx", "orjson")
+_PACKAGES = ("aiohttp", "msgspec", "anyio", "requests", "httpx", "orjson", "pyarrow", "pandas", "duckdb", "polars")
 
 
 class Machine(msgspec.Struct, frozen=True):

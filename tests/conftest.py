@@ -59,6 +59,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[canary.Watch]:
     level = root.level
     root.setLevel(logging.DEBUG)
     logging.getLogger("asyncio").setLevel(logging.INFO)  # at DEBUG it notes each connection, with no word of a request
+    logging.getLogger("afas_async.events").setLevel(logging.INFO)  # each event is watched as such
     gc.collect()
     gc.freeze()  # so that the collection after this test looks only at what it has made
     with warnings.catch_warnings(record=False):
@@ -75,7 +76,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[canary.Watch]:
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may meet the environment of whoever runs it."""
-    for name in ("TOKEN", "CLIENT_ID", "CLIENT_SECRET", "ENVIRONMENT", "ENVIRONMENT_TYPE", "BASE_URL"):
+    for name in ("TOKEN", "CLIENT_ID", "CLIENT_SECRET", "ENVIRONMENT", "ENVIRONMENT_TYPE", "BASE_URL", "LOG"):
         monkeypatch.delenv(f"AFAS_{name}", raising=False)
 
 
@@ -94,8 +95,8 @@ async def afas(simulator: Simulator, watch: canary.Watch) -> AsyncIterator[AfasC
         yield client
         engine = client._session.engine
         for _ in range(100):
-            if not engine.statistics.in_flight:
+            if not engine.counts.total.in_flight:
                 break
             await asyncio.sleep(0)
-        assert engine.statistics.in_flight == 0
+        assert engine.counts.total.in_flight == 0
         assert engine._limiter.in_flight == 0

@@ -8,7 +8,7 @@ import types
 
 import afas_async
 
-HEAVY = ("aiohttp.web", "sqlite3", "pyarrow", "fastapi", "dask", "typer", "rich", "argparse")
+HEAVY = ("aiohttp.web", "sqlite3", "pyarrow", "fastapi", "dask", "typer", "rich", "argparse", "opentelemetry")
 
 
 def test_the_public_names_are_those_of_all() -> None:

@@ -1,1 +1,1 @@
-"""One call and its answer: rows as bytes, a document, a file, a write, metainfo."""
+"""Single calls and their responses: rows as bytes, documents, files, writes and metainfo."""

@@ -1,4 +1,4 @@
-"""An answer that is wanted as a whole: taken as it arrives, and anew with each attempt."""
+"""Responses that are read to their end in one go, and from the start again with each attempt."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from afas_async.wire.json_documents import Unreadable, decode
 from afas_async.wire.requests import Request
 
 _ANYTHING: Final = msgspec.json.Decoder()
-_REFUSAL_LIMIT: Final = 1 << 16  # bytes: a longer answer holds something else
+_REFUSAL_LIMIT: Final = 1 << 16  # bytes: a longer response is not a refusal
 
 
 class Download(Fetch):
-    """One answer, for whoever takes its pieces.
+    """A response whose pieces a subclass takes.
 
     Args:
-        channel: Sends it.
+        channel: Sends the request.
         request: The request.
     """
 
     def __init__(self, channel: Channel, request: Request) -> None:
-        # Whoever waits here reads the answer in this very call, which waits for no other.
+        # Not releasable: the caller of `run` reads this response itself, and waits for no other call meanwhile.
         super().__init__(channel, request.connector, releasable=False)
         self._request = request
-        self._anew = True
+        self._must_restart = True
         self._framed = True
 
     def _next_request(self) -> Request:
@@ -42,19 +42,21 @@ class Download(Fetch):
 
     def _forget(self) -> None:
         super()._forget()
-        self._anew = True
+        self._must_restart = True
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take the head of a success."""
+        """Take the status and headers of a success."""
         super().begin(status, headers)
-        packed = "gzip" in headers.get("Content-Encoding", "").lower()  # which has a mark at its end of its own
-        self._framed = packed or is_framed(headers)
+        compressed = "gzip" in headers.get("Content-Encoding", "").lower()  # gzip marks its own end
+        self._framed = compressed or is_framed(headers)
 
     async def run(self) -> None:
-        """Send the request, and take the whole answer; an attempt that breaks, or whose body is damaged, is repeated.
+        """Send the request, and take the whole response.
+
+        An attempt that breaks off, or whose body is damaged, is repeated.
 
         Raises:
-            AfasError: If it cannot be had.
+            AfasError: If no attempt gives a complete response.
         """
         self._channel.check()
         self.start()
@@ -70,9 +72,9 @@ class Download(Fetch):
             await stop(*self.jobs)
 
     async def _step(self) -> bool:
-        """Do what comes next; return whether that was all."""
-        if self._anew:
-            self._anew = False
+        """Take one step, and return whether the response is complete."""
+        if self._must_restart:
+            self._must_restart = False
             await self._restart()
         elif piece := self._read():
             await self._take(piece)
@@ -87,29 +89,29 @@ class Download(Fetch):
 
     @abstractmethod
     async def _restart(self) -> None:
-        """Forget what was taken of another attempt."""
+        """Discard everything that an earlier attempt has given."""
 
     @abstractmethod
     async def _take(self, piece: bytes) -> None:
-        """Take the next bytes of the body, 64 KiB at most."""
+        """Take the next bytes of the body, at most 64 KiB."""
 
     @abstractmethod
     def _finish(self) -> None:
-        """Check that all of it has come; else raise AnswerError or AnswerLostError."""
+        """Raise AnswerError or AnswerLostError unless the response is complete."""
 
 
 class Document(Download):
-    """An answer that is kept in memory.
+    """A response that is kept in memory.
 
     Args:
-        channel: Sends it.
+        channel: Sends the request.
         request: The request.
-        limit: How many bytes it may have.
+        limit: The maximum size of the body in bytes.
 
     Attributes:
-        status: The HTTP status, once it is there, as the others.
-        headers: The headers.
-        data: The body.
+        status: The HTTP status; 0 before the response begins.
+        headers: The headers; empty before the response begins.
+        data: The part of the body that has arrived.
     """
 
     def __init__(self, channel: Channel, request: Request, *, limit: int) -> None:
@@ -120,7 +122,7 @@ class Document(Download):
         self._limit = limit
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take the head of a success."""
+        """Take the status and headers of a success."""
         super().begin(status, headers)
         self.status, self.headers = status, headers
 
@@ -130,12 +132,12 @@ class Document(Download):
     async def _take(self, piece: bytes) -> None:
         self.data += piece
         if len(self.data) > self._limit:
-            text = f"{self.connector}: the answer is longer than {self._limit} bytes"
+            text = f"{self.connector}: the response is longer than {self._limit} bytes"
             raise AnswerError(text, connector=self.connector)
         await checkpoint()
 
     def _finish(self) -> None:
         if not self._framed and isinstance(decode(self.data, _ANYTHING), Unreadable):
-            raise AnswerLostError(f"{self.connector}: nothing tells where the answer ends", connector=self.connector)
+            raise AnswerLostError(f"{self.connector}: the response has no marked end", connector=self.connector)
         if len(self.data) <= _REFUSAL_LIMIT and (refusal := refusal_in(bytes(self.data), connector=self.connector)):
             raise refusal

@@ -1,4 +1,4 @@
-"""One answer on its way: a job of the session fills it with bytes, and its reader takes them out, or a failure."""
+"""A response that a job of the session receives in the background, while its reader takes the bytes or the failure."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ PIECE = 1 << 16
 
 
 class Fetch(Call):
-    """The engine's view of an answer, and the bytes as they arrive.
+    """Receives a response in the background and gives its bytes to a reader.
 
     Args:
-        channel: Sends it.
+        channel: Sends the request.
         connector: The connector or path, for errors.
-        releasable: Whether other calls that need a slot can stop its back-pressure.
+        releasable: Whether other calls that need a slot can stop the back-pressure of this response.
 
     Attributes:
-        size: Bytes of the body so far, as they came over the connection, those of broken answers included.
-        seconds: How long the last attempt took, once it has ended.
-        jobs: What is under way.
-        news: Set when there may be more to read. A reader of several answers gives them one event in common.
+        size: The bytes of the body received so far, as they came over the connection, including those of broken
+            responses.
+        seconds: The duration of the last attempt in seconds, once it has ended.
+        jobs: The jobs that still run.
+        news: Set when there may be more to read. A reader of several responses lets them share one event.
     """
 
     def __init__(self, channel: Channel, connector: str, *, releasable: bool = True) -> None:
@@ -50,7 +51,7 @@ class Fetch(Call):
         self._started = 0.0
 
     def start(self, failure: AfasError | None = None) -> None:
-        """Start the job that sends the request; with a failure, the one that sends it again because of it."""
+        """Start the job that sends the request; give the failure because of which you send it again."""
         self.cancel()
         self._forget()
         self._failure = None
@@ -59,15 +60,15 @@ class Fetch(Call):
         self._job.add_done_callback(self._job_ended)
 
     def cancel(self) -> None:
-        """Cancel what is under way, without waiting for its end."""
+        """Cancel all jobs, without waiting for their end."""
         for job in self.jobs:
             job.cancel()
 
     def drop(self) -> None:
-        """Want the answer no more, without waiting for its end.
+        """Discard the response, without waiting for its end.
 
-        A request that was sent goes on: the service works on it whether anyone listens or not, so it keeps its slot
-        until it is answered. What arrives is thrown away, and nothing is sent again.
+        A request that was sent continues. The service works on it even if nobody listens, so it keeps its slot until
+        the response has come. The bytes that arrive are discarded, and nothing is sent again.
         """
         self._unwanted = True
         self._forget()
@@ -81,25 +82,25 @@ class Fetch(Call):
             return
         self.seconds = loop_time() - self._started
         if job.cancelled():
-            self._failure = ClientClosedError(f"{self.connector}: closed while the request was under way")
+            self._failure = ClientClosedError(f"{self.connector}: the client was closed during the request")
         else:
             self._failure = job.exception() or job.result()
         self._job = None
         self.news.set()
 
-    # --- the engine's side: see http.call.Call ---
+    # --- called by the engine: see http.call.Call ---
 
     @property
     def repeatable(self) -> bool:
-        """Whether another attempt is wanted, and can go on where the last one stopped."""
+        """Whether the response is still wanted."""
         return not self._unwanted
 
     def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
-        """Decide by the rules for reads."""
+        """Return how to send the request again, by the rules for reads."""
         return retry_read(self.failures, max_retries=max_retries, jitter=jitter)
 
     def request(self) -> Request:
-        """Return the request for the next attempt, and forget what has arrived of the last."""
+        """Return the request for the next attempt, and discard the bytes of the last one."""
         self._forget()
         self._sent = True
         self._started = loop_time()
@@ -111,22 +112,22 @@ class Fetch(Call):
     def _forget(self) -> None:
         self._body = None
 
-    def begin(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - all are alike for a read
-        """Take the head of a success."""
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - a read treats every success alike
+        """Take the status and headers of a success."""
         self._body = body_reader(headers.get("Content-Encoding", ""), connector=self.connector)
 
     def receive(self, data: bytes) -> None:
-        """Take the next bytes of the body."""
+        """Keep the next bytes of the body for the reader."""
         if self._unwanted or self._body is None:
             return
         self._body.feed(data)
         self.size += len(data)
         self.news.set()
 
-    # --- the reader's side ---
+    # --- called by the reader ---
 
     def _read(self) -> bytes:
-        """Return the next bytes of the body that are there, 64 KiB at most."""
+        """Return the next bytes of the body that have arrived, at most 64 KiB."""
         if self._body is None:
             return b""
         piece = self._body.read(PIECE)

@@ -1,4 +1,4 @@
-"""Files, images and reports: taken from an answer piece by piece, into memory or safely onto a disk."""
+"""Files, images and reports: downloaded piece by piece, into memory or safely onto a disk."""
 
 from __future__ import annotations
 
@@ -22,19 +22,28 @@ from afas_async.wire.error_answers import clean
 from afas_async.wire.file_answers import About, FileDecoder
 from afas_async.wire.requests import Request
 
-# AFAS takes 75 MB at most in one request; what is larger than this was no attachment, and belongs onto a disk.
+# AFAS accepts at most 75 MB in one request. A file above this limit was not an attachment, and belongs on a disk.
 MEMORY_LIMIT: Final = 256 << 20
 
 
 class File(OwnRepr, msgspec.Struct, frozen=True):
-    """A file, an image or a report.
+    """A file, an image or a report that you downloaded.
+
+    `AfasClient.file`, `subject`, `image` and `report` return it.
 
     Args:
-        name: Its name as the service tells it, empty if it tells none. It may be anything: never use it as a path.
-        mimetype: Its type as the service tells it, such as "application/pdf".
-        data: Its bytes; empty if they were written to `path`.
-        size: How many bytes it has.
-        path: Where it was written to, if that was asked for.
+        name: The name that the service reports, empty if it reports none. It can be any text: never use it as a path.
+        mimetype: The type that the service reports, such as "application/pdf"; empty if it reports none.
+        data: The bytes of the file; empty if they were written to `path`.
+        size: The size of the file in bytes.
+        path: The path that you gave as `to`; None if the file is in memory.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator() as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         return await afas.image(sim.files.images[0].id)
+        >>> asyncio.run(main()).mimetype
+        'image/png'
     """
 
     name: str
@@ -43,7 +52,7 @@ class File(OwnRepr, msgspec.Struct, frozen=True):
     size: int
     path: Path | None = None
 
-    def __repr__(self) -> str:  # the bytes are many, and may be personal data
+    def __repr__(self) -> str:  # without the data, which may be large and personal
         return f"File(name={self.name!r}, mimetype={self.mimetype!r}, size={self.size})"
 
 
@@ -56,20 +65,20 @@ async def download(
     binary: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> File:
-    """Return the file that a request asks for.
+    """Download the file that a request asks for.
 
     Args:
-        channel: Sends it.
-        request: The request, which asks for bare bytes if `binary`.
-        name: The name of a file that comes without one.
-        to: Where to write it; None for memory.
-        binary: Whether the answer holds bare bytes.
-        on_progress: Called with the bytes so far.
+        channel: Sends the request.
+        request: The request, which asks for the plain bytes if `binary` is True.
+        name: The name of the file, if the response has none.
+        to: The path to write the file to; None keeps it in memory.
+        binary: Whether the response holds the plain bytes of the file.
+        on_progress: Called with the number of bytes so far.
 
     Raises:
-        NotFoundError: If it is absent or not permitted.
-        OSError: If it cannot be written.
-        AfasError: If it cannot be had.
+        NotFoundError: If the file is absent or not permitted.
+        OSError: If the file cannot be written.
+        AfasError: If the download fails.
     """
     channel.check()
     path = None if to is None else Path(to)
@@ -90,7 +99,7 @@ async def download(
 
 
 class _Target(Protocol):
-    """Where the bytes go."""
+    """The destination of the bytes."""
 
     async def restart(self) -> None: ...
 
@@ -111,7 +120,7 @@ class _Memory:
 
     async def write(self, data: bytes) -> None:
         if len(self._data) + len(data) > MEMORY_LIMIT:
-            text = f"{self._connector}: the file is larger than {MEMORY_LIMIT} bytes: write it to a disk with `to`"
+            text = f"{self._connector}: the file is larger than {MEMORY_LIMIT} bytes: write it to disk with `to`"
             raise AnswerError(text, connector=self._connector)
         self._data += data
         await checkpoint()
@@ -124,9 +133,9 @@ class _Memory:
 
 
 class _Disk:
-    """A file beside the one that it becomes, so that there is never half of it under its name.
+    """Writes to a temporary file next to the final one, so that an incomplete file never has the final name.
 
-    It is written in threads of the event loop: a disk can be slow.
+    It writes in threads of the event loop, because a disk can be slow.
     """
 
     def __init__(self, path: Path) -> None:
@@ -152,17 +161,17 @@ class _Disk:
         return b""
 
     def abandon(self) -> None:
-        with suppress(OSError):  # a full disk fails once more, with bytes that nobody wants
+        with suppress(OSError):  # a full disk fails again when it flushes bytes that are discarded anyway
             self._file.close()
         self._part.unlink(missing_ok=True)
 
 
 class _FileDownload(Download):
-    """One file on its way.
+    """The download of one file.
 
     Attributes:
-        about: What the service tells of it, in the end.
-        taken: How many bytes of it have been written.
+        about: The name and type that the service reports, once the download has ended.
+        taken: The number of bytes written so far.
     """
 
     def __init__(
@@ -187,12 +196,12 @@ class _FileDownload(Download):
         super().begin(status, headers)
         self._mimetype = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if self._binary and self._mimetype == "application/json":
-            # Nothing else tells an answer in JSON with the file in it, as a service gives that does not know the
-            # header, from a file that is JSON.
-            text = f"{self.connector}: JSON came in place of the file itself: ask without `binary`"
+            # A service that does not know the header responds with JSON that contains the file. Nothing distinguishes
+            # that from a file that is JSON.
+            text = f"{self.connector}: got JSON instead of the file: retry without binary=True"
             raise AnswerError(text, connector=self.connector)
         if self._binary and not self._framed:
-            text = f"{self.connector}: nothing tells where the file ends: ask without `binary`"
+            text = f"{self.connector}: the end of the file is not marked: retry without binary=True"
             raise AnswerError(text, connector=self.connector)
 
     async def _restart(self) -> None:
@@ -213,7 +222,7 @@ class _FileDownload(Download):
 
 def _absent(error: NotFoundError) -> NotFoundError:
     found = NotFoundError(
-        f"absent or not permitted, and the service does not tell which ({error.message})",
+        f"absent or not permitted, the service does not report which ({error.message})",
         status=error.status,
         connector=error.connector,
         error_number=error.error_number,

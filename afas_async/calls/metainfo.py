@@ -1,4 +1,4 @@
-"""Asking the service about its connectors: once for each language, unless it is asked again explicitly."""
+"""Requests for metainfo: one for each document and language, unless you ask for a refresh."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _Ask: TypeAlias = Callable[..., Awaitable[GetMetainfo | UpdateMetainfo]]
 
 DOCUMENT_LIMIT = 16 << 20
 
-# AFAS writes the name of this attribute in one way for GetConnectors and in the other for UpdateConnectors, and its
-# clients have met both. As text within a string it would have other quotes.
+# AFAS writes the name of this attribute in one way for GetConnectors and in another for UpdateConnectors, and its
+# clients have met both. Inside a string the quotes would be escaped, so this replaces the attribute only.
 _DECIMALS_FIELD: Final[Mapping[Any, tuple[bytes, bytes]]] = {
     GetMetainfo: (b'"decimalFieldId"', b'"decimalsFieldId"'),
     UpdateMetainfo: (b'"decimalsFieldId"', b'"decimalFieldId"'),
 }
-# How the service may answer for a connector that it does not know or that the token may not use. After 401 and 403
-# nothing more is sent with the same credential.
+# The errors that may stand for an unknown connector, or for one that the token may not use. The statuses 401 and 403
+# are left out: after those nothing more is sent with the same credential.
 _UNKNOWN: Final = (BusinessError, NotFoundError, BadRequestError)
 
 
@@ -42,7 +42,7 @@ async def field_ids(channel: Channel, connector: GetConnector[Any]) -> list[str]
     """Return the field ids of a connector: those of its row type, or all that the service knows.
 
     Raises:
-        AfasError: If the service has to be asked and does not tell.
+        AfasError: If metainfo is needed and cannot be fetched.
     """
     if (declared := row_fields(connector.row_type)) is not None:
         return list(declared)
@@ -50,10 +50,10 @@ async def field_ids(channel: Channel, connector: GetConnector[Any]) -> list[str]
 
 
 async def metainfo(channel: Channel, *, refresh: bool = False) -> Metainfo:
-    """Return what the token may use.
+    """Return the connectors that the token may use.
 
     Raises:
-        AfasError: If the service does not tell.
+        AfasError: If metainfo cannot be fetched.
     """
     return await _fetched(channel, list_request(), Metainfo, refresh=refresh)
 
@@ -62,13 +62,13 @@ async def get_metainfo(channel: Channel, connector: str, *, refresh: bool = Fals
     """Return the description of a GetConnector.
 
     Raises:
-        AfasError: If the service does not give it.
+        AfasError: If it cannot be fetched.
     """
     return await _described(channel, metainfo_request(connector), GetMetainfo, "GetConnector", refresh=refresh)
 
 
 def known_root(channel: Channel, connector: str) -> str:
-    """Return the name of a connector's element, by metainfo that was fetched before; empty if none was."""
+    """Return the name of a connector's element from metainfo that was fetched before; empty without such metainfo."""
     place = (update_metainfo_request(connector).path, channel.options.language.lower())
     described = channel.session.known.get(place)
     return described.name if isinstance(described, UpdateMetainfo) else ""
@@ -78,7 +78,7 @@ async def update_metainfo(channel: Channel, connector: str, *, refresh: bool = F
     """Return the description of an UpdateConnector.
 
     Raises:
-        AfasError: If the service does not give it.
+        AfasError: If it cannot be fetched.
     """
     request = update_metainfo_request(connector)
     return await _described(channel, request, UpdateMetainfo, "UpdateConnector", refresh=refresh)
@@ -98,12 +98,12 @@ async def _described(
 async def all_metainfo(
     channel: Channel, names: Iterable[str] | None, *, refresh: bool = False
 ) -> list[GetMetainfo | UpdateMetainfo]:
-    """Return what the service tells about the named connectors, or about all that the token may use.
+    """Return the metainfo of the named connectors, or of all that the token may use.
 
-    No more are asked for at a time than the client may have requests in flight.
+    As many requests run at a time as the client may have in flight.
 
     Raises:
-        AfasError: If the service does not tell.
+        AfasError: If metainfo cannot be fetched.
     """
     wanted = _wanted(await metainfo(channel, refresh=refresh), names)
     found = dict[int, GetMetainfo | UpdateMetainfo]()
@@ -127,14 +127,14 @@ async def all_metainfo(
 
 
 def _wanted(listed: Metainfo, names: Iterable[str] | None) -> list[tuple[_Ask, str]]:
-    """The connectors to ask about, each with the function that does; a name may be that of one of each kind."""
+    """Return the connectors to fetch, each with the function that fetches it; one name may match both kinds."""
     known: list[tuple[_Ask, str]] = [(get_metainfo, each.id) for each in listed.get_connectors]
     known += [(update_metainfo, each.id) for each in listed.update_connectors]
     if names is None:
         return known
     wanted = list[tuple[_Ask, str]]()
     for name in names:
-        # What is not in the list is asked for all the same: the service refuses it in its own words.
+        # A name that is not in the list is requested anyway: the service refuses it in its own words.
         same = [(ask, other) for ask, other in known if other.casefold() == name.casefold()]
         wanted += same or [(get_metainfo, name)]
     return wanted
@@ -148,17 +148,17 @@ async def explain(
     kind: Kind,
     fields: Iterable[str] = (),
 ) -> None:
-    """Have a refusal of a read or write say what could be meant, if it is one of an unknown connector or field.
+    """Add a "did you mean" hint to errors about unknown connectors or fields.
 
-    It is told by the words that the messages have in each language: what kind of connector it is, or the field. Only
-    then the service is asked, once.
+    Such an error is recognised by words that its message has in every language: the kind of connector, or the field.
+    Only then one request for metainfo is sent.
 
     Args:
         channel: Sends the request.
-        error: What a read or write ended with.
-        connector: The connector.
-        kind: Which kind of connector it was called as.
-        fields: The fields that the request named.
+        error: The error that a read or write ended with.
+        connector: The name of the connector.
+        kind: The kind of connector that the read or write expected.
+        fields: The fields in the request.
     """
     if not isinstance(error, BusinessError) or error.hint:
         return
@@ -174,19 +174,19 @@ async def _field_hint(channel: Channel, connector: str, field: str) -> str:
     except AfasError:
         return ""
     if field in {other.id for other in known}:
-        return ""  # something else is wrong
+        return ""  # the field exists, so the error has another cause
     ids = {name.casefold(): other.id for other in known for name in (other.label, other.id)}
     return _did_you_mean(field, ids) or f"it has no field {field}"
 
 
 def _did_you_mean(name: str, known: Mapping[str, str]) -> str:
-    """Say which names are near, out of those that are known by how they are compared."""
+    """Return a hint with the names close to `name`; `known` holds the names by their compared form."""
     near = dict.fromkeys(known[match] for match in get_close_matches(name.casefold(), known))
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
 async def _hint(channel: Channel, connector: str, kind: Kind) -> str:
-    """Say what a connector could be that is unknown, if the service tells which ones there are."""
+    """Return a hint for an unknown connector; empty if the list of connectors cannot be fetched."""
     try:
         listed = await metainfo(_once(channel))
     except AfasError:
@@ -196,16 +196,16 @@ async def _hint(channel: Channel, connector: str, kind: Kind) -> str:
         own, others, other = others, own, "a GetConnector"
     known, elsewhere, name = _by_name(own), _by_name(others), connector.casefold()
     if name in known:
-        return ""  # something else is wrong
+        return ""  # the connector exists, so the error has another cause
     if name in elsewhere:
         return f"{elsewhere[name]} is {other}"
-    bare = {other.removeprefix("profit_"): own for other, own in known.items()}  # or all would be near by that
+    bare = {other.removeprefix("profit_"): own for other, own in known.items()}  # the prefix would make all names close
     near = _did_you_mean(name.removeprefix("profit_"), bare)
-    return near or f"it is none of the {len(known)} {kind}s of this token"
+    return near or f"it is not one of the {len(known)} {kind}s of this token"
 
 
 def _once(channel: Channel) -> Channel:
-    """Return a channel for what is asked only to explain an error: it is not worth a retry."""
+    """Return a channel without retries, for requests that only explain an error."""
     return replace(channel, options=msgspec.structs.replace(channel.options, max_retries=0))
 
 
@@ -214,7 +214,7 @@ def _by_name(connectors: Iterable[ListedConnector]) -> dict[str, str]:
 
 
 async def _fetched(channel: Channel, request: Request, kind: type[MetainfoT], *, refresh: bool) -> MetainfoT:
-    """What the service tells, or has told before to the same client in the same language."""
+    """Return a metainfo document, from the service or from an earlier request of the client in the same language."""
     channel.check()
     place = (request.path, channel.options.language.lower())
     known = channel.session.known

@@ -1,4 +1,4 @@
-"""Calls to paths that this library knows nothing about, by the same rules as all others."""
+"""Calls to paths that this library does not know, by the same rules as all other calls."""
 
 from __future__ import annotations
 
@@ -19,19 +19,28 @@ from afas_async.wire.json_documents import Unreadable, decode, not_as_documented
 from afas_async.wire.requests import Request
 from afas_async.wire.write_answers import Answer, Body, Ending
 
-_LIST: Final = re.compile(rb'"Element"\s*:\s*\[')  # what the user has encoded may have spaces
+_LIST: Final = re.compile(rb'"Element"\s*:\s*\[')  # a body that the user encoded may have spaces
 ANSWER_LIMIT: Final = 256 << 20  # bytes
 
 
 class RawAnswer(OwnRepr, msgspec.Struct, frozen=True):
-    """What the service answered to a raw call, with a success.
+    """The successful response to a raw call.
+
+    `AfasClient.request` returns it. If the service does not report success, the call raises an error instead.
 
     Args:
-        path: The path that was called, with `...` in place of the values of keys and the ids of files.
+        path: The path of the call, with `...` in place of key values and file ids.
         status: The HTTP status: 200, 201 or, for a write, 204.
-        headers: The headers of the answer, by their names in lower case.
-        data: The body, unpacked.
-        result_lost: Whether the body of a write that succeeded is missing or cut off.
+        headers: The headers of the response, by their names in lower case.
+        data: The body as bytes, decompressed.
+        result_lost: Whether the body of a successful write is missing or cut off.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator() as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         return await afas.request("GET", "metainfo/get/Profit_Article")
+        >>> asyncio.run(main()).json()["name"]
+        'Profit_Article'
     """
 
     path: str
@@ -41,29 +50,36 @@ class RawAnswer(OwnRepr, msgspec.Struct, frozen=True):
     result_lost: bool = False
 
     def json(self, kind: Any = Any) -> Any:
-        """Return the body as JSON, decimals as `Decimal`.
+        """Decode the body as JSON, with decimals as `Decimal`.
 
         Args:
-            kind: A type that msgspec decodes, such as a `msgspec.Struct`, in place of dicts and lists.
+            kind: The type to decode to, such as a `msgspec.Struct` class. Without it you get dicts and lists.
+
+        Returns:
+            The decoded value.
 
         Raises:
-            AnswerError: If it is not JSON, or does not fit the type.
+            AnswerError: If the body is not JSON, or does not fit the type.
+
+        Example:
+            >>> RawAnswer("metainfo", 200, {}, b'{"price": 1.50}').json()
+            {'price': Decimal('1.50')}
         """
         value = decode(self.data, msgspec.json.Decoder(kind, float_hook=Decimal))
         if isinstance(value, Unreadable):
             raise not_as_documented(self.path, "it does not fit the type" if value.well_formed else "it is not JSON")
         return value
 
-    def __repr__(self) -> str:  # the body may be long, personal, or secret
+    def __repr__(self) -> str:  # without the body, which may be long, personal or secret
         return f"RawAnswer(path={self.path!r}, status={self.status}, {len(self.data)} bytes)"
 
 
 async def call(channel: Channel, request: Request) -> RawAnswer:
-    """Send a raw call, and return the answer.
+    """Send a raw call, and return the response.
 
     Raises:
-        OutcomeUnknownError: If it is a write that may have been applied or not.
-        AfasError: If there is no answer, or it is no success.
+        OutcomeUnknownError: If the call is a write that may have been applied or not.
+        AfasError: If there is no response, or it does not report success.
     """
     if request.writes:
         write = _RawWrite(channel, request)
@@ -75,10 +91,10 @@ async def call(channel: Channel, request: Request) -> RawAnswer:
 
 
 class _RawWrite(Write):
-    """A raw call that may change something, on its way."""
+    """A raw call that may change data."""
 
     def __init__(self, channel: Channel, request: Request) -> None:
-        # A refused list of elements may be applied in part, unless it says that it is one transaction.
+        # A refused list of elements may be applied in part, unless `@Action` makes it one transaction.
         several = _LIST.search(request.body) is not None and b'"@Action"' not in request.body
         super().__init__(channel, request, scope=Scope.SOME if several else Scope.ALL)
         self.status: int = 0

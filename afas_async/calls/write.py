@@ -1,4 +1,4 @@
-"""One write on its way: sent once unless it provably had no effect, and judged by how far it came."""
+"""A single write: sent again only if an attempt provably had no effect, and judged by how far it got."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from afas_async.wire.decompression import BodyReader, body_reader, is_framed
 from afas_async.wire.requests import Request
 from afas_async.wire.write_answers import Answer, Body, Ending, read_answer
 
-RESULT_LIMIT: Final = 16 << 20  # bytes of an answer to a write; what goes beyond is not read
+RESULT_LIMIT: Final = 16 << 20  # the maximum size of the response to a write in bytes
 _PIECE: Final = 1 << 16
 
 log: logging.Logger = logging.getLogger("afas_async")
 
 
 class Write(Call):
-    """The engine's view of a write; see `http.call.Call`.
+    """A write that the engine sends; see `http.call.Call`.
 
     Args:
-        channel: Sends it; its time-out counts until it is sent.
-        request: What to send.
-        elements: How many elements it holds.
-        scope: Of what a refusal is one.
-        lock_retries: How often a lock is waited for.
-        before: Awaited before each attempt; if it raises an AfasError, nothing is sent.
-        between: Called when an attempt had no effect and another will follow.
+        channel: Sends the request. Its time-out counts until the request is sent.
+        request: The request.
+        elements: The number of elements in the request.
+        scope: Whether a refusal applies to all elements or to some of them.
+        lock_retries: The maximum number of retries while the record is locked.
+        before: Awaited before each attempt. If it raises an AfasError, nothing is sent.
+        between: Called after an attempt without effect, if another one follows.
     """
 
     def __init__(
@@ -53,38 +53,38 @@ class Write(Call):
         super().__init__(request.connector, channel.options.timeout)
         self._channel = channel
         self._request = request
-        self._elements = elements
+        self.elements = elements
         self._scope = scope
         self._lock_retries = lock_retries
         self._before = before
         self._between = between
-        self._sent_at: datetime | None = None  # when the last byte left, or when the connection stood
+        self._sent_at: datetime | None = None  # when the last byte was sent; until then, when the connection was made
         self._started = 0.0
         self._uploading = False
-        self._content_type: str | None = None  # known once a success has begun
+        self._content_type: str | None = None  # set as soon as the service reports success
         self._is_marked = True
         self._body: BodyReader | None = None
         self._text = bytearray()
 
     async def send(self) -> Verdict:
-        """Send it, in a job of the session.
+        """Send the write and return its outcome. Run it in a job of the session.
 
-        Cancelled, it stops at once, and `verdict` tells what is known.
+        When it is cancelled, it stops at once. You can then ask `verdict` for the outcome.
         """
         return self.verdict(await self._channel.send(self))
 
     def verdict(self, failure: AfasError | None) -> Verdict:
-        """Return what became of it.
+        """Return the outcome of the write.
 
         Args:
-            failure: What came in place of a complete answer.
+            failure: The error that came instead of a complete response, or None.
         """
         attempt = self._attempt()
         if self._content_type is not None:
-            # The service said that it succeeded: whatever came after that takes nothing back.
+            # The service has reported success. A later failure does not undo it.
             return self._after_success(attempt.seconds, self._ending(failure))
         if failure is None or attempt.reach is Reach.NOWHERE:
-            error = failure or ClientClosedError(f"{self.connector}: stopped before it was sent")
+            error = failure or ClientClosedError(f"{self.connector}: the write was stopped before it was sent")
             return Verdict("not_sent", attempt.seconds, error=error)
         status = failed(attempt, failure)
         if status == "unknown":
@@ -94,7 +94,7 @@ class Write(Call):
 
     @property
     def is_at_service(self) -> bool:
-        """Whether the service may have it now: not while it waits for a slot, or to be sent again."""
+        """Whether the service may have the write now. While it waits for a slot or a retry, the service does not."""
         return self._sent_at is not None
 
     def _attempt(self) -> Attempt:
@@ -115,26 +115,26 @@ class Write(Call):
 
     def _after_success(self, seconds: float, ending: Ending) -> Verdict:
         text = bytes(self._text)
-        answer = read_answer(text, content_type=self._content_type or "", ending=ending, elements=self._elements)
+        answer = read_answer(text, content_type=self._content_type or "", ending=ending, elements=self.elements)
         count = self._applied(answer, ending)
         lost = ending is Ending.BROKEN or answer.body is Body.BROKEN
         result = WriteResult(answer.keys, text, lost or self._is_lost(answer, ending), trace_id=self.trace_id)
-        if count == self._elements:
+        if count == self.elements:
             return Verdict("applied", seconds, result=result, applied=count)
-        reason = answer.reason or f"{self._elements} elements were sent, and the answer has {count} of their keys"
+        reason = answer.reason or f"{self.elements} elements were sent, but the response has {count} of their keys"
         error = self._unknown(reason, answered=True)
         return Verdict("unknown", seconds, result=result if count else None, error=error, applied=count)
 
     def _applied(self, answer: Answer, ending: Ending) -> int:
-        """Return how many of the elements are applied, by a success."""
-        return applied(answer.body, ending, elements=self._elements, keys=len(answer.keys))
+        """Return how many of the elements a success reports as applied."""
+        return applied(answer.body, ending, elements=self.elements, keys=len(answer.keys))
 
-    def _is_lost(self, answer: Answer, ending: Ending) -> bool:  # noqa: ARG002 - a raw call looks at them
-        """Whether the result is lost though the body seems complete."""
+    def _is_lost(self, answer: Answer, ending: Ending) -> bool:  # noqa: ARG002 - raw calls use them
+        """Whether the result is lost although the body seems complete."""
         return False
 
     def _unknown(self, reason: str, *, answered: bool) -> OutcomeUnknownError:
-        # What was being sent when it failed was there until now.
+        # An upload that failed may have reached the service until this moment.
         sent_at = datetime.now(UTC) if self._uploading or self._sent_at is None else self._sent_at
         return OutcomeUnknownError(
             connector=self.connector,
@@ -145,10 +145,10 @@ class Write(Call):
             trace_id=self.trace_id,
         )
 
-    # --- the engine's side: see http.call.Call ---
+    # --- called by the engine: see http.call.Call ---
 
     def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
-        """Decide by the rules for writes; a success that breaks off is no failure of theirs."""
+        """Return how to send the write again, by the rules for writes."""
         return retry_write(
             self.failures,
             self._attempt(),
@@ -163,35 +163,36 @@ class Write(Call):
             await self._before()
 
     def reached(self, stage: Stage) -> None:
-        """Know how far an attempt is, and call `between`."""
+        """Record how far an attempt got, and call `between`."""
         match stage:
             case "connected":
                 self._sent_at, self._started, self._uploading = datetime.now(UTC), loop_time(), True
             case "sent":
                 self._sent_at, self._started, self._uploading = datetime.now(UTC), loop_time(), False
             case "waiting":
-                self._sent_at = None  # if it is cancelled now, it is not sent
+                self._sent_at = None  # a write that is cancelled now counts as not sent
                 if self._between is not None:
                     self._between()
 
     def request(self) -> Request:
-        """Return the request, which is the same for each attempt."""
+        """Return the request, the same one for each attempt."""
         return self._request
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Know that the service has applied it."""
+        """Record that the service has applied the write."""
         self._content_type = headers.get("Content-Type", "")
-        # Without a length or chunks an empty body looks like one that was cut off.
+        # Without a length or chunks, an empty body looks the same as one that was cut off.
         self._is_marked = status == 204 or is_framed(headers)
         self._body = body_reader(headers.get("Content-Encoding", ""), connector=self.connector)
 
     def receive(self, data: bytes) -> None:
-        """Keep the text of the answer."""
-        assert self._body is not None  # noqa: S101 - an answer begins first
+        """Keep the text of the response."""
+        assert self._body is not None  # noqa: S101 - `begin` comes first
         self._body.feed(data)
         while piece := self._body.read(_PIECE):
             if len(self._text) >= RESULT_LIMIT:
-                raise AnswerError(f"{self.connector}: the answer is too long", connector=self.connector)
+                text = f"{self.connector}: the response is longer than {RESULT_LIMIT} bytes"
+                raise AnswerError(text, connector=self.connector)
             self._text += piece
 
 
@@ -199,8 +200,8 @@ async def send_one(channel: Channel, request: Request) -> WriteResult:
     """Send a request that writes one element, and return the result.
 
     Raises:
-        AfasError: If it was not applied: rejected, or not sent.
-        OutcomeUnknownError: If nobody knows.
+        AfasError: If the element was not applied: it was rejected, or not sent.
+        OutcomeUnknownError: If the element may have been applied or not.
     """
     return await conclude(channel, Write(channel, request))
 
@@ -214,19 +215,26 @@ async def conclude(channel: Channel, write: Write) -> WriteResult:
     except asyncio.CancelledError:
         try:
             await stop(job)
-        finally:  # also if the caller is cancelled once more
+        finally:  # also if the caller is cancelled a second time
             verdict = _ended(job, write, "the caller was cancelled")
             if verdict.status in {"applied", "unknown"}:
-                log.warning("%s: cancelled after it was sent: %s", write.connector, verdict.error or "it was applied")
+                outcome = verdict.error or "the service applied it"
+                log.warning("%s: the write was cancelled after it was sent: %s", write.connector, outcome)
         raise
-    verdict = _ended(job, write, f"{write.connector}: closed while the request was under way")
+    verdict = _ended(job, write, f"{write.connector}: the client was closed during the request")
     if verdict.result is None:
-        raise verdict.error or AnswerError(f"{write.connector}: no outcome", connector=write.connector)
+        raise verdict.error or AnswerError(f"{write.connector}: the write has no outcome", connector=write.connector)
     return verdict.result
 
 
 def _ended(job: Job, write: Write, reason: str) -> Verdict:
-    """Return what became of a write: what its job found, or what is known if it was stopped for a reason."""
+    """Return the outcome of a write: the result of its job, or a verdict by the facts so far if the job was stopped.
+
+    Args:
+        job: The job that sent the write, which has ended.
+        write: The write.
+        reason: The reason why the job was stopped, if it was.
+    """
     if job.done() and not job.cancelled():
         found: Verdict = job.result()
         return found

@@ -98,11 +98,52 @@ The integrator
 
 You load records, and must know what became of each of them: see the example in `afas_async.write`.
 
+Many tenants
+------------
+
+`ClientPool(make)` keeps the open clients of a service: `async with pool.client("acme") as afas:`. Clients of one
+environment share a limit of 5 requests; `limiter=FileLimiter(path, 5)` does that for all processes of a machine.
+
+Logs, metrics and traces
+------------------------
+
+`on_event` is called with an `Event` for each step of a request, and for the end of each call of yours. No event has a
+value, so you can log them all: `AFAS_LOG=debug` does, and needs no code. The context variables of the caller are set in
+`on_event` and in log records, so a request id of your service gets there by itself. `afas.statistics(by="connector")`
+counts without a listener.
+
+`afas_async.integrations.opentelemetry` makes spans and metrics. For Prometheus a function is enough
+(`pip install prometheus-client`):
+
+    >>> from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+    >>> registry = CollectorRegistry()
+    >>> labels = ["environment", "connector", "error"]
+    >>> SECONDS = Histogram("afas_request_seconds", "Time of a request", labels, registry=registry)
+    >>> WAITED = Histogram("afas_wait_seconds", "Wait for a slot", ["environment"], registry=registry)
+    >>> ROWS = Counter("afas_rows", "Rows read", ["environment", "connector"], registry=registry)
+    >>> def count(event):
+    ...     if event.kind in {"answered", "failed", "cancelled"}:
+    ...         SECONDS.labels(event.environment, event.connector, event.error).observe(event.seconds)
+    ...         WAITED.labels(event.environment).observe(event.waited)
+    ...     elif event.kind == "ended":
+    ...         ROWS.labels(event.environment, event.connector).inc(event.rows)
+    >>> async def main():
+    ...     async with (
+    ...         Simulator(rows=500) as simulator,
+    ...         AfasClient(base_url=simulator.base_url, auth=simulator.token, on_event=count) as afas,
+    ...     ):
+    ...         await afas.rows("Profit_Article", key="ItemCode").to_list()
+    >>> asyncio.run(main())
+    >>> [line for line in generate_latest(registry).decode().splitlines() if line.startswith("afas_rows_total")]
+    ... # doctest: +ELLIPSIS
+    ['afas_rows_total{connector="Profit_Article",environment="127.0.0.1:..."} 500.0']
+
 What holds
 ----------
 
 The service is spared
-    At most `max_concurrency` requests run at a time for all tasks together, fewer after signs of overload.
+    At most 5 requests to an environment (or `max_concurrency`) run at a time for all tasks together, fewer after signs
+    of overload.
 Each request is sent once
     There is no hidden repetition, and no redirect is followed. Retries follow one table and obey Retry-After.
 A file is complete, or there is an error

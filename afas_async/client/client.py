@@ -6,7 +6,8 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, cast, overload
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -16,13 +17,15 @@ from afas_async.client.metainfo import Catalogue
 from afas_async.client.update_connectors import UpdateConnectors
 from afas_async.client.verification import Verifier
 from afas_async.errors import ConfigurationError, UsageError
+from afas_async.http.engine import USER_AGENT, Sender
+from afas_async.http.events import Event, log_as_asked
 from afas_async.http.limiter import Limiter
 from afas_async.http.memory import LEAST_MEMORY, MEMORY
 from afas_async.http.oauth import TOKEN_SECONDS
 from afas_async.http.options import Options, Priority
 from afas_async.http.session import Session
 from afas_async.http.shared_limiter import MOST, SharedLimiter
-from afas_async.http.statistics import Event, Statistics
+from afas_async.http.statistics import Statistics
 from afas_async.http.transport import AiohttpTransport
 from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.vocabulary.arguments import check_type
@@ -33,6 +36,7 @@ from afas_async.vocabulary.environment import (
     base_url_of,
     checked_integration_id,
     checked_proxy,
+    checked_user_agent,
 )
 
 
@@ -67,12 +71,15 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         proxy: URL of an HTTP proxy. None is taken from the environment.
         ssl_context: In place of the default context, which verifies the server and demands TLS 1.2.
         integration_id: The id that AFAS partners send, such as "12345_678900" (AFAS, Integration id).
+        user_agent: Name and version of your program, such as "orders/2.1", which follow those of this library in the
+            `User-Agent` header.
         language: Language of the service's labels and messages: "en-us", "nl-nl", "nl-be", "fr-fr" or "de-de". With the
             last two, messages are in English: what a message means decides what is sent again, and AFAS documents none
             in those languages.
         drift: What happens when a Struct row type declares a field that no row has: "warn" with a SchemaDriftWarning,
             once for each connector, or "error" with a SchemaDriftError.
-        on_event: Called with an `Event` after each attempt and before each retry, in the event loop: it must not block.
+        on_event: Called with an `Event` for each step of a request, and for the end of each call of yours, in the event
+            loop: it must not block. `AFAS_LOG=debug` in the environment logs them.
 
     Raises:
         UsageError: If an argument is of a wrong type. Nothing is sent.
@@ -103,6 +110,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         integration_id: str | None = None,
+        user_agent: str | None = None,
         language: str = "nl-nl",
         drift: Literal["warn", "error"] = "warn",
         on_event: Callable[[Event], None] | None = None,
@@ -123,6 +131,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             raise ConfigurationError("give max_concurrency or limiter, not both: a limiter has its own limit")
         if max_concurrency is not None and not 1 <= max_concurrency <= MOST:
             raise ConfigurationError(f"max_concurrency must be 1 to {MOST}, not {max_concurrency}")
+        log_as_asked(os.environ)
         self._options = Options(
             timeout=timeout,
             write_timeout=write_timeout,
@@ -135,7 +144,11 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             AiohttpTransport(self._base_url, proxy=route, ssl_context=ssl_context),
             memory=memory,
             limiter=limiter or (Limiter(max_concurrency) if max_concurrency else self._base_url),
-            integration_id=checked_integration_id(integration_id),
+            sender=Sender(
+                environment=urlsplit(self._base_url).netloc,
+                integration_id=checked_integration_id(integration_id),
+                user_agent=USER_AGENT if user_agent is None else f"{USER_AGENT} {checked_user_agent(user_agent)}",
+            ),
             auth=checked,
             options=msgspec.structs.replace(self._options, timeout=TOKEN_SECONDS),
         )
@@ -255,9 +268,36 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         view._is_view = True
         return view
 
-    def statistics(self) -> Statistics:
-        """Return what the client and its views have done so far: a copy."""
-        return msgspec.structs.replace(self._channel.statistics)
+    @overload
+    def statistics(self) -> Statistics: ...
+
+    @overload
+    def statistics(self, *, by: Literal["connector"]) -> dict[str, Statistics]: ...
+
+    def statistics(self, *, by: Literal["connector"] | None = None) -> Statistics | dict[str, Statistics]:
+        """Return what the client and its views have done so far: a copy.
+
+        Args:
+            by: "connector" for the statistics of each connector or path that was called, the first 1,000 of them; what
+                comes after those is counted as "(others)".
+
+        Raises:
+            UsageError: If `by` is something else.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         await afas.rows("Profit_Article", key="ItemCode").to_list()
+            ...         return afas.statistics(by="connector")["Profit_Article"].rows
+            >>> asyncio.run(main())
+            500
+        """
+        counts = self._session.engine.counts
+        if by is None:
+            return msgspec.structs.replace(counts.total)
+        if by != "connector":
+            raise UsageError(f'by must be "connector", not {by!r}')
+        return {name: msgspec.structs.replace(counted) for name, counted in counts.by_connector.items()}
 
     def __repr__(self) -> str:
         return f"AfasClient(base_url={self._base_url!r})"

@@ -11,7 +11,7 @@ import msgspec
 from afas_async.calls.file import File, download
 from afas_async.calls.raw import RawAnswer, call
 from afas_async.errors import NotFoundError, ServerError
-from afas_async.http.channel import Caller
+from afas_async.http.channel import Caller, operation
 from afas_async.vocabulary.arguments import check_callback, check_type
 from afas_async.vocabulary.filters import Condition
 from afas_async.wire.error_answers import clean
@@ -45,6 +45,7 @@ class _Version(msgspec.Struct, frozen=True):
 class DataConnectors(Caller):
     """The part of a client that gets files, and whatever else has a path."""
 
+    @operation
     async def version(self) -> str:
         """Return the version of Profit, such as "22.22.5".
 
@@ -69,6 +70,7 @@ class DataConnectors(Caller):
         told: _Version = answer.json(_Version)
         return clean(told.version)
 
+    @operation
     async def file(self, file_id: str, filename: str, **options: Unpack[DownloadOptions]) -> File:
         """Return a file that is attached to a dossier item, or write it to a disk.
 
@@ -134,6 +136,7 @@ class DataConnectors(Caller):
         known[_CODING] = last
         return found
 
+    @operation
     async def subject(self, subject_id: int | str, file_id: str, **options: Unpack[DownloadOptions]) -> File:
         """Return an attachment of a dossier item, or write it to a disk; see `file`.
 
@@ -164,6 +167,7 @@ class DataConnectors(Caller):
         request = subject_request(subject_id, file_id, binary=options.get("binary", False))
         return await self._download(request, "", options)
 
+    @operation
     async def image(
         self,
         image_id: int | str,
@@ -198,6 +202,7 @@ class DataConnectors(Caller):
         request = image_request(image_id, format, binary=options.get("binary", False))
         return await self._download(request, "", options)
 
+    @operation
     async def report(self, guid: str, *, where: Condition | None = None, **options: Unpack[DownloadOptions]) -> File:
         """Return a report, or write it to a disk; see `file`.
 
@@ -238,6 +243,7 @@ class DataConnectors(Caller):
         request = report_request(guid, where=groups, binary=options.get("binary", False))
         return await self._download(request, "", options)
 
+    @operation
     async def request(
         self,
         method: Method,

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack, overload
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.http.channel import Caller
+from afas_async.http.channel import Caller, operation
 from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Key, Span
 from afas_async.read.changes import Changes
@@ -115,7 +115,7 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (490, '000500')
         """
-        scan = scan_of(self._channel.bulk, connector, ReadOptions(**options), key=key)
+        scan = scan_of(self._begin("rows").bulk, connector, ReadOptions(**options), key=key)
         known = None
         if known_keys is not None:
             if {"after", "part", "order_by"} & options.keys() or not scan.verify or scan.take == EVERYTHING:
@@ -174,7 +174,8 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             [(0, 0, 200), (1, 200, 200), (2, 400, 100)]
         """
-        scan = scan_of(self._channel.bulk, connector, ReadOptions(**options), key=key, whole_pages=True)
+        channel = self._begin("pages").bulk
+        scan = scan_of(channel, connector, ReadOptions(**options), key=key, whole_pages=True)
         if scan.take == EVERYTHING:
             name = scan.query.connector.name
             raise UsageError(f"{name}: pages cannot return everything in one page: take=-1 is for rows()")
@@ -202,6 +203,7 @@ class GetConnectors(Caller):
         order_by: str | Sequence[str] = ...,
     ) -> Page[dict[str, Any]]: ...
 
+    @operation
     async def page(
         self,
         connector: GetConnector[Any] | str,
@@ -244,6 +246,7 @@ class GetConnectors(Caller):
             )
         return Page(await read_page(query, Span(skip, take)) if query.where else [], 0, skip)
 
+    @operation
     async def plan(
         self,
         connector: GetConnector[Any] | str,
@@ -257,8 +260,8 @@ class GetConnectors(Caller):
         The parts are ranges of the key: together they hold every row exactly once, wherever they are cut and whatever
         is written meanwhile, because the last has no end and the first no beginning. A key of whole numbers is cut
         evenly between the lowest and the highest, with two requests. Every other key is cut at rows that there are,
-        with a few dozen requests for each million rows, and by as many of its fields as it takes, so that no part
-        holds more than about one and a half times its share.
+        with a few requests for each part and each million rows, and by as many of its fields as it takes, so that no
+        part holds more than about twice its share.
 
         Args:
             connector: The connector, with its key, or its name.
@@ -364,11 +367,12 @@ class GetConnectors(Caller):
             >>> asyncio.run(main())
             (500, '{"version":1')
         """
-        scan = scan_of(self._channel.bulk, connector, ReadOptions(where=where), key=key)
+        scan = scan_of(self._begin("changes").bulk, connector, ReadOptions(where=where), key=key)
         check_type("modified", modified, str, "a field id", connector=scan.query.connector.name)
         field_id(modified)
         return Changes(scan, modified=modified, since=since, after=after)
 
+    @operation
     async def deleted_keys(
         self,
         connector: GetConnector[Any] | str,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from afas_async.calls.metainfo import all_metainfo, get_metainfo, metainfo, update_metainfo
 from afas_async.errors import UsageError
-from afas_async.http.channel import Caller
+from afas_async.http.channel import Caller, operation
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.metainfo import GetMetainfo, Metainfo, UpdateMetainfo
 from afas_async.vocabulary.names import connector_name
@@ -15,6 +15,7 @@ from afas_async.vocabulary.names import connector_name
 class Catalogue(Caller):
     """The part of a client that asks for metainfo, and keeps it for its views, reads and loads."""
 
+    @operation
     async def ping(self) -> Metainfo:
         """Send one request that shows whether the service answers and accepts the credential: a "test connection".
 
@@ -43,6 +44,7 @@ class Catalogue(Caller):
         self._session.forget_refusals()
         return await metainfo(self._channel, refresh=True)
 
+    @operation
     async def metainfo(self, *, refresh: bool = False) -> Metainfo:
         """Return what the token may use: its connectors, and the environment it belongs to.
 
@@ -73,6 +75,7 @@ class Catalogue(Caller):
         """
         return await metainfo(self._channel, refresh=refresh)
 
+    @operation
     async def get_metainfo(self, connector: str, *, refresh: bool = False) -> GetMetainfo:
         """Return the description of a GetConnector: its fields with their types and labels.
 
@@ -103,6 +106,7 @@ class Catalogue(Caller):
         """
         return await get_metainfo(self._channel, connector, refresh=refresh)
 
+    @operation
     async def update_metainfo(self, connector: str, *, refresh: bool = False) -> UpdateMetainfo:
         """Return the description of an UpdateConnector: its fields and objects.
 
@@ -131,6 +135,7 @@ class Catalogue(Caller):
         """
         return await update_metainfo(self._channel, connector, refresh=refresh)
 
+    @operation
     async def all_metainfo(
         self, names: Iterable[str] | None = None, *, refresh: bool = False
     ) -> list[GetMetainfo | UpdateMetainfo]:

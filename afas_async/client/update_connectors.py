@@ -11,7 +11,7 @@ from msgspec import Struct
 from afas_async.calls.metainfo import explain, known_root, update_metainfo
 from afas_async.calls.write import send_one
 from afas_async.errors import BusinessError, InvalidElementError, UsageError
-from afas_async.http.channel import Caller
+from afas_async.http.channel import Caller, operation
 from afas_async.policy.element_check import Checker
 from afas_async.vocabulary.arguments import check_type, type_name
 from afas_async.vocabulary.connectors import UpdateConnector
@@ -51,6 +51,7 @@ class UpdateConnectors(Caller):
 
     _base_url: str
 
+    @operation
     async def insert(self, connector: UpdateConnector | str, item: Item, *, sub: str | None = None) -> WriteResult:
         """Insert one record; or, with `sub`, update a record and insert a line of an object in it.
 
@@ -83,6 +84,7 @@ class UpdateConnectors(Caller):
         """
         return await self._write("POST", connector, item, sub)
 
+    @operation
     async def update(self, connector: UpdateConnector | str, item: Item, *, sub: str | None = None) -> WriteResult:
         """Update one record; or, with `sub`, a line of an object in it.
 
@@ -116,6 +118,7 @@ class UpdateConnectors(Caller):
         """
         return await self._write("PUT", connector, item, sub)
 
+    @operation
     async def delete(
         self,
         connector: UpdateConnector | str,
@@ -165,6 +168,7 @@ class UpdateConnectors(Caller):
             elements.append((sub, sub_key))
         return await self._send(delete_request(declared.name, *elements))
 
+    @operation
     async def validate(
         self, connector: UpdateConnector | str, elements: Iterable[Item], *, action: Action = "insert"
     ) -> list[ElementFault]:
@@ -192,7 +196,7 @@ class UpdateConnectors(Caller):
             ...         for fault in await afas.validate("KnSubject", [{"StId": 1}, {"StId": "one"}]):
             ...             print(fault.index, fault.field, fault.message)
             >>> asyncio.run(main())
-            1 StId is no number
+            1 StId is not a number
         """
         declared = _declared(connector)
         check_action(action, declared.name)
@@ -333,7 +337,7 @@ class UpdateConnectors(Caller):
     ) -> Load:
         declared = _declared(connector)
         service = self._base_url
-        return Load(self._channel.bulk, declared, action, settings, service=service, listener=listener)
+        return Load(self._begin("load").bulk, declared, action, settings, service=service, listener=listener)
 
     async def _write(self, method: Any, connector: UpdateConnector | str, item: object, sub: str | None) -> WriteResult:
         declared = _declared(connector)

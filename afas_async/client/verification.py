@@ -10,7 +10,7 @@ import msgspec
 
 from afas_async.calls.metainfo import get_metainfo, metainfo, update_metainfo
 from afas_async.errors import AfasError
-from afas_async.http.channel import Caller
+from afas_async.http.channel import Caller, operation
 from afas_async.policy.declared_rows import misfits
 from afas_async.policy.spans import Span
 from afas_async.read.keys import KeyReader
@@ -64,6 +64,7 @@ class Verification(msgspec.Struct, frozen=True):
 class Verifier(Caller):
     """The part of a client that compares what a program declares with what the service has."""
 
+    @operation
     async def verify(self, *connectors: GetConnector[Any] | UpdateConnector) -> Verification:
         """Check that connectors are there and fit what you declare: for the start of a program, or for its monitoring.
 

@@ -40,7 +40,7 @@ class RawGroup(msgspec.Struct, frozen=True):
     """Some rows of a read that stand together.
 
     Args:
-        text: The rows as JSON objects, with a line break between them. An object may have line breaks in itself.
+        pieces: The rows as JSON objects, with a line break between two of them. An object may have some in itself.
         rows: How many there are.
         before: How many rows of the read stand before them.
         sample: The first of them.
@@ -48,12 +48,16 @@ class RawGroup(msgspec.Struct, frozen=True):
         progress: How far the read has come with them.
     """
 
-    text: bytes
+    pieces: tuple[bytes, ...]
     rows: int
     before: int
     sample: bytes
     cursor: str | None
     progress: Progress
+
+    def text(self) -> bytes:
+        """Return the rows as one text: for a thread, as it copies all of them."""
+        return b"\n".join(self.pieces)
 
 
 class RawGroups:
@@ -99,8 +103,8 @@ class RawGroups:
 
     def _take(self) -> RawGroup:
         cursor = self._rows.cursor if self._keyed else None
-        text = b"\n".join(self._pieces)
-        group = RawGroup(text, self._count, self._before, self._sample, cursor, self._rows.progress)
+        progress = self._rows.progress
+        group = RawGroup(tuple(self._pieces), self._count, self._before, self._sample, cursor, progress)
         self._before += self._count
         self._pieces, self._bytes, self._count, self._sample = [], 0, 0, b""
         return group

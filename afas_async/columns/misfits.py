@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 import pyarrow as pa
 
-from afas_async.columns.groups import RawGroup, split_rows
+from afas_async.columns.groups import split_rows
 from afas_async.errors import RowError
 from afas_async.wire.error_answers import clean
 
@@ -28,21 +28,22 @@ _MISFITS: Final = (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeEr
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def explain_misfit(group: RawGroup, schema: pa.Schema, parse: Parse, *, connector: str) -> RowError:
+def explain_misfit(text: bytes, before: int, schema: pa.Schema, parse: Parse, *, connector: str) -> RowError:
     """Return the error for a group that does not parse: its row, field and value, and the `types=` that would do.
 
     Args:
-        group: The rows.
+        text: The rows.
+        before: How many rows of the read stand before them.
         schema: What they were parsed as.
         parse: Parses some rows, or raises.
         connector: The connector's name.
     """
-    rows = list(split_rows(group.text))
+    rows = list(split_rows(text))
     low, high = 0, len(rows)  # the first `low` rows parse, the first `high` do not
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if _parses(b"\n".join(rows[:middle]), schema, parse) else (low, middle)
-    row, number = rows[low], group.before + low
+    row, number = rows[low], before + low
     field = next((field for field in schema if not _parses(row, pa.schema([field]), parse)), None)
     if field is None:
         return _error(connector, number, "", "the row is not well-formed for pyarrow: leave it out by a condition")

@@ -71,7 +71,7 @@ class _NdjsonFile:
         self._file = path.open("xb")
 
     def write(self, group: RawGroup) -> None:
-        text = group.text
+        text = group.text()
         if text.count(b"\n") >= group.rows:  # an object is written over several lines
             text = b"\n".join(row.replace(b"\r", b" ").replace(b"\n", b" ") for row in split_rows(text))
         self._file.write(text + b"\n")

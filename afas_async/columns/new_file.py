@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import secrets
 from collections.abc import AsyncIterable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Generic, ParamSpec, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from afas_async.http.host import to_its_end
+from afas_async.columns.worker import Worker
 
-P = ParamSpec("P")
-T = TypeVar("T")
 PieceT = TypeVar("PieceT")
 PieceT_contra = TypeVar("PieceT_contra", contravariant=True)
 
@@ -70,20 +67,15 @@ async def write_file(
         OSError: If the disk refuses.
     """
     file = _NewFile(Path(path), open_sink)
-    try:
-        await in_thread(file.open)
-        async for piece in pieces:
-            await in_thread(file.write, piece)
-        return await in_thread(file.keep)
-    except BaseException:
-        await in_thread(file.remove)
-        raise
-
-
-async def in_thread(step: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-    """Carry out a step in a thread of the event loop, and wait until it is done, also when the caller is cancelled."""
-    loop = asyncio.get_running_loop()
-    return await to_its_end(loop.run_in_executor(None, lambda: step(*arguments, **options)))
+    async with Worker() as worker:
+        try:
+            await worker.run(file.open)
+            async for piece in pieces:
+                await worker.run(file.write, piece)
+            return await worker.run(file.keep)
+        except BaseException:
+            await worker.run(file.remove)
+            raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -26,8 +26,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from afas_async.client.client import AfasClient
 from afas_async.columns.manifest import VERSION, Manifest, PartFile
-from afas_async.columns.new_file import in_thread
 from afas_async.columns.parquet import to_parquet
+from afas_async.columns.worker import Worker
 from afas_async.errors import UsageError
 from afas_async.http.clock import loop_time
 
@@ -62,26 +62,27 @@ async def write_part(afas: AfasClient, file: PartFile, **options: Unpack[PartOpt
         OSError: If the disk or the remote folder refuses.
         AfasError: As for `to_parquet`.
     """
-    folder = await in_thread(_Folder, file.folder)
-    if (there := await in_thread(folder.manifest, file.name)) is not None:
-        return there
-    started = loop_time()
-    await in_thread(folder.make_room, file.name)
-    scratch = None if folder.is_local else Path(await in_thread(tempfile.mkdtemp))
-    try:
-        path = Path(folder.path(file.name + _DATA)) if scratch is None else scratch / "rows.parquet"
-        key: tuple[str, ...] = tuple(file.part["key"])
-        written = await to_parquet(afas, file.connector, path, key=key, part=file.part, **options)
-        types = await in_thread(_columns_of, path)
-        if scratch is not None:
-            await in_thread(folder.place, file.name + _DATA, path)
-    finally:
-        if scratch is not None:
-            await in_thread(shutil.rmtree, scratch, ignore_errors=True)
-    seconds = round(loop_time() - started, 3)
-    manifest = Manifest(file.environment, file.part, written.rows, written.bytes, seconds, types)
-    await in_thread(folder.place, file.name + _MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
-    return manifest
+    async with Worker() as disk:
+        folder = await disk.run(_Folder, file.folder)
+        if (there := await disk.run(folder.manifest, file.name)) is not None:
+            return there
+        started = loop_time()
+        await disk.run(folder.make_room, file.name)
+        scratch = None if folder.is_local else Path(await disk.run(tempfile.mkdtemp))
+        try:
+            path = Path(folder.path(file.name + _DATA)) if scratch is None else scratch / "rows.parquet"
+            key: tuple[str, ...] = tuple(file.part["key"])
+            written = await to_parquet(afas, file.connector, path, key=key, part=file.part, **options)
+            types = await disk.run(_columns_of, path)
+            if scratch is not None:
+                await disk.run(folder.place, file.name + _DATA, path)
+        finally:
+            if scratch is not None:
+                await disk.run(shutil.rmtree, scratch, ignore_errors=True)
+        seconds = round(loop_time() - started, 3)
+        manifest = Manifest(file.environment, file.part, written.rows, written.bytes, seconds, types)
+        await disk.run(folder.place, file.name + _MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+        return manifest
 
 
 def manifests_of(files: Iterable[PartFile]) -> dict[str, Manifest]:

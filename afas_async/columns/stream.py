@@ -17,6 +17,7 @@ from afas_async.client.get_connectors import ReadArguments
 from afas_async.columns.groups import RawGroup, RawGroups, RawRows, channel_of, declared
 from afas_async.columns.parse import Parsed, Parser
 from afas_async.columns.schema import columns_of, columns_of_struct, read_schema, typed
+from afas_async.columns.worker import Worker
 from afas_async.errors import ApiError, UsageError
 from afas_async.http.host import to_its_end
 from afas_async.read.changes import Changes
@@ -184,6 +185,7 @@ class Batches:
         self._declared_by = "metainfo"
         self._schema: pa.Schema | None = None
         self._parser: Parser | None = None
+        self._worker = Worker()
         self._read: RawGroup | None = None
         self._ended = False
         self._parsing: tuple[RawGroup, asyncio.Future[Parsed]] | None = None
@@ -290,6 +292,7 @@ class Batches:
             await self._read_ahead()
             self._begin()
         if self._parsing is None:
+            self._worker.close()
             if self._groups.failure is not None:
                 raise self._groups.failure
             raise StopAsyncIteration
@@ -309,10 +312,7 @@ class Batches:
 
     def _begin(self) -> None:
         if self._read is not None and self._parser is not None:
-            loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(None, self._parser.parse, self._read)
-            future.add_done_callback(_noticed)
-            self._parsing, self._read = (self._read, future), None
+            self._parsing, self._read = (self._read, self._worker.start(self._parser.parse, self._read)), None
 
     def _report(self, parsed: Parsed) -> None:
         if parsed.absent or parsed.unknown:
@@ -331,6 +331,7 @@ class Batches:
             with suppress(Exception):  # of rows that nobody wants
                 await to_its_end(self._parsing[1])
             self._parsing = None
+        self._worker.close()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -340,9 +341,3 @@ class Batches:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-def _noticed(future: asyncio.Future[Parsed]) -> None:
-    """Take note of a failure, or the event loop would complain of it if the stream is left before it is raised."""
-    if not future.cancelled():
-        future.exception()

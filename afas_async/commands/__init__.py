@@ -23,4 +23,8 @@ python -m afas_async simulate --port 8765
     A simulated AFAS Profit on this computer. `--rules '{"page_cap":1000}'` changes how it behaves.
 python -m afas_async simulate --connector Profit_Article=articles.csv
     Your own rows (CSV, NDJSON) as a GetConnector.
+python -m afas_async simulate --record environment.json
+    What your connectors are, and the shapes and sizes of their rows, without a value of any row.
+python -m afas_async simulate --from environment.json --rows 5000
+    A simulator with these connectors and made-up rows of these shapes, 5,000 a connector at most.
 """

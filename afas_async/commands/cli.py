@@ -8,6 +8,7 @@ import os
 import sys
 
 from afas_async.commands import demo, inspect, journal, models
+from afas_async.commands.record import record_environment
 from afas_async.commands.terminal import PROGRAM
 from afas_async.errors import AfasError
 from afas_async.simulator import SimulatorError
@@ -29,7 +30,7 @@ def run(arguments: list[str]) -> int:
     """
     try:
         if arguments[:1] == ["simulate"]:
-            return simulate(arguments[1:])
+            return simulate(arguments[1:], record_environment)
         options = _parser().parse_args(arguments)
         if misuse := options.misuse(options):
             options.parser.error(misuse)

@@ -1,1 +1,1 @@
-"""The way to the service: connections, time-outs, retries, and the task that everything runs in."""
+"""Sending: connections, credentials, limits, time-outs, retries, and the task that runs all of it."""

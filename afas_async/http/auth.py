@@ -1,8 +1,8 @@
-"""The one place that knows which credential a request carries, and when another one is needed.
+"""The credentials of requests: which one a request carries, and when a new one is needed.
 
-A credential is fetched by one job of the session at a time, and all requests that need it wait for that job; one that
-is cancelled meanwhile leaves it alone. A refusal (401) belongs to a connector and a credential, because AFAS also
-answers 401 where the credential is right but its app connector does not include the connector (AFAS, OpenAPI).
+One job of the session fetches a credential at a time. All requests that need it wait for that job, and a request that
+is cancelled does not stop it. A refusal (401) belongs to a connector and a credential. The reason: AFAS also responds
+with 401 if the credential is right, but its app connector does not include the connector (AFAS, OpenAPI).
 """
 
 from __future__ import annotations
@@ -23,32 +23,36 @@ from afas_async.http.host import Job
 from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.credentials import Credential, as_credential
 
-REFUSED_SECONDS: Final = 60.0  # how long what was refused is not tried again
+REFUSED_SECONDS: Final = 60.0  # a refused credential is not sent again for this time
 FETCH_SECONDS: Final = 60.0
-PATIENCE_SECONDS: Final = 2.0  # how long a request with a valid credential waits for the next one
-PAUSE_SECONDS: Final = 5.0  # after a failure, until a credential that is still valid is renewed again
+PATIENCE_SECONDS: Final = 2.0  # a request with a valid credential waits at most this long for a new one
+PAUSE_SECONDS: Final = 5.0  # after a failed renewal, a credential that is still valid is not renewed for this time
 
 
 class Signer(Protocol):
-    """What the engine asks."""
+    """Gives the engine the credential of each request."""
 
     async def ready(self, connector: str) -> Credential | None:
-        """Return what a request for a connector is signed with, or None for nothing; raise AfasError if it fails."""
+        """Return the credential for a request, or None for a request without one.
+
+        Raises:
+            AfasError: If the credential cannot be obtained.
+        """
         ...
 
     def refused(self, connector: str, credential: Credential, failure: AuthenticationError, *, final: bool) -> bool:
-        """Take note of a 401, and return whether the request may be sent again with what `ready` gives then.
+        """Record a 401, and return whether to send the request again with a new result of `ready`.
 
         Args:
-            connector: What was asked for.
-            credential: What it was signed with.
+            connector: The connector of the request.
+            credential: The credential of the request.
             failure: The error.
-            final: Whether the request had been refused before, with another credential.
+            final: Whether the request was already refused with another credential.
         """
         ...
 
     def forget(self) -> None:
-        """Forget which credentials were refused, so that the next request is sent."""
+        """Forget all refusals, so that the next request is sent."""
         ...
 
 
@@ -56,18 +60,18 @@ class NoSigner:
     """Signs nothing: for requests without an `Authorization` header, such as those for one-time passwords."""
 
     async def ready(self, connector: str) -> None:
-        """Return at once."""
+        """Return None at once."""
 
     def refused(self, *_: object, **__: object) -> bool:
-        """Know of nothing better."""
+        """Return False: another attempt would be the same."""
         return False
 
     def forget(self) -> None:
-        """Have nothing to forget."""
+        """Do nothing, as refusals are not recorded."""
 
 
 class ConstantSigner:
-    """Signs with one credential.
+    """Signs all requests with the same credential.
 
     Args:
         credential: The credential.
@@ -78,28 +82,28 @@ class ConstantSigner:
         self._refusals = _Refusals()
 
     async def ready(self, connector: str) -> Credential:
-        """Return the credential, unless it was refused for this connector a moment ago."""
+        """Return the credential, or raise the error if it was refused for this connector a moment ago."""
         if refusal := self._refusals.of(connector, self._credential):
             raise refusal.error()
         return self._credential
 
     def refused(self, connector: str, credential: Credential, failure: AuthenticationError, *, final: bool) -> bool:
-        """Remember it; there is no other credential."""
+        """Record the refusal, and return False: another credential does not exist."""
         self._refusals.note(connector, credential, failure, final=final)
         return False
 
     def forget(self) -> None:
-        """Have the next request sent with the same credential."""
+        """Forget all refusals, so that the next request is sent with the same credential."""
         self._refusals = _Refusals()
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """A credential, and how long it lasts.
+    """A credential with its validity. Both times count from the request for the credential.
 
     Args:
         credential: The credential.
-        seconds: For how many seconds from when it was asked for it is valid.
-        fresh_seconds: After how many of them it is to be renewed.
+        seconds: The time until it expires, in seconds.
+        fresh_seconds: The time until it should be renewed, in seconds.
     """
 
     credential: Credential
@@ -108,25 +112,25 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class CredentialSource(Protocol):
-    """Where credentials come from."""
+    """Fetches credentials."""
 
     async def fetch(self) -> Grant | AfasError:
-        """Return a credential, or why there is none; nothing is raised, so that no traceback has its locals."""
+        """Return a credential or the error. It raises nothing, because a traceback may show its local variables."""
         ...
 
     def forget(self) -> None:
-        """Forget what was refused."""
+        """Forget all refusals."""
         ...
 
 
 class RenewingSigner:
-    """Signs with a credential that is fetched, and fetched anew before it expires or when it is refused.
+    """Signs with a credential that it fetches, and renews before it expires or when it is refused.
 
-    A renewal that fails for a moment, or takes long, stops no request while the credential is valid. One that is
-    refused does: the service would refuse the next one, too.
+    While the credential is valid, a renewal that is slow or fails temporarily does not stop requests. A renewal that is
+    refused does stop them: the service would refuse the next one, too.
 
     Args:
-        source: Where it comes from.
+        source: Fetches the credential.
         start: Starts a job of the session.
     """
 
@@ -142,10 +146,10 @@ class RenewingSigner:
         self._refusals = _Refusals()
 
     async def ready(self, connector: str) -> Credential:
-        """Return the credential; wait for another one if it is to be renewed, or was refused for this connector.
+        """Return the credential. Wait for a new one if it is due for renewal, or was refused for this connector.
 
         Raises:
-            AfasError: If there is none, or none but the refused one.
+            AfasError: If no credential can be obtained, or only the refused one.
         """
         credential = self._credential
         if credential is None or loop_time() >= self._expires_at:
@@ -156,19 +160,19 @@ class RenewingSigner:
         if refusal is not None and not refusal.final and self._may_ask:
             credential = await self._fetched()
             refusal = self._refusals.of(connector, credential)
-            if refusal is not None:  # the same again
+            if refusal is not None:  # the source returned the refused credential again
                 self._ask_again_at = loop_time() + REFUSED_SECONDS
         if refusal is not None:
             raise refusal.error()
         return credential
 
     def refused(self, connector: str, credential: Credential, failure: AuthenticationError, *, final: bool) -> bool:
-        """Remember it; the first time there may be another one."""
+        """Record the refusal. After the first one, return whether the source may have another credential."""
         self._refusals.note(connector, credential, failure, final=final)
         return not final and self._may_ask
 
     def forget(self) -> None:
-        """Have the next request sent, with a credential that is fetched anew if one was refused."""
+        """Forget all refusals, so that the next request is sent; fetch a new credential first if one was refused."""
         if self._refusals:
             self._credential, self._refusals = None, _Refusals()
         self._ask_again_at = 0.0
@@ -176,15 +180,15 @@ class RenewingSigner:
 
     @property
     def _may_ask(self) -> bool:
-        """Whether the source may have something other than what was refused."""
+        """Whether the source may have another credential than the refused one."""
         return loop_time() >= self._ask_again_at
 
     async def _renewed(self, valid: Credential) -> Credential:
-        """Return the next credential, or the one that is still valid while no other can be had."""
+        """Return the next credential, or the valid one if the next one is not available yet."""
         job = self._ask()
         with anyio.CancelScope(deadline=min(self._asked_at + PATIENCE_SECONDS, self._expires_at)):
             await asyncio.wait([job])
-        if loop_time() < self._expires_at and (not job.done() or (not job.cancelled() and _may_pass(job.result()))):
+        if loop_time() < self._expires_at and (not job.done() or (not job.cancelled() and _is_temporary(job.result()))):
             return valid
         return await self._outcome(job)
 
@@ -192,7 +196,7 @@ class RenewingSigner:
         return await self._outcome(self._ask())
 
     def _ask(self) -> Job:
-        """Return the job that fetches a credential, the one under way if there is one."""
+        """Return the job that fetches a credential; start one if none is running."""
         if self._job is None or self._job.done():
             self._asked_at = loop_time()
             self._job = self._start(self._fetch())
@@ -201,11 +205,11 @@ class RenewingSigner:
     async def _outcome(self, job: Job) -> Credential:
         await asyncio.wait([job])
         if job.cancelled():
-            raise ClientClosedError("closed while the credential was fetched")
+            raise ClientClosedError("the client was closed while it fetched a credential")
         result: Credential | AfasError = job.result()
         if not isinstance(result, AfasError):
             return result
-        failure = copy.copy(result)  # each request has its own
+        failure = copy.copy(result)  # each request raises a copy of its own
         failure.__cause__ = result.__cause__
         raise failure
 
@@ -213,25 +217,25 @@ class RenewingSigner:
         with anyio.move_on_after(FETCH_SECONDS):
             grant = await self._source.fetch()
             if isinstance(grant, AfasError):
-                if _may_pass(grant):
+                if _is_temporary(grant):
                     self._renew_at = max(self._renew_at, loop_time() + PAUSE_SECONDS)
                 return grant
             self._credential = grant.credential
             self._renew_at, self._expires_at = self._asked_at + grant.fresh_seconds, self._asked_at + grant.seconds
             return grant.credential
-        text = f"auth: no credential within {FETCH_SECONDS:g} s, so that nothing was sent"
+        text = f"auth took longer than {FETCH_SECONDS:g} s; nothing was sent"
         failure = RequestTimeoutError(text, connector="auth", seconds=FETCH_SECONDS)
         failure.sent, failure.whose = "no", "service"
         return failure
 
 
-def _may_pass(found: Credential | AfasError) -> bool:
-    """Whether a credential cannot be had now but may be soon; one that is refused stays refused."""
+def _is_temporary(found: Credential | AfasError) -> bool:
+    """Whether fetching a credential failed for now, but may succeed soon. A refusal is not temporary."""
     return isinstance(found, AfasError) and not isinstance(found, AuthenticationError)
 
 
 class FunctionSource:
-    """Credentials that a function of the user gives.
+    """Fetches credentials with the user's `auth` function.
 
     Args:
         function: An async function that returns an app connector's token or a credential.
@@ -241,25 +245,28 @@ class FunctionSource:
         self._function = function
 
     async def fetch(self) -> Grant | AfasError:
-        """Return what the function returns; if it raises, a ConfigurationError that names but the class of that."""
+        """Return the credential of the function. If the function raises, return a ConfigurationError.
+
+        The message names only the class of the exception, which becomes the cause.
+        """
         failure: AfasError
         try:
             pending = self._function()
             if not inspect.isawaitable(pending):
-                # Its value may be the token, so only its type is named.
+                # The message names only the type, because the value may be the token.
                 return ConfigurationError(
                     f"auth: expected an async function (async def), got one that returns {type_name(pending)}"
                 )
             return Grant(as_credential(await pending))
         except AfasError as error:
             failure = error.with_traceback(None)
-        except Exception as error:  # noqa: BLE001 - whatever it raises
-            failure = ConfigurationError(f"the callable given as auth gave no credential: {type(error).__name__}")
+        except Exception as error:  # noqa: BLE001 - the user's function may raise anything
+            failure = ConfigurationError(f"auth: your function raised {type(error).__name__}; nothing was sent")
             failure.__cause__ = error
         return failure
 
     def forget(self) -> None:
-        """Have nothing to forget."""
+        """Do nothing, as refusals are not recorded."""
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -271,12 +278,12 @@ class _Refusal(msgspec.Struct, frozen=True):
     def error(self) -> AuthenticationError:
         error = copy.copy(self.failure)
         error.attempts = 0
-        error.message += f" (refused before, and not sent again for {REFUSED_SECONDS:g} s)"
+        error.message += f" (this credential was refused less than {REFUSED_SECONDS:g} s ago; nothing was sent)"
         return error
 
 
 class _Refusals:
-    """Which connector has refused which credential lately."""
+    """The recent refusals, by connector and credential."""
 
     def __init__(self) -> None:
         self._found: dict[str, _Refusal] = {}
@@ -287,7 +294,7 @@ class _Refusals:
     def note(self, connector: str, credential: Credential, failure: AuthenticationError, *, final: bool) -> None:
         now = loop_time()
         self._found = {name: refusal for name, refusal in self._found.items() if refusal.until > now}
-        # A copy, as the error itself gets a traceback, with all that its frames hold.
+        # A copy, because the error itself gets a traceback, and that keeps all local variables of its frames.
         self._found[connector] = _Refusal(credential, copy.copy(failure), now + REFUSED_SECONDS, final)
 
     def of(self, connector: str, credential: Credential) -> _Refusal | None:

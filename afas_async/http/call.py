@@ -1,4 +1,4 @@
-"""What the engine sends, and where the answer goes."""
+"""The interface between the engine and its callers: the request to send, and the methods that take the response."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from typing import Literal, TypeAlias
 
 from afas_async.errors import AfasError
 from afas_async.http.back_pressure import BackPressure
+from afas_async.http.events import Operation
 from afas_async.policy.retrying import Retry
 from afas_async.vocabulary.credentials import Credential
 from afas_async.wire.requests import Request
 
-# How far an attempt is: the server may have the request from now on; its last byte has left; it failed, and another one
-# follows after a wait.
+# The progress of an attempt. "connected": from now on the server may have the request. "sent": its last byte was sent.
+# "waiting": it failed, and another one follows after a wait.
 Stage: TypeAlias = Literal["connected", "sent", "waiting"]
 
 
 class Call(ABC):
-    """One request with its answer, kept by the caller across attempts.
+    """A request and its response, across all attempts.
 
     Args:
         connector: The connector or path, for errors.
-        seconds_left: The time-out of all attempts together.
-        back_pressure: Pauses an answer that its reader cannot keep up with; None for one that is never long.
+        seconds_left: The time-out of all attempts together, in seconds.
+        back_pressure: Pauses a response that is faster than its reader; None for responses that are never long.
 
     Attributes:
-        failures: What became of its attempts.
-        credential: What the last of them was signed with.
-        trace_id: By what AFAS finds the last of them, once its answer has begun and if that says so.
+        failures: The failures of the attempts so far.
+        credential: The credential of the last attempt.
+        trace_id: The id by which AFAS finds the last attempt; empty until its response begins, or if that has no id.
+        operation: The user's call that it is a part of, if somebody listens.
+        elements: The number of elements that it writes.
     """
 
     def __init__(self, connector: str, seconds_left: float, back_pressure: BackPressure | None = None) -> None:
@@ -38,40 +41,42 @@ class Call(ABC):
         self.back_pressure: BackPressure | None = back_pressure
         self.credential: Credential | None = None
         self.trace_id: str = ""
+        self.operation: Operation | None = None
+        self.elements: int = 0
 
-    # --- what to send ---
+    # --- the request ---
 
     @abstractmethod
     def request(self) -> Request:
-        """Return the request for the next attempt, which starts the answer anew."""
+        """Return the request for the next attempt, and discard the response of the last one."""
 
     async def prepare(self) -> None:  # noqa: B027 - reads have nothing to prepare
-        """Do what has to be done before each attempt; raise AfasError to abandon the call."""
+        """Called before each attempt. Raise AfasError to abandon the call."""
 
-    def reached(self, stage: Stage) -> None:  # noqa: B027 - reads have nothing to note
-        """Take note of how far an attempt is."""
+    def reached(self, stage: Stage) -> None:  # noqa: B027 - reads ignore it
+        """Called when an attempt reaches a stage."""
 
-    # --- the answer ---
+    # --- the response ---
 
     @abstractmethod
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take the head of a success; raise AnswerError if its body cannot be read."""
+        """Take the status and headers of a success. Raise AnswerError if its body cannot be read."""
 
     @abstractmethod
     def receive(self, data: bytes) -> None:
         """Take the next bytes of the body, as they came."""
 
-    # --- another attempt ---
+    # --- retries ---
 
     @property
     def repeatable(self) -> bool:
-        """Whether another attempt is wanted, and can go on where the last one stopped."""
+        """Whether another attempt is wanted, and can continue where the last one stopped."""
         return True
 
     @abstractmethod
     def retry(self, *, max_retries: int, jitter: float) -> Retry | None:
-        """Return how to send it again after the last of its failures, or None."""
+        """Return how to send the request again after the last failure, or None to give up."""
 
     def halve(self) -> bool:
-        """Ask for half from now on; return False if it cannot be halved."""
+        """Request half as much from now on. Return False if that is not possible."""
         return False

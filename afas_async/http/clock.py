@@ -1,4 +1,4 @@
-"""The event loop's own clock, which callbacks can read as well as tasks."""
+"""The clock of the event loop, which both callbacks and tasks can read."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 
 
 def loop_time() -> float:
-    """Return the seconds on the clock of the running event loop, to which deadlines of cancel scopes refer too.
+    """Return the time of the running event loop in seconds; the deadlines of cancel scopes use the same clock.
 
-    `now()` is for tasks: in a callback it finds no task, and raises where `sniffio` is installed.
+    Do not use anyio's clock in a callback: it looks for a task, and raises where `sniffio` is installed.
     """
     return asyncio.get_running_loop().time()

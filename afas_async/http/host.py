@@ -1,10 +1,11 @@
-"""The one task that owns all tasks of a client.
+"""The task that owns all other tasks of a client.
 
-Users open and close a client from wherever they like (fixtures, exit stacks, start-up handlers), and a cancel scope or
-connection pool must be left by the task that entered it. So a task of our own, the host, opens the resources, owns
-every job, and closes the resources when the last job has ended, also when the event loop is shut down unannounced.
+You can open and close a client from any task: in fixtures, exit stacks or start-up handlers. But a cancel scope or a
+connection pool must be left by the task that entered it. So the client has a task of its own, the host. It opens the
+resources, owns every job, and closes the resources when the last job has ended. It does so also when the event loop is
+shut down without notice.
 
-Jobs return their errors as values. No exception of theirs reaches another task, and no group is ever raised.
+Jobs return their errors as values. Their exceptions never reach another task, and no exception group is raised.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Host:
     """Runs jobs between `open` and `close`.
 
     Args:
-        resources: Entered before the first job starts, left when the last has ended, both in the host's own task.
+        resources: Entered before the first job starts and left when the last one has ended, in the task of the host.
     """
 
     def __init__(self, resources: AbstractAsyncContextManager[Any]) -> None:
@@ -40,7 +41,7 @@ class Host:
         self._task = asyncio.create_task(self._live(), name="afas_async host")
 
     async def wait_open(self) -> None:
-        """Wait until the resources are open. If that fails or is cancelled, the host has ended when this returns."""
+        """Wait until the resources are open. If that fails or is cancelled, the host ends first."""
         try:
             await self._opened.wait()
         except BaseException:
@@ -60,7 +61,7 @@ class Host:
                     for job in self._jobs:
                         job.cancel()
                     await wait_ended(*self._jobs)
-        except Exception as error:  # noqa: BLE001 - it travels to the task that waits for the opening
+        except Exception as error:  # noqa: BLE001 - `wait_open` raises it in the task that opens the client
             self._failure = error
         finally:
             self._opened.set()
@@ -80,7 +81,7 @@ class Host:
         return job
 
     async def close(self) -> None:
-        """Cancel all jobs, close the resources, and wait until that is done, even if the caller is cancelled."""
+        """Cancel all jobs, close the resources, and wait for the end, even if the caller is cancelled."""
         self._stopping.set()
         if not self._opened.is_set():
             self._task.cancel()
@@ -96,10 +97,10 @@ async def stop(*jobs: Job) -> None:
 
 
 async def wait_ended(*tasks: asyncio.Task[Any]) -> None:
-    """Wait until tasks have ended, for 5 seconds at most; a cancellation of the caller is delivered after that."""
+    """Wait until tasks have ended, for at most 5 seconds. A cancellation of the caller is delivered after that."""
     cancelled: asyncio.CancelledError | None = None
     pending: set[asyncio.Task[Any]] = {task for task in tasks if not task.done()}
-    with anyio.CancelScope(shield=True):  # against cancel scopes; task.cancel() goes through it
+    with anyio.CancelScope(shield=True):  # protects from cancel scopes, but not from task.cancel()
         while pending:
             try:
                 await asyncio.wait(pending, timeout=CLOSE_SECONDS)
@@ -112,7 +113,7 @@ async def wait_ended(*tasks: asyncio.Task[Any]) -> None:
 
 
 async def to_its_end(future: asyncio.Future[T]) -> T:
-    """Wait for a future, also when the caller is cancelled; the cancellation is delivered after that."""
+    """Wait for a future even if the caller is cancelled. The cancellation is delivered after that."""
     cancelled: asyncio.CancelledError | None = None
     while not future.done():
         try:
@@ -121,12 +122,12 @@ async def to_its_end(future: asyncio.Future[T]) -> T:
             cancelled = error
     if cancelled is not None:
         if not future.cancelled():
-            future.exception()  # which nobody will look at
+            future.exception()  # marks it as retrieved, because the caller gets the cancellation instead
         raise cancelled
     return future.result()
 
 
 def is_cancellation(error: BaseException | None) -> bool:
-    """Whether an exception is the cancellation of this task, and not that of another which this one has waited for."""
+    """Whether an exception is the cancellation of this task, and not of a task that this one waits for."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0

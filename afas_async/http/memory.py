@@ -1,4 +1,4 @@
-"""The memory for answers that wait for their readers: one bound for a client, shared by its streams."""
+"""The memory limit for responses that wait for their readers, shared by all streams of a client."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ LEAST_MEMORY: Final = 1 << 20
 
 
 class Claim(Protocol):
-    """An answer that waits for its reader, or is on its way to it."""
+    """A response that waits for its reader, or is still arriving."""
 
     @property
     def claimed(self) -> int:
-        """The bytes that it holds now, or will when it has come, as far as can be foretold."""
+        """The bytes that the response holds now, or is expected to hold when it is complete."""
         ...
 
 
 class Memory:
-    """What the answers of a client may take together.
+    """Keeps account of the memory that the responses of a client take together.
 
     Args:
-        limit: How many bytes.
+        limit: The limit in bytes.
     """
 
     def __init__(self, limit: int = MEMORY) -> None:
@@ -30,13 +30,13 @@ class Memory:
         self._claims: WeakSet[Claim] = WeakSet()
 
     def add(self, claim: Claim) -> None:
-        """Take note of an answer, until nobody refers to it any more."""
+        """Count a response, until it is garbage-collected."""
         self._claims.add(claim)
 
     def room(self, *, beside: Claim | None) -> int:
-        """Return how many bytes are free, 0 if none are.
+        """Return the number of free bytes, at least 0.
 
         Args:
-            beside: An answer that does not count: the one that is being read.
+            beside: A response to leave out of the count: the one that is being read.
         """
         return max(0, self.limit - sum(claim.claimed for claim in self._claims if claim is not beside))

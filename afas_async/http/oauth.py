@@ -21,20 +21,20 @@ from afas_async.wire.decompression import BodyReader, body_reader
 from afas_async.wire.json_documents import Unreadable, decode, not_as_documented
 from afas_async.wire.requests import TOKEN_PATH, Request, token_request
 
-TOKEN_SECONDS: Final = 30.0  # for a token, with all retries
+TOKEN_SECONDS: Final = 30.0  # for one token, including all retries
 ANSWER_LIMIT: Final = 1 << 16
-# A token is renewed so long before it expires that the last request with it arrives in time.
+# A token is renewed this long before it expires, so that the last request with it arrives in time.
 MARGIN_SECONDS: Final = 60.0
 MARGIN_SHARE: Final = 0.1
 
 
 class TokenEndpoint:
-    """Gives access tokens, each for a request of its own.
+    """Fetches access tokens from the service.
 
     Args:
-        credentials: What it gives them for.
-        engine: Sends the requests, unsigned and in slots of its own.
-        options: Of the requests.
+        credentials: The client credentials to exchange for tokens.
+        engine: Sends the requests, without an `Authorization` header and with its own limiter.
+        options: The options of the requests.
     """
 
     def __init__(self, credentials: ClientCredentials, engine: Engine, options: Options) -> None:
@@ -45,7 +45,7 @@ class TokenEndpoint:
         self._refused_until = 0.0
 
     async def fetch(self) -> Grant | AfasError:
-        """Return a token, or the failure; credentials that were refused are not sent again for a minute."""
+        """Return a token, or the failure. Refused credentials are not sent again for a minute."""
         if self._refusal is not None and loop_time() < self._refused_until:
             return self._refusal
         call = _TokenCall(self._credentials, self._options)
@@ -62,19 +62,19 @@ class TokenEndpoint:
             failure = grant
 
     def forget(self) -> None:
-        """Send credentials again that were refused."""
+        """Allow refused credentials to be sent again."""
         self._refusal = None
 
 
 class _Answer(OwnRepr, msgspec.Struct):
-    # Checked here, because no error may be raised where the token is a local variable.
+    # The pattern is checked during decoding, because no error may be raised where the token is a local variable.
     access_token: Annotated[str, msgspec.Meta(pattern=rf"\A{BEARER}\Z")]
     token_type: Annotated[str, msgspec.Meta(pattern=r"\A(?i:bearer)\Z")]
     expires_in: float | str | None = None
 
     @property
     def seconds(self) -> float:
-        """How long the token is valid; for ever if that is not a number of seconds (RFC 6749, 4.2.2: recommended)."""
+        """The validity of the token in seconds; infinite without a valid number (optional by RFC 6749, 4.2.2)."""
         try:
             seconds = float(self.expires_in or 0)
         except ValueError:
@@ -89,7 +89,7 @@ _ANSWER: Final = msgspec.json.Decoder(_Answer)
 
 
 class _TokenCall(Call):
-    """The engine's view of a request for a token."""
+    """A request for a token, as the engine sends it."""
 
     def __init__(self, credentials: ClientCredentials, options: Options) -> None:
         super().__init__(TOKEN_PATH, options.timeout)
@@ -104,26 +104,27 @@ class _TokenCall(Call):
         self._text.clear()
         return token_request(self._credentials)
 
-    def begin(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - all are alike
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - every success is treated alike
         self._body = body_reader(headers.get("Content-Encoding", ""), connector=self.connector)
 
     def receive(self, data: bytes) -> None:
-        assert self._body is not None  # noqa: S101 - an answer begins first
+        assert self._body is not None  # noqa: S101 - `begin` comes first
         self._body.feed(data)
         while piece := self._body.read(ANSWER_LIMIT):
             self._text += piece
             if len(self._text) > ANSWER_LIMIT:
-                raise AnswerError(f"{self.connector}: the answer is too long for a token", connector=self.connector)
+                text = f"{self.connector}: the response is longer than {ANSWER_LIMIT} bytes, too long for a token"
+                raise AnswerError(text, connector=self.connector)
 
     def grant(self) -> Grant | AfasError:
-        """Return what the answer holds, or what is wrong with it."""
+        """Return the token in the response, or an error that describes what the response lacks."""
         try:
-            assert self._body is not None  # noqa: S101 - it was answered
+            assert self._body is not None  # noqa: S101 - the response has ended
             self._body.finish()
         except AfasError as error:
             return error.with_traceback(None)
         answer = decode(self._text, _ANSWER)
-        if isinstance(answer, Unreadable):  # if it is not even JSON, it is something like a proxy's error page
-            return not_as_documented(self.connector, "it holds no token", damaged=not answer.well_formed)
+        if isinstance(answer, Unreadable):  # a response that is not JSON may be the error page of a proxy
+            return not_as_documented(self.connector, "it has no token", damaged=not answer.well_formed)
         margin = min(MARGIN_SECONDS, MARGIN_SHARE * answer.seconds)
         return Grant(BearerToken(answer.access_token), answer.seconds, answer.seconds - margin)

@@ -1,15 +1,14 @@
-"""What `with_options` can change."""
+"""The options of a view: everything that `with_options` can change."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from afas_async.errors import ConfigurationError
-from afas_async.http.statistics import Event
+from afas_async.http.events import Listener
 from afas_async.policy.retrying import WRITE_SECONDS
 from afas_async.vocabulary.arguments import check_callback, check_type
 
@@ -20,17 +19,17 @@ Priority: TypeAlias = Literal["interactive", "background"]
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What `with_options` can change.
+    """The options of a client or a view, as `AfasClient` and `with_options` document them.
 
     Raises:
-        ConfigurationError: If one of them makes no sense.
-        UsageError: If one of them is of a wrong type.
+        ConfigurationError: If a value is out of range.
+        UsageError: If a value has the wrong type.
     """
 
     timeout: float
     max_retries: int
     language: str
-    on_event: Callable[[Event], None] | None
+    on_event: Listener | None
     drift: Literal["warn", "error"] = "warn"
     priority: Priority | None = None
     write_timeout: float = WRITE_SECONDS
@@ -47,8 +46,8 @@ class Options(msgspec.Struct, frozen=True):
             raise ConfigurationError(f"timeout must be more than 0 seconds, not {self.timeout}")
         if not 0 < self.write_timeout <= WRITE_SECONDS:
             raise ConfigurationError(
-                f"write_timeout must be more than 0 and at most {WRITE_SECONDS:g} seconds, which is longer than the"
-                f" service takes, not {self.write_timeout}"
+                f"write_timeout must be more than 0 and at most {WRITE_SECONDS:g} seconds, not {self.write_timeout}:"
+                " the service never takes longer"
             )
         if self.max_retries < 0:
             raise ConfigurationError(f"max_retries must be 0 or more, not {self.max_retries}")

@@ -1,4 +1,4 @@
-"""Limits that several processes share: what such a limiter is, and one over the processes of a machine."""
+"""Limits that several processes share: the interface of such a limiter, and one for the processes of a machine."""
 
 from __future__ import annotations
 
@@ -23,64 +23,65 @@ if sys.platform != "win32":
 
 ADVISED: Final = 5
 MOST: Final = 8
-# For so long after an interactive call one slot is kept for the next ones: nobody waits for the end of a long page.
+# After an interactive call, one slot is kept free this long for the next one, which need not wait for a long page then.
 KEPT_SECONDS: Final = 30.0
-# Between two looks for a free slot; whoever has slots already looks less often, so that the others get theirs.
+# The time between two looks for a free slot. A process that has slots looks less often, so that the others get theirs.
 LOOK_SECONDS: Final = 0.004
 
 
 @runtime_checkable
 class SharedLimiter(Protocol):
-    """A limit over several processes: what `AfasClient(limiter=...)` takes in place of a `Limiter`.
+    """The interface of a limit for several processes, for `AfasClient(limiter=...)`.
 
-    Within a process a `Limiter` decides whose turn it is; before each request it asks this one for a slot. So you can
-    put the semaphore of a cluster behind your clients, such as one in Redis:
+    Write one to limit the requests of a whole cluster, for example with a semaphore in Redis:
 
         class RedisLimiter:
             limit = 5
 
             @asynccontextmanager
             async def slot(self, priority):
-                token = await take(priority)  # waits; with an expiry, as a process may be killed
+                token = await take(priority)  # waits, and sets an expiry, because a process may be killed
                 try:
                     yield
                 finally:
                     await give_back(token)
 
-    What `slot` raises becomes the cause of a ConfigurationError, and nothing is sent. No time-out counts the wait for a
-    slot. Leaving the block may take 5 seconds.
+    Within a process, a `Limiter` decides whose turn it is. Before each request it takes a slot from this limiter. The
+    wait for a slot does not count towards time-outs. Leaving the block may take 5 seconds. If `slot` raises, nothing is
+    sent: you get a ConfigurationError with that exception as its cause.
 
     Attributes:
-        limit: How many slots there are.
+        limit: The number of slots.
     """
 
     limit: int
 
     def slot(self, priority: Priority) -> AbstractAsyncContextManager[Any]:
-        """Return a block within which one request is sent.
+        """Return an asynchronous context manager, which holds a slot while one request is sent.
 
         Args:
-            priority: "interactive" for calls for which somebody waits, "background" for bulk reads and loads.
+            priority: "interactive" for calls that somebody waits for, "background" for bulk reads and loads.
         """
         ...
 
 
 class FileLimiter:
-    """A limit over all processes of one machine, such as the workers of one service: `limiter=FileLimiter(path, 5)`.
+    """A limit for all processes of one machine, such as the workers of a service: `limiter=FileLimiter(path, 5)`.
 
-    Each request holds a lock on one of so many files (`flock`). The system frees it when the process ends, also after
-    `kill -9`. Processes that wait look for a free slot every few milliseconds. Those that have fewer slots look more
-    often, so that each gets its share. For 30 seconds after an interactive call, one slot is kept for the next ones.
+    A slot is a lock on one of `limit` files (`flock`), which each request holds. The system frees it when the process
+    ends, also after `kill -9`. Waiting processes look for a free slot every few milliseconds. A process with fewer
+    slots looks more often, so that each gets its share. For 30 seconds after an interactive call, one slot is kept free
+    for the next one.
 
     Args:
-        path: A folder on a local disk, the same for all processes that call one environment. It is made if it is
-            missing, for this user only.
-        limit: Requests in flight at a time, all processes together, 1 to 8. AFAS advises 5 at most (GET connector).
-            Give each process the same.
+        path: A folder on a local disk. Give the same one to all processes that call one environment. If it is missing,
+            it is created for this user only.
+        limit: The requests in flight at a time of all processes together, 1 to 8. AFAS advises at most 5 (GET
+            connector). Give the same limit to each process.
 
     Raises:
-        UsageError: If an argument is of a wrong type.
-        ConfigurationError: If the limit is not 1 to 8, or this system has no such locks, as Windows.
+        UsageError: If an argument has the wrong type.
+        ConfigurationError: If the limit is not 1 to 8, or the system has no such locks (Windows).
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -115,7 +116,7 @@ class FileLimiter:
 
     @asynccontextmanager
     async def slot(self, priority: Priority) -> AsyncGenerator[None, None]:
-        """Hold a slot within the block, and wait for one before; see `SharedLimiter`.
+        """Wait for a slot, and hold it during the block; see `SharedLimiter`.
 
         Args:
             priority: See `SharedLimiter`.
@@ -132,12 +133,12 @@ class FileLimiter:
             file.close()
 
     async def _taken(self, *, is_interactive: bool) -> FileIO:
-        """Return the locked file of a slot, once there is one."""
+        """Wait for a free slot, and return its locked file."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if is_interactive:
             (self._folder / "interactive").touch(mode=0o600)
         with self._open("waiting") as waiting:
-            # Who comes now must not take the slot that gets free before those who wait, and hold this shared.
+            # Those who wait share a lock on this file. A newcomer looks for a slot at once only if nobody waits.
             file = self._look(is_interactive=is_interactive) if _lock(waiting) else None
             while file is None:
                 _lock(waiting, shared=True)
@@ -147,7 +148,7 @@ class FileLimiter:
         return file
 
     def _look(self, *, is_interactive: bool) -> FileIO | None:
-        """Return the locked file of a slot that is free, if there is one, beside one that is kept."""
+        """Return the locked file of a free slot, or None; for bulk work a second slot must be free if one is kept."""
         needed, free = 2 if not is_interactive and self._is_one_kept() else 1, list[FileIO]()
         for number in range(self.limit):
             file = self._open(f"slot-{number}")
@@ -176,7 +177,7 @@ class FileLimiter:
         return file
 
     def let_go(self) -> None:
-        """Close what a forked child has inherited: a lock would else outlive the request of the parent."""
+        """Close the files that a forked child has inherited, or a lock would outlive the parent's request."""
         for file in self._files:
             file.close()
 
@@ -197,7 +198,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _lock(file: FileIO, *, shared: bool = False) -> bool:
-    """Lock a file if nobody else has it locked; with `shared`, beside others that share it."""
+    """Try to lock a file, and return whether that succeeded; a shared lock can be held together with others."""
     with suppress(BlockingIOError):
         fcntl.flock(file.fileno(), (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         return True

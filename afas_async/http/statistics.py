@@ -1,29 +1,42 @@
-"""What a client has done, and what happens to its requests."""
+"""What a client has done: counted for all of it, and for each connector."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final
 
 import msgspec
 
-from afas_async.errors import AfasError
+MOST_CONNECTORS: Final = 1_000  # by name; a program that calls any paths must not fill its memory with them
+OTHERS: Final = "(others)"
 
 
 class Statistics(msgspec.Struct):
-    """What a client has done since it was made, all views together.
+    """The counters of a client since it was created, for all its views together, or of one connector.
+
+    `afas.statistics()` returns a copy, so you can keep it and compare it with a later one.
 
     Args:
-        requests: Requests sent, every attempt counted, and those for access tokens.
-        retries: Requests sent again after a failure.
-        rows: Rows handed out.
-        bytes: Bytes of bodies, as they came over the connection.
-        seconds_waited: Seconds that requests waited for a free slot, added up.
-        in_flight: Requests in flight now.
-        peak_in_flight: The most requests in flight at a time.
+        requests: The number of requests sent. It counts every attempt, and the requests for access tokens.
+        retries: The number of requests that were sent again after a failure.
+        failures: The number of requests that failed, including those that were sent again.
+        rows: The number of rows that you received.
+        bytes: The size of all response bodies in bytes, as they came over the connection.
+        seconds_waited: The time that requests waited for a free slot, in seconds, added up.
+        in_flight: The number of requests in flight now.
+        peak_in_flight: The highest number of requests in flight at the same time.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         await afas.rows("Profit_Article", key="ItemCode").to_list()
+        ...         return afas.statistics()
+        >>> asyncio.run(main()).rows
+        500
     """
 
     requests: int = 0
     retries: int = 0
+    failures: int = 0
     rows: int = 0
     bytes: int = 0
     seconds_waited: float = 0.0
@@ -31,32 +44,23 @@ class Statistics(msgspec.Struct):
     peak_in_flight: int = 0
 
 
-class Event(msgspec.Struct, frozen=True):
-    """Something that happened to a request, for logs and metrics.
+class Counts:
+    """The statistics of a client.
 
-    It never holds a header, nor the value of a parameter or a key. Only the service may repeat one in the text of an
-    error.
-
-    An attempt that is cancelled has no event. Rows are decoded later: what is wrong with them is no event but an error
-    of the stream, or a "retrying".
-
-    Args:
-        kind: "answered" (received to its end, with a success status), "failed" (this attempt), or "retrying".
-        connector: The connector or path.
-        request: Method, path and names, such as `GET connectors/Profit_Article?skip=...&take=...` or
-            `DELETE connectors/FbItemArticle/FbItemArticle/@ItCd/...`; empty for "retrying".
-        attempt: Number of the attempt, from 1.
-        seconds: Duration of the attempt; for "retrying" the seconds until the next.
-        bytes: Bytes of the body as they came over the connection.
-        error: The failure, if any.
-        trace_id: By what AFAS finds the call; empty if no answer came, or it does not say (see `ApiError`).
+    Attributes:
+        total: Of all its connectors.
+        by_connector: Of each.
     """
 
-    kind: Literal["answered", "failed", "retrying"]
-    connector: str
-    request: str
-    attempt: int
-    seconds: float
-    bytes: int = 0
-    error: AfasError | None = None
-    trace_id: str = ""
+    def __init__(self) -> None:
+        self.total: Statistics = Statistics()
+        self.by_connector: dict[str, Statistics] = {}
+
+    def of(self, connector: str) -> tuple[Statistics, Statistics]:
+        """Return where to count what a connector does: in total, and its own."""
+        own = self.by_connector.get(connector)
+        if own is None:
+            if len(self.by_connector) >= MOST_CONNECTORS:
+                connector = OTHERS
+            own = self.by_connector.setdefault(connector, Statistics())
+        return self.total, own

@@ -1,9 +1,14 @@
-"""The only use of the aiohttp client: one request, exactly once, and its answer as bytes.
+"""Sends one request exactly once and receives the response as bytes. Only this module uses the aiohttp client.
 
-What aiohttp does by itself and a client of this service must not: send GET, PUT and DELETE again on a lost connection,
-follow redirects (with the token, or as another method), unpack gzip without noticing that it was cut off, raise
-exceptions that carry the token, take proxies and passwords from the environment. All of it is switched off here, and
-each switch has a test at the server's side.
+aiohttp does several things by itself that a client of this service must not do:
+
+- It sends GET, PUT and DELETE again after a lost connection.
+- It follows redirects, with the token, or with another method.
+- It decompresses gzip without noticing that the data was cut off.
+- It raises exceptions that carry the token.
+- It takes proxies and passwords from the environment.
+
+All of this is switched off here, and each switch has a test on the server's side.
 """
 
 from __future__ import annotations
@@ -33,29 +38,33 @@ from afas_async.wire.requests import Request
 CONNECT_SECONDS = 10.0
 IDLE_SECONDS = 15.0
 NO_IDLE_SECONDS = 1e-9  # 0 would keep a connection for one tick of the clock
-# The default of 8,190 turns a long `X-Profit-Error` into an unparsable answer.
+# With the default of 8,190, a response with a long `X-Profit-Error` cannot be parsed.
 HEADER_LIMIT = 1 << 16
 READ_BUFFER = 1 << 18
 SEND_BUFFER = 1 << 18
 
 
 class Response(Protocol):
-    """An answer whose head has arrived."""
+    """A response whose status and headers have arrived."""
 
     status: int
     headers: Mapping[str, str]
 
     async def read(self) -> bytes:
-        """Return the next bytes of the body as they came, empty at its end; raise AnswerLostError if it breaks."""
+        """Return the next bytes of the body as they came; empty at the end.
+
+        Raises:
+            AnswerLostError: If the connection breaks.
+        """
         ...
 
     def close(self) -> None:
-        """Give the connection back if the body was read to its end, else cut it. May be called twice."""
+        """Give the connection back if the body was read to its end, or close it. You may call it twice."""
         ...
 
 
 class Transport(Protocol):
-    """Sends one request, once. The seam for tests: everything above it can run on a fake."""
+    """Sends a request exactly once. Tests can replace it by a fake, on which everything else runs."""
 
     async def __aenter__(self) -> object: ...
 
@@ -71,19 +80,19 @@ class Transport(Protocol):
         sent: Callable[[], None],
         credential: Credential | None,
     ) -> Response:
-        """Send a request and return the answer when its head has arrived.
+        """Send a request, and return the response when its status and headers have arrived.
 
         Args:
-            request: What to send.
-            headers: Its headers, without the credential.
-            connected: Called before the first byte leaves. Until then nothing was sent, whatever happens.
-            sent: Called when the last byte of the body has left.
-            credential: Signs it; None for a request without an `Authorization` header.
+            request: The request.
+            headers: The headers, without the credential.
+            connected: Called before the first byte is sent. Until then it is certain that nothing was sent.
+            sent: Called when the last byte of the body was sent.
+            credential: The credential; None for a request without an `Authorization` header.
 
         Raises:
             ConnectError: If nothing was sent.
-            AnswerLostError: If the connection broke before the head was complete.
-            AnswerError: If what came back is no HTTP.
+            AnswerLostError: If the connection broke before the headers were complete.
+            AnswerError: If the response is not valid HTTP.
         """
         ...
 
@@ -92,12 +101,13 @@ class AiohttpTransport:
     """The transport over HTTP.
 
     Args:
-        base_url: The checked base URL.
-        proxy: The proxy; none is taken from the environment.
-        ssl_context: In place of the default context; it must verify certificates and demand TLS 1.2, but for loopback.
+        base_url: The base URL, already checked.
+        proxy: The proxy, if any. Proxies of the environment are ignored.
+        ssl_context: A context instead of the default one. It must verify certificates and require TLS 1.2, except for
+            loopback hosts.
 
     Raises:
-        UsageError: If `ssl_context` is of another type.
+        UsageError: If `ssl_context` has another type.
         ConfigurationError: If `ssl_context` would accept any server, or TLS below 1.2.
     """
 
@@ -115,12 +125,12 @@ class AiohttpTransport:
         context = self._context
         if context is None and self._base.startswith("https:"):
             context = _CONTEXTS.get(_authorities()) or await asyncio.to_thread(_common_context)
-        # Until a larger block has been freed once, glibc gives the buffer of every read a mapping of its own, with a
-        # page fault for each 4 KiB of it (mallopt, M_MMAP_THRESHOLD): a seventh of the time of a long answer.
+        # This allocation makes long responses faster by a seventh. Until a larger block has been freed once, glibc maps
+        # the buffer of every read anew, with a page fault for each 4 KiB of it (mallopt, M_MMAP_THRESHOLD).
         bytearray(4 * READ_BUFFER)
         self._reads = _session(context, IDLE_SECONDS, _socket)
-        # A connection that the server is just closing takes a request and loses it. A write must not meet that, so each
-        # has a connection of its own; closing it is our part, as AFAS asks not to send `Connection: close`.
+        # A connection that the server is just closing accepts a request and loses it. That must not happen to a write,
+        # so each write gets its own connection. The client closes it, as AFAS asks not to send `Connection: close`.
         self._writes = _session(context, NO_IDLE_SECONDS, _socket_of_writes)
         return self
 
@@ -150,7 +160,7 @@ class AiohttpTransport:
                 await session.request(
                     request.method,
                     URL(url, encoded=True),
-                    # Form, header and proxy are never bound to a name: the locals of this frame are part of tracebacks.
+                    # Form, header and proxy are never bound to a name: tracebacks may show local variables.
                     data=_payload(request, url, sent),
                     headers={**headers, **({} if credential is None else {"Authorization": credential.header()})},
                     allow_redirects=False,
@@ -159,9 +169,9 @@ class AiohttpTransport:
                 ),
                 request.connector,
             )
-        except Exception as error:  # noqa: BLE001 - whatever aiohttp raises has the token in its frames
-            failure = _failure(error, request.connector, connected=connection.stands)
-        except BaseException as error:  # an interrupt, or a cancellation, which others make the cause of a TimeoutError
+        except Exception as error:  # noqa: BLE001 - every exception of aiohttp has the token in its frames
+            failure = _failure(error, request.connector, connected=connection.established)
+        except BaseException as error:  # an interrupt, or a cancellation, which may become the cause of a TimeoutError
             _forget_frames(error)
             raise
         # Raised here, outside the handler, so that aiohttp's exception does not become its context.
@@ -171,16 +181,16 @@ class AiohttpTransport:
 def _payload(request: Request, url: str, sent: Callable[[], None]) -> aiohttp.BytesIOPayload | None:
     if request.form is not None:
         return _Payload(BytesIO(request.form.form(url, time.time())), sent)
-    # In pieces: aiohttp writes bytes at one go, and warns of large ones.
+    # A BytesIO, because aiohttp writes plain bytes in one go, and warns if they are large.
     return _Payload(BytesIO(request.body), sent) if request.body else None
 
 
 class _Payload(aiohttp.BytesIOPayload):
-    """A body, which aiohttp may write in a task of its own, together with the headers.
+    """The body of a request. aiohttp may write it in a separate task, together with the headers.
 
     Args:
         body: The body.
-        sent: Called when its last byte is handed to the system.
+        sent: Called when the last byte was passed to the operating system.
     """
 
     def __init__(self, body: BytesIO, sent: Callable[[], None]) -> None:
@@ -198,7 +208,7 @@ class _Payload(aiohttp.BytesIOPayload):
 
 
 def _forget_frames(error: BaseException) -> None:
-    """Have an exception forget the frames of aiohttp that it came through: their variables hold the token."""
+    """Remove the frames of aiohttp from an exception, because their variables hold the token."""
     error.__context__ = error.__cause__ = None
     error.__traceback__ = None
 
@@ -212,14 +222,14 @@ def _both(one: Callable[[], None], other: Callable[[], None]) -> Callable[[], No
 
 
 class _Connection:
-    """Whether the connection of a request stands."""
+    """Records whether the connection of a request is established."""
 
     def __init__(self, connected: Callable[[], None]) -> None:
-        self.stands = False
+        self.established = False
         self._connected = connected
 
     def note(self) -> None:
-        self.stands = True
+        self.established = True
         self._connected()
 
 
@@ -231,7 +241,7 @@ def _session(
         moment.append(_note)
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
-            limit=0,  # the engine's limiter is the only one: waiting here would count against time-outs
+            limit=0,  # only the engine's limiter counts, because a wait here would count against time-outs
             keepalive_timeout=idle_seconds,
             socket_factory=socket_factory,
             ssl=True if context is None else context,
@@ -260,12 +270,12 @@ class _AiohttpResponse:
         self._connector = connector
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        # When aiohttp finds a malformed chunk in a body, it closes the connection and leaves the reader waiting.
+        # After a malformed chunk, aiohttp closes the connection, but does not wake the reader.
         protocol = response.connection.protocol if response.connection is not None else None
         self._closed = protocol.closed if protocol is not None else None
         if self._closed is not None:
-            self._closed.remove_done_callback(_look_at)  # once for each connection, however many answers it brings
-            self._closed.add_done_callback(_look_at)
+            self._closed.remove_done_callback(_mark_retrieved)  # one per connection, not one per response
+            self._closed.add_done_callback(_mark_retrieved)
             self._closed.add_done_callback(self._connection_closed)
 
     def _connection_closed(self, _: asyncio.Future[None]) -> None:
@@ -276,24 +286,24 @@ class _AiohttpResponse:
     async def read(self) -> bytes:
         try:
             return await self._response.content.readany()
-        except Exception:  # noqa: BLE001, S110 - said below, outside the handler
+        except Exception:  # noqa: BLE001, S110 - an error is raised below, outside the handler
             pass
-        raise AnswerLostError(f"{self._connector}: the connection broke within the answer", connector=self._connector)
+        raise AnswerLostError(f"{self._connector}: the connection broke during the response", connector=self._connector)
 
     def close(self) -> None:
         if self._closed is not None:
-            self._closed.remove_done_callback(self._connection_closed)  # or the connection keeps all its answers
+            self._closed.remove_done_callback(self._connection_closed)  # it would keep the response in memory
         self._response.close()
 
 
-def _look_at(closed: asyncio.Future[None]) -> None:
-    """Look at how a connection ended, or asyncio reports that nobody did."""
+def _mark_retrieved(closed: asyncio.Future[None]) -> None:
+    """Retrieve the exception of a closed connection, so that asyncio does not report it as never retrieved."""
     if not closed.cancelled():
         closed.exception()
 
 
 class _LostError(Exception):
-    """A broken connection, in a class that aiohttp does not take for an invitation to send the request again."""
+    """A broken connection, as a class after which aiohttp does not send the request again."""
 
 
 async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -307,13 +317,13 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
 
 
 def _failure(error: Exception, connector: str, *, connected: bool) -> AfasError:
-    """Return what an exception of aiohttp means, without the exception itself: its texts may hold the token."""
+    """Translate an exception of aiohttp, and leave out its texts, which may hold the token."""
     match error:
         case _LostError():
-            text = f"{connector}: the connection broke before the answer: {error}"
+            text = f"{connector}: the connection broke before the response: {error}"
             return AnswerLostError(text, connector=connector)
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | aiohttp.ClientSSLError():
-            # A handshake that breaks off may succeed the next time; a bad certificate or protocol version will not.
+            # A handshake that breaks off may succeed the next time. A bad certificate or protocol version will not.
             permanent = isinstance(error, aiohttp.ClientConnectorCertificateError) or _is_final(error)
             text = f"{connector}: no secure connection: {_reason(error)}"
             return ConnectError(text, connector=connector, permanent=permanent)
@@ -323,18 +333,18 @@ def _failure(error: Exception, connector: str, *, connected: bool) -> AfasError:
         case _ if not connected and not isinstance(error, ValueError):
             return ConnectError(f"{connector}: no connection: {_reason(error)}", connector=connector)
         case ValueError():  # InvalidURL, and host names that cannot be encoded
-            text = f"{connector}: the host of the base URL or of the proxy cannot be called"
+            text = f"{connector}: the host name of the base URL or of the proxy is not valid"
             return ConnectError(text, connector=connector, permanent=True)
         case aiohttp.ClientResponseError():
-            # aiohttp says 400 here, but no server did.
-            text = f"{connector}: what came back is no HTTP that can be understood"
+            # The status of this exception is 400, but that comes from aiohttp and not from the server.
+            text = f"{connector}: the response is not valid HTTP"
             return AnswerError(text, connector=connector, damaged=True)
         case _:
             return AnswerLostError(f"{connector}: the connection broke: {_reason(error)}", connector=connector)
 
 
 def _reason(error: Exception) -> str:
-    """Return a short reason that holds no header and no URL."""
+    """Return a short reason, without headers and URLs."""
     cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
@@ -349,18 +359,20 @@ def _is_final(error: Exception) -> bool:
 
 def _check_context(context: ssl.SSLContext) -> None:
     if context.verify_mode != ssl.CERT_REQUIRED or not context.check_hostname:
-        raise ConfigurationError("the ssl_context does not verify the server's certificate and host name")
+        raise ConfigurationError(
+            "the ssl_context does not verify the server's certificate and host name: set verify_mode and check_hostname"
+        )
     if context.minimum_version < ssl.TLSVersion.TLSv1_2:
-        raise ConfigurationError("the ssl_context accepts TLS below 1.2: set context.minimum_version")
+        raise ConfigurationError("the ssl_context accepts TLS below 1.2: set minimum_version")
 
 
-# One for all clients of the process, because each takes 900 KB and 40 ms of CPU for the authorities of this machine.
+# One context for all clients of the process: each takes 900 KB and 40 ms of CPU for the authorities of this machine.
 _CONTEXTS: Final[dict[tuple[str | None, ...], ssl.SSLContext]] = {}
 _MAKING: Final = threading.Lock()
 
 
 def _authorities() -> tuple[str | None, ...]:
-    """Return where the authorities are that this machine trusts, as far as that can change."""
+    """Return the variable part of the place where this machine keeps the authorities that it trusts."""
     return tuple(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
 
 
@@ -375,24 +387,24 @@ def _common_context() -> ssl.SSLContext:
 def _default_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Python writes the session keys to a file that an environment variable names; a token must not be read that way.
+    # Python writes session keys to a file that an environment variable names. Nobody may read a token that way.
     context.keylog_filename = None  # type: ignore[assignment]
     return context
 
 
 def _socket(address: tuple[Any, ...]) -> socket.socket:
-    """Make a socket that keeps a silent connection alive: a call may be silent for minutes, and routers drop such."""
+    """Make a socket that keeps silent connections alive: a call may be silent for minutes, and routers drop those."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
-        if hasattr(socket, option):  # each platform has its own
+        if hasattr(socket, option):  # the options differ between platforms
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return made
 
 
 def _socket_of_writes(address: tuple[Any, ...]) -> socket.socket:
-    """Make a socket of which the system buffers little: when a body has left tells when the service may begin."""
+    """Make a socket with a small system buffer: the end of an upload shows when the service may begin to work."""
     made = _socket(address)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     return made

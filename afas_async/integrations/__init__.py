@@ -1,1 +1,1 @@
-"""What connects this library with others: one module each, imported only where you use it."""
+"""What this library is to others: each module is imported only where you use it, with the extra of its name."""

@@ -67,9 +67,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 import msgspec
 
 from afas_async.columns.manifest import Manifest, PartFile, check_tiling, part_files
-from afas_async.columns.new_file import in_thread
 from afas_async.columns.part_folder import PartOptions, manifests_of, sweep, write_part
 from afas_async.columns.stream import batches, to_table
+from afas_async.columns.worker import Worker
 from afas_async.errors import AfasError, UsageError
 from afas_async.http.clock import loop_time
 from afas_async.http.host import to_its_end
@@ -190,41 +190,57 @@ async def _run(
     retries: int,
     on_progress: Callable[[PlanReport], None] | None,
 ) -> PlanReport:
-    started, run = loop_time(), token_hex(4)
-    found = await in_thread(manifests_of, files)
-    kept, failures = len(found), list[Exception]()
-    missing = [file for file in files if file.name not in found]
-    if missing:
-        await cluster.register_plugin(workers, run)
+    started, failures = loop_time(), list[Exception]()
+    async with Worker() as disk:
+        found = await disk.run(manifests_of, files)
+        kept, missing = len(found), [file for file in files if file.name not in found]
+
+        def take(file: PartFile, result: Manifest | Exception) -> None:
+            if isinstance(result, Exception):
+                failures.append(result)
+                return
+            found[file.name] = result
+            if on_progress is not None:
+                on_progress(PlanReport(len(files), {**found}, kept, loop_time() - started))
+
+        if missing:
+            await _read(cluster, workers, missing, take, options=options, retries=retries)
+        if failures:
+            missing_now = f"{len(failures)} of {len(files)} parts are missing"
+            failures[0].add_note(f"{missing_now}: repeat the run and it goes on with them")
+            raise failures[0]
+        manifests = await disk.run(manifests_of, files)
+        check_tiling(files, manifests)
+        await disk.run(sweep, files)
+        return PlanReport(len(files), manifests, kept, loop_time() - started)
+
+
+async def _read(
+    cluster: Any,
+    workers: EnvironmentClients,
+    files: list[PartFile],
+    take: Callable[[PartFile, Manifest | Exception], None],
+    *,
+    options: Mapping[str, PartOptions],
+    retries: int,
+) -> None:
+    """Have the workers read some parts, and call `take` with what comes of each."""
+    run = token_hex(4)
+    await cluster.register_plugin(workers, run)
     futures: dict[Any, PartFile] = {}
     try:
-        for file in missing:
+        for file in files:
             key = (f"{file.connector}-{run}", file.name)  # the dashboard shows a bar for each connector
             future = cluster.submit(_write, file, run, options.get(file.connector, {}), key=key, retries=retries)
             futures[future] = file
         async for future in as_completed(futures):
             try:
-                result = await future.result()
+                result: Manifest | Exception = await future.result()
             except Exception as error:  # noqa: BLE001 - the other parts go on
                 result = error
-            if isinstance(result, Exception):
-                failures.append(result)
-            else:
-                found[futures[future].name] = result
-                if on_progress is not None:
-                    on_progress(PlanReport(len(files), {**found}, kept, loop_time() - started))
+            take(futures[future], result)
     finally:
-        if missing:
-            await to_its_end(asyncio.ensure_future(_leave(cluster, run, [*futures])))
-    if failures:
-        failures[0].add_note(
-            f"{len(failures)} of {len(files)} parts are missing: repeat the run and it goes on with them"
-        )
-        raise failures[0]
-    found = await in_thread(manifests_of, files)
-    check_tiling(files, found)
-    await in_thread(sweep, files)
-    return PlanReport(len(files), found, kept, loop_time() - started)
+        await to_its_end(asyncio.ensure_future(_leave(cluster, run, [*futures])))
 
 
 async def _leave(cluster: Any, run: str, futures: list[Any]) -> None:
@@ -288,13 +304,13 @@ async def _frame(cluster: Any, workers: EnvironmentClients, files: list[PartFile
     import dask.dataframe  # noqa: PLC0415 - needs pandas, which `run_plan` does not
 
     await cluster.register_plugin(workers, workers.name)
-    empty = await cluster.submit(_read, files[0], workers.name, options, rows=False, pure=False)
+    empty = await cluster.submit(_frame_of, files[0], workers.name, options, rows=False, pure=False)
     return dask.dataframe.from_map(
-        _read, files, run=workers.name, options=options, meta=empty, label=files[0].connector
+        _frame_of, files, run=workers.name, options=options, meta=empty, label=files[0].connector
     )
 
 
-def _read(file: PartFile, run: str, options: PartOptions, *, rows: bool = True) -> pd.DataFrame:
+def _frame_of(file: PartFile, run: str, options: PartOptions, *, rows: bool = True) -> pd.DataFrame:
     """Read one part, or no rows, in a thread of a worker: its event loop does the reading."""
     import pandas as pd  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""Typed models out of metainfo: as Python source, or as classes made at once."""
+"""Generate typed models from metainfo: as Python source with `source`, or as a class at run time with `define`."""
 
 from afas_async.models.generate import Codes, NumericCodes, define, source
 

@@ -1,4 +1,4 @@
-"""What a typed model of a connector consists of, out of its metainfo: legal and unique names, types, codes, texts."""
+"""The parts of a typed model, from the metainfo of its connector: valid and unique names, types, codes, docstrings."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from msgspec import NODEFAULT, UNSET
 from afas_async.vocabulary.metainfo import Code, GetMetainfo, MetainfoField, UpdateField, UpdateMetainfo, UpdateObject
 
 _ROW_TYPES: Final = {"string": str, "int": int, "decimal": Decimal, "boolean": bool, "date": datetime, "blob": str}
-# A datetime is a date too. A blob is a file, whose bytes are sent in base64, or a text of any length.
+# A datetime is also a date. A blob is a file, whose bytes are sent in base64, or a text of any length.
 _FIELD_TYPES: Final[dict[str, Any]] = _ROW_TYPES | {"date": date, "blob": str | bytes}
 _REMARK: Final = 23  # the control type of texts of any length
-# What the lines of a generated class refer to: an attribute of that name would hide it from the lines below.
+# Names that the source of a generated class uses. An attribute of that name would hide it from the lines after it.
 _HIDING: Final = frozenset({"bool", "bytes", "date", "datetime", "field", "int", "list", "str"})
 _CUSTOM: Final = re.compile(r"U[0-9A-Fa-f]{32}")
-_UNDECODABLE: Final = re.compile(r'[\x00-\x1f"\\]')  # msgspec takes no member of such a name
+_UNDECODABLE: Final = re.compile(r'[\x00-\x1f"\\]')  # msgspec refuses members with such a name
 _WORDS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
 
@@ -32,8 +32,8 @@ class CodesShape:
     """An enum of codes.
 
     Attributes:
-        name: Its name.
-        doc: What a person reads.
+        name: The name of the class.
+        doc: The docstring.
         members: The codes by the names of their members: all str, or all int.
     """
 
@@ -52,11 +52,11 @@ class Attribute:
     """An attribute of a struct.
 
     Attributes:
-        name: Its name.
-        id: What JSON calls it.
-        kind: Its type, or the CodesShape or StructShape of it.
-        default: None or UNSET, which it may then be as well, or NODEFAULT.
-        doc: What a person reads.
+        name: The name in Python.
+        id: The name in JSON.
+        kind: The type, or the CodesShape or StructShape of the type.
+        default: None or UNSET, which the attribute can then also be, or NODEFAULT.
+        doc: The docstring.
     """
 
     name: str
@@ -71,9 +71,9 @@ class StructShape:
     """A struct.
 
     Attributes:
-        name: Its name.
-        doc: What a person reads.
-        attributes: Its attributes, in the order of the metainfo.
+        name: The name of the class.
+        doc: The docstring.
+        attributes: The attributes, in the order of the metainfo.
     """
 
     name: str
@@ -81,7 +81,7 @@ class StructShape:
     attributes: tuple[Attribute, ...]
 
     def parts(self) -> Iterator[CodesShape | StructShape]:
-        """Go through the shapes that it is made of, each behind those that it refers to, and itself last."""
+        """Yield the shapes that this one refers to, each after those that it needs itself, and this one last."""
         for attribute in self.attributes:
             if isinstance(attribute.kind, StructShape):
                 yield from attribute.kind.parts()
@@ -91,17 +91,17 @@ class StructShape:
 
 
 class Names:
-    """Names of which each is given once.
+    """Makes names unique.
 
     Args:
-        taken: Those that are not given at all.
+        taken: Names that are already in use.
     """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
 
     def new(self, wanted: str) -> str:
-        """Return the name, with a number behind it if it is taken."""
+        """Return the name, with a number added if it is taken, and mark the result as taken."""
         name, number = wanted, 2
         while name in self._taken:
             name, number = f"{wanted}_{number}", number + 1
@@ -113,16 +113,16 @@ def row_shape(meta: GetMetainfo, names: Names, key: tuple[str, ...]) -> StructSh
     """Return the shape of the rows of a GetConnector.
 
     Args:
-        meta: What the service tells about it.
-        names: Gives the names of classes.
-        key: The fields of its key, which are never None and no codes: a read is sorted by them.
+        meta: The metainfo of the connector.
+        names: Makes the names of classes unique.
+        key: The key fields. They are never None and never enums, because a read is sorted by them.
     """
     name, doc = names.new(class_name(meta.name)), f"{meta.description or meta.name}: a row of {meta.name}."
 
     def attribute(field: MetainfoField, own: str) -> Attribute:
         keyed = field.id in key
         kind = _kind(field, _ROW_TYPES, None if keyed else names, f"{name}{_pascal(own)}")
-        return Attribute(own, field.id, kind, NODEFAULT if keyed else None, _told(field, "key" * keyed))
+        return Attribute(own, field.id, kind, NODEFAULT if keyed else None, _field_doc(field, "key" * keyed))
 
     return _shape(name, doc, [(field.id, field, attribute) for field in meta.fields])
 
@@ -131,39 +131,39 @@ def element_shape(meta: UpdateMetainfo | UpdateObject, names: Names, around: str
     """Return the shape of the elements of an UpdateConnector, or of an object in them.
 
     Args:
-        meta: What the service tells about it.
-        names: Gives the names of classes.
-        around: The name of the class of the element around it.
+        meta: The metainfo of the connector or object.
+        names: Makes the names of classes unique.
+        around: The name of the class of the element that contains the object.
     """
-    told, doc = meta.name, f"The object {meta.name} in an element."
+    connector, doc = meta.name, f"The object {meta.name} in an element."
     if isinstance(meta, UpdateMetainfo):
-        told = meta.id or meta.name
-        doc = f"{meta.description or told}: an element of {told}."
-    name = names.new(around + class_name(told))
+        connector = meta.id or meta.name
+        doc = f"{meta.description or connector}: an element of {connector}."
+    name = names.new(around + class_name(connector))
 
     def attribute(field: UpdateField, own: str) -> Attribute:
         remark = field.data_type == "blob" and field.control_type == _REMARK
         kind = str if remark else _kind(field, _FIELD_TYPES, names, f"{name}{_pascal(own)}")
-        facts = _told(field, "key" * field.primary_key, "mandatory" * field.mandatory)
-        return Attribute(own, f"@{field.id}" if field.primary_key else field.id, kind, UNSET, facts)
+        doc = _field_doc(field, "key" * field.primary_key, "mandatory" * field.mandatory)
+        return Attribute(own, f"@{field.id}" if field.primary_key else field.id, kind, UNSET, doc)
 
     def inner(part: UpdateObject, own: str) -> Attribute:
-        return Attribute(own, part.name, element_shape(part, names, name), UNSET, f"{part.name}: one, or a list.")
+        return Attribute(own, part.name, element_shape(part, names, name), UNSET, f"{part.name}: one or a list.")
 
     members: list[Any] = [(field.id, field, attribute) for field in meta.fields]
     return _shape(name, doc, members + [(part.name, part, inner) for part in meta.objects or ()])
 
 
 def _shape(name: str, doc: str, members: Iterable[tuple[str, Any, Callable[[Any, str], Attribute]]]) -> StructShape:
-    """Make a shape out of its members: their ids, what metainfo tells, and how an attribute is made of that."""
+    """Build a shape from its members: for each the id, the metainfo, and the function that makes the attribute."""
     own, attributes, left_out = Names(), dict[str, Attribute](), list[str]()
-    for id_, told, make in members:
+    for id_, meta, make in members:
         if _UNDECODABLE.search(id_):
             left_out.append(id_)
         elif id_ not in attributes:
-            attributes[id_] = make(told, own.new(_attribute_name(id_, getattr(told, "label", ""))))
+            attributes[id_] = make(meta, own.new(_attribute_name(id_, getattr(meta, "label", ""))))
     if left_out:
-        doc += f" Left out, as no decoder takes their names: {', '.join(left_out)}."
+        doc += f" Left out, because msgspec cannot decode their names: {', '.join(left_out)}."
     return StructShape(name, _line(doc), tuple(attributes.values()))
 
 
@@ -177,22 +177,22 @@ def _kind(field: MetainfoField | UpdateField, types: Mapping[str, Any], names: N
         value = int(code.id) if numeric else code.id
         if value not in members:
             members[value] = own.new(_member_name(code))
-    doc = _line(f"{field.label or field.id}: its codes.")
+    doc = _line(f"The codes of {field.label or field.id}.")
     return CodesShape(names.new(name), doc, {member: value for value, member in members.items()})
 
 
-def _told(field: MetainfoField | UpdateField, *facts: str) -> str:
-    """Put in words what metainfo tells about a field."""
-    told = [field.data_type or "of an unknown type"]
-    told += [f"length {field.length}"] * bool(field.length) + [f"decimals {field.decimals}"] * bool(field.decimals)
-    return _line(f"{field.label or field.id} ({', '.join([*told, *filter(None, facts)])}).")
+def _field_doc(field: MetainfoField | UpdateField, *facts: str) -> str:
+    """Describe a field by its metainfo and further facts."""
+    known = [field.data_type or "of an unknown type"]
+    known += [f"length {field.length}"] * bool(field.length) + [f"decimals {field.decimals}"] * bool(field.decimals)
+    return _line(f"{field.label or field.id} ({', '.join([*known, *filter(None, facts)])}).")
 
 
 # --- names and texts ---
 
 
 def snake(text: str) -> str:
-    """Return a text as a name in snake case, possibly an empty one.
+    """Return a text as a name in snake case; it may be empty.
 
     Example:
         >>> snake("ItemCode"), snake("XMLData-2"), snake("Prijs \N{EURO SIGN} (excl.)"), snake("1st")
@@ -234,7 +234,7 @@ def _member_name(code: Code) -> str:
 
 
 def _named(name: str, otherwise: str) -> str:
-    """Return a name that is legal: one without a letter in front gets another one there."""
+    """Return a valid name: `otherwise` is put before a name that does not start with a letter."""
     return name if name[:1].isalpha() else f"{otherwise}{name}".rstrip("_")
 
 
@@ -243,5 +243,5 @@ def _pascal(name: str) -> str:
 
 
 def _line(text: str) -> str:
-    """Return a text in one line, without characters that show nothing or steer what shows them."""
+    """Return a text on one line, without invisible and control characters."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())

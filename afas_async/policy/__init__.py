@@ -1,1 +1,1 @@
-"""Decisions: what to ask next, when to try again. No I/O, no clock, no event loop."""
+"""Decisions: what to request next, and when to retry. This room does no I/O, reads no clock and needs no event loop."""

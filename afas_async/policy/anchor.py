@@ -1,11 +1,12 @@
-"""Where a read stands: from where its rows are counted, and how many of them lie before the next one.
+"""Where a read stands: the key from which its rows are counted, and how many of them come before the next one.
 
-A read goes on by the key of the last row returned: `a >= x` finds the rows from there on, and those with the same
-`a` that were returned already are skipped; mostly that is the one row. Where it is some thousands, as all rows of one
-company have the same first field, the slice is a deeper one: `a = x and b >= y`, and after its last row `a > x`.
+A read continues from the key of the last row returned. `a >= x` selects the rows from there on, and the rows with the
+same `a` that were already returned are skipped. Usually that is one row. It may be thousands, for example when all rows
+of one company have the same first field. Then the read uses a deeper slice: `a = x and b >= y`, and after its last row
+`a > x`.
 
-A key that cannot be sent moves the anchor no further: from then on, the rows behind the last key that can be are
-counted, and remembered.
+A key that cannot be sent does not move the anchor. From then on the read counts and remembers the rows after the last
+key that can be sent.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from afas_async.policy.order import Order, looks_equal
 from afas_async.policy.sizing import EVERYTHING
 from afas_async.policy.spans import Key, Slice, Span, values_of
 
-LONG_RUN = 10_000  # rows that are skipped rather than left behind by a deeper slice
+LONG_RUN = 10_000  # rows to skip at most; beyond, a deeper slice is used
 REMEMBERED = 1_000
 ONE_FIELD = (1.0,)
 
 
 def any_key(_: Key) -> bool:
-    """Whether a key can be sent, where all can."""
+    """Whether a key can be sent, for reads in which every key can."""
     return True
 
 
@@ -34,14 +35,14 @@ class Anchor(msgspec.Struct, frozen=True):
     """A place in a read.
 
     Args:
-        order: What the read is sorted by; None without a key, when rows are counted from the start of the read.
+        order: The sort order of the read; None without a key, when rows are counted from the start of the read.
         last: The key of the last row returned.
         within: The slice in which rows are counted; None for the whole read.
-        offset: How many rows of the slice lie before the next one.
-        runs: For each field of the key, how many of the rows returned have it and those before it in common with the
-            last one, as it is one of them; infinite if that is not known.
+        offset: How many rows of the slice come before the next one.
+        runs: For each field of the key, how many of the returned rows, up to the last one, share that field and those
+            before it; infinite if unknown.
         origin: The key of the last row returned whose key can be sent.
-        since: The keys of the rows returned behind that one.
+        since: The keys of the rows returned after that one.
         fits: Whether a key can be sent, with all its fields.
     """
 
@@ -55,28 +56,28 @@ class Anchor(msgspec.Struct, frozen=True):
     fits: Callable[[Key], bool] = any_key
 
     def span(self, ahead: int, size: int) -> Span:
-        """Return the next `size` rows behind those `ahead`, which are in flight."""
+        """Return the next `size` rows after the `ahead` rows that are in flight."""
         skip = self.offset + ahead
         if self.order is None or not skip:
             return Span(skip, size, self.within)
         return Span(skip - 1, size + 1, self.within, overlap=True)
 
     def trial(self, size: int) -> Span:
-        """Return the next rows without the one before them, where there may be none."""
+        """Return the next rows without the one before them, for the case that there are no more rows."""
         return Span(self.offset, size, self.within) if self.since else self.after().span(0, size)
 
     def everything(self) -> Span:
-        """Return the span of all rows in one answer."""
+        """Return the span of all rows in one response."""
         overlap = self.within is not None and self.within.relation == "from"
         return Span(-1, EVERYTHING, self.within, overlap=overlap)
 
     def probe(self) -> Span:
         """Return the span of the last row returned."""
-        assert self.last is not None  # noqa: S101 - it is looked for
+        assert self.last is not None  # noqa: S101 - a probe looks for the last row
         return Span(0, 1, Slice("at", self.last))
 
-    def behind(self, keys: Sequence[Key]) -> Anchor:
-        """Return the anchor when the rows with these keys have been returned."""
+    def advanced(self, keys: Sequence[Key]) -> Anchor:
+        """Return the anchor after the rows with these keys have been returned."""
         if self.order is None:
             return replace(self, offset=self.offset + len(keys))
         last = keys[-1]
@@ -85,41 +86,41 @@ class Anchor(msgspec.Struct, frozen=True):
             since = (*self.since, *keys[-REMEMBERED:])[-REMEMBERED:]
             return replace(self, last=last, offset=self.offset + len(keys), runs=runs, since=since)
         depth = next(depth for depth, run in enumerate(runs) if run <= LONG_RUN)
-        # Made anew rather than replaced: this is done with each slice of rows that is returned.
+        # A new object is faster than `replace`, and this runs for each slice of rows.
         return Anchor(self.order, last, Slice("from", last, depth), int(runs[depth]), runs, last, (), self.fits)
 
     def found(self, span: Span, place: int) -> Anchor:
-        """Return the anchor when the last row was found before this place of a span's answer."""
+        """Return the anchor after the last row was found just before `place` in the response to a span."""
         if span.within != self.within:
             return self
         return replace(self, offset=span.skip + place)
 
-    def passed(self, keys: Sequence[Key]) -> Anchor:
-        """Return the anchor when rows with these keys have come again."""
+    def skipped(self, keys: Sequence[Key]) -> Anchor:
+        """Return the anchor after rows with these keys were received once more and skipped."""
         runs = (*[inf] * (len(values_of(keys[-1])) - 1), 1)
         return replace(self, last=keys[-1], offset=self.offset + len(keys), runs=runs)
 
     def exact(self) -> Anchor:
-        """Return the anchor that counts none of the rows before the last one: some of them may have vanished."""
+        """Return the anchor that counts no rows before the last one, as some of them may have vanished."""
         if self.last is None or self.since:
             return self
         depth = len(values_of(self.last)) - 1
         return replace(self, within=Slice("from", self.last, depth), offset=1, runs=(*[inf] * depth, 1))
 
     def after(self) -> Anchor:
-        """Return the anchor for the rows behind the last one, which is not among them."""
+        """Return the anchor for the rows after the last one, without that one."""
         exact = self.exact()
         if exact.within is None or exact.since:
             return self
         return replace(exact, within=replace(exact.within, relation="after"), offset=0)
 
     def again(self, since: tuple[Key, ...]) -> Anchor:
-        """Return the anchor before all rows behind the last key that can be sent, of which these were returned."""
+        """Return the anchor at the last key that can be sent; rows with the keys `since` were returned after it."""
         begin = replace(self, last=self.origin, within=None, offset=0, runs=(), since=())
         return replace(begin if self.origin is None else begin.exact(), since=since)
 
     def beyond(self, within: Slice | None) -> Anchor | None:
-        """Return the anchor for the rows behind all those of a slice, or None if there are none."""
+        """Return the anchor for the rows after a slice, or None if the read ends with it."""
         if self.order is None or within is None:
             return None
         if within.relation != "empty" and self.order.descending(within.depth):
@@ -130,25 +131,25 @@ class Anchor(msgspec.Struct, frozen=True):
 
     @property
     def depth(self) -> int:
-        """How many of the first fields the rows of the slice have in common with its key."""
+        """How many of the first fields the rows of the slice share with its key."""
         return 0 if self.within is None else self.within.depth
 
     def is_at(self, span: Span) -> bool:
-        """Whether a span begins at the last row returned, so that nothing can lie between."""
+        """Whether a span begins at the last row returned, so that no row can lie between them."""
         within = span.within
         if span.skip > 0 or within is None or within.relation != "from" or within.key != self.last:
             return False
         return within.depth == len(values_of(within.key)) - 1
 
     def has_left(self, within: Slice | None) -> bool:
-        """Whether the last row returned lies behind all rows of a slice."""
+        """Whether the last row returned comes after all rows of a slice."""
         if within is None or not within.depth or self.last is None:
             return False
         return not _alike(self.last, within.key, within.depth)
 
-    def passed_by(self, keys: Sequence[Key], key: Key | None) -> int | None:
-        """Return how many of the keys lie before another one or are that; None if it is not known."""
-        return None if self.order is None else self.order.passed(keys, key)
+    def count_up_to(self, keys: Sequence[Key], key: Key | None) -> int | None:
+        """Return the number of `keys` that sort at or before `key`; None if unknown."""
+        return None if self.order is None else self.order.count_up_to(keys, key)
 
     def _runs(self, keys: Sequence[Key]) -> tuple[float, ...]:
         last = keys[-1]
@@ -162,7 +163,7 @@ class Anchor(msgspec.Struct, frozen=True):
 
 
 def _run(keys: Sequence[Key], fields: int) -> int:
-    """Return how many keys at the end have the first fields in common."""
+    """Return how many keys at the end share the first fields."""
     last, low, high = keys[-1], 0, len(keys) - 1
     while low < high:
         middle = (low + high) // 2
@@ -174,6 +175,6 @@ def _run(keys: Sequence[Key], fields: int) -> int:
 
 
 def _alike(one: Key, other: Key, fields: int) -> bool:
-    """Whether two keys have the first fields in common, as far as the service can tell."""
+    """Whether two keys share the first fields, as far as the service can distinguish them."""
     mine, its = values_of(one)[:fields], values_of(other)[:fields]
     return mine == its or looks_equal(mine, its)

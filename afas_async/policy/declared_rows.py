@@ -1,4 +1,4 @@
-"""Whether a row type fits what metainfo tells about its connector."""
+"""Whether a row type fits the metainfo of its connector."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from msgspec import inspect
 from afas_async.vocabulary.connectors import kinds_of
 from afas_async.vocabulary.metainfo import GetMetainfo, MetainfoField
 
-# Which types msgspec decodes from what the service writes; a code may be an enum or a literal. Of a data type that is
-# not known here, every type fits.
+# Which types msgspec decodes from the JSON of each data type; a code may be an enum or a literal. For an unknown data
+# type, every type fits.
 _FITTING: Final[Mapping[str, tuple[type[inspect.Type], ...]]] = {
     "string": (inspect.StrType,),
     "int": (inspect.IntType, inspect.FloatType, inspect.DecimalType),
@@ -33,12 +33,12 @@ _ADVICE: Final = {
 
 
 def misfits(members: Mapping[str, inspect.Type], key: tuple[str, ...], described: GetMetainfo) -> list[str]:
-    """Return how the fields of a row type and of a key differ from those of a connector, a sentence for each.
+    """Return how the fields of a row type and of a key differ from those of a connector, one sentence each.
 
     Args:
-        members: The fields of the row type, by the service's names; none if it is no Struct.
+        members: The fields of the row type, by the service's names; empty if it is not a Struct.
         key: The fields of the key.
-        described: What the service tells about the connector.
+        described: The metainfo of the connector.
     """
     known = {field.id: field for field in described.fields}
     wanted = dict.fromkeys([*members, *key])

@@ -1,15 +1,16 @@
-"""Elements against metainfo, before anything is sent: every fault of each.
+"""Checks elements against metainfo before anything is sent, and finds every fault of each.
 
-The service does not tell which element of a call it refuses, so that a fault that is found here saves a whole batch.
-It is never found on a guess: what the service might accept passes. Above all, that decides who must have the mandatory
-fields (AFAS, UpdateConnector and its fields: they are demanded of what is inserted, and only the key of an update):
+The service does not say which element of a call it refuses, so a fault that is found here saves a whole batch. No fault
+is a guess: whatever the service might accept passes. This matters most for mandatory fields. AFAS demands them of
+inserted elements, while an update needs only its key (AFAS, UpdateConnector and its fields):
 
-* An element that is inserted must. An object in it must if it is certainly new: it says `insert` itself, or the element
-  around it is certainly new, and it has no value of a key, by which the service could find an existing record.
+* An inserted element must have them. An object in it must if it is certainly new. That is so if it says `insert`
+  itself. It is also so if the element around it is certainly new, and the object has no value of a key by which the
+  service could find an existing record.
 * Fields of the key are left to the service, which numbers records, and knows the key of the element around a line.
-* A record that is matched (`MatchPer` and its like) is certainly new only by "always new". Of a KnUser, not the method
-  but `MtCd` says what to do.
-* A postal address is ignored where `PadAdr` is true (AFAS's notes on KnOrganisation).
+* A record that is matched (`MatchPer` and its like) is certainly new only by "always new". For a KnUser the field
+  `MtCd` decides, not the method.
+* A postal address is ignored if `PadAdr` is true (AFAS's notes on KnOrganisation).
 """
 
 from __future__ import annotations
@@ -32,20 +33,20 @@ _PARTS_OF_A_BODY: Final = frozenset({"Element", "Fields", "Objects"})
 
 
 class Checker:
-    """What a connector's metainfo demands of elements.
+    """Finds the faults of a connector's elements by its metainfo.
 
     Args:
-        metainfo: What the service tells about the connector.
-        action: What the call does with elements that do not say it themselves.
-        allow_none: Whether None may be sent, as the connector says.
+        metainfo: The metainfo of the connector.
+        action: What the call does with elements that have no action of their own.
+        allow_none: Whether the connector may send None.
 
     Example:
         >>> fields = [UpdateField(id="Ds", label="Subject", data_type="string", length=5, mandatory=True)]
         >>> checker = Checker(UpdateMetainfo(id="KnSubject", fields=fields), "insert")
         >>> for fault in checker.faults(Element({"ds": "Offer"})):
         ...     print(fault)
-        ds: there is no such field: its name is Ds (Subject)
-        Ds (Subject): is mandatory for a new record: give it
+        ds: unknown field: use Ds (Subject)
+        Ds (Subject): is mandatory for a new record: add it
     """
 
     def __init__(self, metainfo: UpdateMetainfo, action: Action, *, allow_none: bool = False) -> None:
@@ -75,7 +76,7 @@ class _Fault(NamedTuple):
 
 
 class _Part:
-    """An element or an object in it as metainfo describes it, prepared for looking up."""
+    """An element or an object in it as metainfo describes it, prepared for lookups."""
 
     def __init__(
         self, fields: Sequence[UpdateField], objects: Sequence[UpdateObject] | None, *, allow_none: bool
@@ -89,33 +90,33 @@ class _Part:
         self._keys = [field.id for field in fields if field.primary_key]
         self._mandatory = [field.id for field in fields if field.mandatory and not field.primary_key]
         self._matching = [name for name in self.fields if name.startswith("Match") or name == "MtCd"]
-        # All elements may have the same unknown name, and to look for those that are near takes a millisecond.
-        self._advice: Callable[[_Kind, str], tuple[str, str]] = lru_cache(maxsize=256)(self._look_around)
+        # All elements may have the same unknown name, and finding similar names takes a millisecond.
+        self._advice: Callable[[_Kind, str], tuple[str, str]] = lru_cache(maxsize=256)(self._unknown_name)
 
     def faults(self, element: Element, place: str, action: str, *, outermost: bool) -> list[_Fault]:
-        """Return the faults of an element that is described by this part, and of the objects in it.
+        """Return the faults of an element that this part describes, and of the objects in it.
 
         Args:
             element: The element.
-            place: What stands before the names of its fields.
-            action: What becomes of it if it does not say so itself.
-            outermost: Whether it is in no other one.
+            place: The prefix of its field names.
+            action: What the call does with it if it has no action of its own.
+            outermost: Whether it is the whole element, not an object in one.
         """
         if not self.fields and not self.objects:
-            return []  # metainfo tells nothing about it
+            return []  # metainfo does not describe it
         found = self._faults_of_values(element.fields, place)
         own = element.action or _action_as_sent(element)
         if own is not None:
             action = own.lower()
             if action not in ACTIONS:
-                found.append(_Fault(f"{place}@Action", "there is no such action", f"give {_either(ACTIONS)}"))
+                found.append(_Fault(f"{place}@Action", "unknown action", f"use {_either(ACTIONS)}"))
         if element.key:
             found.extend(self._faults_of_key(element.key, place, action))
         new = action == "insert" and self._is_new(element, certain=outermost or own is not None)
         if new:
             found.extend(self._missing(element, place))
         elif outermost and action in {"update", "delete"} and not self._can_be_found(element):
-            message = f"nothing says which record to {action}"
+            message = f"nothing identifies the record to {action}"
             found.append(_Fault(f"{place}key", message, f"give {self._all_keys()}"))
         for name, items in element.objects.items():
             ignored = name == "KnBasicAddressPad" and is_true(element.fields.get("PadAdr"))
@@ -140,7 +141,7 @@ class _Part:
             if name in self.fields:
                 if (misfit := self._judges[name](value)) is not None:
                     yield self._misfit(f"{place}@", name, misfit)
-                # The key of a delete stands in its URL, where AFAS's own example has a field that is no key.
+                # The key of a delete is part of its URL; AFAS's own example has a field there that is not in the key.
                 if self._keys and name not in self._keys and not self._matching and action != "delete":
                     yield self._misfit(f"{place}@", name, f"is not in the key, {self._all_keys()}: give it as a field")
             elif name not in _ACTION_AMONG_KEYS:
@@ -170,8 +171,8 @@ class _Part:
             value = element.fields.get(name)
             if not is_empty(value) or name in element.key:
                 continue
-            if value is not None or name not in element.fields or self._allow_none:  # else found as a None
-                yield self._misfit(place, name, "is mandatory for a new record: give it")
+            if value is not None or name not in element.fields or self._allow_none:  # else reported as a None
+                yield self._misfit(place, name, "is mandatory for a new record: add it")
 
     def _is_new(self, element: Element, *, certain: bool) -> bool:
         fields = element.fields
@@ -194,28 +195,28 @@ class _Part:
         label = self.fields[name].label
         return f"{name} ({label})" if label else name
 
-    def _look_around(self, kind: _Kind, name: str) -> tuple[str, str]:
-        """Say that there is no such field or object, and what there is instead."""
+    def _unknown_name(self, kind: _Kind, name: str) -> tuple[str, str]:
+        """Return the fault of an unknown field or object, and what could be meant."""
         instead = self._instead_of_field(name) if kind == "field" else self._instead_of_object(name)
-        return f"there is no such {kind}", instead
+        return f"unknown {kind}", instead
 
     def _instead_of_field(self, name: str) -> str:
         if name.lstrip("@") != name and name.lstrip("@") in self.fields:
-            return f"an Element has {name.lstrip('@')} without the @, in `key` or among the fields"
+            return f"write {name.lstrip('@')} without the @, in `key` or among the fields"
         if name in self.objects:
-            return "it is an object: give it an element, or a list of elements"
+            return "it is an object: give an element, or a list of elements, in `objects`"
         folded = name.casefold()
         for names in (
             [field.id for field in self.fields.values() if field.id.casefold() == folded],
             [field.id for field in self.fields.values() if field.label.casefold() == folded],
         ):
             if names:
-                return f"its name is {_either(map(self._shown, names))}"
+                return f"use {_either(map(self._shown, names))}"
         if places := list(_places(self, name, lambda part: part.fields)):
             return f"it is a field of {_either(places)}"
         labels = {field.label: field.id for field in self.fields.values()}
         near = _near(name, self.fields) or [labels[label] for label in _near(name, labels)]
-        return f"perhaps {_either(map(self._shown, near))}" if near else "metainfo lists all that there are"
+        return f"did you mean {_either(map(self._shown, near))}?" if near else "see the metainfo for all fields"
 
     def _instead_of_object(self, name: str) -> str:
         if name in _PARTS_OF_A_BODY:
@@ -223,14 +224,14 @@ class _Part:
         if name in self.fields:
             return "it is a field: give it a value"
         if places := list(_places(self, name, lambda part: part.objects)):
-            return f"it is one of {_either(places)}"
+            return f"it is an object of {_either(places)}"
         if near := _near(name, self.objects):
-            return f"perhaps {_either(near)}"
-        return f"there are {', '.join(self.objects)}" if self.objects else "there are none"
+            return f"did you mean {_either(near)}?"
+        return f"the objects are {', '.join(self.objects)}" if self.objects else "this part has no objects"
 
 
 def _action_as_sent(element: Element) -> str | None:
-    """The action of an element that has it where AFAS's examples have it: beside the fields, or among them."""
+    """Return the action of an element that has it where AFAS's examples put it: beside the fields, or among them."""
     for values, names in ((element.key, _ACTION_AMONG_KEYS), (element.fields, _ACTION_AMONG_FIELDS)):
         for name in names:
             if name in values:

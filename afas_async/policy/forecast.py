@@ -1,8 +1,8 @@
-"""Where a page begins whose predecessors are still in flight, foretold by the keys so far: so nothing is skipped.
+"""Predicts the first key of a page while earlier pages are still in flight, so that the page skips no rows.
 
-Whole numbers that were given out one after the other lie about equally far apart. Where they do, a span can begin at
-the key at which the one before it is expected to end. A forecast may be wrong, which costs requests and no row: which
-rows are handed out is decided by the keys that come.
+Whole numbers that were assigned one after the other are spaced about evenly. If they are, a span can begin at the key
+at which the span before it is expected to end. A wrong guess costs an extra request, never a row: the keys that arrive
+decide which rows are returned.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from afas_async.policy.spans import Ask, Key, Slice, Span
 
 MARKS = 8
 PATIENCE = 2
-# Fewer rows tell little about those behind them, and to skip them costs little.
+# Fewer rows say little about those after them, and skipping them costs little.
 ROWS = 50
-# Rows that are asked for twice, to be sure, cost about as much as skipping does.
+# Requesting this share of rows twice, to be safe, costs about as much as skipping does.
 SPREAD_LIMIT = 0.05
-# A field of the service may have 32 bits, and no row has a value beyond.
+# A field of the service may have 32 bits, and then no row has a greater value.
 KEY_LIMIT = 2**31 - 1
 
 
 class Forecast(msgspec.Struct, frozen=True):
-    """How far apart keys lie.
+    """How far apart keys are.
 
     Args:
-        rows: How many rows had been handed out at the last mark.
+        rows: How many rows had been returned at the last mark.
         key: The key of the last of them.
-        steps: The distances of neighbouring keys, on average between two marks, from the last few of them.
-        marks: How many marks there were since a forecast has failed.
-        patience: How many there must be before anything is foretold: each failure makes the next one rarer.
+        steps: The average distance of neighbouring keys between two marks, for the last few marks.
+        marks: How many marks there were since a prediction failed.
+        patience: How many marks are needed before the next prediction: each failure makes predictions rarer.
     """
 
     rows: int = 0
@@ -42,7 +42,7 @@ class Forecast(msgspec.Struct, frozen=True):
     patience: int = PATIENCE
 
     def reached(self, rows: int, key: Key | None) -> Forecast:
-        """Return the forecast when so many rows have been handed out, up to a key."""
+        """Return the forecast after `rows` rows have been returned, up to `key`."""
         if rows - self.rows < ROWS or not isinstance(key, int):
             return self
         if not isinstance(self.key, int):
@@ -51,13 +51,13 @@ class Forecast(msgspec.Struct, frozen=True):
         return replace(self, rows=rows, key=key, steps=steps, marks=self.marks + 1)
 
     def failed(self) -> Forecast:
-        """Return the forecast when what it has foretold was wrong."""
+        """Return the forecast after a wrong prediction."""
         return replace(self, marks=0, patience=self.patience * 4)
 
-    def behind(self, span: Span) -> tuple[int, int] | None:
-        """Return at which key to begin behind a span, and how many rows that has in common with it, if all goes well.
+    def prediction_after(self, span: Span) -> tuple[int, int] | None:
+        """Return the key at which to begin after a span, and how many rows the two spans probably share.
 
-        None if keys lie too unevenly, or pages are small.
+        None if keys are spaced too unevenly, or pages are small.
         """
         if self.marks < self.patience or span.take < ROWS:
             return None
@@ -71,11 +71,11 @@ class Forecast(msgspec.Struct, frozen=True):
         begin = span.within.key + round(step * (span.skip + span.take - common))
         return (begin, common) if abs(begin) <= KEY_LIMIT else None
 
-    def ask_behind(self, ask: Ask, size: int) -> Ask | None:
-        """Return an ask for so many rows that skips none, if the key at which it begins can be foretold."""
-        behind = self.behind(ask.span)
-        if behind is None:
+    def ask_after(self, ask: Ask, size: int) -> Ask | None:
+        """Return an ask for the next `size` rows that skips none, or None if its first key cannot be predicted."""
+        prediction = self.prediction_after(ask.span)
+        if prediction is None:
             return None
-        begin, common = behind
+        begin, common = prediction
         span = Span(0, size + 1, Slice("from", begin), overlap=True)
-        return Ask(span, ask.end + max(1, size + 1 - common), foretold=True)
+        return Ask(span, ask.end + max(1, size + 1 - common), predicted=True)

@@ -1,8 +1,9 @@
-"""The order of elements: those with the same key go one after the other, all others in the order they came.
+"""The order of elements: those with the same key are sent one after the other, all others in the order they came.
 
-Two calls that are in flight together are carried out in any order, and a list in one call with the same key twice may
-be refused. So of each lane, the elements with one key, only the first is there to be taken until it is done with. After
-one whose outcome is unknown nothing of its lane may follow: it may still be carried out, and then after the later one.
+The service may carry out two calls that are in flight together in any order, and may refuse a list that has the same
+key twice. So of each lane, the elements with one key, only the first can be sent until it has an outcome. After an
+element whose outcome is unknown, nothing of its lane may follow: it may still be carried out, and then after the later
+one.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ class Piece(msgspec.Struct, eq=False):
     Args:
         index: Its place in the load.
         body: The encoded element.
-        lane: What it has in common with elements that must not overtake it; None if there are none.
-        item: The element as it was given, which may have been changed since.
-        given: The encoded element as it was given, where the load has put something into the body; else empty.
+        lane: Shared by elements that must not overtake each other; None if no other element matters.
+        item: The element as the user gave it; it may have changed since.
+        given: The encoded element as the user gave it, if the load has added something to the body; otherwise empty.
     """
 
     index: int
@@ -33,14 +34,15 @@ class Piece(msgspec.Struct, eq=False):
 
     @property
     def record(self) -> bytes:
-        """The encoded element as it was given."""
+        """The encoded element as the user gave it."""
         return self.given or self.body
 
     @property
     def digest(self) -> bytes:
-        """What tells whether the element is the same as in an earlier run: the SHA-256 of what was given.
+        """The SHA-256 of the given element, which recognises it in a later run.
 
-        A reference is left out: it tells the place, so that no element would be found again in another one.
+        A reference that the load adds is left out. It depends on the place, so that the same element would differ at
+        another one.
         """
         return hashlib.sha256(self.record).digest()
 
@@ -49,11 +51,11 @@ class Lanes:
     """The elements that wait.
 
     Args:
-        wrapping: Bytes that a call has around each element.
+        wrapping: Bytes that a call adds around each element.
 
     Attributes:
-        waiting: How many wait, those behind an element of their lane included.
-        size: The bytes of all of them.
+        waiting: How many wait, including those queued after an element of their lane.
+        size: The size of all of them in bytes.
     """
 
     def __init__(self, wrapping: int = 1) -> None:
@@ -61,18 +63,18 @@ class Lanes:
         self.waiting: int = 0
         self.size: int = 0
         self._free: deque[Piece] = deque()
-        self._behind: dict[Hashable, deque[Piece]] = {}  # for each lane of which one is free or taken
+        self._queued: dict[Hashable, deque[Piece]] = {}  # for each lane with a free or taken element
         self._closed: set[Hashable] = set()
 
     def add(self, piece: Piece) -> bool:
-        """Let an element wait; return False if its lane is closed, so that it can never be sent."""
+        """Queue an element; return False if its lane is closed, so that it can never be sent."""
         if piece.lane is not None:
             if piece.lane in self._closed:
                 return False
-            if piece.lane in self._behind:
-                self._behind[piece.lane].append(piece)
+            if piece.lane in self._queued:
+                self._queued[piece.lane].append(piece)
             else:
-                self._behind[piece.lane] = deque()
+                self._queued[piece.lane] = deque()
                 self._free.append(piece)
         else:
             self._free.append(piece)
@@ -81,7 +83,7 @@ class Lanes:
         return True
 
     def take(self, most: int, most_bytes: float) -> list[Piece]:
-        """Take the next elements for a call: at most so many, and so many bytes unless the first alone has more."""
+        """Take the next elements for a call: `most` and `most_bytes` at most, but always the first one."""
         taken: list[Piece] = []
         left = most_bytes
         while self._free and len(taken) < most:
@@ -94,36 +96,36 @@ class Lanes:
         return taken
 
     def done(self, piece: Piece, *, close: bool) -> list[Piece]:
-        """Let the lane of an element that was taken go on, or close it for ever.
+        """Let the lane of a taken element continue, or close it for ever.
 
         Returns:
-            The elements that waited behind it and can never be sent, if the lane is closed.
+            The elements that waited in the lane and can never be sent, if the lane is closed.
         """
         if piece.lane is None:
             return []
-        behind = self._behind[piece.lane]
+        queued = self._queued[piece.lane]
         if close:
-            del self._behind[piece.lane]
+            del self._queued[piece.lane]
             self._closed.add(piece.lane)
-            self.waiting -= len(behind)
-            self.size -= sum(len(each.body) for each in behind)
-            return list(behind)
-        if behind:
-            self._free.appendleft(behind.popleft())
+            self.waiting -= len(queued)
+            self.size -= sum(len(each.body) for each in queued)
+            return list(queued)
+        if queued:
+            self._free.appendleft(queued.popleft())
         else:
-            del self._behind[piece.lane]
+            del self._queued[piece.lane]
         return []
 
     def shut(self, lane: Hashable) -> None:
-        """Let no further element wait in a lane."""
+        """Accept no further element in a lane."""
         if lane is not None:
             self._closed.add(lane)
 
     def clear(self) -> list[Piece]:
-        """Take all that waits, in no order."""
-        left = [*self._free, *(piece for behind in self._behind.values() for piece in behind)]
+        """Take all waiting elements, in no particular order."""
+        left = [*self._free, *(piece for queued in self._queued.values() for piece in queued)]
         self._free.clear()
-        for behind in self._behind.values():
-            behind.clear()
+        for queued in self._queued.values():
+            queued.clear()
         self.waiting = self.size = 0
         return left

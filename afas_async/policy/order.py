@@ -1,8 +1,8 @@
-"""The order of a read: the tests that find a slice of it, and the proof that rows came in it.
+"""The order of a read: the tests that select a slice of it, and the check that rows came in it.
 
-A key is the value of the one field that a read is sorted by, or the values of all of them. Whole numbers have the same
-order here and at the service. Texts do not: the service compares by a collation that is not known here, so that
-texts are only ever compared for being equal.
+A key is the value of the field that a read is sorted by, or the values of all such fields. Whole numbers have the same
+order here and at the service. Texts do not: the service compares them by an unknown collation, so this library only
+compares texts for equality.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SIGNS = {
 
 
 class Order(msgspec.Struct, frozen=True):
-    """What a read is sorted by.
+    """The fields that a read is sorted by.
 
     Args:
         fields: The fields, each with a leading `-` for descending.
@@ -39,9 +39,9 @@ class Order(msgspec.Struct, frozen=True):
     fields: tuple[str, ...]
 
     def tests(self, within: Slice) -> Group:
-        """Return what the rows of a slice have in common.
+        """Return the tests that select the rows of a slice.
 
-        Empty values come first in ascending order and last in descending order, and no comparison finds them.
+        Empty values come first in ascending order and last in descending order, and no comparison matches them.
         """
         pairs = [*zip(self._names, values_of(within.key), strict=True)]
         equal = len(pairs) if within.relation == "at" else within.depth
@@ -54,7 +54,7 @@ class Order(msgspec.Struct, frozen=True):
         return tuple(tests)
 
     def descending(self, number: int) -> bool:
-        """Whether the field of this number is sorted from the greatest value down."""
+        """Whether the field of this number is sorted in descending order."""
         return self.fields[number].startswith("-")
 
     @property
@@ -62,10 +62,10 @@ class Order(msgspec.Struct, frozen=True):
         return [field.removeprefix("-") for field in self.fields]
 
     def proves(self, keys: Sequence[Any], before: Any) -> bool:
-        """Whether single keys are certainly of one kind, unique, not empty, and in order behind the one before them.
+        """Whether single keys are certainly of one type, unique, not empty, and in order after the key before them.
 
-        This is done with every row that is read, so it only looks for certainty; `check` finds out what is wrong. The
-        service sorts empty values to one end: looking at both ends finds them.
+        This runs for every row that is read, so it only looks for certainty; `check` finds the fault. The
+        service sorts empty values to one end, so it is enough to look at both ends for them.
         """
         first, last = keys[0], keys[-1]
         try:
@@ -78,7 +78,7 @@ class Order(msgspec.Struct, frozen=True):
         return False
 
     def check(self, keys: Sequence[Key], *, connector: str, page: int) -> None:
-        """Check keys that stand together in an answer: unique, and in order as far as that can be told.
+        """Check neighbouring keys of a response: all must be unique, and whole numbers must be in order.
 
         Raises:
             NonUniqueKeyError: If two of them are equal.
@@ -90,22 +90,21 @@ class Order(msgspec.Struct, frozen=True):
         repeated = next((key for key, count in Counter(keys).items() if count > 1), None)
         if repeated is not None:
             raise NonUniqueKeyError(
-                f"{connector}: page {page}: two rows have the same {name}, {repeated!r}: a read of several pages would"
-                " lose or double such rows, so declare a key that is unique",
+                f"{connector}: page {page}: two rows have the same {name}, {repeated!r}. A read of several pages would"
+                " lose or repeat such rows: declare a key that is unique",
                 connector=connector,
                 page=page,
             )
         raise KeyOrderError(
-            f"{connector}: page {page}: the rows are not sorted by {name} as whole numbers are: this field cannot be"
-            " the key",
+            f"{connector}: page {page}: the rows are not in the numeric order of {name}: declare another key",
             connector=connector,
             page=page,
         )
 
-    def passed(self, keys: Sequence[Key], key: Key | None) -> int | None:
-        """Return how many of the keys, which are in order, lie before another one or are that; None if not known.
+    def count_up_to(self, keys: Sequence[Key], key: Key | None) -> int | None:
+        """Return the number of `keys`, which are in order, that sort at or before `key`; None if unknown.
 
-        That is known of whole numbers, and not of texts.
+        The order is known for whole numbers only.
         """
         if len(self.fields) > 1 or not isinstance(key, int):
             return None
@@ -117,17 +116,17 @@ class Order(msgspec.Struct, frozen=True):
             return None
 
     def rank(self, key: Key) -> tuple[int, ...]:
-        """Return what keys of whole numbers are sorted by."""
+        """Return a value by which keys of whole numbers can be sorted."""
         values = cast("tuple[int, ...]", values_of(key))
         return tuple(
             -value if field.startswith("-") else value for field, value in zip(self.fields, values, strict=True)
         )
 
     def _in_sequence(self, keys: Sequence[Any], before: Any = None) -> bool:
-        """Whether whole numbers come in order, each only once."""
+        """Whether whole numbers are in order, each only once."""
         numbers = iter(keys)
         last = next(numbers) if before is None else before
-        # Of all ways to compare neighbours, a loop takes the least time.
+        # A loop is the fastest way to compare neighbours.
         if self.fields[0].startswith("-"):
             for number in numbers:
                 if not number < last:
@@ -157,7 +156,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 def combine(*conditions: Sequence[Group]) -> tuple[Group, ...]:
-    """Return the condition that all of the conditions together are."""
+    """Return the condition that holds where all of the conditions hold."""
     groups: tuple[Group, ...] = ((),)
     for condition in conditions:
         groups = tuple([group + further for group in groups for further in condition])
@@ -165,33 +164,33 @@ def combine(*conditions: Sequence[Group]) -> tuple[Group, ...]:
 
 
 def looks_equal(one: Key, other: Key) -> bool:
-    """Whether most databases would take two keys for equal."""
+    """Whether most databases would consider two keys equal."""
     return [folded(str(value)) for value in values_of(one)] == [folded(str(value)) for value in values_of(other)]
 
 
 def contradiction(anchor: Key | None, first: Key, *, connector: str, page: int) -> KeyOrderError | NonUniqueKeyError:
-    """Return the error for an answer that does not begin at the key from which rows were asked for."""
+    """Return the error for a response that does not begin at the key from which rows were requested."""
     if anchor is not None and first != anchor and looks_equal(first, anchor):
         return NonUniqueKeyError(
-            f"{connector}: page {page}: {first!r} and {anchor!r} are one key for the service, which ignores the case of"
-            " letters: declare a key that is unique",
+            f"{connector}: page {page}: the service considers {first!r} and {anchor!r} the same key, as it ignores"
+            " letter case: declare a key that is unique",
             connector=connector,
             page=page,
         )
     return KeyOrderError(
-        f"{connector}: page {page}: rows from key {anchor!r} on were asked for, and the answer does not begin there:"
-        " the service filters by this key in another order than it sorts, or the value that it shows is not the one"
-        " that it compares; declare another key",
+        f"{connector}: page {page}: rows from key {anchor!r} on were requested, but the response does not begin"
+        " there. The service filters by this key in another order than it sorts, or compares another value than it"
+        " shows: declare another key",
         connector=connector,
         page=page,
     )
 
 
 def uncountable(*, connector: str, page: int) -> PagingError:
-    """Return the error for rows that can neither be counted safely nor be left behind by their key."""
+    """Return the error for rows that can neither be counted safely nor be skipped by their key."""
     return PagingError(
-        f"{connector}: page {page}: the service answers one row at a time, and the read cannot go on by its key, so"
-        " that rows which appear or vanish would be missed: ask for fewer alternatives",
+        f"{connector}: page {page}: the service returns one row at a time, and the read cannot continue by its key."
+        " Rows that appear or vanish would be missed: use a condition with fewer alternatives",
         connector=connector,
         page=page,
     )

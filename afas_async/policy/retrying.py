@@ -1,7 +1,7 @@
-"""Whether what failed is sent again, when, and how: for reads and writes, with no clock and no chance of its own.
+"""Whether a failed read or write is sent again, when and how. It reads no clock and uses no randomness.
 
-A read may always be repeated. A write is repeated only where it had no effect and may have one the next time
-(`verdicts`); in all other cases it may have happened (RFC 9110, 9.2.2), also as PUT or DELETE, which here can insert,
+A read may always be repeated. A write is repeated only if it had no effect and may have one the next time (`verdicts`).
+In all other cases it may have happened already (RFC 9110, 9.2.2). That includes PUT and DELETE, which here can insert,
 or overtake a later change.
 """
 
@@ -12,26 +12,27 @@ from collections.abc import Sequence
 import msgspec
 
 from afas_async import errors
-from afas_async.policy.verdicts import OUT_OF_MEMORY, OUT_OF_TIME, Attempt, failed, says
+from afas_async.policy.verdicts import OUT_OF_MEMORY, OUT_OF_TIME, Attempt, failed, mentions
 
 BACKOFF_BASE = 0.5
 BACKOFF_CAP = 30.0
-ANSWER_RETRIES = 2  # an answer that is no answer rarely becomes one
+ANSWER_RETRIES = 2  # a malformed response rarely gets better
 LOCK_RETRIES = 8
 LOCK_WAIT = 2.0
 
-# How long an answer to a write is waited for: the service itself ends a call after 900 seconds (AFAS, Troubleshooting).
+# How long to wait for the response to a write: the service itself ends a call after 900 seconds (AFAS,
+# Troubleshooting).
 WRITE_SECONDS = 960.0
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """Send again.
+    """Send the request again.
 
     Args:
-        wait: Seconds to wait before.
-        smaller: Ask for half of the rows.
-        calmer: The service is short of something: have fewer requests in flight.
-        for_all: The service asks to wait, whoever asks it: send nothing else meanwhile.
+        wait: Seconds to wait first.
+        smaller: Request half of the rows.
+        calmer: The service is short of a resource: have fewer requests in flight.
+        for_all: The service asks every caller to wait: send nothing else meanwhile.
     """
 
     wait: float
@@ -45,15 +46,15 @@ def retry_read(failures: Sequence[errors.AfasError], *, max_retries: int, jitter
 
     Args:
         failures: All failures of this request so far, the last one included; not empty.
-        max_retries: How often a request is sent again because of transport faults and unavailability.
-        jitter: A random number from 0 up to 1, so that clients that failed together do not return together.
+        max_retries: How often to send a request again after transport faults and unavailability.
+        jitter: A random number from 0 up to 1. It keeps clients that failed together from returning together.
 
     Returns:
         How to send it again, or None if the last failure is final.
     """
     failure = failures[-1]
-    # Locks have a count of their own; an answer that was too large is asked for in a smaller size, and one that was
-    # refused (401) with another credential.
+    # Locks have their own count. After a response that was too large the request asks for less, and after a 401 it is
+    # sent with another credential: neither counts as a fault.
     mended = sum(isinstance(past, (errors.PayloadTooLargeError, errors.AuthenticationError)) for past in failures)
     faults = len(failures) - mended - _locks(failures) - _shortages(failures)
     backoff = _backoff(faults, jitter) if faults <= max_retries else None
@@ -96,7 +97,7 @@ def retry_write(
         attempt: The facts of the last attempt.
         max_retries: See `retry_read`.
         jitter: See `retry_read`.
-        lock_retries: How often a lock is waited for.
+        lock_retries: How often to wait for a lock.
     """
     failure = failures[-1]
     if failed(attempt, failure) != "not_sent":
@@ -122,10 +123,10 @@ def _retry_refused(
     if isinstance(failure, errors.LockedError):
         locks = _locks(failures)
         return _after_lock(locks, jitter) if locks <= LOCK_RETRIES else None
-    if says(failure, OUT_OF_MEMORY):
+    if mentions(failure, OUT_OF_MEMORY):
         return Retry(backoff.wait if backoff else BACKOFF_BASE * jitter, smaller=True, calmer=True)
-    if says(failure, OUT_OF_TIME):
-        return Retry(0, smaller=True, calmer=True)  # until a single row, or the time-out of the call, is left
+    if mentions(failure, OUT_OF_TIME):
+        return Retry(0, smaller=True, calmer=True)  # down to a single row, or until the call times out
     return None
 
 
@@ -135,7 +136,7 @@ def _locks(failures: Sequence[errors.AfasError]) -> int:
 
 def _shortages(failures: Sequence[errors.AfasError]) -> int:
     phrases = (*OUT_OF_MEMORY, *OUT_OF_TIME)
-    return sum(isinstance(failure, errors.BusinessError) and says(failure, phrases) for failure in failures)
+    return sum(isinstance(failure, errors.BusinessError) and mentions(failure, phrases) for failure in failures)
 
 
 def _after(stated: float | None, backoff: Retry, jitter: float) -> Retry:

@@ -1,9 +1,11 @@
 """Which elements of a load go into the next call, and what follows when a call has ended.
 
-A machine that is fed and asked, and never waits. Elements wait in lanes (`lanes.py`); calls are sized by what calls
-took (`batching.py`). A refused call can be split, to find the elements at fault: its halves go next, and as long as
-calls are refused the new ones are smaller too. Where both halves are locked, the lock is not one of a few records, and
-splitting further would only wait for it again and again.
+This is a state machine: the caller feeds it and asks it, and it never waits. Elements wait in lanes (`lanes.py`). Calls
+are sized by the time that earlier calls took (`batching.py`).
+
+A refused call can be split, to find the elements at fault. Its halves go next, and while calls are refused new ones are
+smaller too. If both halves are locked, the lock covers more than a few records, and further splits would only wait for
+it again and again.
 """
 
 from __future__ import annotations
@@ -20,9 +22,9 @@ from afas_async.policy.lanes import Lanes, Piece
 from afas_async.policy.retrying import LOCK_RETRIES
 from afas_async.policy.verdicts import Verdict
 
-MEMORY: Final = 16 << 20  # bytes of elements that wait
-MOST_UNKNOWN: Final = 10  # calls in a row: a service that swallows everything must not be given all there is
-SHARE_FROM: Final = 100  # outcomes before a share of them says anything
+MEMORY: Final = 16 << 20  # bytes of waiting elements
+MOST_UNKNOWN: Final = 10  # unknown calls in a row: a service that swallows everything must not get the whole load
+SHARE_FROM: Final = 100  # outcomes needed before a share of them means anything
 
 _NO_ACCESS: Final = (AuthenticationError, PermissionDeniedError)
 
@@ -40,8 +42,8 @@ class LoadCall(msgspec.Struct, eq=False):
     Args:
         number: Its number in the load.
         pieces: The elements.
-        started: When it was begun, by the clock of whoever drives the schedule.
-        halves: The halves of a refused call that it is one of, if it is.
+        started: When it began, by the clock of the caller.
+        halves: The halves of the refused call that this call belongs to, if it is one.
     """
 
     number: int
@@ -51,12 +53,12 @@ class LoadCall(msgspec.Struct, eq=False):
 
     @property
     def lock_retries(self) -> int:
-        """How often a lock is waited for: a half waits once, as the whole has waited already."""
+        """How often to wait for a lock: a half waits once, as the whole call has waited already."""
         return LOCK_RETRIES if self.halves is None else 1
 
     @property
     def size(self) -> int:
-        """The bytes of its elements."""
+        """The size of its elements in bytes."""
         return sum(len(piece.body) for piece in self.pieces)
 
 
@@ -64,9 +66,9 @@ class Ended(msgspec.Struct, frozen=True):
     """What follows from the end of a call.
 
     Args:
-        settled: The calls whose elements have their outcome now.
+        settled: The calls whose elements have an outcome now.
         again: Whether the elements of the call that ended are sent again, or may be.
-        held_back: Elements that are never sent, as they wait behind one of their lane that is not applied.
+        held_back: Elements that are never sent, because an earlier element of their lane is not applied.
         stop: Why nothing more is sent, if so.
     """
 
@@ -77,15 +79,15 @@ class Ended(msgspec.Struct, frozen=True):
 
 
 class Schedule:
-    """The elements of one load that are not settled.
+    """The elements of one load that have no outcome yet.
 
     Args:
         batching: Sizes the calls.
         slots: How many calls may be in flight.
-        max_bytes: The most bytes of the elements of a call.
-        wrapping: Bytes that a call has around each element.
-        on_reject: What a refused call means: "continue", "stop" or "split".
-        max_rejected: How many elements may be rejected before nothing more is sent; a float is their share.
+        max_bytes: The maximum size of a call's elements in bytes.
+        wrapping: Bytes that a call adds around each element.
+        on_reject: How to treat a refused call: "continue", "stop" or "split".
+        max_rejected: How many elements may be rejected before nothing more is sent; a float is a share of all outcomes.
         first_call: The number of the first call.
     """
 
@@ -113,7 +115,7 @@ class Schedule:
         self._in_flight: list[LoadCall] = []
         self._is_last = False
         self._in_turn = False
-        self._most: int | None = None  # elements in a call after refusals
+        self._most: int | None = None  # the limit of elements in a call after refusals
         self._unknown_in_a_row = 0
         self._rejected = self._settled = 0
 
@@ -132,11 +134,11 @@ class Schedule:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits, and no call is under way."""
+        """Whether no element waits and no call is in flight."""
         return not (self._in_flight or self._halves or self._lanes.waiting)
 
     def is_full(self, most: int) -> bool:
-        """Whether so many elements for each slot wait, or too many bytes."""
+        """Whether `most` elements for each slot wait, or too many bytes."""
         return self._lanes.waiting >= self._slots * most or self._lanes.size >= MEMORY
 
     def is_under_way(self, call: LoadCall) -> bool:
@@ -144,24 +146,24 @@ class Schedule:
         return call in self._in_flight
 
     def add(self, piece: Piece) -> bool:
-        """Let an element wait; return False if its lane is closed, so that it can never be sent."""
+        """Queue an element; return False if its lane is closed, so that it can never be sent."""
         return self._lanes.add(piece)
 
     def close(self, lane: Hashable) -> None:
-        """Let no further element of a lane wait, as one of them is not sent."""
+        """Accept no further element of a lane, as one of its elements is not sent."""
         self._lanes.shut(lane)
 
     def one_at_a_time(self) -> None:
-        """Let no call overtake another from now on."""
+        """From now on, let no call overtake another."""
         self._slots = 1
         self._in_turn = True
 
     def finish(self) -> None:
-        """Know that no more elements will come."""
+        """Declare that no more elements will come."""
         self._is_last = True
 
     def stop(self) -> list[Piece]:
-        """Let nothing more be sent, and return what waits, in the order of the load."""
+        """Send nothing more, and return the waiting elements in the order of the load."""
         self.stopped = True
         parked = [call.pieces for halves in self._pairs() for call, _ in halves.locked]
         for halves in self._pairs():
@@ -173,7 +175,7 @@ class Schedule:
     # --- calls ---
 
     def next(self, now: float) -> LoadCall | None:
-        """Return the next call, None if there is none now."""
+        """Return the next call, or None if no call can start now."""
         if self.stopped or len(self._in_flight) >= self._slots:
             return None
         halves: _Halves | None = None
@@ -193,12 +195,12 @@ class Schedule:
             size = self._batching.next()
         else:
             ends = [call.started + self._batching.expect(len(call.pieces)) for call in self._in_flight]
-            idle = [0.0] * max(0, self._slots - len(ends) - 1)  # beside the one that this call gets
+            idle = [0.0] * max(0, self._slots - len(ends) - 1)  # besides the slot that this call gets
             size = self._batching.last(self._lanes.waiting, [*(max(0.0, end - now) for end in ends), *idle])
         return size if self._most is None else min(size, self._most)
 
     def ended(self, call: LoadCall, verdict: Verdict) -> Ended:
-        """Take what became of a call."""
+        """Record the outcome of a call, and return what follows."""
         self._in_flight.remove(call)
         self._learn(call, verdict)
         if not self.stopped and len(call.pieces) > 1 and isinstance(verdict.error, PayloadTooLargeError):
@@ -214,14 +216,14 @@ class Schedule:
         return self._follow(call.halves, settled=[(call, verdict)])
 
     def _locked(self, call: LoadCall, verdict: Verdict) -> Ended:
-        """Split a call that was locked, unless it cannot be, or the other half of the same call was locked as well."""
+        """Split a locked call, unless it cannot be split or the other half of the same call was locked too."""
         halves = call.halves
         if halves is None:
             if len(call.pieces) > 1:
                 self._split(call)
                 return self._follow(None, again=True)
             return self._follow(None, settled=[(call, verdict)])
-        if self._in_turn:  # a half that waits would be overtaken by the other one
+        if self._in_turn:  # the other half would overtake one that waits
             return self._follow(halves, settled=[(call, verdict)])
         halves.locked.append((call, verdict))
         return self._follow(halves, again=True)
@@ -232,18 +234,18 @@ class Schedule:
         self._most = max(1, middle)
 
     def _pairs(self) -> list[_Halves]:
-        """Return the halves of refused calls of which one has not ended."""
+        """Return the halves of refused calls of which at least one has not ended."""
         found = [call.halves for call in self._in_flight] + [halves for _, halves in self._halves]
         return list({id(halves): halves for halves in found if halves is not None}.values())
 
     def _follow(
         self, halves: _Halves | None, *, settled: Sequence[tuple[LoadCall, Verdict]] = (), again: bool = False
     ) -> Ended:
-        """Return what follows, also for a half that waited for the other one."""
+        """Return what follows, including for a half that waited for the other one."""
         done = list(settled)
         if halves is not None:
             halves.ended += 1
-            if halves.ended == 2:  # both halves
+            if halves.ended == 2:  # both have ended
                 parked, halves.locked = halves.locked, []
                 for call, verdict in parked:
                     if len(parked) == 1 and len(call.pieces) > 1 and not self.stopped:
@@ -263,7 +265,7 @@ class Schedule:
 
     def _learn(self, call: LoadCall, verdict: Verdict) -> None:
         elements = len(call.pieces)
-        # A refusal may come before any work; but a call that took too long did, whatever came of it.
+        # A refusal may come before any work. A call that took too long did work, whatever its outcome.
         if verdict.status == "applied" or verdict.seconds > self._batching.target_seconds:
             self._batching.learn(elements, verdict.seconds, size=call.size)
         self._unknown_in_a_row = self._unknown_in_a_row + 1 if verdict.status == "unknown" else 0
@@ -275,7 +277,7 @@ class Schedule:
         self._rejected += len(call.pieces) if verdict.status == "rejected" else 0
         if verdict.error is None:
             return None
-        # No later call would fare better; nor must the service be hammered with a credential that it refuses.
+        # No later call would fare better; and the service must not be flooded with a credential that it refuses.
         hopeless = verdict.status == "not_sent" and not _is_locked(verdict)
         if (
             hopeless

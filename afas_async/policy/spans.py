@@ -1,4 +1,4 @@
-"""What a read asks for: spans of rows, counted from the start of the read or within a slice of it."""
+"""The spans of rows that a read requests, counted from the start of the read or within a slice of it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Relation = Literal["from", "after", "empty", "at"]
 
 
 class Slice(msgspec.Struct, frozen=True):
-    """Rows on one side of a key, which one group of tests finds.
+    """The rows on one side of a key, which one group of tests selects.
 
-    Rows behind a key `(x, y)` lie in two slices: `a = x and b >= y`, and after it `a > x`. The first has depth 1, the
-    second depth 0.
+    Rows after a key `(x, y)` lie in two slices: `a = x and b >= y`, and then `a > x`. The first has depth 1, the second
+    has depth 0.
 
     Args:
-        relation: Rows whose next field has the key's value or a later one, a later one, or none; or all fields the
-            same.
+        relation: Which value the next field has: the key's or a later one ("from"), a later one ("after"), or an empty
+            one ("empty"). "at" is for rows with exactly this key.
         key: The key.
         depth: How many of the first fields have the key's values.
     """
@@ -32,13 +32,13 @@ class Slice(msgspec.Struct, frozen=True):
 
 
 class Span(msgspec.Struct, frozen=True):
-    """Rows `skip` up to `skip + take` of those in a slice; both -1 for all of them in one answer.
+    """Rows `skip` up to `skip + take` of a slice; both are -1 for all of them in one response.
 
     Args:
         skip: Rows to leave out.
-        take: Rows to answer at most.
+        take: Rows to return at most.
         within: The slice in which rows are counted; None for the whole read.
-        overlap: Whether the first of the rows should be the last of those before the span.
+        overlap: Whether the first row should be the last one before the span.
     """
 
     skip: int
@@ -48,7 +48,7 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Role(Enum):
-    """Why a span is asked for."""
+    """Why a span is requested."""
 
     PAGE = auto()
     REPAIR = auto()
@@ -57,40 +57,40 @@ class Role(Enum):
 
 @dataclass(eq=False, slots=True)
 class Ask:
-    """A span that is asked for.
+    """A span that is requested.
 
     Attributes:
-        span: The rows that are asked for.
-        end: How many rows of the read will have been handed out behind it, by what was known when it was asked for.
-        role: Why it is asked for.
-        until: The row at which a repair has done its work.
-        foretold: Whether its beginning was foretold.
-        seen: How many rows of its answer have been fed.
-        handed: How many of them have been handed out.
-        joined: Whether its place among the rows is found.
-        repaired: Whether a repair in front of it has been tried.
-        contradicted: Whether a probe has found the row that its answer lacks.
+        span: The requested rows.
+        end: How many rows of the read will have been returned after this span, as estimated when it was requested.
+        role: Why it is requested.
+        until: The row at which a repair is complete.
+        predicted: Whether its first key was predicted.
+        seen: How many rows of its response have been fed.
+        returned: How many of them have been returned to the reader.
+        joined: Whether its place among the rows is known.
+        repaired: Whether a repair before it has been tried.
+        contradicted: Whether a probe has found the row that its response lacks.
     """
 
     span: Span
     end: int
     role: Role = Role.PAGE
     until: Key | None = None
-    foretold: bool = False
+    predicted: bool = False
     seen: int = 0
-    handed: int = 0
+    returned: int = 0
     joined: bool = False
     repaired: bool = False
     contradicted: bool = False
 
 
 class Step(msgspec.Struct, frozen=True):
-    """What to do with rows that were fed.
+    """What to do with the rows that were fed.
 
     Args:
-        start: The first of these rows to hand out.
-        stop: The row behind the last of them to hand out.
-        again: Feed these rows again, when the span that is asked for in front of them is over.
+        start: Index of the first row to return.
+        stop: Index after the last row to return.
+        again: Feed these rows again after the span that is now requested before them.
     """
 
     start: int = 0

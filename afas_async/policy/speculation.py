@@ -7,14 +7,14 @@ from msgspec.structs import replace
 
 
 class Speculation(msgspec.Struct, frozen=True):
-    """How far a read runs ahead of what it knows.
+    """How far a read runs ahead of the rows that it has received.
 
     Args:
-        window: The most spans in flight.
-        eager: Whether one more may be, when one has come in whole: the service shall not wait while it is decoded.
-            Otherwise a window of one means page after page.
+        window: The maximum number of spans in flight.
+        eager: Whether to allow one more span when one has arrived completely, so that the service does not wait while
+            it is decoded. Otherwise a window of one means page after page.
         width: How many spans may be in flight now.
-        full: How many full ones there were at this width.
+        full: How many full spans came back at this width.
     """
 
     window: int
@@ -29,12 +29,12 @@ class Speculation(msgspec.Struct, frozen=True):
         return replace(self, full=0, width=min(self.window, self.width * 2 + 1))
 
     def anew(self) -> Speculation:
-        """Return the speculation after a span that came back short, or whose place was not found."""
+        """Return the speculation after a span that came back short, or whose place is unknown."""
         return replace(self, width=1, full=0)
 
     def allowed(self, *, arrived: bool) -> int:
-        """Return how many spans may be in flight, and whether one of them has come in whole, as far as it looks.
+        """Return how many spans may be in flight; `arrived` is whether one of them seems to have arrived completely.
 
-        Nothing is asked for behind the first page, which may be the last one.
+        Nothing is requested after the first page, which may be the last one.
         """
         return self.width + int(arrived and self.eager and (self.width > 1 or self.full > 0))

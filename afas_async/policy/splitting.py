@@ -1,8 +1,8 @@
-"""Conditions that are too long for one request: which groups to ask for together.
+"""Conditions that are too long for one request: which groups to request together.
 
-A query string has 2,048 characters at most (AFAS, REST API for developers), which is about eight alternatives, or
-eighty values of one field. Where each alternative asks for a value of one field, the parts have no row in common; and
-if the service's order of these values is certain, they follow each other in it.
+A query string has 2,048 characters at most (AFAS, REST API for developers). That is about eight alternatives, or eighty
+values of one field. If each alternative asks for a value of one field, no row meets two of the parts. If the service's
+order of these values is also certain, the parts follow each other in that order.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from afas_async.vocabulary.collation import widely_folded
 from afas_async.vocabulary.filters import Group, Operator
 
 Groups: TypeAlias = tuple[Group, ...]
-Steps: TypeAlias = Generator[None, None, Any]  # it yields where an event loop can run meanwhile
+Steps: TypeAlias = Generator[None, None, Any]  # it yields whenever the event loop may run
 
 STEP = 1_000  # values that take about a millisecond
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]*)?")
 
 
 def values_in_order(groups: Groups, field: str, *, numbers: bool) -> Steps:
-    """Sort groups by the values of a field for which they ask, each with a test of its own.
+    """Sort groups by the values of a field that they ask for, each with a test of its own.
 
     Args:
         groups: The condition.
@@ -36,9 +36,9 @@ def values_in_order(groups: Groups, field: str, *, numbers: bool) -> Steps:
         numbers: Whether its values are whole numbers; otherwise they are texts.
 
     Returns:
-        The groups for each value, as the value of the generator; None if a group asks for no single value, or it is
-        not certain in which order the service puts two of them: it compares texts by a collation that is not known,
-        and only of letters and digits is it known to all.
+        The groups for each value, as the value of the generator. None if a group asks for no single value, or if the
+        service's order of two values is uncertain: it compares texts by an unknown collation, and collations agree only
+        about letters and digits.
     """
     pairs = yield from _by_value(groups, field, _number if numbers else widely_folded)
     if pairs is None:
@@ -52,7 +52,7 @@ def values_in_order(groups: Groups, field: str, *, numbers: bool) -> Steps:
 
 
 def values_apart(groups: Groups) -> Steps:
-    """Divide groups into such that no row can meet two of them: by the values of a field for which they ask.
+    """Divide groups so that no row can meet two of them, by the values of a field that they ask for.
 
     Returns:
         The groups for each value, as the value of the generator; None if no field has a value in each group.
@@ -92,8 +92,8 @@ def pack(
         if not count:
             needed = length(units[start])
             raise QueryTooLongError(
-                f"{connector}: a part of the condition, which cannot be split further, takes a query string of {needed}"
-                f" characters, and the service accepts {limit}",
+                f"{connector}: a part of the condition that cannot be split further needs a query string of {needed}"
+                f" characters, but the service accepts {limit}: shorten the condition",
                 length=needed,
                 limit=limit,
             )
@@ -104,7 +104,7 @@ def pack(
 
 
 def _by_value(groups: Groups, field: str, fold: Callable[[str], Any]) -> Steps:
-    """Return the groups for each value of a field, sorted by what it is folded to; None if one asks for no value."""
+    """Return the groups for each folded value of a field, in order; None if a group asks for no single value."""
     pairs: list[tuple[Any, Group]] = []
     for place, group in enumerate(groups):
         texts = [test.text for test in group if test.field == field and test.operator is Operator.EQUAL]
@@ -131,7 +131,7 @@ def _number(text: str) -> Decimal | None:
 
 
 def _alike(text: str) -> str:
-    """Return the same for all spellings that the service may take for one value, whatever type the field has."""
+    """Return the same text for all spellings that the service may consider equal, whatever type the field has."""
     folded = widely_folded(text)
     if folded in {"true", "false"}:
         return str(int(folded == "true"))
@@ -144,7 +144,7 @@ def _alike(text: str) -> str:
 
 
 def _certain(one: str, other: str) -> bool:
-    """Whether every collation puts a folded text before another one that is greater by the codes of its letters."""
+    """Whether every collation sorts a folded text before another one whose letters have greater codes."""
     for mine, its in zip(one, other, strict=False):
         if mine != its:
             return (mine + its).isascii() and (mine + its).isalnum()

@@ -1,8 +1,8 @@
 """Whether a value fits its field, as metainfo describes it.
 
-AFAS's own examples write nearly every value as a text, so that a text counts for the number, the boolean or the date
-that it spells (AFAS, OpenAPI specification: examples). What no source says is refused fits: sent in vain, a value costs
-a rejected element; refused here in error, it could not be sent at all.
+AFAS's own examples write nearly every value as a text. So a text counts as the number, boolean or date that it spells
+(AFAS, OpenAPI specification: examples). When in doubt, a value is accepted: a wrongly accepted value costs one rejected
+element, and a wrongly refused one could never be sent.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from afas_async.vocabulary.collation import folded
 from afas_async.vocabulary.metainfo import Code, UpdateField
 from afas_async.vocabulary.values import digits
 
-# Returns what is wrong with a value and what to do, as "message: suggestion", without the value, which may be personal
-# data; None if it fits.
+# Returns the fault of a value and what to do, as "message: suggestion"; None if it fits. The text never has the value,
+# which may be personal data.
 Judge: TypeAlias = Callable[[Any], str | None]
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+")  # AFAS's own examples have it in decimals
-_PLAIN_NUMBER: Final = re.compile(r"[+-]?([0-9]+)(?:\.([0-9]*))?")  # nearly all are, and need no arithmetic
+_PLAIN_NUMBER: Final = re.compile(r"[+-]?([0-9]+)(?:\.([0-9]*))?")  # nearly all are like this, and need no arithmetic
 _BOOLEANS: Final = frozenset({"true", "false", "1", "0", 1, 0})  # True and Decimal(1) are equal to 1
 _CODES_SHOWN: Final = 12
 _NONE: Final = (
@@ -37,19 +37,19 @@ _NONE: Final = (
 
 
 def judge_of(field: UpdateField, *, allow_none: bool = False) -> Judge:
-    """Return what judges values of a field.
+    """Return a function that judges the values of a field.
 
     An empty text fits every field, as it clears it (AFAS, UpdateConnector). A value of a type that cannot be written as
     JSON fits too: encoding refuses it.
 
     Args:
-        field: The field. What it does not tell, and a data type that is not known here, refuses nothing.
+        field: The field. Missing facts and unknown data types refuse nothing.
         allow_none: Whether None fits.
 
     Example:
         >>> judge = judge_of(UpdateField(id="Ds", data_type="string", length=5))
         >>> judge("steel"), judge("bronze")
-        (None, 'has 6 characters, and 5 are the most: shorten it')
+        (None, 'has 6 characters; the maximum is 5: shorten it')
     """
     judge_type = _typed(field)
 
@@ -63,7 +63,7 @@ def judge_of(field: UpdateField, *, allow_none: bool = False) -> Judge:
             if isinstance(value, Enum):
                 return judge(value.value)
             if isinstance(value, (float, Decimal)) and not Decimal(value).is_finite():
-                return "is infinite or not a number, which no field can be"
+                return "is infinity or NaN: give a finite number"
             if not isinstance(value, (str, int, float, Decimal, date)):
                 return None  # bytes, which are sent in base64; UNSET, which is not sent
         return judge_type(value)
@@ -111,9 +111,9 @@ def _text(length: int) -> Judge:
         if isinstance(value, bool):
             return None  # AFAS's own examples have them in fields of two characters
         if isinstance(value, float):
-            return "is a float for a text, and would be sent as one: give a str"
+            return "is a float, but the field holds text: give a str"
         size = len(value if isinstance(value, str) else _written(value))
-        return f"has {size} characters, and {length} are the most: shorten it" if size > length else None
+        return f"has {size} characters; the maximum is {length}: shorten it" if size > length else None
 
     return judge
 
@@ -131,21 +131,21 @@ def _one_of(codes: list[Code], *, numbers: bool) -> Judge:
             return None
         if numbered and not numbers and isinstance(value, str) and not value.strip().isdecimal():
             return None  # "Art" for 2: the service takes such codes by an external name too (AFAS, endpoint notes)
-        return f"is none of the values that the field may have: give {shown}"
+        return f"is not one of the field's values: use {shown}"
 
     return judge
 
 
 def _code(text: str, *, numbers: bool) -> str | Decimal:
-    """What the ways of writing a code have in common: whether the service minds the case is not known."""
+    """Return what all spellings of a code have in common; it is unknown whether the service minds the case."""
     text = text.strip()
     return Decimal(text) if numbers and _NUMBER.fullmatch(text) else folded(text)
 
 
 def _number(length: int, decimals: int | None) -> Judge:
-    """Judge numbers: a `length` of 0 and `decimals` of None are not known.
+    """Judge numbers: a `length` of 0 and `decimals` of None mean unknown.
 
-    Whether the length counts the decimals is documented nowhere, so that only digits before the point are held to it.
+    No source says whether the length includes the decimals, so only the digits before the point are checked.
     """
     limit = 10**length
 
@@ -162,13 +162,13 @@ def _number(length: int, decimals: int | None) -> Judge:
             return None
         number = _parsed(value)
         if number is None:
-            return "is no number: give an int or a Decimal, or its digits"
+            return "is not a number: give an int or a Decimal, or its digits"
         if length and number and number.adjusted() >= length:
-            return f"has {number.adjusted() + 1} digits before the point, and {length} are the most"
+            return f"has {number.adjusted() + 1} digits before the point; the maximum is {length}"
         if decimals is not None and (more := _decimals(number)) > decimals:
             if not decimals:
                 return "must be a whole number: round it first"
-            return f"has {more} decimals, and {decimals} are the most: round it first"
+            return f"has {more} decimals; the maximum is {decimals}: round it first"
         return None
 
     return judge
@@ -186,7 +186,7 @@ def _parsed(value: Any) -> Decimal | None:
 
 
 def _decimals(number: Decimal) -> int:
-    """The digits behind the point; zeros at the end do not count."""
+    """Return the number of digits after the point; zeros at the end do not count."""
     exponent = int(number.as_tuple().exponent)
     if not number or exponent >= 0:
         return 0
@@ -196,17 +196,17 @@ def _decimals(number: Decimal) -> int:
 def _boolean(value: Any) -> str | None:
     if isinstance(value, str):
         value = value.strip().lower()
-    return None if value in _BOOLEANS else "is no boolean: give True or False"
+    return None if value in _BOOLEANS else "is not a boolean: give True or False"
 
 
 def _date(value: Any) -> str | None:
     if isinstance(value, date) or (isinstance(value, str) and _is_moment(value)):
         return None
-    return "is no date: give a date or datetime, or a text such as 2024-01-31 or 2024-01-31T09:30:00"
+    return "is not a date: give a date or datetime, or a text such as 2024-01-31 or 2024-01-31T09:30:00"
 
 
 def _is_moment(text: str) -> bool:
-    # Every form of ISO 8601, and a time alone: which of them the service refuses is not known.
+    # Every form of ISO 8601, and a time alone: it is unknown which of them the service refuses.
     for read in (datetime.fromisoformat, time.fromisoformat):
         try:
             read(text.strip())
@@ -224,7 +224,7 @@ def _digits(number: float | Decimal) -> str:
 
 
 def _written(value: Any) -> str:
-    """A value as it stands in a body, without quotes."""
+    """Return a value as it is written in a body, without quotes."""
     match value:
         case Enum():
             return _written(value.value)

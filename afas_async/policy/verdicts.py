@@ -1,10 +1,10 @@
-"""What became of a write: one table, from the facts of its last attempt to what the next run does with its elements.
+"""The outcome of a write: one table, from the facts of its last attempt to what the next run does with its elements.
 
-Only what denies a write clearly denies it. Whatever else fails once the service may have it leaves the outcome unknown:
-the service goes on with what it was sent, whoever has hung up (AFAS, Troubleshooting).
+A write is denied only if the service denies it clearly. Any other failure, once the service may have the request,
+leaves the outcome unknown: the service carries on with the work even if the client has hung up (AFAS, Troubleshooting).
 
-Time decides too. The service ends a call after 900 seconds with a refusal, and may finish the work all the same. How it
-words that differs between versions and languages, so a refusal that comes so late is never taken for one.
+Time decides too. The service ends a call after 900 seconds with a refusal, and may finish the work all the same. The
+wording of that refusal differs between versions and languages, so a refusal that comes this late is never believed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from afas_async.vocabulary.outcomes import Status, WriteResult
 from afas_async.wire.write_answers import Body, Ending
 
 LATE_SECONDS = 840.0
-# The slowest line on which a body is sent to its end: 16 KiB a second, once a minute has passed.
+# The slowest connection that may still finish an upload: 16 KiB a second, after a minute of grace.
 UPLOAD_GRACE, UPLOAD_RATE = 60.0, 16 << 10
 
-# "planned": to be sent, as nothing has come of it yet. What is in flight when a load ends is "unknown" in the next.
+# "planned": not sent yet, or without any effect. An element in flight when a load ends is "unknown" in the next run.
 State: TypeAlias = Literal["planned", "applied", "rejected", "unknown"]
 
-# The service's texts, as for a `LockedError` (`wire.error_answers`).
+# The service's texts, case-folded, in the documented languages (AFAS, Troubleshooting; versions of 2025 and 2026). A
+# text that is not listed is an ordinary refusal. Those of a LockedError stand in `wire.error_answers`.
 OUT_OF_MEMORY = ("out of memory", "out of string space", "onvoldoende geheugen")
 OUT_OF_TIME = ("maximum duration", "command timeout expired", "maximale tijdsduur")
 
@@ -33,23 +34,23 @@ OUT_OF_TIME = ("maximum duration", "command timeout expired", "maximale tijdsduu
 class Reach(Enum):
     """How far an attempt came."""
 
-    NOWHERE = "no connection stood, so nothing was sent"
-    SERVICE = "the service may have it"
+    NOWHERE = "no connection was established, so nothing was sent"
+    SERVICE = "the service may have received it"
 
 
 class Scope(Enum):
-    """Of what a refusal is one."""
+    """Which elements a refusal is about."""
 
-    ALL = "one element, or one transaction"
-    SOME = "one or more of several elements, of which others may be applied"
+    ALL = "all elements of the call: one element, or one transaction"
+    SOME = "at least one of several elements; others may be applied"
 
 
 class Resumption(Enum):
-    """What to do with an element of a load that goes on with a journal."""
+    """What to do with an element of a load that continues from a journal."""
 
     SEND = "it has had no effect"
     KEEP = "its outcome stands in the journal"
-    REFUSE = "it is another one than that in its place, and one of them may be there"
+    REFUSE = "the journal has a different element at this place, and one of the two may be at the service"
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -57,7 +58,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
     Args:
         reach: How far it came.
-        scope: Of what a refusal is one.
+        scope: Which elements a refusal would be about.
         seconds: How long the service has had it.
     """
 
@@ -67,14 +68,14 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What became of a call.
+    """The outcome of a call.
 
     Args:
-        status: What became of its elements, but for those that are applied.
+        status: The outcome of its elements, except those that are applied.
         seconds: How long the service took for the last attempt.
-        result: What it answered, if it said that it succeeded.
-        error: Why not all of them are applied.
-        applied: How many of them are, the first ones.
+        result: The service's response, if it reported success.
+        error: Why some elements are not applied.
+        applied: How many elements are applied, counted from the first.
     """
 
     status: Status
@@ -85,18 +86,18 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def failed(attempt: Attempt, failure: errors.AfasError) -> Status:
-    """Return what became of the elements of a write that failed."""
+    """Return the status of the elements of a write that failed."""
     if attempt.reach is Reach.NOWHERE:
         return "not_sent"
     if attempt.seconds >= LATE_SECONDS:
         return "unknown"
     match failure:
         case errors.BusinessError(status=500):
-            # Of a call that ran out of time or memory nobody knows.
-            if attempt.scope is Scope.SOME or says(failure, (*OUT_OF_MEMORY, *OUT_OF_TIME)):
+            # After running out of time or memory, a call may or may not have had an effect.
+            if attempt.scope is Scope.SOME or mentions(failure, (*OUT_OF_MEMORY, *OUT_OF_TIME)):
                 return "unknown"
             return "not_sent" if isinstance(failure, errors.LockedError) else "rejected"
-        case errors.BusinessError():  # within a success it contradicts itself
+        case errors.BusinessError():  # a refusal inside a success contradicts itself
             return "unknown"
         case errors.RateLimitError():
             return "not_sent"
@@ -111,14 +112,14 @@ def failed(attempt: Attempt, failure: errors.AfasError) -> Status:
 
 
 def applied(body: Body, ending: Ending, *, elements: int, keys: int, known_path: bool = True) -> int:
-    """Return how many of the elements, the first ones, a success says to be applied; the outcome of others is unknown.
+    """Return how many elements a successful response confirms, counted from the first; the others are unknown.
 
     Args:
-        body: What its body is.
-        ending: How that ended.
+        body: The kind of its body.
+        ending: How that body ended.
         elements: How many elements were sent.
-        keys: How many keys it has. Fewer than elements are those of a service that takes no lists, and drops the rest.
-        known_path: Whether it is known what the path answers.
+        keys: How many keys it has. Fewer keys than elements come from a service that takes no lists and drops the rest.
+        known_path: Whether the response of this path is documented.
     """
     match body:
         case Body.KEYS | Body.EMPTY | Body.BROKEN:
@@ -130,12 +131,12 @@ def applied(body: Body, ending: Ending, *, elements: int, keys: int, known_path:
 
 
 def noted(status: Status, *, elements: int, error: errors.AfasError | None) -> State:
-    """Return the state in which a journal notes an element of a call that ended.
+    """Return the state to record in the journal for an element of a call that ended.
 
     Args:
-        status: What became of it.
-        elements: How many elements the call had: of a refused call nobody knows which is at fault.
-        error: Why it is not applied. With another credential the same elements may be sent.
+        status: The outcome of the element.
+        elements: How many elements the call had. If a call with several is refused, the one at fault is unknown.
+        error: Why the element is not applied. With another credential it may still be sent.
     """
     no_access = isinstance(error, (errors.AuthenticationError, errors.PermissionDeniedError))
     if status == "not_sent" or (status == "rejected" and (elements > 1 or no_access)):
@@ -147,9 +148,10 @@ def resumed(state: State | None, *, same: bool, elsewhere: bool) -> Resumption:
     """Return what to do with an element that is given to a load with a journal.
 
     Args:
-        state: What the journal says of the element in its place, None if it says nothing.
-        same: Whether that is the same element.
-        elsewhere: Whether the element was in a later place, and may be at the service: one before it is missing now.
+        state: The journal's state of the element at this place, None if it has no entry.
+        same: Whether that entry is about the same element.
+        elsewhere: Whether the journal has this element at a later place, where it may have reached the service. An
+            earlier element is missing now.
     """
     if state in {"applied", "unknown"}:
         return Resumption.KEEP if same else Resumption.REFUSE
@@ -157,11 +159,11 @@ def resumed(state: State | None, *, same: bool, elsewhere: bool) -> Resumption:
 
 
 def upload_seconds(size: int) -> float:
-    """Return how long the upload of a body of so many bytes may take."""
+    """Return how many seconds the upload of a body of `size` bytes may take."""
     return UPLOAD_GRACE + size / UPLOAD_RATE
 
 
-def says(failure: errors.ApiError, phrases: tuple[str, ...]) -> bool:
-    """Whether the message of a refusal has one of some phrases."""
+def mentions(failure: errors.ApiError, phrases: tuple[str, ...]) -> bool:
+    """Whether the message of a refusal contains one of the phrases."""
     text = failure.message.casefold()
     return any(phrase in text for phrase in phrases)

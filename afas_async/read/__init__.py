@@ -3,8 +3,8 @@
 You call `AfasClient.rows`, `pages`, `page`, `plan`, `changes` and `deleted_keys`; their docstrings describe the
 arguments. This guide shows them at work, and lists what they guarantee and where that ends.
 
-Only some rows, in parts, later on, or what has changed
--------------------------------------------------------
+Some rows only, in parts, later on, or only changes
+---------------------------------------------------
 
 `afas.rows(...)` has `batches()` (lists of rows, about 64 KiB each: the fast form), `to_list()`, `first()`, `progress`
 and `cursor`. Rows are a `msgspec.Struct`, a `dict`, or `msgspec.Raw` for pass-through.
@@ -18,11 +18,11 @@ and `cursor`. Rows are a `msgspec.Struct`, a `dict`, or `msgspec.Raw` for pass-t
     ...     cheap = (F.Price < 10) & F.Description.contains("box 7") & ~F.Blocked.is_(True)
     ...     print(len(await afas.rows(ARTICLES, where=cheap).to_list()), "cheap ones")
     >>> async def many_values(afas):
-    ...     # Any number of values: split over as many requests as 2,048 characters demand, each row once.
+    ...     # Any number of values: split over as many requests as needed, each row once.
     ...     codes = [f"{number:06}" for number in range(1, 20_001, 2)]
     ...     print(len(await afas.rows(ARTICLES, where=F.ItemCode.in_(codes)).to_list()), "of 10,000 codes")
     >>> async def later_on(afas):
-    ...     # Break off, and go on with the next row: here or in another process.
+    ...     # Stop, and continue with the next row: here or in another process.
     ...     rows = afas.rows(ARTICLES)
     ...     before = [await anext(rows) for _ in range(1_234)]
     ...     cursor = rows.cursor  # text to store
@@ -34,7 +34,7 @@ and `cursor`. Rows are a `msgspec.Struct`, a `dict`, or `msgspec.Raw` for pass-t
     ...     found = await afas.rows(ARTICLES, part=parts[3]).to_list()
     ...     print(len(found), "rows of about", parts[3]["rows"])
     >>> async def every_night(afas):
-    ...     # What was modified since the last run, to be applied as inserts or updates; and what is gone.
+    ...     # The rows modified since the last run, to apply as inserts or updates; and the deleted ones.
     ...     async with afas.changes(ARTICLES, modified="ModifiedOn", since=None) as changes:
     ...         copy = {row["ItemCode"]: row async for row in changes}
     ...     watermark = changes.watermark  # text to store, once the rows are safe: `since` of the next run
@@ -61,31 +61,31 @@ What holds
 
 Complete
     A row that exists, meets the condition and keeps its key during the whole read comes exactly once. No key comes
-    twice. Other rows may appear, vanish or change meanwhile. Pages are requested from the last row on, share one row,
-    and are repaired where that row is missing.
+    twice. Other rows may appear, vanish or change meanwhile. Each page is requested from the last row on and shares
+    that row with the page before. If it is missing, the read repairs the gap.
 In order
     Every read of several pages is sorted, and no row comes out of order. Without a key it raises SortKeyRequiredError.
 Unique keys
-    Duplicate and empty keys raise NonUniqueKeyError. So do two keys that stand together where two pages meet, and
-    differ only in letter case or in blanks at the end: for AFAS they are one.
+    Duplicate and empty keys raise NonUniqueKeyError. So do two neighbouring keys where two pages meet that differ only
+    in letter case or in blanks at the end: AFAS considers them equal.
 Proved end
     A read ends only at a response without any row, or when each value of the key that you asked for has its row. A
-    short page may come from a server that caps its responses. It is followed by a request for the rows behind it, one
-    for each field of the key.
+    short page may come from a server that caps its responses. The read then requests the rows after it, with one
+    request for each field of the key.
 Flat cost per row
-    A page skips what is in flight before it, and the rows that have the first field of their key in common with the
-    last one: at most 10,000, then a request names the next field too. It skips nothing where keys are whole numbers
-    that lie about evenly, as consecutive numbers do: there it begins at the key at which the page before should end. A
-    wrong guess costs an extra request, never a row.
+    A page skips the rows in flight before it, and the rows that share the first field of their key with the last one.
+    Those are 10,000 at most: beyond that, a request names the next field too. If keys are whole numbers that are
+    spaced about evenly, as consecutive numbers are, a page skips nothing. It begins at the key at which the page before
+    should end. A wrong guess costs an extra request, never a row.
 Short requests
-    A request is your condition and a few tests on the key, one for each field at most. So a key of four fields bears
-    eight tests beside it.
+    A request is your condition plus a few tests on the key, one for each field at most. A key of four fields leaves
+    room for eight tests of yours.
 Long conditions
     A condition beyond the service's 2,048 characters, such as `in_` with thousands of values, is split over several
     requests, and each row comes once. `in_` on the key takes a request for about 80 values. The order is kept: the
-    requests follow each other in the order of the values, or their rows are merged where all fields of the order are
-    whole numbers. Where neither is possible, the read raises UsageError before it asks for any rows, and says what
-    would do.
+    requests follow each other in the order of the values, or their rows are merged if all fields of the order are
+    whole numbers. If neither is possible, the read raises UsageError before it asks for any rows, and suggests what to
+    change.
 No change is missed
     Two runs of `changes` together see every version of a row, or a later one, that was committed before the first run
     began and at least 15 minutes before the second. The field must be stamped at each change, and no transaction may
@@ -93,22 +93,23 @@ No change is missed
     the hour that wall time repeats in October.
 Moments as they are meant
     AFAS shows wall time in Amsterdam and puts a false `Z` after it. A `datetime` field of your row type is that wall
-    time, without a time zone (a `__post_init__` of your own still sees UTC); a `date` field is a date; a dict keeps the
+    time, without a time zone (a `__post_init__` of your own still sees UTC). A `date` field is a date; a dict keeps the
     text. You can give each of them back, in a filter, in `since=` or in an element. Compare with the current time like
     this: `row.modified < datetime.now(ZoneInfo("Europe/Amsterdam")).replace(tzinfo=None)`.
 No silent column of None
     A field that your row type declares and no row has is reported with a SchemaDriftWarning, or raises with
-    `AfasClient(drift="error")`. The first rows of a read are looked at: AFAS puts every field into every row, and null
-    where it is empty. `await afas.verify(...)` checks all your connectors when your program starts.
+    `AfasClient(drift="error")`. The check uses the first rows of a read: AFAS puts every field into every row, and null
+    if it is empty. `await afas.verify(...)` checks all your connectors when your program starts.
 Resumable
-    `rows.cursor` after any row, `after=cursor` anywhere. Only rows after the last cursor that you stored come again.
-Nothing broken passes for complete
-    A body that is cut anywhere, in plain text or gzip, is an error or is requested again. It never is a shorter page.
+    You can read `rows.cursor` after any row, and give it as `after=cursor` anywhere. Only rows after the last cursor
+    that you stored come again.
+No broken response counts as complete
+    A body that is cut anywhere, in plain text or gzip, is an error or is requested again. You never get a shorter page.
 Bounded memory
     About 16 MiB of responses wait for their readers, whatever the size of the table, and however many streams a client
-    has (`AfasClient(memory=...)`). Each stream has a page of its own, of 128 KiB where others leave no room. One
+    has (`AfasClient(memory=...)`). Each stream has a page of its own, of 128 KiB if the others use up the rest. One
     response takes 16 MiB at most, however long it is.
-Others are not kept waiting
+Others do not wait
     `page`, single writes, metainfo and files get the next free slot, before the pages of reads like this one. For 30
     seconds after such a call, reads leave one slot free for the next.
 Free event loop
@@ -122,33 +123,33 @@ Limits, today
 -------------
 
 A key that changes during a read
-    is not noticed: such a row can be missing or duplicate. `changes` brings it the next time, if it is stamped.
+    goes unnoticed: you may miss such a row or get it twice. `changes` returns it the next time, if it is stamped.
 One response
-    is trusted to hold the rows that have been there for long: AFAS documents no isolation. The rows of a read are not
+    is trusted to hold the rows that have existed for a while: AFAS documents no isolation. The rows of a read are not
     those of one moment.
 Texts as keys
-    are compared for equality only, as the service's order of texts is not known. Of two texts that first differ in a
-    letter or a digit, it is.
+    are compared for equality only, as the service's order of texts is unknown. It is known for two texts that first
+    differ in a letter or a digit.
 A row that moves from one alternative of a split condition to another
     can be missing.
 A dozen alternatives beside a key of texts
-    leave no room for the key in a request, so that rows are counted: up to row 100,000, then the read raises
-    PagingError. It begins again from its first row where rows vanish meanwhile. Rows that were inserted during the
-    read may come out of order, and again if they were made again.
+    leave no space for the key in a request, so rows are counted: up to row 100,000, then the read raises PagingError.
+    If rows vanish meanwhile, it begins again from its first row. Rows that were inserted during the read may come out
+    of order, and rows that were deleted and created again may come twice.
 A key that no request can hold
-    (a control character, or too long) is left behind by counting, too, with the same limits. `rows.cursor` works there.
-    At a service that answers a single row at a time, counting is not safe: rows that vanish meanwhile hide others, or
-    the read raises PagingError.
+    (a control character, or too long) is skipped by counting too, with the same limits. `rows.cursor` works there. If
+    a service returns a single row at a time, counting is not safe: rows that vanish meanwhile hide others, or the read
+    raises PagingError.
 Moments in a filter
-    are compared with what is stored. AFAS stores fractions of a second, and shows the nearest second. So the row with
-    the moment you give may not meet `>=`: go back a second, as `changes` does. For the same reason no read of several
-    pages can be sorted by a moment, while it can by a date.
+    are compared with the stored value. AFAS stores fractions of a second, and shows the nearest second. So the row with
+    the moment you give may not meet `>=`: go back a second, as `changes` does. For the same reason you cannot sort a
+    read of several pages by a moment, while you can sort it by a date.
 Pages of a single row
-    do not show two rows with the same key.
+    do not reveal two rows with the same key.
 A response whose `rows` are null or missing
     is requested once more, and then counts as one without rows.
 A service that filters by the key in another order than it sorts
-    is noticed only where a response shows it.
+    is noticed only if a response shows it.
 `changes`
     does not see deletions (`deleted_keys` does), nor changes of joined tables, which AFAS does not stamp. It does not
     see a row whose `modified` is empty, except in a run without `since`. A changed key looks like a deleted row and a
@@ -161,12 +162,13 @@ A request that you cut off by leaving a stream
 Why not a loop
 --------------
 
-The README compares a loop written by hand with this library. Further rows of that table:
+The README compares a loop that you write by hand with this library. More rows of that table:
 
-The loop: the job that breaks after an hour starts anew.
-    Here: `rows.cursor` is the point to continue from, in another process too.
+The loop: a job that breaks after an hour starts from scratch.
+    Here: you continue from `rows.cursor`, in another process too.
 The loop: `skip=500000` takes ever longer.
-    Here: no page skips more than what is in flight, most skip nothing. Row one million costs what the first one does.
+    Here: no page skips more than the rows in flight, and most skip nothing. Row one million costs what the first one
+    does.
 The loop: one request at a time, so the service's 50 ms for each page add up.
     Here: a window of requests, 5 at a time as AFAS advises, in order.
 The loop: everything in memory, and the event loop stands still while a page is parsed.

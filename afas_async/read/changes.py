@@ -1,8 +1,8 @@
-"""Incremental scan: what was modified since the last time.
+"""Incremental reads: the rows that were modified since the last run.
 
-The service stamps a row when it is written, but others see it when it is committed, which may be up to 15 minutes
-later; and the stamp is wall time in Amsterdam, which repeats an hour each October. So a run begins some time before the
-moment up to which the last one was complete, and gives some rows again.
+The service stamps a row when it is written. Others see the row when it is committed, up to 15 minutes later. And the
+stamp is wall time in Amsterdam, which repeats an hour each October. So a run begins some time before the moment up to
+which the last run was complete, and returns some rows again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,11 @@ class _Cursor(msgspec.Struct, frozen=True):
 
 
 class Changes(RowStream[RowT], Generic[RowT]):
-    """The rows of a connector that were modified, as an asynchronous iterator. Made by `AfasClient.changes`.
+    """The modified rows of a connector, as an asynchronous iterator: what `AfasClient.changes` returns.
+
+    `async for`, `anext`, `batches()` and `to_list()` each continue where the last one stopped. One task at a time may
+    read. Apply each row as an insert or update: some rows come again in the next run. When you have read and stored
+    them all, store `watermark` and give it to the next run as `since`.
 
     Example:
         >>> async def main():
@@ -66,7 +70,7 @@ class Changes(RowStream[RowT], Generic[RowT]):
     ) -> None:
         query = scan.query
         self._modified = modified
-        self._everything = query  # whose newest row is asked for
+        self._everything = query  # its newest row is requested
         self._fingerprint = fingerprint(query.connector.name, query.where, modified)
         self._since = self._moment(since)
         self._until: datetime | None = None
@@ -74,7 +78,7 @@ class Changes(RowStream[RowT], Generic[RowT]):
         self._complete = False
         resumed = None if after is None else self._resumed(after, since)
         if self._since is not None:
-            # In the first days of the calendar there is nothing before.
+            # The calendar has no days before its first ones.
             begin = max(self._since, datetime.min + SLACK) - SLACK  # noqa: DTZ901 - wall time
             test = Test(modified, Operator.AT_LEAST, value_text(begin, modified))
             scan = replace(scan, query=replace(query, where=combine(query.where, ((test,),))))
@@ -82,40 +86,58 @@ class Changes(RowStream[RowT], Generic[RowT]):
 
     @property
     def cursor(self) -> str:
-        """The point to go on from, after the last row returned: text to store, for `changes(..., after=)`.
+        """The point to continue from, after the last row returned: text to store, for `changes(..., after=)`.
 
-        A run that goes on has the watermark of the run that was broken off, whose beginning is what it is complete up
-        to. Store the cursor once the rows up to here are safe.
+        A run that continues has the watermark of the run that was interrupted: it is complete up to the beginning of
+        that run. Store the cursor when the rows up to here are safe.
 
         Raises:
-            UsageError: If no row has been asked for, or there is no key.
+            UsageError: If you have not asked for a row yet, or the connector has no key.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         articles = GetConnector("Profit_Article", key="ItemCode")
+            ...         changes = afas.changes(articles, modified="ModifiedOn")
+            ...         before = [await anext(changes) for _ in range(100)]
+            ...         rest = await afas.changes(articles, modified="ModifiedOn", after=changes.cursor).to_list()
+            ...         return len(before), len(rest)
+            >>> asyncio.run(main())
+            (100, 400)
         """
         if not self._begun:
             name = self._everything.connector.name
-            raise UsageError(f"{name}: there is a cursor once the first row has come")
+            raise UsageError(f"{name}: there is no cursor yet: ask for a row first")
         cursor = _Cursor(_VERSION, self._fingerprint, self._since, self._until, self._cursor())
         return msgspec.json.encode(cursor).decode()
 
     @property
     def watermark(self) -> str:
-        """The moment up to which this run is complete: text to store, for `since`.
+        """The moment up to which this run is complete: text that you store and give to the next run as `since`.
 
-        Store it when all rows of the run are safe: a run that ends before its end is repeated.
+        Store it when all rows of the run are safe. A run that stops before its end has no watermark: repeat it, or
+        continue it from `cursor`.
 
         Raises:
-            UsageError: If the end has not been reached.
+            UsageError: If you have not read all changes yet.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         changes = afas.changes("Profit_Article", key="ItemCode", modified="ModifiedOn")
+            ...         count = len(await changes.to_list())
+            ...         return count, type(changes.watermark)
+            >>> asyncio.run(main())
+            (500, <class 'str'>)
         """
         if not self._complete:
-            raise UsageError(
-                f"{self._everything.connector.name}: the watermark is there when all changes have been read, as only"
-                " then the run is complete"
-            )
+            raise UsageError(f"{self._everything.connector.name}: there is no watermark yet: read all changes first")
         return msgspec.json.encode(_Watermark(_VERSION, self._fingerprint, self._until)).decode()
 
     async def _open(self) -> Feed[RowT]:
-        if self._begun:  # by the run that this one goes on with
+        if self._begun:  # by the run that this one continues
             return await super()._open()
-        # Before any row is read: what is written from now on belongs to the next run.
+        # Before any row is read: rows that are written from now on belong to the next run.
         newest = await _newest(self._everything, self._modified)
         known = [moment for moment in (self._since, newest) if moment is not None]
         self._until = max(known, default=None)
@@ -123,7 +145,7 @@ class Changes(RowStream[RowT], Generic[RowT]):
         return await super()._open()
 
     def _resumed(self, after: object, since: object) -> _Cursor:
-        """Read a cursor, and take over the run that it stands in."""
+        """Decode a cursor, and take over the state of its run."""
         name = self._everything.connector.name
         try:
             found = msgspec.json.decode(cast("str", after), type=_Cursor)
@@ -132,11 +154,11 @@ class Changes(RowStream[RowT], Generic[RowT]):
             raise UsageError(f"{name}: after: expected the text of `changes.cursor`, got {given}") from None
         if (found.version, found.changes) != (_VERSION, self._fingerprint):
             raise UsageError(
-                f"{name}: the cursor in after= is of other changes: connector, condition and modified field must be the"
-                " same"
+                f"{name}: the cursor in after= belongs to other changes: connector, condition and modified field must"
+                " be the same"
             )
         if since is not None and found.since != self._since:
-            raise UsageError(f"{name}: after= goes on with a run since {found.since}: leave since= out")
+            raise UsageError(f"{name}: after= continues a run since {found.since}: leave since= out")
         self._since, self._until, self._begun = found.since, found.until, True
         return found
 
@@ -152,13 +174,13 @@ class Changes(RowStream[RowT], Generic[RowT]):
             found = msgspec.json.decode(since, type=_Watermark)
         except (msgspec.DecodeError, TypeError, UnicodeError):
             raise UsageError(
-                f"{name}: since: expected the text of `changes.watermark`, a datetime or a moment out of a row, got"
+                f"{name}: since: expected the text of `changes.watermark`, a datetime, or a moment from a row, got"
                 f" {'another text' if isinstance(since, str) else type_name(since)}"  # pyright: ignore[reportUnnecessaryIsInstance]
             ) from None
         if (found.version, found.query) != (_VERSION, self._fingerprint):
             raise UsageError(
-                f"{name}: the watermark in since= is of other changes: connector, condition and modified field must be"
-                " the same"
+                f"{name}: the watermark in since= belongs to other changes: connector, condition and modified field"
+                " must be the same"
             )
         return found.until
 
@@ -169,7 +191,7 @@ class Changes(RowStream[RowT], Generic[RowT]):
 
 
 async def _newest(query: Query[Any], modified: str) -> datetime | None:
-    """Return the latest moment at which a row was modified, by the service's clock; but no moment that is to come."""
+    """Return the latest moment at which a row was modified, by the service's clock, but never a future one."""
     name = query.connector.name
     everything = Query(query.channel, GetConnector(name), Order((f"-{modified}",)), keyed=False)
     rows = await read_page(everything, Span(0, 1))
@@ -179,11 +201,14 @@ async def _newest(query: Query[Any], modified: str) -> datetime | None:
     try:
         newest = amsterdam(_wall_time(value), modified).replace(microsecond=0)
     except (AttributeError, ValueError):
-        raise AnswerError(f"{name}: {modified} is {value!r}, which is no moment of a change", connector=name) from None
-    # A row with a moment that is to come would hide all changes until then.
+        raise AnswerError(
+            f"{name}: {modified} is {value!r}, which is not a moment: give a field that is stamped at each change",
+            connector=name,
+        ) from None
+    # A row with a future moment would hide all changes until then.
     return min(newest, amsterdam(datetime.now(UTC), modified).replace(microsecond=0))
 
 
 def _wall_time(text: str) -> datetime:
-    """Read a moment of the service, whose `Z` is false: it is wall time in Amsterdam (AFAS, GET connector)."""
+    """Parse a moment of the service, whose `Z` is false: it is wall time in Amsterdam (AFAS, GET connector)."""
     return datetime.fromisoformat(text.removesuffix("Z"))

@@ -1,8 +1,8 @@
-"""Schema drift: a row type that declares a field which no row has.
+"""Schema drift: a row type declares a field that no row has.
 
 Every row has every field of its connector; an empty one is null (AFAS, GET connector: example rows). So a field that no
-row has was renamed or removed in Profit, or is misspelled, and an attribute with a default would be that default in all
-rows without a word.
+row has was renamed or removed in Profit, or is misspelled. Without this check, an attribute with a default would
+silently have that default in all rows.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def _added(name: str, declared_by: str, fields: list[str]) -> str:
 
 
 def _level_of_user() -> int:
-    """Return how far up the stack the code stands that called this library, as seen by the caller."""
-    # From Python 3.12 on, warnings can skip the frames of a package by themselves.
+    """Return how far up the stack the calling code outside this library is, as seen by the caller."""
+    # From Python 3.12 on, `warnings` itself can skip the frames of a package.
     level, frame = 0, inspect.currentframe()
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back

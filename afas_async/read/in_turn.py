@@ -1,4 +1,4 @@
-"""The parts of a condition too long for one request, one after the other."""
+"""Reads the parts of a long condition one after the other."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from afas_async.vocabulary.connectors import RowT
 
 
 class InTurn(Generic[RowT]):
-    """The rows of several windows, one window after the other; the next ones are on their way meanwhile.
+    """The rows of several windows, one window after the other; the next windows have pages in flight meanwhile.
 
     Args:
         windows: The windows, taken when they are wanted: there may be thousands.
-        at_once: How many of them may have requests under way.
+        at_once: How many of them may have requests in flight.
 
     Attributes:
         news: Set when `poll` may have something to do.
@@ -30,31 +30,31 @@ class InTurn(Generic[RowT]):
         self._windows = iter(windows)
         self._at_once = at_once
         self._left: deque[tuple[Window[RowT], deque[Batch[RowT]]]] = deque()  # with batches that wait for their turn
-        self._over: list[Window[RowT]] = []  # with requests that still run
+        self._finished: list[Window[RowT]] = []  # with requests that still run
         self._pages = 0
         self._bytes = 0
         self._take_windows()
 
     @property
     def ended(self) -> bool:
-        """Whether all rows have been handed out."""
+        """Whether all rows have been returned."""
         return not self._left
 
     @property
     def pages(self) -> int:
-        """How many pages have been handed out completely."""
+        """How many pages have been returned completely."""
         return self._pages + sum(window.pages for window, _ in self._left)
 
     @property
     def bytes(self) -> int:
-        """Bytes of their bodies, as they came over the connection."""
+        """Bytes of their bodies, as received over the connection."""
         return self._bytes + sum(window.bytes for window, _ in self._left)
 
     def poll(self) -> Batch[RowT] | None:
-        """Return the next rows, no row if there may be more at once, or None if there are none before `news`.
+        """Return the next rows, no row if there may be more at once, or None if there are none until `news` is set.
 
         Raises:
-            AfasError: If rows of any part cannot be had.
+            AfasError: If rows of any part cannot be read.
         """
         progress = False
         for window, waiting in self._left:
@@ -69,7 +69,7 @@ class InTurn(Generic[RowT]):
             self._left.popleft()
             self._pages += head.pages
             self._bytes += head.bytes
-            self._over = [window for window in (*self._over, head) if window.jobs()]
+            self._finished = [window for window in (*self._finished, head) if window.jobs()]
             self._take_windows()
             return Batch()
         return Batch() if progress else None
@@ -80,10 +80,10 @@ class InTurn(Generic[RowT]):
             self._left.append((window, deque()))
 
     def jobs(self) -> list[Job]:
-        """Return what is under way."""
-        return [job for window in (*(window for window, _ in self._left), *self._over) for job in window.jobs()]
+        """Return the requests in flight."""
+        return [job for window in (*(window for window, _ in self._left), *self._finished) for job in window.jobs()]
 
     def forget(self) -> None:
-        """Forget what is on its way."""
-        for window in (*(window for window, _ in self._left), *self._over):
+        """Drop the pages in flight from memory."""
+        for window in (*(window for window, _ in self._left), *self._finished):
             window.forget()

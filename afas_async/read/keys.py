@@ -1,4 +1,4 @@
-"""The keys of rows: by them pages are joined, repaired and gone on from."""
+"""The keys of rows, by which pages are joined and repaired, and reads continue."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class KeyReader(Generic[RowT]):
 
     Args:
         connector: The connector, with the type of its rows.
-        order: What the rows are sorted by: the key of a row is the values of these fields.
+        order: The sort order of the rows: the key of a row is the values of these fields.
     """
 
     def __init__(self, connector: GetConnector[RowT], order: Order) -> None:
@@ -32,13 +32,13 @@ class KeyReader(Generic[RowT]):
         self._columns = [_column(cast("Any", connector.row_type), field) for field in self._fields]
 
     def read(self, rows: Sequence[RowT], before: Key | None, page: int) -> Sequence[Key]:
-        """Return the keys of rows that stand together in an answer.
+        """Return the keys of neighbouring rows of a response.
 
-        The keys of `msgspec.Raw` rows are decoded when they are looked at, and only those at the seams are.
+        The keys of `msgspec.Raw` rows are decoded only when they are used, which is at the seams.
 
         Args:
             rows: One or more rows.
-            before: The key of the row before them in the answer, None if they are its first.
+            before: The key of the row before them in the response, None if they are its first.
             page: The page's number, for errors.
 
         Raises:
@@ -51,7 +51,8 @@ class KeyReader(Generic[RowT]):
         shown: Sequence[Key]
         if self._raw:
             keys = _RawKeys(rows, self._read_one)
-            # In order, rows with one key stand together: so the ends tell of pieces that have no other.
+            # In order, rows with the same key are neighbours: so the ends reveal a slice in which all rows have one
+            # key.
             shown = [keys[0], keys[-1]] if len(rows) > 1 else [keys[0]]
         else:
             keys = shown = self._read_all(rows)
@@ -88,37 +89,40 @@ class KeyReader(Generic[RowT]):
                 raise self._empty(field, page)
             if not isinstance(value, (str, int)) or isinstance(value, bool):
                 raise UsageError(
-                    f"{self._connector.name}: page {page}: {field} is {value!r}: a read of several pages can be sorted"
-                    " by texts and whole numbers only, as other values do not survive the round trip through a filter"
+                    f"{self._connector.name}: page {page}: {field} is {value!r}. A read of several pages can be sorted"
+                    " only by texts and whole numbers, as other values change on their way through a filter: sort by"
+                    " another field, or use verify=False"
                 )
 
     def _refuse_times(self, keys: Sequence[Key], page: int) -> None:
-        """Refuse moments other than dates: what is stored has a fraction of a second, so that no filter finds it."""
+        """Refuse moments other than dates: AFAS stores fractions of a second that no filter can match."""
         for key in keys:
             for field, value in zip(self._fields, values_of(key), strict=True):
                 if isinstance(value, str) and is_moment(value) and not value.endswith(MIDNIGHT):
                     raise UsageError(
-                        f"{self._connector.name}: page {page}: {field} is the moment {value}: a read of several pages"
+                        f"{self._connector.name}: page {page}: {field} is the moment {value}. A read of several pages"
                         " can be sorted by dates but not by moments, as the service stores fractions of a second that"
-                        " it does not show; sort by another field, or use verify=False"
+                        " it does not show: sort by another field, or use verify=False"
                     )
 
     def _empty(self, field: str, page: int) -> NonUniqueKeyError | UsageError:
         name = self._connector.name
         if field not in self._connector.key:
             return UsageError(
-                f"{name}: page {page}: {field} is empty in a row: a read of several pages can be sorted only by fields"
-                f" that are never empty; leave such rows out with F.{field}.is_not_empty()"
+                f"{name}: page {page}: {field} is empty in a row. A read of several pages can be sorted only by fields"
+                f" that are never empty: leave such rows out with F.{field}.is_not_empty()"
             )
         return NonUniqueKeyError(
-            f"{name}: page {page}: {field}, a field of the key, is empty in a row: such rows would be lost; declare"
-            f" another key, or read them apart: where=F.{field}.is_empty() and F.{field}.is_not_empty()",
+            f"{name}: page {page}: {field}, a field of the key, is empty in a row. Such rows would be lost: declare"
+            f" another key, or read them separately with where=F.{field}.is_empty() and F.{field}.is_not_empty()",
             connector=name,
             page=page,
         )
 
     def _unknown(self, field: object) -> UnknownFieldError:
-        return UnknownFieldError(f"{self._connector.name}: a row has no field {field!r}, by which the read is sorted")
+        return UnknownFieldError(
+            f"{self._connector.name}: a row has no field {field!r}, by which the read is sorted: check its name"
+        )
 
 
 class _RawKeys(Sequence[Key]):
@@ -127,7 +131,7 @@ class _RawKeys(Sequence[Key]):
     def __init__(self, rows: Sequence[Any], read: Callable[[Any], Key]) -> None:
         self._rows = rows
         self._read = read
-        self._known: dict[int, Key] = {}  # those at the ends are asked for several times
+        self._known: dict[int, Key] = {}  # the keys at both ends are used several times
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -149,7 +153,7 @@ class _RawKeys(Sequence[Key]):
 
 @lru_cache(maxsize=256)
 def _column(row_type: Any, field: str) -> Callable[[Sequence[Any]], list[Any]]:
-    """Return what reads a field from rows."""
+    """Return a function that reads a field from rows."""
     if row_type is dict:
         return lambda rows: [row[field] for row in rows]
     if row_type is msgspec.Raw:
@@ -157,8 +161,8 @@ def _column(row_type: Any, field: str) -> Callable[[Sequence[Any]], list[Any]]:
     name = next(known.name for known in msgspec.structs.fields(row_type) if known.encode_name == field)
     if iskeyword(name):
         return lambda rows: [getattr(row, name) for row in rows]
-    # Written out as text, as dataclasses are: this is done with every row that is read, and takes half the time of any
-    # other way. The name is that of an attribute of a class.
+    # Generated as text, as dataclasses are: this runs for every row that is read, and takes half the time of any other
+    # way. The name is that of an attribute of a class.
     return cast("Callable[[Sequence[Any]], list[Any]]", eval(f"lambda rows: [row.{name} for row in rows]"))  # noqa: S307
 
 

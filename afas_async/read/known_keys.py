@@ -1,4 +1,4 @@
-"""Keys of rows that a user has: those that a whole read does not bring are of rows that are gone."""
+"""The keys of rows that you already have; those that a whole read does not return belong to deleted rows."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from afas_async.vocabulary.arguments import check_type
 
 
 class KnownKeys:
-    """Keys that are known, and which of them a read has not brought.
+    """The known keys that a read has not returned yet.
 
     Args:
-        query: What is read.
+        query: The read.
         keys: The known keys.
 
     Attributes:
-        missing: Those that no row has had so far, in the order in which they were given.
+        missing: The keys that no row has had so far, in their given order.
 
     Raises:
         UsageError: If they are not keys.
@@ -33,23 +33,24 @@ class KnownKeys:
         check_type("known_keys", keys, Iterable, "several keys", connector=name)
         try:
             self.missing = dict.fromkeys(keys)
-        except TypeError:  # lists, as JSON has them in place of tuples
+        except TypeError:  # lists, which JSON has instead of tuples
             raise UsageError(f"{name}: known_keys: keys of several fields must be tuples") from None
         self._connector = query.connector
         self._keys = KeyReader(query.connector, query.order)
         self._shape = {_shape(key) for key in self.missing}
 
-    def meet(self, rows: Sequence[Any]) -> None:
-        """Take rows of the read into account.
+    def remove(self, rows: Sequence[Any]) -> None:
+        """Remove the keys of these rows from the missing ones.
 
         Raises:
-            UsageError: If known keys are of another type than those of the rows, which would make all of them missing.
+            UsageError: If the known keys have another type than those of the rows, which would make all of them
+                missing.
         """
         keys = self._keys.read(rows, None, 0)
         if not self._shape <= {_shape(keys[0])}:
             raise UsageError(
-                f"{self._connector.name}: known_keys: they must be like those of the rows, such as {keys[0]!r}: not one"
-                " of them could be found otherwise"
+                f"{self._connector.name}: known_keys: give keys like those of the rows, such as {keys[0]!r}; keys of"
+                " another type match no row"
             )
         for key in keys:
             self.missing.pop(key, None)

@@ -1,4 +1,4 @@
-"""The parts of a condition too long for one request, side by side, in the order of their keys: whole numbers."""
+"""Reads the parts of a long condition side by side, in the order of their keys, which are whole numbers."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from afas_async.read.window import Window
 from afas_async.vocabulary.connectors import RowT
 from afas_async.wire.row_requests import EVERY_ROW
 
-MERGED = 1_000  # rows that are compared before the event loop may run
+MERGED = 1_000  # rows to compare before the event loop may run
 
 
 @dataclass(order=True, slots=True)
 class _Part(Generic[RowT]):
-    """A window, and the rows of it that wait to be compared; in the order of the next one."""
+    """A window and its rows that wait to be compared, sorted by the next of them."""
 
     rank: tuple[int, ...]
     number: int
@@ -34,12 +34,12 @@ class _Part(Generic[RowT]):
 
 
 class Merged(Generic[RowT]):
-    """The rows of several windows in one order; a row of several parts comes once.
+    """The rows of several windows in one order; a row that is in several parts comes once.
 
     Args:
-        query: What is read of all parts.
+        query: The read without the parts of its condition.
         windows: The windows.
-        at_once: How many of them may have requests under way.
+        at_once: How many of them may have requests in flight.
         start: Where the read begins.
 
     Attributes:
@@ -51,45 +51,45 @@ class Merged(Generic[RowT]):
         self._query = query
         self._windows = windows
         self._at_once = at_once
-        # Parts of which a row waits, and parts of which the next row is not known.
+        # Parts with a row that waits, and parts whose next row is unknown.
         self._heap: list[_Part[RowT]] = []
-        self._hungry = deque(_Part((), number, window, Batch[RowT]()) for number, window in enumerate(windows))
+        self._pending = deque(_Part((), number, window, Batch[RowT]()) for number, window in enumerate(windows))
         self._start = start
         self._last: Key | None = start.after
         self._rows = 0
-        self._check: PageFetch[RowT] | None = None  # whether two rows have one key; made once
+        self._check: PageFetch[RowT] | None = None  # checks, once, whether two rows share a key
         self._checked = False
         for window in windows:
             window.news = self.news
 
     @property
     def ended(self) -> bool:
-        """Whether all rows have been handed out."""
-        return not (self._heap or self._hungry)
+        """Whether all rows have been returned."""
+        return not (self._heap or self._pending)
 
     @property
     def pages(self) -> int:
-        """How many pages have been handed out completely."""
+        """How many pages have been returned completely."""
         return sum(window.pages for window in self._windows)
 
     @property
     def bytes(self) -> int:
-        """Bytes of their bodies, as they came over the connection."""
+        """Bytes of their bodies, as received over the connection."""
         return sum(window.bytes for window in self._windows)
 
     def poll(self) -> Batch[RowT] | None:
-        """Return the next rows, no row if there may be more at once, or None if there are none before `news`.
+        """Return the next rows, no row if there may be more at once, or None if there are none until `news` is set.
 
         Raises:
-            NonUniqueKeyError: If two rows have one key.
-            AfasError: If rows of any part cannot be had.
+            NonUniqueKeyError: If two rows have the same key.
+            AfasError: If rows of any part cannot be read.
         """
         if self._check is not None and not self._is_unique(self._check):
             return None
         progress = False
         waiting: list[_Part[RowT]] = []
-        for _ in range(min(self._at_once, len(self._hungry))):
-            part = self._hungry.popleft()
+        for _ in range(min(self._at_once, len(self._pending))):
+            part = self._pending.popleft()
             batch = part.window.poll()
             progress = progress or batch is not None
             if batch is not None and batch.rows:
@@ -98,24 +98,24 @@ class Merged(Generic[RowT]):
                 heapq.heappush(self._heap, part)
             elif not part.window.ended:
                 waiting.append(part)
-        self._hungry.extendleft(reversed(waiting))
-        if self._hungry:
+        self._pending.extendleft(reversed(waiting))
+        if self._pending:
             return Batch() if progress else None
         return self._merge()
 
     def _merge(self) -> Batch[RowT]:
-        """Return rows while every part has one to compare."""
+        """Return rows as long as every part has one to compare."""
         rows: list[RowT] = []
         keys: list[Key] = []
         before = self._start if self._last is None else Position(self._last, parts=self._start.parts)
-        while self._heap and not self._hungry and len(rows) < MERGED:
+        while self._heap and not self._pending and len(rows) < MERGED:
             part = self._heap[0]
             key = part.batch.keys[part.place]
             if self._last is None or part.rank > self._query.order.rank(self._last):
                 rows.append(part.batch.rows[part.place])
                 keys.append(key)
                 self._last = key
-            elif self._rows + len(rows) and not self._checked:  # others were handed out before the read was resumed
+            elif self._rows + len(rows) and not self._checked:  # earlier rows were returned before the read was resumed
                 self._ask_whether_unique(key)
                 break
             part.place += 1
@@ -125,7 +125,7 @@ class Merged(Generic[RowT]):
             else:
                 heapq.heappop(self._heap)
                 if not part.window.ended:
-                    self._hungry.append(part)
+                    self._pending.append(part)
         self._rows += len(rows)
         return Batch(rows, keys, before)
 
@@ -133,40 +133,40 @@ class Merged(Generic[RowT]):
         if not all(type(value) is int for value in values_of(key)):
             name = self._query.connector.name
             raise KeyOrderError(
-                f"{name}: the condition was split over several requests, whose rows can be put into one order only if"
-                f" {', '.join(self._query.order.fields)} are whole numbers, and a row has {key!r}",
+                f"{name}: the condition was split over several requests. Their rows can be merged only if"
+                f" {', '.join(self._query.order.fields)} are whole numbers, but a row has {key!r}",
                 connector=name,
             )
         return self._query.order.rank(key)
 
     def _ask_whether_unique(self, key: Key) -> None:
-        """Ask for the rows with a key that came twice: is it the same row, in two parts, or are there two rows?"""
+        """Request the rows with a key that came twice, to see if it is one row in two parts, or two rows."""
         every = Query(self._query.channel, self._query.connector, self._query.order, EVERY_ROW)
         self._check = PageFetch(every, Span(0, 2, Slice("at", key)), early=False)
         self._check.news = self.news
         self._check.start()
 
     def _is_unique(self, check: PageFetch[RowT]) -> bool:
-        """Return whether the answer is there, and has no two rows."""
+        """Return whether the response has arrived and has no second row."""
         rows = check.take()
         if not check.complete:
             return False
         if len(rows or ()) > 1:
             name = self._query.connector.name
             raise NonUniqueKeyError(
-                f"{name}: two rows have the same {', '.join(self._query.connector.key)}, {self._last!r}: a read of"
-                " several pages would lose or double such rows, so declare a key that is unique",
+                f"{name}: two rows have the same {', '.join(self._query.connector.key)}, {self._last!r}. A read of"
+                " several pages would lose or repeat such rows: declare a key that is unique",
                 connector=name,
             )
         self._check, self._checked = None, True
         return True
 
     def jobs(self) -> list[Job]:
-        """Return what is under way."""
+        """Return the requests in flight."""
         checks = self._check.jobs if self._check is not None else ()
         return [*checks, *(job for window in self._windows for job in window.jobs())]
 
     def forget(self) -> None:
-        """Forget what is on its way."""
+        """Drop the pages in flight from memory."""
         for window in self._windows:
             window.forget()

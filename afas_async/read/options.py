@@ -1,4 +1,4 @@
-"""How a read goes about it."""
+"""The options of a read."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class ReadOptions(msgspec.Struct, frozen=True, kw_only=True):
     verify: bool = True
 
     def check(self, connector: str, most: int) -> None:
-        """Check the options that make sense or not by themselves.
+        """Check each option that can be checked by itself.
 
         Args:
             connector: The connector, for errors.
             most: How many requests the client may have in flight.
 
         Raises:
-            UsageError: If one of them makes no sense.
+            UsageError: If an option is invalid.
         """
         check_type("verify", self.verify, bool, "True or False", connector=connector)
         check_type("window", self.window, int | None, f"a whole number from 1 to {most}", connector=connector)

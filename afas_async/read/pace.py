@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Pace:
-    """Lets the event loop run after half a millisecond of decoding: not after each row, and not after each page."""
+    """Lets the event loop run after each half millisecond of decoding, rather than after each row or page."""
 
     def __init__(self) -> None:
         self._since = perf_counter()
@@ -23,7 +23,7 @@ class Pace:
     @property
     def due(self) -> bool:
         """Whether it is time for a rest."""
-        # A rest that was cancelled is not repeated: a reader that cancels each wait at once must come on too.
+        # A cancelled rest is not repeated: a reader that cancels each wait at once must make progress too.
         due = perf_counter() - self._since > HOLD_SECONDS and not self._resting
         self._resting = False
         return due
@@ -37,7 +37,7 @@ class Pace:
 
 
 async def paced(steps: Generator[None, None, T]) -> T:
-    """Return what a generator returns, with a rest for the event loop between its steps."""
+    """Return the result of a generator, with rests for the event loop between its steps."""
     pace = Pace()
     while True:
         try:

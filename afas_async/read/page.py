@@ -1,4 +1,4 @@
-"""One page on its way: its request, its bytes as they arrive, and its rows."""
+"""One page in flight: its request, its bytes as they arrive, and its rows."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from afas_async.wire.row_answers import PageParser
 
 
 class PageFetch(Fetch, Generic[RowT]):
-    """One page: a span of rows, asked for with one request, or with several if the first ones break.
+    """One page: a span of rows, requested once, or several times if the first responses break.
 
-    A page whose first rows have been handed out is not replayed: `renew` tells what to ask for in its place.
+    A page whose first rows have been returned is not requested again as a whole: `renew` says what to request instead.
 
     Args:
-        query: What is read.
-        span: Which rows of it.
-        early: Hand out rows as they arrive; otherwise all at once, when the page is complete.
-        renew: Returns the span to ask for, when the request is made.
+        query: The read that the page belongs to.
+        span: The rows of the page.
+        early: Return rows as they arrive; otherwise all at once, when the page is complete.
+        renew: Returns the span to request, when the request is made.
         halve: Makes the span of this page smaller; returns whether it could.
-        arrived: Called when the answer has come in whole, or failed.
-        expected: How many bytes the answer will probably have.
+        arrived: Called when the response has arrived completely, or failed.
+        expected: The probable size of the response in bytes.
 
     Attributes:
         number: The page's number, for errors.
-        rows: How many rows of the span's answer have been handed out.
+        rows: How many rows of the span's response have been returned.
         columns: Fields of a row, 0 before the first; set it if they are known.
-        last: The key of the last row handed out, kept here by the reader; None in a new answer.
-        again: Whether an odd answer was asked for again before, in vain: set it if it was.
-        complete: Whether all rows have been handed out and the answer was whole.
+        last: The key of the last row returned, which the reader sets; None in a new response.
+        lenient: Whether an odd response is accepted, because an earlier retry of one did not help. The reader sets it.
+        complete: Whether all rows have been returned and the response was complete.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class PageFetch(Fetch, Generic[RowT]):
         self.rows: int = 0
         self.columns: int = 0
         self.last: Key | None = None
-        self.again: bool = False
+        self.lenient: bool = False
         self.complete: bool = False
         self._query = query
         self._early = early
@@ -65,7 +65,7 @@ class PageFetch(Fetch, Generic[RowT]):
         self._halve = halve
         self._arrived = arrived
         self._expected = expected
-        # Of the answer on its way: bytes read ahead, rows not handed out, and rows that were handed back.
+        # State of the current response: bytes read ahead, rows not returned yet, and rows that were taken back.
         self._ahead = b""
         self._held: list[RowT] = []
         self._returned: list[RowT] | None = None
@@ -75,7 +75,7 @@ class PageFetch(Fetch, Generic[RowT]):
 
     @property
     def repeatable(self) -> bool:
-        """Whether the rest of the span can be asked for: not without a key if it is the rest of everything."""
+        """Whether the rest of the span can be requested: a rest of everything needs a key."""
         resumable = self._query.keyed if self.span.take == EVERYTHING else self.rows < self.span.take
         return super().repeatable and (self.rows == 0 or resumable)
 
@@ -100,26 +100,26 @@ class PageFetch(Fetch, Generic[RowT]):
 
     @property
     def claimed(self) -> int:
-        """The bytes that its answer holds now, or will when it has come, as far as can be foretold."""
+        """The bytes that its response holds now, or its expected size while it is in flight."""
         if self.complete or self._unwanted:
             return 0
         held = self._pending()
         return held if self._job is None else max(held, self._expected - self.size + held)
 
     def halve(self) -> bool:
-        """Ask for half of the rest from now on."""
+        """From now on, request half of the rest."""
         return self._halve is not None and self._halve()
 
     # --- the reader's side ---
 
     def take(self) -> list[RowT] | None:
-        """Return the next rows, possibly none, or None if there is nothing to do before `news`.
+        """Return the next rows, possibly an empty list, or None if there is nothing to do until `news` is set.
 
-        It decodes 64 KiB of the answer at most. Once `complete` is set, these are the last rows.
+        It decodes 64 KiB of the response at most. When `complete` is set, these are the last rows.
 
         Raises:
-            AfasError: If the page cannot be had, or a row does not fit the row type. Faults of the answer that another
-                attempt may mend are sent again first, by the rules for all retries.
+            AfasError: If the page cannot be read, or a row does not fit the row type. Faults of the response that a
+                retry may fix are retried first, by the rules for all retries.
         """
         if self._returned is not None:
             rows, self._returned = self._returned, None
@@ -127,17 +127,17 @@ class PageFetch(Fetch, Generic[RowT]):
         if self._failure:
             return self._fail(self._failure)
         try:
-            if piece := self._ahead or self._read():
+            if data := self._ahead or self._read():
                 self._ahead = b""
                 parser = self._parser or self._make_parser()
-                self._held += parser.feed(piece)
+                self._held += parser.feed(data)
                 if self._all_read():
                     return self._finish()
-                return self._hand_out(parser) if self._early and self._held else []
+                return self._return_rows(parser) if self._early and self._held else []
             return self._finish() if self._job is None else None
         except (AnswerError, AnswerLostError) as fault:
             if isinstance(fault, AnswerError) and self.rows:
-                raise  # an answer that proves to be damaged casts doubt on its rows that were handed out
+                raise  # a response that turns out damaged casts doubt on the rows already returned
             self.start(fault.with_traceback(None))
             return []
         except BusinessError as refusal:
@@ -145,7 +145,7 @@ class PageFetch(Fetch, Generic[RowT]):
             raise
 
     def take_back(self, rows: list[RowT]) -> None:
-        """Take rows back, to hand them out again first; those of an answer that breaks meanwhile are forgotten."""
+        """Take rows back, to return them again first; they are dropped if the response breaks meanwhile."""
         self._returned = rows
 
     async def wait(self) -> None:
@@ -155,11 +155,11 @@ class PageFetch(Fetch, Generic[RowT]):
     def _fail(self, failure: BaseException) -> list[RowT]:
         if self.rows != self.span.take or not isinstance(failure, TransportError):
             raise failure
-        self.complete = True  # every row is there; only the end of the envelope was lost
+        self.complete = True  # every row arrived; only the end of the envelope was lost
         return []
 
     def _make_parser(self) -> PageParser[RowT]:
-        """Return a parser for the answer, made when its first bytes are read: only then is its number known."""
+        """Return a parser for the response, made when its first bytes are read: only then is its number known."""
         self._parser = PageParser(
             self._query.connector.row_type,
             connector=self.connector,
@@ -167,25 +167,25 @@ class PageFetch(Fetch, Generic[RowT]):
             skip=self.span.skip,
             take=self.span.take,
             columns=self.columns,
-            again=self.again or any(isinstance(failure, AnswerError) for failure in self.failures),
+            lenient=self.lenient or any(isinstance(failure, AnswerError) for failure in self.failures),
         )
         return self._parser
 
     @property
     def was_odd(self) -> bool:
-        """Whether it was asked for again because of an odd answer, and came whole."""
+        """Whether it was requested again because of an odd response, and is complete."""
         return self.complete and any(isinstance(failure, AnswerError) for failure in self.failures)
 
     def _all_read(self) -> bool:
-        """Whether the answer is read to its end, which can then be checked before its last rows are handed out."""
+        """Whether the whole response has been read, so that its end is checked before its last rows are returned."""
         if self._job is not None and self._job.done():
-            self._job_ended(self._job)  # the event loop would tell a moment later, when the rows have been handed out
+            self._job_ended(self._job)  # the event loop would report it only after the rows have been returned
         if self._job is None and not self._failure:
             self._ahead = self._read()
             return not self._ahead
         return False
 
-    def _hand_out(self, parser: PageParser[RowT]) -> list[RowT]:
+    def _return_rows(self, parser: PageParser[RowT]) -> list[RowT]:
         rows, self._held = self._held, []
         if parser.drift is not None and not self.rows:
             report_drift(self._query.channel, self.connector, self._query.connector.row_type.__name__, parser.drift)
@@ -199,4 +199,4 @@ class PageFetch(Fetch, Generic[RowT]):
         parser = self._parser or self._make_parser()
         self._held += parser.finish()
         self.complete = True
-        return self._hand_out(parser)
+        return self._return_rows(parser)

@@ -1,4 +1,4 @@
-"""The parts of a plan: each a key range as plain data, with all that it takes to read it, here or elsewhere."""
+"""The parts of a plan: each is a key range as plain data, with everything needed to read it here or elsewhere."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         connector: The name of the connector.
         key: The fields of its key.
         where: The condition of the plan.
-        range: The tests on the key that rows of this part meet besides.
-        rows: About how many rows it holds at most; None if that was not looked at.
-        version: The version of this form.
+        range: The additional tests on the key that rows of this part meet.
+        rows: About how many rows it holds at most; None if nothing was looked at.
+        version: The version of this format.
     """
 
     connector: str
@@ -42,10 +42,10 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return data
 
     def of(self, query: Query[Any]) -> Query[Any]:
-        """Return what is to be read of this part.
+        """Return the query for the rows of this part.
 
         Raises:
-            UsageError: If it was planned for another connector or key.
+            UsageError: If the part was planned for another connector or key.
         """
         connector = query.connector
         if (self.connector, self.key) != (connector.name, connector.key):
@@ -59,11 +59,11 @@ def part_of(name: str, data: Mapping[str, Any]) -> Part:
     """Return the part that plain data describe.
 
     Args:
-        name: The connector that it is to be read of, for errors.
+        name: The connector to read, for errors.
         data: One of the dicts that `plan` returned.
 
     Raises:
-        UsageError: If it is not a part of a plan, or one that another version of this library made.
+        UsageError: If `data` is not a part of a plan, or comes from another version of this library.
     """
     try:
         part = msgspec.convert(dict(data), Part)
@@ -71,7 +71,7 @@ def part_of(name: str, data: Mapping[str, Any]) -> Part:
         given = "another dict" if isinstance(data, Mapping) else type_name(data)  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"{name}: part: expected one of the parts that plan() returned, got {given}") from None
     if part.version != VERSION:
-        raise UsageError(f"{name}: part: another version of afas_async made this plan: plan anew")
+        raise UsageError(f"{name}: part: another version of afas_async made this plan: call plan() again")
     for test in (test for group in (*part.where, part.range) for test in group):
         field_id(test.field)
     return part

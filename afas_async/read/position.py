@@ -1,4 +1,4 @@
-"""Where a read stands, as a text to store: the keys of the last rows handed out, and what was being read."""
+"""Where a read stands, as a text to store: the keys of the last rows returned, and a fingerprint of the query."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Position(msgspec.Struct, frozen=True):
     """Where a read stands.
 
     Args:
-        after: The key of the last row handed out that can be sent, None at the start.
-        since: The keys of the rows handed out behind it, which cannot.
+        after: The key of the last row returned whose key can be sent, None at the start.
+        since: The keys of the rows returned after it, which cannot be sent.
         parts: How the condition was split; empty if it was not.
-        over: How many of them have been read to their end; None if they are read together, or there is only one.
+        over: How many parts have been read to their end; None if they are read together, or there is only one.
     """
 
     after: Key | None = None
@@ -47,11 +47,11 @@ START = Position()
 
 
 class Batch(msgspec.Struct, Generic[RowT], frozen=True):
-    """Rows that are handed out together, and where the read stands behind each of them.
+    """Rows that are returned together, and where the read stands after each of them.
 
     Args:
         rows: The rows.
-        keys: Their keys; without a key, whatever has their number.
+        keys: Their keys; without a key, any sequence of the same length.
         before: Where the read stands before them.
         fits: Whether a key can be sent.
     """
@@ -61,12 +61,12 @@ class Batch(msgspec.Struct, Generic[RowT], frozen=True):
     before: Position = START
     fits: Callable[[Key], bool] = any_key
 
-    def position(self, handed_out: int) -> Position:
-        """Return where the read stands when so many of the rows have been handed out."""
-        for place in reversed(range(handed_out)):
+    def position(self, returned: int) -> Position:
+        """Return where the read stands after the first `returned` rows."""
+        for place in reversed(range(returned)):
             if self.fits(self.keys[place]):
-                return replace(self.before, after=self.keys[place], since=(*self.keys[place + 1 : handed_out],))
-        return replace(self.before, since=(*self.before.since, *self.keys[:handed_out]))
+                return replace(self.before, after=self.keys[place], since=(*self.keys[place + 1 : returned],))
+        return replace(self.before, since=(*self.before.since, *self.keys[:returned]))
 
 
 class _Cursor(msgspec.Struct, frozen=True):
@@ -79,21 +79,21 @@ class _Cursor(msgspec.Struct, frozen=True):
 
 
 def fingerprint(*facts: object) -> str:
-    """Return a short text that differs for queries that differ."""
+    """Return a short text that differs for different queries."""
     return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()[:16]
 
 
-def to_cursor(position: Position, print_: str) -> str:
+def to_cursor(position: Position, query: str) -> str:
     """Return a position as text."""
-    cursor = _Cursor(_VERSION, print_, position.after, position.since, position.parts, position.over)
-    return json.dumps(msgspec.to_builtins(cursor))  # which writes also what UTF-8 cannot
+    cursor = _Cursor(_VERSION, query, position.after, position.since, position.parts, position.over)
+    return json.dumps(msgspec.to_builtins(cursor))  # json also writes unpaired surrogates, which msgspec refuses
 
 
-def from_cursor(cursor: str, print_: str, connector: str) -> Position:
+def from_cursor(cursor: str, query: str, connector: str) -> Position:
     """Return the position that a text holds.
 
     Raises:
-        UsageError: If it is no such text, or one of another query.
+        UsageError: If the text is not a cursor, or belongs to another query.
     """
     try:
         found = msgspec.convert(json.loads(cursor), _Cursor)
@@ -101,10 +101,12 @@ def from_cursor(cursor: str, print_: str, connector: str) -> Position:
         given = "another text" if isinstance(cursor, str) else type_name(cursor)  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"{connector}: after: expected a cursor, the text of `rows.cursor`, got {given}") from None
     if found.version != _VERSION:
-        raise UsageError(f"{connector}: the cursor in after= is of version {found.version}, not {_VERSION}")
-    if found.query != print_:
         raise UsageError(
-            f"{connector}: the cursor in after= is of another query: connector, key, order, condition and part must be"
-            " the same"
+            f"{connector}: the cursor in after= has version {found.version}, not {_VERSION}: start the read again"
+        )
+    if found.query != query:
+        raise UsageError(
+            f"{connector}: the cursor in after= belongs to another query: connector, key, order, condition and part"
+            " must be the same"
         )
     return Position(found.after, found.since, found.parts, found.over)

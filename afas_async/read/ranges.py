@@ -1,8 +1,8 @@
-"""Where to cut a read into parts of about equal size, found with few and cheap requests.
+"""Cuts a read into parts of about equal size, with few and cheap requests.
 
-The parts hold each row once wherever the cuts lie: where they lie decides about balance only. A part is tests on the
-key that hold together, as `A = 5 and B >= "b"`: such a request is short, and the database finds its rows by an index.
-The service alone compares, as it may take texts for equal that Python does not.
+The parts hold each row once wherever the cuts are: the cuts only decide about balance. A part is a group of tests on
+the key, such as `A = 5 and B >= "b"`. Such a request is short, and the database finds its rows by an index. Only the
+service compares values, as it may consider texts equal that Python does not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from afas_async.policy.order import Order
 from afas_async.policy.spans import Key, KeyValue, Slice, Span, values_of
 from afas_async.read.keys import KeyReader
 from afas_async.read.parts import Part
-from afas_async.read.query import MOST_GROUPS, ROOM, SKIP_LIMIT, Query, refuse_without_key
+from afas_async.read.query import KEY_LENGTH, MOST_GROUPS, SKIP_LIMIT, Query, refuse_without_key
 from afas_async.read.window import read_page
 from afas_async.vocabulary.arguments import check_type
 from afas_async.vocabulary.filters import Group, Operator, Test
@@ -26,38 +26,38 @@ from afas_async.wire.row_requests import EVERY_ROW
 
 FARTHEST = SKIP_LIMIT - 1
 NEAREST = 1_000
-TRIALS = 10  # rows in sequence whose keys cannot be sent, before there are no more cuts
+TRIALS = 10  # rows in sequence whose keys cannot be sent, before it stops looking for cuts
 
 
 async def plan(query: Query[Any], count: int) -> list[Part]:
-    """Cut a read into about so many parts, or fewer if it has too few keys, or no room for them beside its condition.
+    """Cut a read into about `count` parts, or fewer if it has few keys or its condition leaves no space for them.
 
     Raises:
-        UsageError: If the number makes no sense.
-        SortKeyRequiredError: If there is no key.
-        AfasError: If the rows to cut at cannot be had.
+        UsageError: If `count` is invalid.
+        SortKeyRequiredError: If the connector has no key.
+        AfasError: If the rows to cut at cannot be read.
     """
     check_type("parts", count, int, "a whole number such as 4", connector=query.connector.name)
     if count < 1:
-        raise UsageError(f"parts must be 1 or more, not {count}")
+        raise UsageError(f"parts must be 1 or more, not {count}: give a number such as 4")
     if not query.connector.key:
         await refuse_without_key(query)
     ranges: list[tuple[Group, int | None]] = [((), None)]
-    if query.where and count > 1:  # else there is nothing to cut
+    if query.where and count > 1:  # otherwise there is nothing to cut
         ranges = [*await _ranges(_looked_at(query), count)]
     longest = max(query.where, key=lambda group: sum(len(test.text) for test in group), default=())
-    alone = replace(query, where=(longest,))  # which cannot be split
+    alone = replace(query, where=(longest,))  # a single group cannot be split
     if not all(alone.length(alone.within(tests).where) <= QUERY_LIMIT for tests, _ in ranges):
         ranges = [((), None)]
     return [Part(query.connector.name, query.connector.key, query.where, tests, rows) for tests, rows in ranges]
 
 
 def _looked_at(query: Query[Any]) -> Query[Any]:
-    """Return the rows that are looked at: those of the condition, if there is room for keys beside it."""
+    """Return the rows to cut at: those of the condition, if it leaves space for keys."""
     by_key = replace(query, order=Order(query.connector.key))
-    beside = _from(by_key, (ROOM * "0",) * len(query.connector.key))
-    if len(beside.where) > MOST_GROUPS or beside.room < ROOM * len(query.connector.key):
-        return replace(by_key, where=EVERY_ROW)  # any cuts will do
+    beside = _from(by_key, (KEY_LENGTH * "0",) * len(query.connector.key))
+    if len(beside.where) > MOST_GROUPS or beside.key_space < KEY_LENGTH * len(query.connector.key):
+        return replace(by_key, where=EVERY_ROW)  # any cuts are correct
     return by_key
 
 
@@ -87,11 +87,11 @@ def _even(field: str, lowest: int, highest: int, count: int) -> list[tuple[Group
     return [(lower + upper, size) for lower, upper, size in zip(from_each, up_to, sizes, strict=True)]
 
 
-# --- all other keys: cut at rows that there are ---
+# --- all other keys: cut at existing rows ---
 
 
 async def _about_how_many(query: Query[Any], count: int) -> int:
-    """Return how many rows there are, or a few more: single rows at growing distances show it."""
+    """Return the number of rows, or slightly more, by looking up single rows at growing distances."""
     marks: list[Key | None] = [None]  # the keys of the rows 0, FARTHEST, 2 * FARTHEST ...
 
     async def is_there(row: int) -> bool:
@@ -112,12 +112,12 @@ async def _about_how_many(query: Query[Any], count: int) -> int:
 
 
 async def _balanced(query: Query[Any], share: int, same: Group = ()) -> list[tuple[Group, int]]:
-    """Cut the rows that meet some tests into parts of a share each, and half as much again at most.
+    """Cut the rows that meet some tests into parts of about one share each, mostly three to seven quarters of it.
 
     Args:
-        query: What is looked at, in the order of the key.
+        query: The rows to cut, in the order of the key.
         share: How many rows a part should have.
-        same: The tests that the rows meet: their first fields have these values.
+        same: The tests that all rows meet: their first fields have these values.
     """
     field, innermost = query.connector.key[len(same)], len(same) + 1 == len(query.connector.key)
     found: list[tuple[Group, int]] = []
@@ -131,17 +131,17 @@ async def _balanced(query: Query[Any], share: int, same: Group = ()) -> list[tup
                 found.append((before, share))
             found += await _balanced(query, share, at)
             lower = (*same, _test(field, Operator.GREATER, value))
-        elif innermost or await _key_after(query.within(before), share // 2) is not None:
+        elif innermost or await _key_after(query.within(before), share * 3 // 4) is not None:
             found.append((before, share))
             lower = (*same, _test(field, Operator.AT_LEAST, value))
-        else:  # the value begins near the last cut, and ends near the next
+        else:  # the value begins near the last cut and ends near the next
             found.append(((*lower, _test(field, Operator.AT_MOST, value)), share))
             lower = (*same, _test(field, Operator.GREATER, value))
     return [*found, (lower, share)]
 
 
 async def _key_after(query: Query[Any], rows: int) -> Key | None:
-    """Return the key so many rows after the first one, or some rows further on; None if there is none."""
+    """Return the key `rows` rows after the first one, or some rows further on; None past the end."""
     key: Key | None = None
     while rows > FARTHEST and (key := await _sendable(_from(query, key), FARTHEST)) is not None:
         rows -= FARTHEST
@@ -149,17 +149,17 @@ async def _key_after(query: Query[Any], rows: int) -> Key | None:
 
 
 async def _sendable(query: Query[Any], row: int) -> Key | None:
-    """Return the key of a row, or of one after it, if it can be sent."""
+    """Return the key of a row, or of a later one, that can be sent."""
     for number in range(row, row + TRIALS):
         key = await _key_at(query, number)
-        # It becomes two bounds of a range, and the key at which its read stands.
+        # It becomes two bounds of a range, and the key from which a read continues.
         if key is None or (query.fits(key, times=3) and _from(query, key).fits(key)):
             return key
     return None
 
 
 def _from(query: Query[Any], key: Key | None) -> Query[Any]:
-    """Return the rows from a key on: those with a later first value, or the same one and a later second, and so on."""
+    """Return the rows from a key on: those with a greater first value, or the same and a greater second, and so on."""
     if key is None:
         return query
     deepest = len(values_of(key)) - 1

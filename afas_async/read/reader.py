@@ -1,4 +1,4 @@
-"""One task's hold on a read: it opens with the first pull, waits when there is nothing to hand out, and ends once."""
+"""Lets one task at a time pull rows from a read, which starts with the first pull and ends once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from afas_async.vocabulary.connectors import RowT
 
 
 class Feed(Protocol[RowT]):
-    """Where rows come from: one window, or several."""
+    """A source of rows: one window, or several."""
 
     @property
     def news(self) -> asyncio.Event:
@@ -24,29 +24,29 @@ class Feed(Protocol[RowT]):
 
     @property
     def ended(self) -> bool:
-        """Whether all rows have been handed out."""
+        """Whether all rows have been returned."""
         ...
 
     @property
     def pages(self) -> int:
-        """How many pages have been handed out completely."""
+        """How many pages have been returned completely."""
         ...
 
     @property
     def bytes(self) -> int:
-        """Bytes of their bodies, as they came over the connection."""
+        """Bytes of their bodies, as received over the connection."""
         ...
 
     def poll(self) -> Batch[RowT] | None:
-        """Return the next rows, no row if there may be more at once, or None if there are none before `news`."""
+        """Return the next rows, no row if there may be more at once, or None if there are none until `news` is set."""
         ...
 
     def jobs(self) -> list[Job]:
-        """Return what is under way."""
+        """Return the requests in flight."""
         ...
 
     def forget(self) -> None:
-        """Forget what is on its way."""
+        """Drop the pages in flight from memory."""
         ...
 
 
@@ -54,12 +54,12 @@ class Reader(Generic[RowT]):
     """Reads from a feed, for one task at a time.
 
     Args:
-        query: What is read.
-        opening: Makes the feed, when the first rows are asked for; it may send requests, or refuse.
+        query: The read.
+        opening: Makes the feed when the first rows are wanted; it may send requests, or raise.
 
     Attributes:
-        query: What is read.
-        feed: Where rows come from, None before the first pull.
+        query: The read.
+        feed: The source of the rows, None before the first pull.
         batch: The rows that were returned last, None before the first.
     """
 
@@ -70,34 +70,35 @@ class Reader(Generic[RowT]):
         self._opening: Callable[[], Awaitable[Feed[RowT]]] | None = opening
         self._opener: Job | None = None
         self._pace = Pace()
-        self._scan = False
-        self._over: str | None = None
+        self._reading = False
+        self._end_reason: str | None = None
 
     async def next_rows(self) -> list[RowT]:
         """Return the next rows, an empty list at the end.
 
         Raises:
-            UsageError: If another task reads, or the stream was closed or has failed before.
-            AfasError: If rows cannot be had; the other pages on their way are stopped first.
+            UsageError: If another task is reading, or the stream was closed or failed before.
+            AfasError: If rows cannot be read; the other pages in flight are stopped first.
         """
-        if self._scan:
-            raise self._misuse("two tasks read the same stream: give each its own")
-        if self._over is not None:
-            raise self._misuse(self._over)
+        if self._reading:
+            raise self._misuse("two tasks read the same stream: give each task its own")
+        if self._end_reason is not None:
+            raise self._misuse(self._end_reason)
         if self.feed is None or not self.feed.ended:
-            self.query.channel.check()  # rows that are there already must not be taken in another event loop either
-        self._scan = True
+            self.query.channel.check()  # even rows that have arrived must not be taken in another event loop
+        self._reading = True
         try:
             return await self._next_rows()
         except Exception as error:
-            if isinstance(error, ClientClosedError) and self._over is not None:
-                raise self._misuse(self._over) from None
-            self._over = "the stream has ended with an error: start a new one"
+            if isinstance(error, ClientClosedError) and self._end_reason is not None:
+                raise self._misuse(self._end_reason) from None
+            self._end_reason = "the stream has ended with an error: start a new one"
             await self._stop()
             await explain_refusal(self.query, error)
+            self.query.channel.end(error)
             raise
         finally:
-            self._scan = False
+            self._reading = False
 
     async def _next_rows(self) -> list[RowT]:
         channel = self.query.channel
@@ -106,14 +107,15 @@ class Reader(Generic[RowT]):
         while True:
             if self._pace.due:
                 await self._pace.rest()
-            if self._over is not None:  # closed by another task meanwhile
-                raise self._misuse(self._over)
+            if self._end_reason is not None:  # another task has closed it meanwhile
+                raise self._misuse(self._end_reason)
             if self.feed.ended:
-                self.feed.forget()  # requests behind the end keep their slots: the service works on them all the same
+                self.feed.forget()  # requests past the end keep their slots, as the service works on them all the same
+                channel.end()
                 return []
             batch = self.feed.poll()
             if batch is not None and batch.rows:
-                channel.statistics.rows += len(batch.rows)
+                channel.count_rows(self.query.connector.name, len(batch.rows))
                 self.batch = batch
                 return batch.rows
             if batch is None:
@@ -122,42 +124,49 @@ class Reader(Generic[RowT]):
                 await self.feed.news.wait()
 
     async def _open(self) -> Feed[RowT]:
-        """Have the feed made in a job of the session: whoever closes the stream can stop it, and a reader come back."""
+        """Make the feed in a job of the session: closing the stream can stop it, and a cancelled reader can resume."""
         job = self._opener = self._opener or self.query.channel.start(self._outcome())
         if not job.done():
             await asyncio.wait({job})
         self._opener = None
         if job.cancelled():
-            raise ClientClosedError(f"{self.query.connector.name}: closed while the read was beginning")
+            raise ClientClosedError(f"{self.query.connector.name}: the client was closed while the read was starting")
         outcome: Feed[RowT] | Exception = job.result()
         if isinstance(outcome, Exception):
             raise outcome
-        self._opening = None  # it refers to the stream, which shall be collected as soon as nobody holds it
+        self._opening = None  # it refers to the stream, which must be collected as soon as nobody holds it
         return outcome
 
     async def _outcome(self) -> Feed[RowT] | Exception:
         assert self._opening is not None  # noqa: S101 - there is no feed yet
         try:
             return await self._opening()
-        except Exception as error:  # noqa: BLE001 - it travels to the reader
+        except Exception as error:  # noqa: BLE001 - the reader raises it
             return error
 
-    def _misuse(self, what: str) -> UsageError:
-        return UsageError(f"{self.query.connector.name}: {what}")
+    def _misuse(self, fault: str) -> UsageError:
+        return UsageError(f"{self.query.connector.name}: {fault}")
 
     async def aclose(self) -> None:
-        """Stop the pages on their way and wait until they have ended; may be called again."""
-        self._over = self._over or "the stream is closed"
-        await self._stop()
+        """Stop the pages in flight and wait until they have ended; may be called again."""
+        self._end_reason = self._end_reason or "the stream is closed: start a new one"
+        try:
+            await self._stop()
+        finally:
+            self.query.channel.end()
 
     def abandon(self) -> None:
-        """Stop the pages on their way without waiting, from wherever garbage is collected."""
-        if self._jobs():
-            self.query.channel.session.call_soon(self._cancel)
+        """Stop the pages in flight without waiting; safe to call during garbage collection."""
+        channel = self.query.channel
+        if self._jobs() or channel.operation is not None:
+            channel.session.call_soon(self._cancel)
 
     def _cancel(self) -> None:
-        for job in self._jobs():
+        jobs, channel = self._jobs(), self.query.channel
+        for job in jobs:
             job.cancel()
+        if channel.operation is not None:
+            asyncio.gather(*jobs, return_exceptions=True).add_done_callback(lambda _: channel.end())
 
     def _jobs(self) -> list[Job]:
         opening = [self._opener] if self._opener is not None else []

@@ -1,4 +1,4 @@
-"""A read, put together: from what a user asks for to where its rows come from."""
+"""Opens a read: from the arguments of a user to the source of the rows."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from afas_async.wire.row_requests import EVERY_ROW
 
 @dataclass(frozen=True)
 class Scan(Generic[RowT]):
-    """A read of several pages, or of everything in one: what `rows` and `pages` were asked for.
+    """A read of several pages, or of everything in one response, as `rows` and `pages` describe it.
 
     Args:
-        query: What is read.
-        take: Rows per page; EVERYTHING for all in one answer; None to grow.
+        query: The query.
+        take: Rows per page; EVERYTHING for all in one response; None to grow.
         window: Pages in flight at a time.
         verify: Whether to refuse to read without a key.
-        whole_pages: Whether each page is handed out only when it is complete.
+        whole_pages: Whether each page is returned only when it is complete.
         position: Where to begin.
     """
 
@@ -55,17 +55,19 @@ class Scan(Generic[RowT]):
         """Return a position in this read as text.
 
         Raises:
-            UsageError: If there is no key to go on by.
+            UsageError: If the read has no key to continue from.
         """
         if not self.query.keyed:
-            raise UsageError(f"{self.query.connector.name}: a read without a key has no point to go on from")
+            raise UsageError(
+                f"{self.query.connector.name}: a read without a key has no point to continue from: declare a key"
+            )
         return to_cursor(position, self._fingerprint)
 
     def at(self, cursor: str) -> Scan[RowT]:
         """Return this read, beginning at a cursor."""
         name = self.query.connector.name
         if not self.query.keyed:
-            raise UsageError(f"{name}: after= needs a key, and verify=True")
+            raise UsageError(f"{name}: after= needs a key and verify=True")
         return replace(self, position=from_cursor(cursor, self._fingerprint, name))
 
     @cached_property
@@ -89,13 +91,13 @@ class Scan(Generic[RowT]):
     # --- opening ---
 
     async def open(self) -> Feed[RowT]:
-        """Return where the rows come from; requests are sent only to find out how to read.
+        """Return the source of the rows; requests are sent only to find out how to read.
 
         Raises:
-            SortKeyRequiredError: If there is no key.
+            SortKeyRequiredError: If the connector has no key.
             QueryTooLongError: If the condition cannot be split into requests.
             UsageError: If the rows of several requests cannot be brought into the order of the read.
-            AfasError: If what has to be known cannot be had.
+            AfasError: If a request that it needs for this fails.
         """
         if not (self.query.connector.key or self.take == EVERYTHING) and self.verify:
             await refuse_without_key(self.query)
@@ -103,18 +105,18 @@ class Scan(Generic[RowT]):
         if not query.where:
             return InTurn((), at_once=1)
         whole = query.in_one_request()
-        if whole is not None and (query.by_key or not query.keyed or whole.room):
+        if whole is not None and (query.by_key or not query.keyed or whole.key_space):
             return self._window(whole, self._begin(START), window=self.window)
         return await self._in_parts(whole)
 
     def _begin(self, start: Position) -> Position:
-        """Return where to begin in a read that has its start there."""
+        """Return where to begin in a read that starts at `start`."""
         if self.position == START:
             return start
         if not self.position.belongs_to(start, len(self.query.order.fields)):
             raise UsageError(
-                f"{self.query.connector.name}: the cursor in after= stands in another read of this query: read it as"
-                " rows or as pages, and with the same row type, as that one was"
+                f"{self.query.connector.name}: the cursor in after= comes from another read of this query: use rows()"
+                " or pages(), and the row type, as that read did"
             )
         return self.position
 
@@ -137,7 +139,7 @@ class Scan(Generic[RowT]):
             since=begin.since,
             fits=query.fits,
         )
-        counted = not query.connector.key or not query.room
+        counted = not query.connector.key or not query.key_space
         paging = Paging(
             sizing,
             window=window,
@@ -150,14 +152,14 @@ class Scan(Generic[RowT]):
         return Window(query, paging, early=in_order and not self.whole_pages, place=begin)
 
     async def _in_parts(self, whole: Query[RowT] | None) -> Feed[RowT]:
-        """Return where the rows of a condition come from that is too long for one request, or has no room for a key."""
+        """Return the source of rows for a condition that is too long for one request, or leaves no space for a key."""
         query = self.query
         if not query.keyed:
             apart = await paced(values_apart(query.where))
             if apart is None:
                 raise QueryTooLongError(
-                    f"{query.connector.name}: the condition is too long for one request, and without a key it cannot"
-                    " be told whether a row meets two of its parts",
+                    f"{query.connector.name}: the condition is too long for one request. Without a key, rows that"
+                    " meet two of its parts would come twice: declare the connector's key",
                     length=query.length(query.where),
                     limit=QUERY_LIMIT,
                 )
@@ -179,9 +181,9 @@ class Scan(Generic[RowT]):
             return self._window(whole, self._begin(START), window=self.window)
         raise UsageError(
             f"{query.connector.name}: the condition is too long for one request, and the rows of several cannot be"
-            f" brought into the order of {', '.join(query.order.fields)}: that is possible for rows() by whole"
-            " numbers, and by the field for whose values the condition asks, if they are made of letters and digits."
-            " Give such an order_by, or verify=False and sort afterwards, or ask for fewer alternatives at a time"
+            f" brought into the order of {', '.join(query.order.fields)}. That works for rows() in the order of whole"
+            " numbers, and in the order of the field whose values the condition lists, if they have only letters and"
+            " digits. Use such an order_by, or verify=False and sort the rows, or fewer alternatives at a time"
         )
 
     async def _packed(self, query: Query[RowT], units: Sequence[Groups]) -> Sequence[Groups]:
@@ -201,13 +203,13 @@ class Scan(Generic[RowT]):
 
     def _merged(self, parts: Sequence[Groups]) -> Merged[RowT]:
         begin = self._begin(Position(parts=fingerprint(*map(len, parts))))
-        # Of each of the parts a page waits, and the one that follows it.
+        # Each part keeps one page waiting, and the page after it.
         queries = [replace(self.query, where=part) for part in parts]
         windows = [self._window(query, begin, at_once=2 * len(parts)) for query in queries]
         return Merged(self.query, windows, at_once=self.window, start=begin)
 
     async def _kinds(self) -> Sequence[type[object] | None]:
-        """Return the types of the values that the read is sorted by: by the row type, or by a row; none without one."""
+        """Return the types of the values that the read is sorted by, from the row type or a row; empty without rows."""
         query = self.query
         fields = [field.removeprefix("-") for field in query.order.fields]
         types = key_types(query.connector.row_type)
@@ -230,14 +232,16 @@ def scan_of(
     """Return the read that a user asks for.
 
     Raises:
-        UsageError: If an argument makes no sense.
+        UsageError: If an argument is invalid.
     """
     part = None
     if options.part is not None:
         name = connector.name if isinstance(connector, GetConnector) else f"{connector}"
         part = part_of(name, options.part)
         if options.where is not None:
-            raise UsageError(f"{name}: part: a part has its condition, so leave where= out; plan(where=...) takes one")
+            raise UsageError(
+                f"{name}: part: leave where= out, as a part has its own condition: give it to plan(where=...)"
+            )
         key = key or (part.key if isinstance(connector, str) else ())
     query = query_of(channel, connector, key=key, order_by=options.order_by, where=options.where, keyed=options.verify)
     options.check(query.connector.name, channel.session.max_concurrency)

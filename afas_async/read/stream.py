@@ -1,8 +1,8 @@
-"""What a user iterates over: the rows of a connector, or its pages.
+"""The streams that a user iterates over: the rows of a connector, or its pages.
 
-A stream is an object, not a generator: the pages on their way belong to the client's host task and end with `aclose`,
-with the client, or by themselves. The generators below hold nothing but the stream, so that leaving them in the middle
-leaves nothing open.
+A stream is an object, not a generator. Its pages in flight belong to the client's host task, and end with `aclose`,
+with the client, or by themselves. The generators below hold nothing but the stream, so leaving one half-way leaves
+nothing open.
 """
 
 from __future__ import annotations
@@ -25,13 +25,20 @@ from afas_async.vocabulary.connectors import RowT
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a stream has come.
+    """How far a stream has come: `rows.progress` and `pages.progress`.
+
+    You can read it at any time, while rows come or after the end.
 
     Args:
-        rows: Rows handed out.
-        pages: Pages handed out completely.
-        bytes: Bytes of those pages, as they came over the connection.
-        seconds: Seconds since the first rows were asked for, up to now or to the end.
+        rows: Rows returned to you.
+        pages: Pages returned completely.
+        bytes: Bytes of those pages, as received over the connection.
+        seconds: Seconds since you asked for the first row, until now or until the end.
+
+    Example:
+        >>> progress = Progress(rows=5_000, pages=7, bytes=1_000_000, seconds=2.0)
+        >>> progress.rows_per_second
+        2500.0
     """
 
     rows: int
@@ -41,17 +48,27 @@ class Progress(msgspec.Struct, frozen=True):
 
     @property
     def rows_per_second(self) -> float:
-        """Rows handed out per second."""
+        """Rows returned to you per second; 0.0 before the first."""
         return self.rows / self.seconds if self.seconds else 0.0
 
 
 class Page(msgspec.Struct, Generic[RowT], frozen=True):
-    """The rows of one answer.
+    """The rows of one response, as `AfasClient.pages` and `AfasClient.page` return them.
+
+    You get a page when its response is complete, so its rows are in memory together.
 
     Args:
-        rows: The rows, in the order of the answer.
+        rows: The rows, in the order of the response.
         number: Number of the page in its read, from 0.
-        skip: How many rows of the read lie before it.
+        skip: How many rows of the read come before it.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         pages = afas.pages("Profit_Article", key="ItemCode", take=300)
+        ...         return [(page.number, page.skip, len(page.rows)) async for page in pages]
+        >>> asyncio.run(main())
+        [(0, 0, 300), (1, 300, 200)]
     """
 
     rows: list[RowT]
@@ -60,19 +77,19 @@ class Page(msgspec.Struct, Generic[RowT], frozen=True):
 
 
 class _Stream(Generic[RowT]):
-    """What rows and pages have in common: a reader, a clock, and an end."""
+    """Shared by rows and pages: a reader, a clock, and an end."""
 
     def __init__(self, scan: Scan[RowT]) -> None:
         self._scan = scan
         self._reader = Reader(scan.query, self._open)
         self._rows = 0
-        self._last_rows = 0  # of which the last pull brought so many
+        self._last_rows = 0  # how many of them the last pull returned
         self._started: float | None = None
         self._ended: float | None = None
 
     @property
     def progress(self) -> Progress:
-        """How far the stream has come; may be read at any time."""
+        """How far the stream has come; see `Progress`. You can read it at any time."""
         seconds = 0.0
         if self._started is not None:
             seconds = (self._ended if self._ended is not None else perf_counter()) - self._started
@@ -81,14 +98,14 @@ class _Stream(Generic[RowT]):
         return Progress(self._rows - self._waiting(), pages, size, seconds)
 
     def _cursor(self) -> str:
-        """Return the point to go on from, after the last row or page returned."""
+        """Return the point to continue from, after the last row or page returned."""
         batch = self._reader.batch
         if batch is None:
             return self._scan.cursor(self._scan.position)
         return self._scan.cursor(batch.position(self._last_rows - self._waiting()))
 
     def _waiting(self) -> int:
-        """Return how many of the rows pulled have not been handed out."""
+        """Return how many received rows have not been returned."""
         return 0
 
     async def _open(self) -> Feed[RowT]:
@@ -117,9 +134,21 @@ class _Stream(Generic[RowT]):
             )
 
     async def aclose(self) -> None:
-        """Stop the requests on their way and wait until they have ended: shielded, and for 5 seconds at most.
+        """Stop the requests in flight, and wait until they have ended, for 5 seconds at most.
 
-        May be called more than once, and by another task than the reader, which then gets a UsageError.
+        You need it only if you leave a stream early and want its requests to end now; `async with` around the stream
+        calls it for you. The wait is shielded from cancellation. You may call it more than once, and from another task
+        than the reader, which then gets a UsageError.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         rows = afas.rows("Profit_Article", key="ItemCode")
+            ...         first = await anext(rows)
+            ...         await rows.aclose()
+            ...         return first["ItemCode"]
+            >>> asyncio.run(main())
+            '000001'
         """
         if self._started is not None and self._ended is None:
             self._ended = perf_counter()
@@ -134,20 +163,21 @@ class _Stream(Generic[RowT]):
         await self.aclose()
 
     def __del__(self) -> None:
-        # Without this, a forgotten stream would cost the requests on their way; they end by themselves all the same.
+        # Without this, a forgotten stream would waste the requests in flight, although they end by themselves.
         if hasattr(self, "_reader"):
             self._reader.abandon()
 
 
 class RowStream(_Stream[RowT]):
-    """Rows as an asynchronous iterator: `Rows`, and `Changes`.
+    """Rows as an asynchronous iterator: the base of `Rows` and `Changes`.
 
-    `async for`, `anext`, `batches()` and `to_list()` go on where the last one stopped; one task at a time.
+    `async for`, `anext`, `batches()` and `to_list()` each continue where the last one stopped. One task at a time may
+    read.
     """
 
     def __init__(self, scan: Scan[RowT]) -> None:
         super().__init__(scan)
-        # A list iterator, shared by all ways to iterate: it is the position within the batch.
+        # A list iterator, shared by all ways to iterate: it holds the position within the batch.
         self._batch: Iterator[RowT] = iter(())
 
     def __aiter__(self) -> AsyncIterator[RowT]:
@@ -171,10 +201,24 @@ class RowStream(_Stream[RowT]):
             self._batch = iter(rows)
 
     async def batches(self) -> AsyncIterator[list[RowT]]:
-        """Iterate over lists of rows, about 64 KiB of the answer each: the fastest form.
+        """Iterate over lists of rows: the fastest form.
+
+        Each list holds the rows of about 64 KiB of the response. Use it if you pass rows on in bulk, for example to
+        `executemany` or to a data frame. Like all ways to read a stream, it continues where the last one stopped.
 
         Yields:
             One or more rows, in order.
+
+        Raises:
+            AfasError: If rows cannot be read.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         rows = afas.rows("Profit_Article", key="ItemCode")
+            ...         return sum([len(batch) async for batch in rows.batches()])
+            >>> asyncio.run(main())
+            500
         """
         while True:
             if rows := list(self._batch):
@@ -184,10 +228,20 @@ class RowStream(_Stream[RowT]):
             self._batch = iter(rows)
 
     async def to_list(self) -> list[RowT]:
-        """Return all remaining rows in one list, which holds them all in memory.
+        """Return all remaining rows in one list.
+
+        All of them are in memory together. For a large table use `async for` or `batches()`, which need about 10 MB for
+        any number of rows.
 
         Raises:
-            AfasError: As when iterating; the rows read until then are dropped.
+            AfasError: If rows cannot be read. The rows read so far are dropped.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         return len(await afas.rows("Profit_Article", key="ItemCode").to_list())
+            >>> asyncio.run(main())
+            500
         """
         rows: list[RowT] = []
         try:
@@ -199,10 +253,21 @@ class RowStream(_Stream[RowT]):
         return rows
 
     async def first(self) -> RowT | None:
-        """Return the first row of the read, or None if it has none, with one request for one row.
+        """Return the first row of the read, or None if it has no rows, with one request for one row.
 
         The position of the stream does not matter and does not change. A condition that has to be split may take a
-        request for each of its parts, and a read that begins at a cursor a few.
+        request for each of its parts, and a read that begins at a cursor takes a few.
+
+        Raises:
+            AfasError: If the row cannot be read.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         row = await afas.rows("Profit_Article", key="ItemCode", where=F.ItemCode > "000100").first()
+            ...         return row["ItemCode"] if row is not None else None
+            >>> asyncio.run(main())
+            '000101'
         """
         return await self._scan.first()
 
@@ -211,9 +276,11 @@ class RowStream(_Stream[RowT]):
 
 
 class Rows(RowStream[RowT]):
-    """The rows of a connector, as an asynchronous iterator. Made by `AfasClient.rows`.
+    """The rows of a connector, as an asynchronous iterator: what `AfasClient.rows` returns.
 
-    `async for`, `anext`, `batches()` and `to_list()` go on where the last one stopped; one task at a time.
+    `async for`, `anext`, `batches()` and `to_list()` each continue where the last one stopped. One task at a time may
+    read. Nothing is sent before you ask for the first row. You can leave at any point: nothing keeps running. The
+    guide, `python -m pydoc afas_async.read`, lists what holds for every read.
 
     Example:
         >>> async def main():
@@ -235,41 +302,65 @@ class Rows(RowStream[RowT]):
         rows = await super()._next_rows()
         self._complete = not rows
         if rows and self._known is not None:
-            self._known.meet(rows)
+            self._known.remove(rows)
         return rows
 
     @property
     def deleted_keys(self) -> list[Key]:
-        """Those of the `known_keys` that no row has any more, in the order in which you gave them.
+        """The `known_keys` that no row has any more, in the order in which you gave them.
 
-        All of them if the read brought no rows: decide what that means before you delete everything.
+        Read it after the last row. It has all of the keys if the read returned no rows: decide what that means before
+        you delete everything.
 
         Raises:
-            UsageError: If the end has not been reached, or the read has no `known_keys`.
+            UsageError: If you have not read all rows, or the read has no `known_keys`.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         rows = afas.rows("Profit_Article", key="ItemCode", known_keys=["000001", "gone"])
+            ...         async for batch in rows.batches():
+            ...             pass  # store the rows
+            ...         return rows.deleted_keys
+            >>> asyncio.run(main())
+            ['gone']
         """
         name = self._scan.query.connector.name
         if self._known is None:
-            raise UsageError(f"{name}: give rows(known_keys=...) the keys that you have")
+            raise UsageError(f"{name}: deleted_keys needs the keys that you have: give rows(known_keys=...)")
         if not self._complete:
-            raise UsageError(f"{name}: which keys are gone is known when all rows have been read")
+            raise UsageError(f"{name}: deleted_keys is known only at the end: read all rows first")
         return [*self._known.missing]
 
     @property
     def cursor(self) -> str:
-        """The point to go on from, after the last row returned: text to store, for `after=`.
+        """The point to continue from, after the last row returned: text that you store and give to `rows(after=...)`.
 
-        A read of the same query with `after=rows.cursor` goes on with the next row, also in another process. Store it
-        once the rows up to here are safe: a read that goes on returns the rows after it once more. It holds keys of
-        rows, no credential. After the end it stands for what is added after the last row later on.
+        A read of the same query with `after=rows.cursor` begins with the next row, also in another process. Store it
+        when the rows up to here are safe: a read that continues returns every row after it once more. It holds keys of
+        rows, no credential. At the end of the read it stands for the rows that are added after the last one later on.
 
         Raises:
-            UsageError: If there is no such point: the stream is read without a key.
+            UsageError: If the stream has no such point, because it is read without a key.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         rows = afas.rows("Profit_Article", key="ItemCode")
+            ...         before = [await anext(rows) for _ in range(100)]
+            ...         rest = await afas.rows("Profit_Article", key="ItemCode", after=rows.cursor).to_list()
+            ...         return len(before), rest[0]["ItemCode"]
+            >>> asyncio.run(main())
+            (100, '000101')
         """
         return self._cursor()
 
 
 class Pages(_Stream[RowT]):
-    """The pages of a connector, as an asynchronous iterator. Made by `AfasClient.pages`.
+    """The pages of a connector, as an asynchronous iterator: what `AfasClient.pages` returns.
+
+    Each `Page` holds the rows of one complete response. One task at a time may read. Nothing is sent before you ask for
+    the first page, and you can leave at any point.
 
     Example:
         >>> async def main():
@@ -297,9 +388,11 @@ class Pages(_Stream[RowT]):
 
     @property
     def cursor(self) -> str:
-        """The point to go on from, after the last page returned: text to store, for `after=`; see `Rows.cursor`.
+        """The point to continue from, after the last page returned: text to store, for `pages(after=...)`.
+
+        See `Rows.cursor`, which describes what it holds and when to store it.
 
         Raises:
-            UsageError: If there is no such point; see `Rows.cursor`.
+            UsageError: If the stream has no such point, because it is read without a key.
         """
         return self._cursor()

@@ -1,8 +1,8 @@
-"""Several pages of one read on their way at a time, and their rows in order.
+"""Keeps several pages of one read in flight, and returns their rows in order.
 
-Everything is driven by the reader's pull: pages are asked for when rows are wanted, so a reader that pauses stops the
-fetching, and one that goes away leaves at most the pages that were on their way. Only the first page is decoded; the
-others wait as bytes. What to ask for, and which of the rows to hand out, is decided by `policy.paging`.
+The reader drives everything: pages are requested when rows are wanted. So a reader that pauses stops the requests, and
+one that leaves abandons at most the pages in flight. Only the first page is decoded; the others wait as bytes.
+`policy.paging` decides what to request and which of the rows to return.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from afas_async.vocabulary.connectors import RowT
 
 
 class Window(Generic[RowT]):
-    """A position in a connector, and the pages on their way to it.
+    """A position in a connector, and the pages in flight after it.
 
     Args:
-        query: What is read.
-        paging: Decides what to ask for, and what to hand out.
-        early: Hand out rows as they arrive; otherwise page by page.
-        place: Which part of the read it is.
+        query: The read.
+        paging: Decides what to request, and which rows to return.
+        early: Return rows as they arrive; otherwise page by page.
+        place: The part of the read that this window reads.
 
     Attributes:
-        query: What is read.
+        query: The read.
         news: Set when `poll` may have something to do.
-        pages: How many pages have been handed out completely.
-        bytes: Bytes of their bodies, as they came over the connection.
+        pages: How many pages have been returned completely.
+        bytes: Bytes of their bodies, as received over the connection.
     """
 
     def __init__(self, query: Query[RowT], paging: Paging, *, early: bool, place: Position = START) -> None:
@@ -48,32 +48,32 @@ class Window(Generic[RowT]):
         self._early = early
         self._key_reader = KeyReader(query.connector, query.order) if query.keyed else None
         self._columns = 0  # counted once
-        self._odd = False  # whether the service answers oddly, as asking again has shown
-        self._asking = True  # whether there may be something to ask for
+        self._lenient = False  # whether odd responses are accepted, because retries did not change them
+        self._asking = True  # whether there may be something to request
         self._fetches: dict[Ask, PageFetch[RowT]] = {}
         self._dropped: list[PageFetch[RowT]] = []
-        self._handed_out = False  # rows of the first page
+        self._returned = False  # whether rows of the first page were
         self._place = place
 
     @property
     def ended(self) -> bool:
-        """Whether all rows have been handed out."""
+        """Whether all rows have been returned."""
         return self._paging.ended
 
     def poll(self) -> Batch[RowT] | None:
-        """Return the next rows, no row if there may be more at once, or None if there are none before `news`.
+        """Return the next rows, no row if there may be more at once, or None if there are none until `news` is set.
 
-        It decodes 64 KiB at most, and asks for the next pages.
+        It decodes 64 KiB at most, and requests the next pages.
 
         Raises:
-            AfasError: If rows cannot be had.
+            AfasError: If rows cannot be read.
         """
         if not self._paging.asks:
             self._ask()
             if not self._paging.asks:
                 return self._nothing_to_ask()
         batch = self._take()
-        if self._asking:  # only now: rows that have come may tell that there are no more
+        if self._asking:  # only now, as these rows may show that there are no more
             self._ask()
         return batch
 
@@ -91,7 +91,7 @@ class Window(Generic[RowT]):
         ask = self._paging.asks[0]
         head = self._fetches[ask]
         head.news = self.news
-        head.number, head.columns, head.again = self.pages, head.columns or self._columns, self._odd
+        head.number, head.columns, head.lenient = self.pages, head.columns or self._columns, self._lenient
         rows = head.take()
         if rows is None:
             return None
@@ -106,7 +106,7 @@ class Window(Generic[RowT]):
             head.take_back(rows)
         elif rows and self._key_reader is not None:
             head.last = keys[-1]
-        self._handed_out = self._handed_out or step.start < step.stop
+        self._returned = self._returned or step.start < step.stop
         asks = self._paging.asks
         if not asks or asks[0] is not ask or len(asks) != len(self._fetches):
             if ask not in asks:
@@ -121,15 +121,15 @@ class Window(Generic[RowT]):
 
     def _keys_of(self, rows: Sequence[Any], head: PageFetch[RowT]) -> Sequence[Any]:
         if self._key_reader is None or not rows:
-            return rows  # without a key, their number is all that counts
+            return rows  # without a key, only their number counts
         return self._key_reader.read(rows, head.last, self.pages)
 
     def jobs(self) -> list[Job]:
-        """Return what is under way."""
+        """Return the requests in flight."""
         return [job for fetch in (*self._fetches.values(), *self._dropped) for job in fetch.jobs]
 
     def forget(self) -> None:
-        """Forget the pages on their way."""
+        """Drop the pages in flight from memory."""
         self._fetches.clear()
         self._dropped.clear()
 
@@ -138,7 +138,7 @@ class Window(Generic[RowT]):
             return Batch()
         name = self.query.connector.name
         raise PagingError(
-            f"{name}: there are more rows than can be skipped over without a key: declare the connector's key",
+            f"{name}: there are more rows than can be read without a key: declare the connector's key",
             connector=name,
             page=self.pages,
         )
@@ -150,13 +150,13 @@ class Window(Generic[RowT]):
     def _leave_page(self, head: PageFetch[RowT]) -> None:
         self.bytes += head.size
         self._columns = head.columns or self._columns
-        self._odd = self._odd or head.was_odd
-        self.pages += self._handed_out  # the answer that proves the end is no page
-        self._handed_out = False
+        self._lenient = self._lenient or head.was_odd
+        self.pages += self._returned  # the response that proves the end is not a page
+        self._returned = False
         self._ask_again()
 
     def _follow(self) -> None:
-        """Send what the policy asks for, and drop what it does not ask for any more."""
+        """Send the requests that the policy wants, and drop those that it no longer wants."""
         asks = self._paging.asks
         for ask in [ask for ask in self._fetches if ask not in asks]:
             fetch = self._fetches.pop(ask)
@@ -194,7 +194,7 @@ class Window(Generic[RowT]):
 
 
 async def read_page(query: Query[RowT], span: Span) -> list[RowT]:
-    """Return the rows of one span, asked for with exactly one request at a time."""
+    """Return the rows of one span, with one request at a time."""
     fetch = PageFetch(query, span, early=False)
     query.channel.check()
     fetch.start()
@@ -213,7 +213,7 @@ async def read_page(query: Query[RowT], span: Span) -> list[RowT]:
         await explain_refusal(query, error)
         raise
     else:
-        query.channel.statistics.rows += len(rows)
+        query.channel.count_rows(query.connector.name, len(rows))
         return rows
     finally:
         await stop(*fetch.jobs)

@@ -47,7 +47,7 @@ difficult:
 - `Fault(refusal="locked", times=3)` locks records.
 - `simulator.latency` may be assigned while it runs.
 
-A 503 that asks to wait a minute costs your test nothing on a `SkippingLoop`.
+A 503 that asks to wait a minute costs your test no time on a `SkippingLoop`.
 
 Your own connectors
 -------------------
@@ -56,33 +56,56 @@ Your own connectors
 its path. A few lines of Python do as well. `written()` returns what was carried out, and `reset()` goes back to the
 start in a millisecond, so that your tests can share one simulator.
 
-    >>> from tempfile import NamedTemporaryFile
-    >>> METAINFO = b'''{"name": "FbSales", "fields": [
-    ...     {"fieldId": "OrNu", "dataType": "string", "length": 12, "primaryKey": true},
-    ...     {"fieldId": "DbId", "dataType": "string", "length": 16, "mandatory": true}],
-    ...   "objects": [{"name": "FbSalesLines", "fields": [
-    ...     {"fieldId": "ItCd", "dataType": "string", "length": 30, "mandatory": true},
-    ...     {"fieldId": "QuUn", "dataType": "decimal", "length": 9, "decimals": 2}]}]}'''
-    >>> async def place_order(afas):  # what you test
-    ...     result = await afas.insert("FbSales", {"DbId": "10001", "FbSalesLines": [{"ItCd": "A7", "QuUn": 2}]})
-    ...     return result.keys[0]["OrNu"]
-    >>> async def test_an_order_meets_a_lock(path):
-    ...     async with (
-    ...         Simulator(updates={"FbSales": path}) as simulator,
-    ...         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
-    ...     ):
-    ...         with simulator.faults.expect(Fault(connector="FbSales", refusal="locked")):
-    ...             assert await place_order(afas) == "1"
-    ...         assert simulator.written("FbSales") == [
-    ...             {"@Action": "insert", "DbId": "10001", "FbSalesLines": [{"ItCd": "A7", "QuUn": 2}]}
-    ...         ]
-    >>> with NamedTemporaryFile(suffix=".json") as file:
-    ...     _ = file.write(METAINFO)
-    ...     file.flush()
-    ...     asyncio.run(test_an_order_meets_a_lock(file.name))
+`test_orders.py`, which tests your `place_order`:
+
+    import pytest
+    from afas_async import AfasClient
+    from afas_async.simulator import Fault, Simulator
+    from shop import place_order
+
+
+    @pytest.mark.anyio
+    async def test_an_order_meets_a_lock():
+        async with (
+            Simulator(updates={"FbSales": "FbSales.json"}) as simulator,
+            AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
+        ):
+            with simulator.faults.expect(Fault(connector="FbSales", refusal="locked")):
+                assert await place_order(afas, "10001") == "1"
+            order = {"@Action": "insert", "DbId": "10001", "FbSalesLines": [{"ItCd": "A7", "QuUn": 2}]}
+            assert simulator.written("FbSales") == [order]
+
+With pytest-asyncio the mark is `@pytest.mark.asyncio`, and in its auto mode you need none. The client tries again some
+seconds after it has met the lock. With these lines your tests do not wait for that.
+
+`conftest.py`, for anyio and for pytest-asyncio 1.4 or later:
+
+    import pytest
+    from afas_async.simulator import SkippingLoop
+
+
+    @pytest.fixture
+    def anyio_backend():
+        return "asyncio", {"loop_factory": SkippingLoop}
+
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_asyncio_loop_factories(config, item):
+        return {"skipping": SkippingLoop}
 
 The same in Python is `OwnUpdateConnector(fields={"OrNu": "string(12)", ...}, key="OrNu", ...)`; with `read_as=` a
 GetConnector reads the records. `OwnGetConnector` gives your own rows the fields of metainfo.
+
+A recording of your environment
+-------------------------------
+
+    AFAS_ENVIRONMENT=12345 AFAS_TOKEN=... python -m afas_async simulate --record environment.json
+    python -m afas_async simulate --from environment.json
+
+The file has the metainfo of all connectors that the token may use, the number of their rows, and how often a field is
+empty, how long it is and whether it is unique. No value of a row is in it. `Simulator(recording="environment.json")`
+has these connectors, with made-up rows of these shapes (`python -m pydoc afas_async.simulator.own.recordings`). What
+you write is in `written()`; a recorded GetConnector does not show it.
 
 Without an event loop
 ---------------------
@@ -99,16 +122,40 @@ Without an event loop
         assert len(your_reader(simulator.base_url, simulator.token)) == 1_000
         assert simulator.requests[0].status == 503
 
+`test_web.py`, which tests a web application by FastAPI's TestClient, with real waits:
+
+    from fastapi.testclient import TestClient
+    from afas_async.simulator import Fault, Simulator
+    from shop import web
+
+
+    def test_an_order_meets_a_lock():
+        with (
+            Simulator.running(updates={"FbSales": "FbSales.json"}) as simulator,
+            TestClient(web(simulator.base_url, simulator.token)) as client,
+        ):
+            with simulator.faults.expect(Fault(connector="FbSales", refusal="locked")):
+                assert client.post("/orders/10001").json() == "1"
+            order = {"@Action": "insert", "DbId": "10001", "FbSalesLines": [{"ItCd": "A7", "QuUn": 2}]}
+            assert simulator.written("FbSales") == [order]
+
 In a process of its own
 -----------------------
 
-`spawn()` runs one in a process of its own, also with connectors of your own. While one runs, other programs script it
-over HTTP:
+`spawn()` runs one in a process of its own, also with connectors of your own. You script and ask it by the names of
+`Simulator`, with an `await`:
+
+    async with spawn(updates={"FbSales": "metainfo/FbSales.json"}) as simulator:
+        async with simulator.faults.expect(Fault(connector="FbSales", refusal="locked")):
+            await place_order(simulator.base_url, simulator.token)
+        assert len(await simulator.written("FbSales")) == 1
+        await simulator.reset()
+
+`otp_code()` is the one-time password that the service would have sent, `oauth.state()` has the client credentials, and
+`files.images()` the images with their ids. Other programs do the same over HTTP
+(`python -m pydoc afas_async.simulator.control`):
 
     curl -d '{"status":503,"retry_after":2}' http://127.0.0.1:8765/simulator/faults
-
-Likewise `/simulator/changes` and `/simulator/latency`. A GET of `/simulator/written/FbSales` answers what was written,
-and a POST to `/simulator/reset` goes back to the start.
 """
 
 from afas_async.simulator.changes import Change
@@ -116,7 +163,8 @@ from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import Latency
 from afas_async.simulator.own.get_connectors import OwnGetConnector
 from afas_async.simulator.own.update_connectors import OwnObject, OwnUpdateConnector
-from afas_async.simulator.process import SimulatorError, spawn
+from afas_async.simulator.process import spawn
+from afas_async.simulator.remote import SimulatorError, SimulatorProcess
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.server import Simulator, serve
 from afas_async.simulator.skipping import SkippingLoop
@@ -135,6 +183,7 @@ __all__ = [
     "Rules",
     "Simulator",
     "SimulatorError",
+    "SimulatorProcess",
     "SkippingLoop",
     "serve",
     "spawn",

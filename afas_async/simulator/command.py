@@ -8,17 +8,21 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 
+from afas_async.simulator.control import CONTROL_ROOT
 from afas_async.simulator.latency import NO_LATENCY, NOTATION, parse_latency
 from afas_async.simulator.own.get_connectors import OwnGetConnector
 from afas_async.simulator.rules import Rules
+from afas_async.simulator.samples.connectors import SAMPLES
 from afas_async.simulator.server import Simulator, serve
-from afas_async.simulator.service import CONTROL_ROOT, authorization
+from afas_async.simulator.service import authorization
 from afas_async.simulator.traffic import TOKEN_PARAMETER
 
 TOKEN_VARIABLE: Final = "AFAS_SIMULATOR_TOKEN"  # noqa: S105 (the name of the variable)
@@ -34,22 +38,32 @@ How long answers take can be changed, by JSON to /{CONTROL_ROOT}/latency: {{"bas
 What happens to the rows while they are read can be scripted too, by JSON to /{CONTROL_ROOT}/changes:
 python -m pydoc afas_async.simulator.Change
 
+--record FILE takes your environment from the variables AFAS_TOKEN (or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET), and
+AFAS_ENVIRONMENT (with AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL. The FILE has metainfo, counts, lengths and ranges, and
+no value of any row: python -m pydoc afas_async.simulator.own.recordings
+
 What --rules can switch: python -m pydoc afas_async.simulator.Rules
 """
 INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells count
 
 
-def run(arguments: list[str]) -> int:
-    """Run a simulator until it is interrupted.
+def run(arguments: list[str], record: Callable[[Path], Awaitable[bool]] | None = None) -> int:
+    """Run a simulator until it is interrupted, or record an environment.
 
     Args:
         arguments: The command line without the name of the command.
+        record: Records the environment of the user in a file, and returns whether all of it is there; None for a
+            simulator that knows no client.
 
     Returns:
         The exit status of the process.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.record is not None:
+        if record is None or len(arguments) > 2:
+            parser.error("--record goes with no other option, and with `python -m afas_async simulate`")
+        return 0 if asyncio.run(_done(record(options.record))) else 1
     connectors: dict[str, str | OwnGetConnector] = {**dict[str, str](options.connector)}
     described, updates = dict[str, str](options.metainfo), dict[str, str](options.update)
     if any(
@@ -74,6 +88,7 @@ def run(arguments: list[str]) -> int:
             token=os.environ.get(TOKEN_VARIABLE) or None,
             connectors=connectors,
             updates=updates,
+            recording=options.recording,
             rules=msgspec.convert({"profit": options.profit, **options.rules}, Rules),
             port=options.port,
         )
@@ -97,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rows", type=int, default=1_000, help="rows in the large connectors (default: 1000)")
+    parser.add_argument("--rows", type=int, default=1_000, help="rows in a large connector (default: 1000)")
     parser.add_argument("--seed", type=int, default=1, help="what the rows come from (default: 1)")
     parser.add_argument(
         "--latency",
@@ -120,6 +135,18 @@ def _parser() -> argparse.ArgumentParser:
             metavar="NAME=FILE",
             help=f"{what}; may be repeated",
         )
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="serve nothing: read what the connectors of your environment are, and the shapes and sizes of their rows",
+    )
+    parser.add_argument(
+        "--from",
+        dest="recording",
+        metavar="FILE",
+        help="serve the connectors that --record has recorded, with made-up rows, in place of the samples",
+    )
     parser.add_argument(
         "--profit",
         type=int,
@@ -158,6 +185,10 @@ def _rules(text: str) -> dict[str, Any]:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
 
+async def _done(work: Awaitable[bool]) -> bool:
+    return await work
+
+
 async def _run(simulator: Simulator, *, for_machine: bool) -> None:
     await simulator.start()
     if for_machine:
@@ -174,7 +205,7 @@ async def _run(simulator: Simulator, *, for_machine: bool) -> None:
 def _welcome(simulator: Simulator) -> str:
     header = authorization(simulator.token)
     names = "\n           ".join(simulator.store.connectors)
-    example = next(iter(simulator.store.connectors.values()))
+    example = next(iter(simulator.store.connectors.values()), SAMPLES[0].connector)  # a recording may have none
     order = ",".join(example.key or [example.fields[0].id])
     url = f"{simulator.base_url}/connectors/{example.name}?skip=0&take=3&orderbyfieldids={order}"
     browser = f"{url}&{TOKEN_PARAMETER}={quote(header.removeprefix('AfasToken '), safe='')}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final, Literal
@@ -216,8 +216,7 @@ class Faults:
         """
         self.add(*faults)
         yield
-        if missed := [fault for fault in self.left if fault.times is not None]:
-            raise AssertionError(f"faults that did not happen: {', '.join(map(repr, missed))}")
+        check_all_happened(self.left)
 
     def add_json(self, content: bytes) -> None:
         """Put one fault, or an array of them, in JSON at the end of the script.
@@ -255,3 +254,13 @@ class Faults:
                     left.append(msgspec.structs.replace(fault, times=fault.times - 1))
         self._script = left
         return met
+
+
+def check_all_happened(left: Iterable[Fault]) -> None:
+    """Check that the faults still to come are those that need not happen.
+
+    Raises:
+        AssertionError: They are not.
+    """
+    if missed := [fault for fault in left if fault.times is not None]:
+        raise AssertionError(f"faults that did not happen: {', '.join(map(repr, missed))}")

@@ -10,122 +10,23 @@ import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from decimal import Decimal
-from http import HTTPStatus
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Final
 
 import aiohttp
 import anyio
 import msgspec
 
-from afas_async.simulator.changes import Change
 from afas_async.simulator.command import TOKEN_VARIABLE
-from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import NO_LATENCY, Latency
 from afas_async.simulator.own.documents import read_document
 from afas_async.simulator.own.get_connectors import OwnGetConnector
 from afas_async.simulator.own.update_connectors import UpdateSource, resolved
+from afas_async.simulator.remote import SimulatorError, SimulatorProcess, last_words
 from afas_async.simulator.rules import Rules
-from afas_async.simulator.service import API_ROOT, CONTROL_ROOT
-from afas_async.simulator.storage.store import Checksum
-from afas_async.simulator.traffic import Counters
 
 _START_SECONDS: Final = 30
 _END_SECONDS: Final = 2
-_WRITTEN: Final = msgspec.json.Decoder(list[dict[str, Any]], float_hook=Decimal)
-
-
-class SimulatorError(RuntimeError):
-    """A simulator's process did not come up, has died, or refuses what it is asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class SimulatorProcess:
-    """A simulator that runs in another process.
-
-    Attributes:
-        base_url: The URL of the service, ending in `/profitrestservices`.
-        token: The whole XML token.
-        pid: The id of the process.
-    """
-
-    base_url: str
-    token: str = field(repr=False)
-    pid: int
-    _session: aiohttp.ClientSession = field(repr=False)
-    _said: IO[bytes] = field(repr=False)
-
-    async def checksum(self, connector: str) -> Checksum:
-        """Ask for what a complete reading of the connector must add up to.
-
-        Raises:
-            SimulatorError: There is no such connector, or the process has died.
-        """
-        return msgspec.json.decode(await self._ask(f"checksum/{connector}"), type=Checksum)
-
-    async def counters(self) -> Counters:
-        """Ask for the counters as they are now.
-
-        Raises:
-            SimulatorError: The process has died.
-        """
-        return msgspec.json.decode(await self._ask("counters"), type=Counters)
-
-    async def script(self, *faults: Fault) -> None:
-        """Put faults at the end of the simulator's script, as `Simulator.faults.add` does.
-
-        Raises:
-            SimulatorError: The process has died.
-        """
-        await self._ask("faults", "POST", msgspec.json.encode(faults))
-
-    async def change(self, *changes: Change) -> None:
-        """Put changes at the end of the simulator's script, as `Simulator.changes.add` does.
-
-        Raises:
-            SimulatorError: A change is refused, or the process has died.
-        """
-        await self._ask("changes", "POST", msgspec.json.encode(changes))
-
-    async def written(self, connector: str) -> list[dict[str, Any]]:
-        """Ask for what an UpdateConnector has written, as `Simulator.written` returns it.
-
-        Raises:
-            SimulatorError: There is no such connector, or the process has died.
-        """
-        return _WRITTEN.decode(await self._ask(f"written/{connector}"))
-
-    async def reset(self) -> None:
-        """Go back to the start, as `Simulator.reset` does.
-
-        Raises:
-            SimulatorError: The process has died.
-        """
-        await self._ask("reset", "POST")
-
-    async def set_latency(self, latency: Latency) -> None:
-        """Say how long each answer takes from now on.
-
-        Raises:
-            SimulatorError: The process has died.
-        """
-        await self._ask("latency", "POST", msgspec.json.encode(latency))
-
-    async def _ask(self, path: str, method: str = "GET", content: bytes | None = None) -> bytes:
-        url = f"{self.base_url.removesuffix(API_ROOT)}{CONTROL_ROOT}/{path}"
-        try:
-            async with self._session.request(method, url, data=content) as response:
-                answer = await response.read()
-                if response.status == HTTPStatus.BAD_REQUEST:
-                    raise SimulatorError(f"the simulator refuses this for {path!r}: {answer.decode()}")
-                response.raise_for_status()
-                return answer
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise SimulatorError(
-                f"the simulator did not answer {path!r}: {_reason(self._said) or repr(error)}"
-            ) from None
 
 
 @asynccontextmanager
@@ -138,6 +39,7 @@ async def spawn(
     token: str | None = None,
     connectors: Mapping[str, str | os.PathLike[str] | OwnGetConnector] | None = None,
     updates: Mapping[str, UpdateSource] | None = None,
+    recording: str | os.PathLike[str] | None = None,
     rules: Rules = Rules(),  # noqa: B008 (frozen)
 ) -> AsyncGenerator[SimulatorProcess, None]:
     """Run a simulator in a process of its own until the block ends.
@@ -158,6 +60,7 @@ async def spawn(
         f"--latency={latency}",
         f"--rules={msgspec.json.encode(rules).decode()}",
         *(["--gzip"] if gzip else []),
+        *([] if recording is None else [f"--from={os.fspath(recording)}"]),
     ]
     with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory() as folder:
         arguments += _own_connectors(connectors or {}, Path(folder))
@@ -177,7 +80,7 @@ async def spawn(
         try:
             line = await _first_line(process)
             if not line:
-                raise SimulatorError(f"the simulator did not come up: {_reason(said) or 'its process ended'}")
+                raise SimulatorError(f"the simulator did not come up: {last_words(said) or 'its process ended'}")
             start = json.loads(line)
             async with aiohttp.ClientSession() as session:
                 yield SimulatorProcess(start["base_url"], start["token"], process.pid, session, said)
@@ -217,12 +120,6 @@ async def _first_line(process: Process) -> bytes:
         return await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
     except TimeoutError:
         raise SimulatorError(f"the simulator did not come up within {_START_SECONDS} seconds") from None
-
-
-def _reason(said: IO[bytes]) -> str:
-    """The last line that the process has written to standard error: of a traceback it is the error."""
-    said.seek(0)
-    return said.read().decode(errors="replace").rstrip().rpartition("\n")[2]
 
 
 async def _end(process: Process) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import secrets
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
@@ -26,8 +27,10 @@ from afas_async.simulator.latency import NO_LATENCY, Latency
 from afas_async.simulator.oauth import OAuth
 from afas_async.simulator.otp import Otp
 from afas_async.simulator.own.get_connectors import OwnGetConnector, read_described_table
+from afas_async.simulator.own.made_up import recorded_connectors
 from afas_async.simulator.own.update_connectors import UpdateSource, read_update
 from afas_async.simulator.rules import Rules
+from afas_async.simulator.samples.connectors import SAMPLES, Sample
 from afas_async.simulator.service import API_ROOT, Service
 from afas_async.simulator.storage.sources import Source
 from afas_async.simulator.storage.store import Store
@@ -50,6 +53,7 @@ class SimulatorOptions(TypedDict, total=False):
     token: str | None
     connectors: Mapping[str, Source | OwnGetConnector] | None
     updates: Mapping[str, UpdateSource] | None
+    recording: str | os.PathLike[str] | None
     rules: Rules
     host: str
     port: int
@@ -92,14 +96,16 @@ class Simulator:
             with the fields of metainfo. They have no key.
         updates: UpdateConnectors of your own, by name, each in place of a sample of its name: the JSON of `GET
             metainfo/update/X` as a dict, as bytes or as the path of a file, or an `OwnUpdateConnector`.
+        recording: The file of a recorded environment (`afas_async.simulator.own.recordings`): its connectors take the
+            place of all samples. Each GetConnector has as many made-up rows as were recorded, and `rows` at most.
         rules: How the service behaves where releases differ or its documentation is silent.
         host: A loopback address, or `localhost`.
         port: The port; 0 takes a free one.
 
     Raises:
         ValueError: The host is not loopback, the port is no port, the token is no XML token, `rows` is negative, or
-            something is wrong with a connector of your own.
-        OSError: The file of such a connector cannot be read.
+            something is wrong with a connector of your own or with the recording.
+        OSError: The file of such a connector, or of the recording, cannot be read.
 
     Attributes:
         store: The rows; usable until `stop`, also before `start`.
@@ -117,6 +123,7 @@ class Simulator:
         token: str | None = None,
         connectors: Mapping[str, Source | OwnGetConnector] | None = None,
         updates: Mapping[str, UpdateSource] | None = None,
+        recording: str | os.PathLike[str] | None = None,
         rules: Rules = Rules(),  # noqa: B008 (frozen)
         host: str = "127.0.0.1",
         port: int = 0,
@@ -135,13 +142,18 @@ class Simulator:
             read_described_table(name, source) if isinstance(source, OwnGetConnector) else read_table(name, source)
             for name, source in (connectors or {}).items()
         ]
-        own = [read_update(name, source) for name, source in (updates or {}).items()]
+        samples: Sequence[Sample] = SAMPLES
+        recorded_updates: Mapping[str, UpdateSource] = {}
+        if recording is not None:
+            samples, recorded_updates = recorded_connectors(recording)
+        own = [read_update(name, source) for name, source in _in_place(recorded_updates, updates or {}).items()]
         self.store: Store = Store(
             rows,
             seed,
             [*tables, *(table for update in own for table in update.shown)],
             [update.connector for update in own],
             [table for update in own for table in update.tables],
+            samples=samples,
         )
         self._rows = rows
         self._seed = seed
@@ -333,6 +345,12 @@ class Simulator:
         await self._runner.cleanup()
         await self._service.stop()
         self.store.close()
+
+
+def _in_place(recorded: Mapping[str, UpdateSource], updates: Mapping[str, UpdateSource]) -> Mapping[str, UpdateSource]:
+    """Return the UpdateConnectors of the user and those recorded ones in whose place none of them is."""
+    names = {name.lower() for name in updates}
+    return {**updates, **{name: source for name, source in recorded.items() if name.lower() not in names}}
 
 
 def _quotes_no_request(record: logging.LogRecord) -> bool:

@@ -29,11 +29,11 @@ from afas_async.simulator.answer import (
     unexpected_error,
 )
 from afas_async.simulator.changes import Changes
+from afas_async.simulator.control import CONTROL_ROOT, Control, UnknownConnectorError
 from afas_async.simulator.delivery import Delivery
 from afas_async.simulator.faults import Fault
 from afas_async.simulator.files.files import Files
 from afas_async.simulator.files.routes import BINARY_HEADER, FileRoutes
-from afas_async.simulator.latency import Latency
 from afas_async.simulator.messages import LOCKED, OUT_OF_MEMORY, OUT_OF_TIME, field_not_found, not_supported
 from afas_async.simulator.metainfo import describe, describe_update
 from afas_async.simulator.oauth import OAuth
@@ -43,17 +43,15 @@ from afas_async.simulator.read.question import read_question
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.samples.connectors import Connector
 from afas_async.simulator.samples.update_connectors import UpdateConnector
-from afas_async.simulator.storage.store import Store, UnknownFieldError
+from afas_async.simulator.storage.store import Checksum, Store, UnknownFieldError
 from afas_async.simulator.traffic import TOKEN_PARAMETER, RequestRecord, Traffic
 from afas_async.simulator.write.pending import PendingWork
 from afas_async.simulator.write.updates import Updates, Work
 
 API_ROOT: Final = "profitrestservices"
-CONTROL_ROOT: Final = "simulator"
 _BLOCK_ROWS: Final = 2000
 _LONGEST_QUERY: Final = 2048
 _LARGEST_BODY: Final = 75 * 1024 * 1024  # 75 MB with attachments (AFAS's notes on KnSubject)
-_CONTROL_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _SAID: Final = {"locked": LOCKED, "out of memory": OUT_OF_MEMORY, "out of time": OUT_OF_TIME}
 
 
@@ -104,6 +102,17 @@ class Service:
         self._works = PendingWork()
         self._filling = defaultdict[str, asyncio.Lock](asyncio.Lock)
         self._update_connectors = {name.lower(): connector for name, connector in store.updates.items()}
+        self._control = Control(
+            traffic=traffic,
+            delivery=delivery,
+            changes=self.changes,
+            otp=otp,
+            oauth=oauth,
+            files=files,
+            checksum=self._checksum,
+            written=self.written,
+            reset=self.reset,
+        )
 
     def application(self) -> web.Application:
         """Make the aiohttp application."""
@@ -115,11 +124,11 @@ class Service:
         """Return the elements that an UpdateConnector has written.
 
         Raises:
-            ValueError: There is no such connector.
+            UnknownConnectorError: There is no such connector.
         """
         connector = self._update_connectors.get(name.lower())
         if connector is None:
-            raise ValueError(f"there is no UpdateConnector {name!r}")
+            raise UnknownConnectorError(f"there is no UpdateConnector {name!r}")
         return self.updates.written.of(connector.name)
 
     def reset(self) -> None:
@@ -141,7 +150,7 @@ class Service:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         segments = _segments(request)
         if segments[:1] == [CONTROL_ROOT]:
-            return await self._control(request, segments[1:])
+            return await self._control.answer(request.method, segments[1:], await request.read())
         with self._traffic.watch(request) as record:
             record.fault = self._delivery.faults.take(record.method, record.path)
             try:
@@ -216,6 +225,13 @@ class Service:
                 return [report.connector]
             case _:
                 return []
+
+    async def _checksum(self, name: str) -> Checksum:
+        connector = self._connectors.get(name.lower())
+        if connector is None:
+            raise UnknownConnectorError(f"there is no GetConnector {name!r}")
+        await self._fill([connector.name])
+        return self._store.checksum(connector.name)
 
     async def _fill(self, names: Iterable[str]) -> None:
         """Make the rows of connectors that nobody has used yet, so that other requests are answered meanwhile."""
@@ -327,39 +343,6 @@ class Service:
             ],
             "info": {"envid": "T12345AA", "appName": "Simulator", "group": "Simulator", "tokenExpiry": "0"},
         }
-
-    async def _control(self, request: web.Request, segments: list[str]) -> web.Response:
-        match [request.method, *segments]:
-            case ["GET", "counters"]:
-                content: Any = self._traffic.counters
-            case ["GET", "checksum", name] if name in self._connectors:
-                await self._fill([self._connectors[name].name])
-                content = self._store.checksum(self._connectors[name].name)
-            case ["GET", "written", name] if name in self._update_connectors:
-                content = self.written(name)
-            case ["POST", "reset"]:
-                self.reset()
-                content = self._traffic.counters
-            case ["GET" | "POST" as method, "latency"]:
-                try:
-                    if method == "POST":
-                        self._delivery.latency = msgspec.json.decode(await request.read(), type=Latency)
-                except ValueError as error:
-                    return web.Response(status=HTTPStatus.BAD_REQUEST, text=str(error))
-                content = self._delivery.latency
-            case ["GET" | "POST" | "DELETE" as method, "faults" | "changes" as what]:
-                script = self._delivery.faults if what == "faults" else self.changes
-                try:
-                    if method == "POST":
-                        script.add_json(await request.read())
-                    elif method == "DELETE":
-                        script.clear()
-                except ValueError as error:
-                    return web.Response(status=HTTPStatus.BAD_REQUEST, text=str(error))
-                content = script.left
-            case _:
-                return web.Response(status=HTTPStatus.NOT_FOUND)
-        return web.Response(body=_CONTROL_ENCODER.encode(content), content_type="application/json")
 
 
 def authorization(token: str) -> str:

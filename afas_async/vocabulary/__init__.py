@@ -1,1 +1,1 @@
-"""The words of the service: connectors, elements, filters, credentials, environments, metainfo, outcomes."""
+"""The vocabulary of the service: connectors, elements, filters, credentials, environments, metainfo and outcomes."""

@@ -1,4 +1,4 @@
-"""Arguments of a wrong type: one check, and one form of error for all of them."""
+"""Type checks of arguments, with one form of error message."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def check_type(argument: str, value: object, types: Any, expected: str, *, conne
 
     Args:
         argument: The name of the argument.
-        value: What was given. The error has its type only, as the value may be secret or personal.
-        types: A class, a union of classes, or a tuple of them. True and False are not numbers here, unless `bool` is
-            among them.
-        expected: What to give.
-        connector: The connector that is called, if any.
+        value: The value that you passed. The error names only its type, because the value may be secret or personal.
+        types: A class, a union of classes, or a tuple of classes. True and False count as numbers only if `bool` is
+            among the types.
+        expected: A description of valid values, for the message.
+        connector: The name of the connector in the call, or "".
 
     Raises:
-        UsageError: If it has another type.
+        UsageError: If the value has another type.
 
     Example:
         >>> check_type("take", "20", int | None, "a whole number such as 100", connector="Profit_Article")
@@ -30,12 +30,15 @@ def check_type(argument: str, value: object, types: Any, expected: str, *, conne
     if isinstance(value, types) and (type(value) is not bool or bool in (get_args(types) or (types,))):
         return
     given = type_name(value)
-    del value  # no report of the error may show it among the locals of this frame
+    del value  # keeps the value out of tracebacks that show local variables
     raise UsageError(f"{connector and f'{connector}: '}{argument}: expected {expected}, got {given}")
 
 
 def check_callback(argument: str, value: object) -> None:
-    """Raise UsageError unless an argument is None or a plain function: nobody would await what an async one returns."""
+    """Raise UsageError unless an argument is None or a plain function.
+
+    An async function is refused, because nothing would await the coroutine that it returns.
+    """
     if value is None or (callable(value) and not inspect.iscoroutinefunction(value)):
         return
     given = "an async function" if callable(value) else type_name(value)
@@ -43,7 +46,7 @@ def check_callback(argument: str, value: object) -> None:
 
 
 def type_name(value: object) -> str:
-    """Return how an error names what was given: by its type.
+    """Return the name of a value's type for an error message.
 
     Example:
         >>> type_name("20"), type_name(None), type_name(dict)

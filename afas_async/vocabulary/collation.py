@@ -1,7 +1,8 @@
-"""Which values a database takes for equal: its collation is not known here, only what collations leave out of account.
+"""Compare texts as a database may compare them.
 
-`folded` leaves out what most of them do. `widely_folded` leaves out what any of them may: use it where taking two
-values for different does harm, and taking them for equal costs little.
+The collation of the database is unknown, but not what collations ignore. `folded` ignores what most of them ignore.
+`widely_folded` ignores everything that any of them may ignore. Use it where it does harm to treat two values as
+different, and costs little to treat them as equal.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-# Marks on letters, and characters that do not show.
+# Unicode categories: accents and other marks on letters, and invisible characters.
 _IGNORED: Final = frozenset({"Mn", "Mc", "Me", "Cf"})
 _LIGATURES: Final = str.maketrans({"æ": "ae", "œ": "oe", "þ": "th", "ø": "o", "đ": "d", "ł": "l"})
 
 
 def folded(text: str) -> str:
-    """Return a text without letter case and without blanks at its end.
+    """Return a text in one letter case, without trailing spaces.
 
     Example:
         >>> folded("Bolt M8 ") == folded("BOLT m8")
@@ -25,14 +26,14 @@ def folded(text: str) -> str:
 
 
 def widely_folded(text: str) -> str:
-    """Return a text without letter case, accents, characters that do not show, and blanks at its end.
+    """Return a text in one letter case, without accents, invisible characters and trailing spaces.
 
     Example:
         >>> widely_folded("Café ") == widely_folded("CAFE")
         True
     """
     if not text.isascii():
-        apart = unicodedata.normalize("NFKD", text).casefold()
-        text = "".join(letter for letter in apart if unicodedata.category(letter) not in _IGNORED)
+        decomposed = unicodedata.normalize("NFKD", text).casefold()
+        text = "".join(letter for letter in decomposed if unicodedata.category(letter) not in _IGNORED)
         text = text.translate(_LIGATURES)
     return folded(text)

@@ -1,4 +1,4 @@
-"""What a user declares about a connector: its name, and the type and key of its rows or how it is written to."""
+"""Declarations of connectors: the row type and key of a GetConnector, the call format of an UpdateConnector."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from afas_async.vocabulary.names import connector_name, field_id
 RowT = TypeVar("RowT")
 
 
-# AFAS's OpenAPI specification and pages of 2026: the element in the body is not named as the connector in the URL.
+# Connectors whose element in the body has another name than the connector in the URL (AFAS's OpenAPI specification and
+# pages of 2026).
 _ROOTS: Final = {
     "FbGoodsReceivedPocket": "FbGoodsReceived",
     "FbSSCC": "FbSSCCLabels",
@@ -36,30 +37,30 @@ _ROOTS: Final = {
     "KnSubjectWorkflowReaction": "KnWorkflow",
     "PtItemSet": "PtItemset",
 }
-# AFAS's endpoint notes of March 2026, and of KnContact: a call takes one element.
+# Connectors that take one element per call (AFAS's endpoint notes of March 2026, and of KnContact).
 _ONE_EACH: Final = frozenset({"FiContract", "FiEntries", "FiIVY", "FiInvoice", "FiSepaDirectDebit", "KnContact"})
 
 
 @dataclass(frozen=True, init=False)
 class GetConnector(Generic[RowT]):
-    """A GetConnector: its name, the type of its rows, and the key that makes a row unique.
+    """Declares a GetConnector: its name, the type of its rows, and the key that identifies a row.
 
     Args:
-        name: The connector's name as it stands in the app connector, such as "Profit_Article".
-        row_type: A `msgspec.Struct` class (the fast form; fields it does not name are skipped), `dict` (every field;
-            decimals as `Decimal`, but a whole one that the service writes without a point as `int`), or `msgspec.Raw`
-            (the undecoded bytes of each row, for pass-through). In a Struct, a `datetime` is wall time in Amsterdam,
-            without a time zone, and a `date` is a date; in a dict, both stay texts such as "2024-01-31T09:30:00Z",
-            whose `Z` is false.
-        key: The field, or the fields in order, by whose value a row is unique. It must never be empty and never change,
-            and be `str` or `int`: a float, decimal or moment does not survive being sent back in a filter. A date does
-            if you declare it as `str`. A read of several pages is sorted by it. AFAS advises integer, indexed fields
-            (AFAS, GET connector: sorting).
+        name: The name in the app connector, such as "Profit_Article".
+        row_type: The type of each row. A `msgspec.Struct` class is fastest and skips all fields that you do not
+            declare. `dict`, the default, gives every field: decimals as `Decimal`, but a whole number that the service
+            writes without a point as `int`. `msgspec.Raw` gives the undecoded bytes of each row, to pass on as they
+            are. In a Struct, a `datetime` is wall time in Amsterdam, without a time zone, and a `date` is a date. In a
+            dict both stay texts such as "2024-01-31T09:30:00Z". Ignore the `Z`: the time is not UTC.
+        key: The field, or several fields in order, whose values identify a row. They must never be empty and never
+            change. Key fields must be `str` or `int`: a float, decimal or moment does not survive being sent back in a
+            filter. A date does if you declare it as `str`. A read of several pages is sorted by the key. AFAS advises
+            integer, indexed fields (AFAS, GET connector: sorting).
 
     Raises:
-        InvalidNameError: If the name or a key field may not enter a URL.
+        InvalidNameError: If the name or a key field is not valid in a URL.
         UnknownFieldError: If the row type has no such key field.
-        UsageError: If an argument is of a wrong type, the row type is none of the three, or a key field is neither
+        UsageError: If an argument has the wrong type, the row type is not one of these three, or a key field is neither
             `str` nor `int`.
 
     Example:
@@ -87,7 +88,7 @@ class GetConnector(Generic[RowT]):
 
     def __init__(self, name: str, row_type: type[Any] = dict, *, key: str | tuple[str, ...] = ()) -> None:
         fields = tuple(key) if isinstance(key, Iterable) and not isinstance(key, str) else (key,)  # pyright: ignore[reportUnnecessaryIsInstance]
-        # Set before anything is checked: reports of errors print `self`.
+        # Set the attributes before the checks: a traceback with local variables prints `self`.
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "row_type", row_type)
         object.__setattr__(self, "key", fields)
@@ -96,7 +97,7 @@ class GetConnector(Generic[RowT]):
             check_type("key", field, str, 'field ids such as "ItemCode"', connector=name)
             field_id(field)
         if len(set(fields)) < len(fields):
-            raise UsageError(f"{name}: a field stands twice in the key {fields}")
+            raise UsageError(f"{name}: the key {fields} has the same field twice")
         self._check_row_type()
 
     def _check_row_type(self) -> None:
@@ -112,19 +113,19 @@ class GetConnector(Generic[RowT]):
         for field, described in (row_fields(self.row_type) or {}).items():
             if any(isinstance(kind, inspect.DateTimeType) and kind.tz is not None for kind in kinds_of(described)):
                 raise UsageError(
-                    f"{self.name}: row_type: {field!r} demands or forbids a time zone: moments in rows are wall time in"
-                    " Amsterdam and have none, so declare it as `datetime`"
+                    f"{self.name}: row_type: declare {field!r} as plain `datetime`, without a rule for time zones:"
+                    " moments in rows are wall time in Amsterdam, without a time zone"
                 )
         renamed = {field.name: field.encode_name for field in msgspec.structs.fields(cast("Any", self.row_type))}
         for field in self.key:
             if field not in members and field in renamed:
                 raise UnknownFieldError(
-                    f"{self.name}: key: {field!r} is the attribute of {self.row_type.__name__}; give the field id"
+                    f"{self.name}: key: {field!r} is an attribute of {self.row_type.__name__}: use the field id"
                     f" {renamed[field]!r}"
                 )
             if field not in members:
                 raise UnknownFieldError(
-                    f"{self.name}: key: {self.row_type.__name__} has no field {field!r}, but {', '.join(members)}"
+                    f"{self.name}: key: {self.row_type.__name__} has no field {field!r}; it has {', '.join(members)}"
                 )
             if members[field] is None:
                 raise UsageError(
@@ -135,25 +136,25 @@ class GetConnector(Generic[RowT]):
 
 @dataclass(frozen=True)
 class UpdateConnector:
-    """An UpdateConnector: its name, and how its calls differ from those of others.
+    """Declares an UpdateConnector: its name, and how its calls differ from those of other connectors.
 
     Args:
-        name: The connector's name as it stands in the app connector, such as "KnSubject".
-        root: The name of its element in a body, where that differs from `name`. None for the name that AFAS documents;
-            a load that checks its elements takes it from metainfo then, and `described` makes a connector with it.
-        single: Whether it takes one element in a call. Those of which AFAS says so need not be declared: FiContract,
-            FiEntries, FiIVY, FiInvoice, FiSepaDirectDebit and KnContact.
-        allow_none: Whether None is sent, as JSON's null. What the service does with it is documented nowhere; an empty
-            str clears a field (AFAS, UpdateConnector).
-        nulls: What None means in a field, which every DataFrame, SQL row and CSV reader gives: "refuse", which is an
-            error before anything is sent; "omit", which leaves the field as it is; or "clear", which sends an empty
-            str.
-        key: The fields of its key, by which a load keeps the order of changes to one record; a load that checks its
-            elements takes them from metainfo.
+        name: The name in the app connector, such as "KnSubject".
+        root: The name of the element in a request body, where it differs from `name`. With None you get the name that
+            AFAS documents, or the one from metainfo in a load that checks its elements. `described` takes the name from
+            metainfo that you have.
+        single: Whether a call takes one element only. You need not say so for the connectors that AFAS documents as
+            such: FiContract, FiEntries, FiIVY, FiInvoice, FiSepaDirectDebit and KnContact.
+        allow_none: Whether to send None, as JSON's null. AFAS does not document its effect. An empty str clears a field
+            (AFAS, UpdateConnector).
+        nulls: The meaning of None in a field, as DataFrames, SQL rows and CSV readers produce it. "refuse" raises an
+            error before anything is sent, "omit" leaves the field as it is, and "clear" sends an empty str.
+        key: The key field, or several in a tuple. A load keeps changes to the same record in order by it. A load that
+            checks its elements takes the key from metainfo.
 
     Raises:
-        InvalidNameError: If a name may not enter a URL.
-        UsageError: If an argument is of a wrong type.
+        InvalidNameError: If a name is not valid in a URL.
+        UsageError: If an argument has the wrong type.
 
     Example:
         >>> UpdateConnector("FiEntries").element_name
@@ -182,35 +183,48 @@ class UpdateConnector:
 
     @classmethod
     def described(cls, metainfo: UpdateMetainfo, *, single: bool = False) -> UpdateConnector:
-        """Return a connector with the name and the root that the service tells.
+        """Return a connector with the name and the root that the service reports.
+
+        Use it for a connector whose element has another name than AFAS documents. It sends nothing.
 
         Args:
-            metainfo: What `update_metainfo` returned.
-            single: See the class.
+            metainfo: The result of `await afas.update_metainfo(...)`.
+            single: Whether a call takes one element only, which metainfo does not report.
+
+        Raises:
+            InvalidNameError: If a name is not valid in a URL.
+            UsageError: If an argument has the wrong type.
+
+        Example:
+            >>> UpdateConnector.described(UpdateMetainfo(id="FiEntries", name="FiEntryPar", fields=[])).element_name
+            'FiEntryPar'
         """
-        check_type("metainfo", metainfo, UpdateMetainfo, "what `await afas.update_metainfo(...)` returned")
+        check_type("metainfo", metainfo, UpdateMetainfo, "the result of `await afas.update_metainfo(...)`")
         return cls(metainfo.id, root=metainfo.name or None, single=single)
 
     @property
     def takes_one(self) -> bool:
-        """Whether a call takes one element: as declared, or by AFAS's notes."""
+        """Whether a call takes one element only, by `single` or by AFAS's notes."""
         return self.single or self.name in _ONE_EACH
 
     @property
     def element_name(self) -> str:
-        """The name of its element in a body."""
+        """The name of the element in a request body."""
         return self.root or _ROOTS.get(self.name, self.name)
 
 
 def check_nulls(nulls: object, connector: str) -> None:
-    """Raise UsageError unless a word is one for what None means."""
+    """Raise UsageError unless `nulls` is "refuse", "omit" or "clear"."""
     if nulls not in ("refuse", "omit", "clear"):
         given = repr(nulls) if isinstance(nulls, str) else type_name(nulls)
         raise UsageError(f'{connector}: nulls must be "refuse", "omit" or "clear", not {given}')
 
 
 def row_fields(row_type: type[Any]) -> dict[str, inspect.Type] | None:
-    """Return the fields of a Struct row type by the service's names, or None if it is no Struct of plain objects."""
+    """Return the fields of a Struct row type by the service's names.
+
+    None means that the type is not a Struct, or one whose JSON is not a plain object.
+    """
     if not (isinstance(row_type, type) and issubclass(row_type, msgspec.Struct)):  # pyright: ignore[reportUnnecessaryIsInstance]
         return None
     described = inspect.type_info(row_type)
@@ -220,7 +234,10 @@ def row_fields(row_type: type[Any]) -> dict[str, inspect.Type] | None:
 
 
 def key_types(row_type: type[Any]) -> Mapping[str, type[str | int] | None] | None:
-    """Return for each field of a Struct row type `str` or `int` if a read can be sorted by it; None if no Struct."""
+    """Return for each field of a Struct row type `str` or `int` if a read can be sorted by it, otherwise None.
+
+    The result as a whole is None if the type is not such a Struct.
+    """
     return _key_types(cast("Any", row_type)) if isinstance(row_type, type) else None  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
@@ -231,12 +248,12 @@ def _key_types(row_type: Any) -> Mapping[str, type[str | int] | None] | None:
 
 
 def kinds_of(described: inspect.Type) -> tuple[inspect.Type, ...]:
-    """Return the types of which a value may be: those of a union, or the one."""
+    """Return the members of a union, or the type itself if it is not a union."""
     return described.types if isinstance(described, inspect.UnionType) else (described,)
 
 
 def _key_type(described: inspect.Type) -> type[str | int] | None:
-    # An optional field is accepted: generated models make every field optional, and a null key shows in the data.
+    # An optional field is accepted: generated models make every field optional, and a read reports a null key.
     match [kind for kind in kinds_of(described) if not isinstance(kind, inspect.NoneType)]:
         case [inspect.StrType()]:
             return str

@@ -1,4 +1,4 @@
-"""What the service knows a client by, kept where no text, log or pickle shows it."""
+"""Tokens and client credentials, kept out of reprs, logs and pickles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from afas_async.vocabulary.hiding import Secret
 
 BEARER = r"[0-9A-Za-z\-._~+/]{1,16384}={0,2}"  # RFC 6750, 2.1
 
-# The data was 64 characters in AFAS's REST page and 60 in its samples, so the length is not checked.
+# The length of the data is not checked: it is 64 characters on AFAS's REST page, and 60 in its samples.
 _XML = re.compile(r"<token><version>([0-9]+)</version><data>([0-9A-Za-z]+)</data></token>", re.ASCII)
 _LINE_BREAK = re.compile(r"\s*[\r\n]\s*")
 _DATA = re.compile(r"[0-9A-Za-z]{20,128}", re.ASCII)
@@ -22,29 +22,33 @@ CLIENT = re.compile(r"[ -~]{1,1024}")  # RFC 6749, appendix A
 
 
 class _Header(Secret):
-    """A secret that is the value of the `Authorization` header."""
+    """A secret that is sent as the value of the `Authorization` header."""
 
     __slots__ = ()
 
     def header(self) -> str:
-        """Return the value of the `Authorization` header. Do not bind it to a variable: tracebacks show those."""
+        """Return the value of the `Authorization` header.
+
+        Do not bind it to a variable, because a traceback may show local variables.
+        """
         return self._reveal()
 
 
 class AppToken(_Header):
-    """The token of an app connector.
+    """The token of an app connector, for `AfasClient(..., auth=...)`.
 
-    AFAS wants the base64 of the whole XML text in the header (AFAS, REST API for developers). Three spellings are
-    accepted: that XML text, its bare data, or the ready base64. White space around them is dropped, such as the line
-    end that the one-time-password call adds, and so are line breaks, as AFAS's page prints them within the base64.
+    You can give the token in three forms: the XML text `<token>...</token>`, only the data in it, or the base64 of the
+    XML text. AFAS expects that base64 in the header (AFAS, REST API for developers). White space around the token is
+    dropped, such as the line end that the one-time-password call adds. So are line breaks inside it, because AFAS's
+    page prints the base64 with them.
 
-    The token is never part of `repr()`, `str()` or a format, and pickling or copying it is refused.
+    `repr()`, `str()` and formats never show the token, and you cannot pickle or copy it.
 
     Args:
-        token: The token in one of the three spellings.
+        token: The token in one of the three forms.
 
     Raises:
-        ConfigurationError: If it is none of the three. The message does not repeat the text.
+        ConfigurationError: If the token has none of these forms. The message does not repeat it.
 
     Example:
         >>> AppToken("<token><version>1</version><data>" + "0" * 64 + "</data></token>")
@@ -56,21 +60,23 @@ class AppToken(_Header):
     def __init__(self, token: str) -> None:
         xml = _xml(token) if isinstance(token, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
         malformed = f"the token is malformed: {_token_advice(token)}" if xml is None else ""
-        del token  # even a malformed token must not stand in the locals of a traceback
+        del token  # a traceback may show local variables, and even a malformed token is secret
         super().__init__(None if xml is None else _app_header(xml), malformed)
 
 
 class BearerToken(_Header):
-    """An access token of OAuth, for who gets it in a way of his own, such as the sign-in of a user.
+    """An OAuth access token that you obtain yourself, for example when a user signs in.
 
-    The client credentials of an app connector need none of this: give `ClientCredentials`, and the client asks for
-    tokens itself. Like an `AppToken` it shows nowhere, and is not pickled or copied.
+    You do not need it for the client credentials of an app connector: give `ClientCredentials`, and the client requests
+    tokens itself. To renew a token that expires, give `auth` an async function that returns a `BearerToken`.
+
+    Like an `AppToken`, it is never shown, and you cannot pickle or copy it.
 
     Args:
         token: The access token, without the word `Bearer`. White space around it is dropped.
 
     Raises:
-        ConfigurationError: If it is no token. The message does not repeat the text.
+        ConfigurationError: If the text is not a token. The message does not repeat it.
 
     Source:
         AFAS, Authentication: OAuth 2.1.
@@ -89,18 +95,20 @@ class BearerToken(_Header):
 
 
 class ClientCredentials(Secret):
-    """The client id and client secret of an app connector, for which the service gives tokens that expire (OAuth 2.1).
+    """The client id and client secret of an app connector (OAuth 2.1), for `AfasClient(..., auth=...)`.
 
-    The client asks for a token with its first request, shares it among all its requests, and asks for the next one
-    before it expires, or when it is refused. Like an `AppToken` they show nowhere, and are not pickled or copied. From
-    Profit 9 on AFAS prefers `PrivateKeyCredentials`.
+    The client exchanges them for access tokens, which expire. It requests a token with its first request, and uses it
+    for all its requests. It requests the next token before the current one expires, or when the service refuses it.
+
+    Like an `AppToken`, the credentials are never shown, and you cannot pickle or copy them. From Profit 9 on, AFAS
+    prefers `PrivateKeyCredentials`.
 
     Args:
-        client_id: The id, printable ASCII. White space around it is dropped.
+        client_id: The id, in printable ASCII. White space around it is dropped.
         client_secret: The secret, likewise.
 
     Raises:
-        ConfigurationError: If one of them is empty or malformed. The message does not repeat the text.
+        ConfigurationError: If one of them is empty or malformed. The message does not repeat it.
 
     Source:
         AFAS, Authentication: OAuth 2.1, client credentials.
@@ -117,11 +125,13 @@ class ClientCredentials(Secret):
         del client_id, client_secret
         super().__init__(form, "the client id or the client secret is malformed: give both as str")
 
-    def form(self, url: str, now: float) -> bytes:  # noqa: ARG002 - for those that sign
-        """Return the body of the request for a token. Do not bind it to a variable: tracebacks show those.
+    def form(self, url: str, now: float) -> bytes:  # noqa: ARG002 - for subclasses that sign
+        """Return the body of the request for a token.
+
+        Do not bind it to a variable, because a traceback may show local variables.
 
         Args:
-            url: Where it is sent.
+            url: The URL that the request is sent to.
             now: The time in seconds since 1970.
         """
         return self._reveal().encode("ascii")
@@ -133,11 +143,11 @@ Auth: TypeAlias = str | CheckedAuth
 
 
 def checked_auth(given: Auth) -> CheckedAuth:
-    """Return what a client was given as `auth`; text is an app connector's token.
+    """Return the `auth` argument of a client; a str becomes an `AppToken`.
 
     Raises:
         ConfigurationError: If it is malformed.
-        UsageError: If it is of another type.
+        UsageError: If it has another type.
     """
     try:
         if callable(given) and not isinstance(given, type):
@@ -146,11 +156,11 @@ def checked_auth(given: Auth) -> CheckedAuth:
         check_type("auth", given, accepted, "a token as str, AppToken, ClientCredentials or an async function")
         return given if isinstance(given, ClientCredentials) else as_credential(given)
     finally:
-        del given  # it must not stand in the locals of a traceback
+        del given  # keeps the secret out of tracebacks that show local variables
 
 
 def as_credential(given: object) -> Credential:
-    """Return what goes into the header: text is an app connector's token.
+    """Return a token to send; a str becomes an `AppToken`.
 
     Raises:
         ConfigurationError: If it is malformed.
@@ -177,15 +187,15 @@ def _form(client_id: object, client_secret: object) -> str | None:
 
 
 def _token_advice(token: object) -> str:
-    """Say what to give in place of a malformed token, without repeating any of it."""
+    """Return advice for a malformed token, without repeating any of it."""
     first = token.split(maxsplit=1)[:1] if isinstance(token, str) else []
     match [word.lower() for word in first]:
         case ["afastoken"]:
-            return "it is the value of the Authorization header; give only what follows the word AfasToken"
+            return "this is the value of the Authorization header: give only the part after the word AfasToken"
         case ["bearer"]:
-            return "it is an OAuth access token; give BearerToken(...) with what follows the word Bearer"
+            return "this is an OAuth access token: give BearerToken(...) with the part after the word Bearer"
         case _:
-            return "give the whole <token>...</token> as str, its bare data, or its base64"
+            return "give the whole <token>...</token> as str, only its data, or its base64"
 
 
 def _app_header(xml: str) -> str:

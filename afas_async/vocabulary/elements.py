@@ -1,4 +1,4 @@
-"""What a user gives to be written: elements, with their fields, keys and nested objects."""
+"""Elements to write: their fields, keys and nested objects."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 
 
 class Element(msgspec.Struct, frozen=True):
-    """One record of an UpdateConnector, or one line of an object in it.
+    """One record to write with an UpdateConnector, or one line of an object in it.
 
-    A dict or a `msgspec.Struct` does as well, by its names in JSON: a name with an `@` is part of the key, what is
-    itself an element or a list of them is an object, and everything else is a field. `msgspec.UNSET` is left out.
+    You can give a dict or a `msgspec.Struct` instead, with the names as they are in JSON. A name that starts with `@`
+    belongs to the key, an element or a list of elements is an object, and everything else is a field. A member that is
+    `msgspec.UNSET` is left out.
 
     Args:
-        fields: Values by field id: str, int, float, Decimal, bool, date, datetime (without a time zone: wall time in
-            Amsterdam), bytes (sent in base64, as attachments are), or an Enum member with such a value. An empty str
-            clears the field, and a field that is not named stays as it is (AFAS, UpdateConnector).
-        key: The values that find the record, by field id without the `@`; none for a new one.
-        objects: By its name each object, as one element or as several.
-        action: What to do with this element where it is not what the whole call does: sent as `@Action`, with which
-            the service treats the complete call as one transaction (AFAS, UpdateConnector).
+        fields: Values by field id: str, int, float, Decimal, bool, date, datetime, bytes, or an Enum member with such a
+            value. A datetime without a time zone is wall time in Amsterdam. Bytes are sent in base64, as attachments
+            are. An empty str clears the field, and a field that you leave out stays as it is (AFAS, UpdateConnector).
+        key: The values that identify an existing record, by field id without the `@`. Leave it empty for a new record.
+        objects: The objects in the element by name, each as one element or as several.
+        action: The action for this element, where it differs from that of the call. It is sent as `@Action`: the
+            service then treats the whole call as one transaction (AFAS, UpdateConnector).
 
     Example:
         >>> Element({"FiNm": "Jan"}, key={"BcCo": "100"}, objects={"KnBasicAddressAdr": {"CoId": "NL"}}).key
@@ -42,21 +43,24 @@ class Element(msgspec.Struct, frozen=True):
     action: Action | None = None
 
 
-# What None means in a field: an error, a field that is left as it is, or one that is cleared.
+# The meaning of None in a field: raise an error, leave the field as it is, or clear it.
 Nulls: TypeAlias = Literal["refuse", "omit", "clear"]
 Item: TypeAlias = Element | Mapping[str, Any] | msgspec.Struct
 
 
 class ElementFault(msgspec.Struct, frozen=True):
-    """Something that is wrong with an element, found before it is sent. It never holds a value.
+    """One mistake in an element, found before the element is sent.
+
+    `AfasClient.validate` returns one for each mistake in your elements. A fault never holds a value, so you can log it
+    even if the elements are personal data.
 
     Args:
-        index: Number of the element, from 0, in the order in which the elements were given.
-        field: Where in the element, such as `StId`, `@SbId` or `Objects.KnBasicAddressAdr[0].ZpCd`; empty for the
+        index: The number of the element, from 0, in the order in which you gave the elements.
+        field: The place in the element, such as `StId`, `@SbId` or `Objects.KnBasicAddressAdr[0].ZpCd`; empty for the
             element as a whole.
-        message: What is wrong.
-        suggestion: What to do; empty if the message says it.
-        label: The label of the field in Profit, if it is known.
+        message: The mistake.
+        suggestion: The way to correct it; empty if the message says it.
+        label: The label of the field in Profit; empty if unknown.
 
     Example:
         >>> print(ElementFault(0, "Ds", "is mandatory for a new record", "give it", "Subject"))
@@ -75,10 +79,10 @@ class ElementFault(msgspec.Struct, frozen=True):
 
 
 def element_of(item: object) -> Element:
-    """Return what a user gave as an Element; the elements in its objects stay as they were given.
+    """Return an element of any form as an `Element`; elements in its objects keep their form.
 
     Raises:
-        InvalidElementError: If it is none of the forms of an element.
+        InvalidElementError: If it is neither an Element, a dict nor a Struct.
     """
     if isinstance(item, Element):
         for part in (item.fields, item.key, item.objects):
@@ -104,14 +108,14 @@ def element_of(item: object) -> Element:
 
 
 def with_nulls(item: object, nulls: Nulls) -> Element:
-    """Return an element in which each None of a field is left out, or clears the field; those in objects too.
+    """Return an element in which each field that is None is omitted, or cleared, also inside objects.
 
     Args:
-        item: An element in any of its forms.
-        nulls: "omit" or "clear"; with "refuse" they stay, for a check to find.
+        item: An element of any form.
+        nulls: "omit" or "clear". With "refuse" each None stays, and a later check reports it.
 
     Raises:
-        InvalidElementError: If it is none of the forms of an element.
+        InvalidElementError: If it is neither an Element, a dict nor a Struct.
 
     Example:
         >>> with_nulls({"Ds": "x", "SbTx": None}, "omit").fields, with_nulls({"SbTx": None}, "clear").fields
@@ -133,7 +137,7 @@ def with_nulls(item: object, nulls: Nulls) -> Element:
 
 
 def check_action(action: str, connector: str) -> None:
-    """Raise UsageError unless a word is what can be done with the elements of a connector."""
+    """Raise UsageError unless `action` is "insert", "update" or "delete"."""
     if action not in ACTIONS:
         given = repr(action) if isinstance(action, str) else type_name(action)  # pyright: ignore[reportUnnecessaryIsInstance]
         raise UsageError(f"{connector}: action must be one of {', '.join(ACTIONS)}, not {given}")

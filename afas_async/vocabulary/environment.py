@@ -1,4 +1,4 @@
-"""Which AFAS environment to talk to: participant number and kind, or an explicit base URL."""
+"""The AFAS environment to connect to: a participant number and a type, or an explicit base URL."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _PATH = re.compile(r"(/[A-Za-z0-9_.~\-]+)*", re.ASCII)
 _INTEGRATION_ID = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+_USER_AGENT = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?", re.ASCII)
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """One AFAS environment.
+    """An AFAS environment, for `AfasClient(Environment("12345", "test"), ...)`.
 
-    The number is the participant number (AFAS, Quick start: 10000 to 99999; six digits are accepted), not the
-    full environment id such as `O12345AA`.
+    For a production environment you can give the client the participant number itself: `AfasClient("12345", ...)`. Use
+    the participant number, not the full environment id such as `O12345AA`.
 
     Args:
-        id: The participant number, as digits.
+        id: The participant number as text: 10000 to 99999 (AFAS, Quick start). Six digits are accepted as well.
         type: "production", "test", "accept" or "course".
 
     Raises:
         ConfigurationError: If the number or the type is malformed.
-        UsageError: If one of them is not text.
+        UsageError: If one of them is not a str.
 
     Example:
         >>> Environment("12345", "test").base_url
@@ -64,11 +65,11 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 def base_url_of(environment: str | Environment | None, base_url: str | None) -> str:
-    """Return the base URL that one of the two stands for.
+    """Return the base URL of an environment, or the explicit base URL.
 
     Raises:
-        ConfigurationError: If it is malformed, or both are given, or none.
-        UsageError: If one of them has a wrong type.
+        ConfigurationError: If it is malformed, or if both or neither are given.
+        UsageError: If one of them has the wrong type.
     """
     expected = 'the participant number as text, such as "12345", or an Environment'
     check_type("environment", environment, str | Environment | None, expected)
@@ -78,7 +79,7 @@ def base_url_of(environment: str | Environment | None, base_url: str | None) -> 
     if environment is None and base_url is not None:
         return checked_base_url(base_url)
     raise ConfigurationError(
-        "give an environment or a base_url: there is neither"
+        "give an environment or a base_url: both are missing"
         if environment is None
         else "give an environment or a base_url, not both"
     )
@@ -99,7 +100,7 @@ def checked_base_url(url: str) -> str:
         url: `https://host[:port]/path`; plain `http` is accepted for loopback hosts only.
 
     Raises:
-        ConfigurationError: If the URL could send the token in clear text or to another target than it seems.
+        ConfigurationError: If the URL could send the token unencrypted, or to another target than the URL suggests.
     """
     try:
         parts = urlsplit(url)
@@ -115,17 +116,17 @@ def checked_base_url(url: str) -> str:
         or not _PATH.fullmatch(parts.path.rstrip("/"))
     ):
         raise ConfigurationError(
-            "the base URL must look like https://host/profitrestservices: no user, query, fragment or escapes"
+            "the base URL must look like https://host/profitrestservices, without user, query, fragment or escapes"
         )
     if parts.path.rstrip("/").rpartition("/")[2].lower() in {"connectors", "metainfo"}:
         raise ConfigurationError(
-            "the base URL ends before `/connectors` or `/metainfo`, as in https://host/profitrestservices"
+            "the base URL must not include `/connectors` or `/metainfo`: give it as https://host/profitrestservices"
         )
     if any(segment in {".", ".."} for segment in parts.path.split("/")):
         raise ConfigurationError("the base URL must not contain `.` or `..` as a path segment")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigurationError(
-            "the base URL must be https: the token would travel in clear text (http: loopback only)"
+            "the base URL must use https, or the token is sent unencrypted: http is for loopback hosts only"
         )
     return url.rstrip("/")
 
@@ -137,7 +138,7 @@ class Proxy(Secret):
         url: The URL, such as `http://user:password@proxy.example:3128`.
 
     Raises:
-        ConfigurationError: If it is malformed. The message does not repeat it.
+        ConfigurationError: If the URL is malformed. The message does not repeat it.
 
     Example:
         >>> Proxy("http://user:password@proxy.example:3128")
@@ -152,43 +153,59 @@ class Proxy(Secret):
         super().__init__(found, "the proxy must be a URL such as http://proxy.example:3128, in ASCII")
 
     def url(self) -> str:
-        """Return the URL. Do not bind it to a variable: tracebacks show those."""
+        """Return the URL.
+
+        Do not bind it to a variable, because a traceback may show local variables.
+        """
         return self._reveal()
 
 
 def checked_proxy(given: str | Proxy | None) -> Proxy | None:
-    """Return the proxy that a client is to use, if any.
+    """Return the `proxy` argument of a client; a str becomes a `Proxy`.
 
     Raises:
-        ConfigurationError: If its URL is malformed.
-        UsageError: If it is of another type.
+        ConfigurationError: If the URL is malformed.
+        UsageError: If it has another type.
     """
     try:
         check_type("proxy", given, str | Proxy | None, "a URL such as http://proxy.example:3128")
         return Proxy(given) if isinstance(given, str) else given
     finally:
-        del given  # it must not stand in the locals of a traceback
+        del given  # keeps the secret out of tracebacks that show local variables
 
 
 def _is_proxy(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        called = parts.scheme in {"http", "https"} and _HOST.fullmatch(parts.hostname or "") and parts.port != 0
+        has_target = parts.scheme in {"http", "https"} and _HOST.fullmatch(parts.hostname or "") and parts.port != 0
     except ValueError:
         return False
-    return bool(called and re.fullmatch(r"[\x21-\x7e]+", url))
+    return bool(has_target and re.fullmatch(r"[\x21-\x7e]+", url))
 
 
 def checked_integration_id(text: str | None) -> str | None:
-    """Return the id that a partner of AFAS sends if it is one, or None, else raise ConfigurationError."""
+    """Return the `integration_id` argument of a client, the id that AFAS partners send.
+
+    Raises:
+        ConfigurationError: If it is malformed.
+        UsageError: If it is neither a str nor None.
+    """
     check_type("integration_id", text, str | None, 'text such as "12345_678900"')
     if text is not None and not _INTEGRATION_ID.fullmatch(text):
         raise ConfigurationError("the integration_id must look like 12345_678900")
     return text
 
 
+def checked_user_agent(text: str) -> str:
+    """Return the name and version of a program if they can be in a header, else raise ConfigurationError."""
+    check_type("user_agent", text, str, 'text such as "orders/2.1"')
+    if not _USER_AGENT.fullmatch(text):
+        raise ConfigurationError("the user_agent must look like orders/2.1, in ASCII and at most 200 characters")
+    return text
+
+
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address certainly means this machine."""
+    """Whether a host name or address certainly refers to this machine."""
     if host == "localhost":
         return True
     try:

@@ -1,7 +1,7 @@
 """Conditions on rows: `F.Blocked.is_(False) & F.Description.contains("bolt")`.
 
-A condition is a small tree of tests. What the service takes is its disjunctive normal form: groups of tests that hold
-together, of which a row must meet one (AFAS, GET connector: filters).
+A condition is a small tree of tests. The service takes it in disjunctive normal form, as groups of tests: a row must
+meet every test of at least one group (AFAS, GET connector: filters).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from afas_async.vocabulary.names import field_id
 from afas_async.vocabulary.values import Value, value_text
 
 LONG_LIST: Final = 1_000
-MOST_TESTS: Final = 100_000  # that `&` may make by multiplying alternatives
-# The service ignores what stands in the place of a value; in AFAS's example it is this (AFAS, GET connector).
+MOST_TESTS: Final = 100_000  # the limit for tests that `&` creates by multiplying alternatives
+# The placeholder for a value that the service ignores, as in AFAS's example (AFAS, GET connector).
 NO_VALUE: Final = '""'
 
 
@@ -75,14 +75,14 @@ class Test(OwnRepr, msgspec.Struct, frozen=True):
         text: The value as it is sent; `""`, two quotation marks, for EMPTY and NOT_EMPTY, which ignore it.
     """
 
-    __test__ = False  # pytest takes the name for one of its own
+    __test__ = False  # keeps pytest from collecting the class as a test
 
     field: str
     operator: Operator
     text: str
 
     def complement(self) -> Test:
-        """Return the test that a filled field meets if it does not meet this one."""
+        """Return the opposite test: of the two, a field with a value meets exactly one."""
         operator = _COMPLEMENTS.get(self.operator)
         if operator is None:
             raise InvalidFilterError(f"{self.field}: quick() cannot be negated: the service has no such operator")
@@ -101,17 +101,18 @@ Group: TypeAlias = tuple[Test, ...]
 
 
 class Condition(OwnRepr, msgspec.Struct, frozen=True):
-    """What a row must meet; made with `F`, combined with `&` (and), `|` (or) and `~` (not).
+    """A condition that rows must meet. You create conditions with `F` and combine them.
 
-    `and`, `or`, `not`, `if` and chained comparisons (`1 < F.Price < 5`) raise InvalidFilterError, as Python would let
-    them drop one half of the condition without a word. Comparisons need parentheses: `(F.A == 1) & (F.B == 2)`.
+    Use `&` for and, `|` for or, `~` for not. Put each comparison in parentheses: `(F.A == 1) & (F.B == 2)`. The words
+    `and`, `or`, `not` and `if` raise InvalidFilterError, and so do chained comparisons (`1 < F.Price < 5`): Python
+    would silently drop one half of the condition.
 
-    An empty field meets no test but `is_empty()`, as the database has it; also not `!=` and `not_contains`, and so
-    nothing that `~` makes of a test on a value. Ask for it: `(F.Type != "P") | F.Type.is_empty()`.
+    An empty field meets no test except `is_empty()`, as in the database. It does not meet `!=` or `not_contains`
+    either, nor the `~` of a test on a value. Include empty fields yourself: `(F.Type != "P") | F.Type.is_empty()`.
 
     Args:
         parts: The tests and conditions that are combined.
-        every: Whether a row must meet all of them, or any.
+        every: Whether a row must meet all of the parts. If not, one of them is enough.
 
     Example:
         >>> ~(F.Blocked.is_(True) | F.Description.contains("bolt"))
@@ -129,7 +130,7 @@ class Condition(OwnRepr, msgspec.Struct, frozen=True):
         _check_operand("|", other)
         return _joined((self, other), every=False)
 
-    if not TYPE_CHECKING:  # type checkers report such operands by themselves
+    if not TYPE_CHECKING:  # type checkers report such operands without these methods
 
         def __rand__(self, other: object) -> NoReturn:
             _check_operand("&", other)
@@ -144,7 +145,7 @@ class Condition(OwnRepr, msgspec.Struct, frozen=True):
     def __bool__(self) -> NoReturn:
         raise InvalidFilterError(
             "a condition is neither true nor false: combine conditions with & | ~ instead of and, or, not; write a"
-            " chained comparison as between(), and `in` as in_(); ask `is None` instead of `if`"
+            " chained comparison as between(), and `in` as in_(); test with `is None` instead of `if`"
         )
 
     def __repr__(self) -> str:
@@ -155,14 +156,21 @@ class Condition(OwnRepr, msgspec.Struct, frozen=True):
         return f"({(' & ' if self.every else ' | ').join(map(repr, self.parts))})"
 
     def groups(self) -> tuple[Group, ...]:
-        """Return the disjunctive normal form: a row must meet every test of one group.
+        """Return the disjunctive normal form: a row must meet every test of at least one group.
 
-        No group means that no row can meet the condition; one group without a test, that every row does. Repeated
+        Without groups, no row can meet the condition. With a single group without tests, every row meets it. Repeated
         tests and groups are left out.
 
+        Returns:
+            The groups, each a tuple of tests.
+
         Raises:
-            InvalidFilterError: If alternatives multiply to more than 100,000 tests. An `in_()` of any length does not,
-                as long as it is not combined by `&` with other alternatives.
+            InvalidFilterError: If alternatives multiply to more than 100,000 tests. An `in_()` may have any length, as
+                long as `&` does not combine it with other alternatives.
+
+        Example:
+            >>> (F.Blocked.is_(False) & F.Unit.in_(["Box", "Piece"])).groups()
+            (((F.Blocked == 'false'), (F.Unit == 'Box')), ((F.Blocked == 'false'), (F.Unit == 'Piece')))
         """
         if not self.every and len(self.parts) > LONG_LIST and all(isinstance(part, Test) for part in self.parts):
             return tuple(zip(cast("tuple[Test, ...]", self.parts)))  # in a tenth of the time; in_() repeats nothing
@@ -184,7 +192,7 @@ def _check_operand(operator: str, other: object) -> None:
 
 
 def _joined(conditions: Iterable[Condition], *, every: bool) -> Condition:
-    """Combine conditions, without a level of their own for those that are combined in the same way."""
+    """Combine conditions; those that are combined in the same way are merged into one level."""
     return Condition(
         tuple(
             chain.from_iterable(
@@ -197,32 +205,36 @@ def _joined(conditions: Iterable[Condition], *, every: bool) -> Condition:
 
 
 def _check_product(factors: list[tuple[Group, ...]]) -> None:
-    """Refuse, before it is made, a product that outgrows what was written."""
+    """Refuse a product that is too large, before it is built."""
     count = math.prod(map(len, factors))
     if sum(len(factor) > 1 for factor in factors) > 1:
         tests = sum(sum(map(len, factor)) * (count // len(factor)) for factor in factors if factor)
         if tests > MOST_TESTS:
             raise InvalidFilterError(
-                f"the alternatives of the condition, combined by &, multiply to more than {MOST_TESTS:,} tests:"
-                " ask for fewer of them, and choose from the rows"
+                f"the alternatives of the condition, combined with &, multiply to more than {MOST_TESTS:,} tests:"
+                " use fewer of them, and select from the rows yourself"
             )
 
 
-class Field:  # noqa: PLW1641 - whether fields are equal is a condition, so they have no hash
-    """A field of a connector, by the service's id, to compare with values; made with `F`.
+class Field:  # noqa: PLW1641 - `==` returns a condition, so fields have no hash
+    """A field of a connector. You create it with `F` and the service's id, and compare it with values.
 
-    Values are `str`, `int`, `float`, `Decimal`, `bool`, `date`, `datetime` and members of an `Enum` with such a value;
-    a datetime with a time zone is sent as the time in Amsterdam. In a text, `%` is a wildcard to the service, as other
-    clients of it show.
+    `==`, `!=`, `<`, `<=`, `>` and `>=` return a `Condition`, and so do the methods. A value is a `str`, `int`, `float`,
+    `Decimal`, `bool`, `date` or `datetime`, or a member of an `Enum` with such a value. A datetime with a time zone is
+    sent as the time in Amsterdam. In a text, `%` is a wildcard to the service, as its other clients show.
 
     Raises:
-        InvalidFilterError: If a value is none that the service has. All methods do so before anything is sent.
+        InvalidFilterError: If the service has no such value. All methods raise it before anything is sent.
+
+    Example:
+        >>> (F.Price > 10) & F.Description.startswith("Bolt")
+        ((F.Price > '10') & F.Description.startswith('Bolt'))
     """
 
     __slots__ = ("_id",)
 
     def __init__(self, field: str) -> None:
-        self._id = field  # before it is checked: reports of errors print `self`
+        self._id = field  # set before the check: a traceback with local variables prints `self`
         field_id(field)
 
     def __repr__(self) -> str:
@@ -231,21 +243,21 @@ class Field:  # noqa: PLW1641 - whether fields are equal is a condition, so they
     def __bool__(self) -> NoReturn:
         raise InvalidFilterError(f"{self._id}: a field is not a condition: use is_(True), and & | ~ to combine")
 
-    if not TYPE_CHECKING:  # type checkers report these by themselves
+    if not TYPE_CHECKING:  # type checkers report these without the methods
 
         def __and__(self, _: object) -> NoReturn:
             raise InvalidFilterError(
-                f"{self._id}: & and | combine conditions, and this is a field: put each comparison in parentheses, such"
-                f" as (F.{self._id} > 1) & (F.{self._id} < 5)"
+                f"{self._id}: & and | combine conditions, not fields: put each comparison in parentheses, such as"
+                f" (F.{self._id} > 1) & (F.{self._id} < 5)"
             )
 
         __rand__ = __or__ = __ror__ = __and__
 
         def __invert__(self) -> NoReturn:
-            raise InvalidFilterError(f"{self._id}: ~ negates a condition, and this is a field: use is_(False)")
+            raise InvalidFilterError(f"{self._id}: ~ negates a condition, not a field: use is_(False)")
 
         def __getattr__(self, name: str) -> NoReturn:
-            if name.startswith("_"):  # what copy, pickle and inspect ask every object for
+            if name.startswith("_"):  # copy, pickle and inspect look for such names on every object
                 raise AttributeError(name)
             methods = [each for each in dir(Field) if not each.startswith("_")]
             near = get_close_matches(name, methods, n=1)
@@ -270,59 +282,65 @@ class Field:  # noqa: PLW1641 - whether fields are equal is a condition, so they
     def __ge__(self, value: Value) -> Condition:
         return self._compare(Operator.AT_LEAST, value)
 
-    def is_(self, value: bool) -> Condition:  # noqa: FBT001 - it is the only argument, and what the method asks
-        """Whether a yes-or-no field is `value`."""
+    def is_(self, value: bool) -> Condition:  # noqa: FBT001 - the only argument, and the method's name explains it
+        """Match rows in which a yes-or-no field has the given value."""
         if not isinstance(value, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidFilterError(f"{self._id}.is_(): expected True or False, got {type_name(value)}")
         return self._compare(Operator.EQUAL, value)
 
     def contains(self, text: str) -> Condition:
-        """Whether the field has the text anywhere in it.
+        """Match rows in which the field contains the text.
 
-        AFAS's auditor of app connectors reports such a filter as an error, as 100 times slower than a comparison.
+        AFAS's auditor of app connectors reports such a filter as an error: it is 100 times slower than a comparison.
         """
         return self._search(Operator.CONTAINS, text)
 
     def not_contains(self, text: str) -> Condition:
-        """Whether the field is filled and has the text nowhere in it."""
+        """Match rows in which the field has a value that does not contain the text."""
         return self._search(Operator.NOT_CONTAINS, text)
 
     def startswith(self, text: str) -> Condition:
-        """Whether the field starts with the text.
+        """Match rows in which the field starts with the text.
 
-        AFAS's auditor of app connectors reports such a filter as an error, as 100 times slower than a comparison.
+        AFAS's auditor of app connectors reports such a filter as an error: it is 100 times slower than a comparison.
         """
         return self._search(Operator.STARTS_WITH, text)
 
     def not_startswith(self, text: str) -> Condition:
-        """Whether the field is filled and does not start with the text."""
+        """Match rows in which the field has a value that does not start with the text."""
         return self._search(Operator.NOT_STARTS_WITH, text)
 
     def endswith(self, text: str) -> Condition:
-        """Whether the field ends with the text.
+        """Match rows in which the field ends with the text.
 
-        AFAS's auditor of app connectors reports such a filter as an error, as 100 times slower than a comparison.
+        AFAS's auditor of app connectors reports such a filter as an error: it is 100 times slower than a comparison.
         """
         return self._search(Operator.ENDS_WITH, text)
 
     def not_endswith(self, text: str) -> Condition:
-        """Whether the field is filled and does not end with the text."""
+        """Match rows in which the field has a value that does not end with the text."""
         return self._search(Operator.NOT_ENDS_WITH, text)
 
     def quick(self, text: str) -> Condition:
-        """Whether Profit's quick filter finds the text; slower than the others (AFAS, Troubleshooting)."""
+        """Match rows in which Profit's quick filter finds the text.
+
+        It is slower than the other tests (AFAS, Troubleshooting), and you cannot negate it with `~`.
+        """
         return self._search(Operator.QUICK, text)
 
     def is_empty(self) -> Condition:
-        """Whether the field has no value."""
+        """Match rows in which the field has no value."""
         return _single(Test(self._id, Operator.EMPTY, NO_VALUE))
 
     def is_not_empty(self) -> Condition:
-        """Whether the field has a value."""
+        """Match rows in which the field has a value."""
         return _single(Test(self._id, Operator.NOT_EMPTY, NO_VALUE))
 
     def in_(self, values: Iterable[Value]) -> Condition:
-        """Whether the field has one of the values, of which there may be any number: no row meets `in_([])`."""
+        """Match rows in which the field has one of the values.
+
+        You can give any number of values. No row meets `in_([])`.
+        """
         if isinstance(values, str) or not isinstance(values, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidFilterError(
                 f"{self._id}.in_(): expected several values, such as a list, got {type_name(values)}"
@@ -331,7 +349,7 @@ class Field:  # noqa: PLW1641 - whether fields are equal is a condition, so they
         return Condition(tuple(Test(self._id, Operator.EQUAL, text) for text in texts), every=False)
 
     def between(self, lowest: Value, highest: Value) -> Condition:
-        """Whether the field is at least `lowest` and at most `highest`."""
+        """Match rows in which the field is at least `lowest` and at most `highest`."""
         return (self >= lowest) & (self <= highest)
 
     def _compare(self, operator: Operator, value: object) -> Condition:
@@ -352,12 +370,24 @@ def _is_dunder(name: str) -> bool:
 
 
 class _Fields:
-    """The fields of any connector: `F.Price`, or `F["class"]` for an id that cannot be written so."""
+    """The fields of any connector, to build conditions: `F.Price > 10`.
+
+    Write the id of a field as an attribute, `F.Price`. Use `F["class"]` for an id that Python does not accept as an
+    attribute. Each gives a `Field`, which you compare with a value, or whose methods you call, to get a `Condition`.
+    `F` does not know your connectors: it checks the form of an id, not whether the field exists.
+
+    Raises:
+        InvalidNameError: If an id is not valid in a URL.
+
+    Example:
+        >>> F.Unit.in_(["Box", "Piece"]) & F["E-mail_werk"].is_not_empty()
+        (((F.Unit == 'Box') | (F.Unit == 'Piece')) & F['E-mail_werk'].is_not_empty())
+    """
 
     __slots__ = ()
 
     def __getattr__(self, name: str) -> Field:
-        if _is_dunder(name):  # what copy, pickle and inspect ask every object for
+        if _is_dunder(name):  # copy, pickle and inspect look for such names on every object
             raise AttributeError(name)
         return Field(name)
 

@@ -1,4 +1,4 @@
-"""Objects that show less than they hold, wherever they are printed."""
+"""Base classes for objects that must not print everything they hold."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from afas_async.errors import ConfigurationError
 
 
 class OwnRepr:
-    """Shows with rich what the `__repr__` of the class shows, and no more.
+    """Makes rich show the `__repr__` of a class and nothing else.
 
-    rich, which prints the tracebacks of many programs with their local variables, asks for `__rich_repr__` first, and a
-    `msgspec.Struct` answers with all its fields. So a Struct that hides something has this as its first base.
+    Many programs print their tracebacks, with local variables, through rich. It prefers `__rich_repr__`, which a
+    `msgspec.Struct` defines to show all its fields. A Struct that hides something therefore has this class as its
+    first base.
     """
 
     __slots__ = ()
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        shown, start = repr(self), f"{type(self).__name__}("  # which rich prints itself
+        shown, start = repr(self), f"{type(self).__name__}("  # rich prints this part itself
         return [("", _Text(shown[len(start) : -1] if shown.startswith(start) else shown))]
 
 
 class _Text:
-    """A text that is printed as it is, without quotation marks."""
+    """A text whose repr has no quotation marks."""
 
     __slots__ = ("_text",)
 
@@ -37,8 +38,8 @@ class _Text:
 class Secret:
     """A secret that no repr, format, pickle, copy, slot or traceback shows.
 
-    It is kept in a bound method of C, whose repr does not show it: what prints the slots of an object shows that, and
-    reading it needs no frame. Never bind what `_reveal` returns to a variable.
+    The only slot holds a bound method that is implemented in C. Its repr does not show the secret, so printing all
+    slots is safe. Calling it creates no Python frame. Never bind the result of `_reveal` to a variable.
     """
 
     __slots__ = ("_reveal",)
@@ -46,11 +47,11 @@ class Secret:
     def __init__(self, secret: str | None, malformed: str) -> None:
         if secret is None:
             raise ConfigurationError(malformed)
-        # A function with the secret in its closure would have it among its locals while it runs.
+        # A Python function with the secret in its closure would show it among its local variables while it runs.
         self._reveal: Callable[[], str] = secret.__str__
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(***)"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{type(self).__name__} is not pickled or copied: make it anew where you need it")
+        raise TypeError(f"{type(self).__name__} cannot be pickled or copied: create a new one where you need it")

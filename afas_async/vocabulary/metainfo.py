@@ -1,4 +1,4 @@
-"""What the service tells about its connectors (AFAS, metainfo)."""
+"""The service's descriptions of its connectors (AFAS, metainfo)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ import msgspec
 
 
 class ListedConnector(msgspec.Struct, frozen=True):
-    """A connector that a token may use.
+    """A connector that your token may use, as listed in `Metainfo`.
+
+    `AfasClient.metainfo` lists the GetConnectors, UpdateConnectors and custom connectors of the app connector. The
+    list has no fields: `get_metainfo` and `update_metainfo` describe one connector.
 
     Attributes:
-        id: Its name, as it stands in URLs.
-        description: What it is, in the language of the request.
+        id: The name of the connector, as you pass it to `rows`, `insert` and all other methods.
+        description: A description for people, in the language of the client; empty if the service gives none.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator() as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         return (await afas.metainfo()).get_connectors[0]
+        >>> asyncio.run(main())
+        ListedConnector(id='Profit_Article', description='Articles (Profit)')
     """
 
     id: str
@@ -18,13 +28,23 @@ class ListedConnector(msgspec.Struct, frozen=True):
 
 
 class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token belongs to. What is not told is empty.
+    """The environment and the app connector that your token belongs to.
+
+    Log it when a program starts: it shows which environment you are about to write to. A fact that the service does
+    not report is an empty text.
 
     Attributes:
-        envid: The full id of the environment, such as "O12345AA", which is not the one in host names.
-        app_name: The app connector.
-        group: Its group of users.
+        envid: The full id of the environment, such as "O12345AA". Host names hold only its number.
+        app_name: The name of the app connector.
+        group: The user group of the app connector.
         token_expiry: When the token expires, as the service writes it; "0" for never.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator() as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         return (await afas.metainfo()).info
+        >>> asyncio.run(main()).token_expiry
+        '0'
     """
 
     envid: str = ""
@@ -34,13 +54,23 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Metainfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token may use.
+    """Everything that your token may use, and the environment that it belongs to.
+
+    `AfasClient.metainfo` returns it. Use it at the start of a program to check that the token has all the connectors
+    that you need.
 
     Attributes:
-        get_connectors: The GetConnectors.
-        update_connectors: The UpdateConnectors.
-        custom_connectors: Others, such as AppConnectorSubject, which is what allows `file` and `subject`.
-        info: What the token belongs to.
+        get_connectors: The GetConnectors, which you read from.
+        update_connectors: The UpdateConnectors, which you write to.
+        custom_connectors: All others. AppConnectorSubject, for example, permits `file` and `subject`.
+        info: The environment and app connector of the token.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator() as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         return await afas.metainfo()
+        >>> "Profit_Article" in {connector.id for connector in asyncio.run(main()).get_connectors}
+        True
     """
 
     get_connectors: list[ListedConnector] = msgspec.field(name="getConnectors")
@@ -52,11 +82,19 @@ class Metainfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Code(msgspec.Struct, frozen=True):
-    """One of the values that a field may have.
+    """One of the codes that a field may have as its value.
+
+    Rows and records hold the code itself. Show the description to people: `models` uses it to name the members of
+    enums.
 
     Attributes:
-        id: The value.
-        description: What it means, in the language of the request.
+        id: The code, as text also where the field holds numbers.
+        description: The meaning of the code, in the language of the client; empty if the service gives none.
+
+    Example:
+        >>> meanings = {code.id: code.description for code in [Code("A", "Active"), Code("B", "Blocked")]}
+        >>> meanings["A"]
+        'Active'
     """
 
     id: str
@@ -64,16 +102,22 @@ class Code(msgspec.Struct, frozen=True):
 
 
 class MetainfoField(msgspec.Struct, frozen=True):
-    """A field of a GetConnector, without its `fieldId`, which names nothing in rows or requests.
+    """A field of a GetConnector.
+
+    The service's `fieldId` is left out, because rows and requests do not use it.
 
     Attributes:
-        id: What rows, sorting and filters call it.
-        data_type: "string", "int", "decimal", "boolean", "date" or "blob"; empty if it is not told.
-        label: What a person reads, in the language of the request.
-        length: The longest text, or the number of digits.
-        decimals: The digits behind the decimal point.
-        decimals_field: The field that tells their number where it differs from row to row; mostly empty.
-        values: The values that it may have, or None where that is open.
+        id: The name of the field in rows, sort orders and filters.
+        data_type: "string", "int", "decimal", "boolean", "date" or "blob"; empty if the service does not report it.
+        label: The label for people, in the language of the client.
+        length: The maximum length of a text in characters, or of a number in digits.
+        decimals: The number of digits after the decimal point.
+        decimals_field: The field that holds the number of decimals, where it differs from row to row; usually empty.
+        values: The codes that the field may have, or None if any value is possible.
+
+    Example:
+        >>> MetainfoField("ItemCode", "string", "Item code", length=30).length
+        30
     """
 
     id: str
@@ -86,12 +130,22 @@ class MetainfoField(msgspec.Struct, frozen=True):
 
 
 class GetMetainfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A GetConnector as the service describes it.
+    """The service's description of a GetConnector.
+
+    `AfasClient.get_metainfo` returns it. It does not say which fields form the unique key of a row: you declare the key
+    in a `GetConnector`, and `python -m afas_async inspect` proposes one.
 
     Attributes:
-        name: Its name, as the service writes it; empty if it is not told.
-        description: What it is, in the language of the request.
-        fields: Its fields, in the order in which the service lists them.
+        name: The name as the service writes it; empty if the service does not report it.
+        description: A description for people, in the language of the client.
+        fields: The fields, in the service's order.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator() as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         return await afas.get_metainfo("Profit_Article")
+        >>> asyncio.run(main()).fields[0].id
+        'ItemCode'
     """
 
     name: str = ""
@@ -102,18 +156,26 @@ class GetMetainfo(msgspec.Struct, frozen=True, kw_only=True):
 class UpdateField(msgspec.Struct, frozen=True, kw_only=True):
     """A field of an UpdateConnector.
 
+    A load checks its elements against these facts before it sends them, unless you set `validate=False`.
+
     Attributes:
-        id: What bodies call it.
-        primary_key: Whether it is part of the key.
-        data_type: "string", "int", "decimal", "boolean", "date" or "blob"; empty if it is not told.
-        label: What a person reads, in the language of the request.
-        mandatory: Whether a new record must have it.
-        length: The longest text, or the number of digits; 0 if it is not told.
-        decimals: The digits behind the decimal point.
-        decimals_field: The field that tells their number where it differs from record to record; mostly empty.
-        not_zero: Whether it may not be 0.
-        control_type: How Profit shows it: 23 for a remark of any length; 0 if it is not told.
-        values: The values that it may have, or None where that is open.
+        id: The name of the field in an element. A key field has an `@` before it there.
+        primary_key: Whether the field is part of the key.
+        data_type: "string", "int", "decimal", "boolean", "date" or "blob"; empty if the service does not report it.
+        label: The label for people, in the language of the client.
+        mandatory: Whether a new record must have the field.
+        length: The maximum length of a text in characters, or of a number in digits; 0 if the service does not report
+            it.
+        decimals: The number of digits after the decimal point.
+        decimals_field: The field that holds the number of decimals, where it differs from record to record; usually
+            empty.
+        not_zero: Whether 0 is refused.
+        control_type: How Profit shows the field: 23 for a remark of any length; 0 if the service does not report it.
+        values: The codes that the field may have, or None if any value is possible.
+
+    Example:
+        >>> UpdateField(id="Ds", data_type="string", label="Subject", mandatory=True).mandatory
+        True
     """
 
     id: str = msgspec.field(name="fieldId")
@@ -130,12 +192,19 @@ class UpdateField(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpdateObject(msgspec.Struct, frozen=True, kw_only=True):
-    """An object in an element, with its own fields and perhaps objects.
+    """An object that an element of an UpdateConnector can contain, such as the lines of an order.
+
+    In an `Element` you pass it in `objects`, as one element or as a list of them. Objects can contain further objects.
 
     Attributes:
-        name: What bodies call it.
-        fields: Its fields, in the order in which the service lists them.
-        objects: The objects in it, or None.
+        name: The name of the object in an element.
+        fields: The fields of the object, in the service's order.
+        objects: The objects inside this one, or None if it has none.
+
+    Example:
+        >>> lines = UpdateObject(name="FbSalesLines", fields=[UpdateField(id="ItCd"), UpdateField(id="QuUn")])
+        >>> [field.id for field in lines.fields]
+        ['ItCd', 'QuUn']
     """
 
     name: str
@@ -144,14 +213,23 @@ class UpdateObject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpdateMetainfo(msgspec.Struct, frozen=True, kw_only=True):
-    """An UpdateConnector as the service describes it.
+    """The service's description of an UpdateConnector.
+
+    `AfasClient.update_metainfo` returns it. A load uses it to check elements before it sends them.
 
     Attributes:
-        id: The connector's name, as it stands in URLs; empty if it is not told.
-        name: The name of its element in bodies, which may differ; empty if it is not told.
-        description: What it is, in the language of the request.
-        fields: Its fields, in the order in which the service lists them.
-        objects: The objects in an element, or None.
+        id: The name of the connector in URLs; empty if the service does not report it.
+        name: The name of the element in request bodies, which may differ; empty if the service does not report it.
+        description: A description for people, in the language of the client.
+        fields: The fields of an element, in the service's order.
+        objects: The objects that an element can contain, or None if it has none.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator() as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         return await afas.update_metainfo("KnSubject")
+        >>> asyncio.run(main()).id
+        'KnSubject'
     """
 
     id: str = ""

@@ -1,4 +1,4 @@
-"""What became of what was written: one outcome for each element, and the report of a load."""
+"""The results of writes: one outcome for each element, and the report of a load."""
 
 from __future__ import annotations
 
@@ -15,15 +15,24 @@ LISTED: Final = 10_000
 
 
 class WriteResult(msgspec.Struct, frozen=True):
-    """What the service answered to a write that it applied.
+    """The service's response to a write that it applied.
+
+    `insert`, `update` and `delete` return it. If they return, the service has applied the write.
 
     Attributes:
-        keys: For each element the values of its key, by field id, as text also where they are numbers; empty if the
-            connector answers none. If there are not as many as elements were sent, nothing tells whose they are.
-        raw: The body of the answer.
-        result_lost: Whether the answer broke off after it told of the success, or its body took more than 30 seconds
-            from there: the keys can be looked up only.
-        trace_id: By what AFAS finds the call; empty if the answer does not say (see `ApiError`).
+        keys: The key of each element: its values by field id, always as text. Empty if the connector returns no keys.
+            If the number differs from the number of elements sent, you cannot know which key belongs to which element.
+        raw: The body of the response.
+        result_lost: Whether the body is missing: the response broke off after it reported success, or took more than
+            30 seconds from there. You can then only look up the keys.
+        trace_id: The id by which AFAS finds the call; empty if the response has none (see `ApiError`).
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         return await afas.insert("KnSubject", {"StId": 1, "Ds": "Offer"})
+        >>> asyncio.run(main()).keys
+        ({'SbId': '201'},)
     """
 
     keys: tuple[dict[str, str], ...] = ()
@@ -33,16 +42,26 @@ class WriteResult(msgspec.Struct, frozen=True):
 
 
 class Outcome(OwnRepr, msgspec.Struct, frozen=True):
-    """What became of one element.
+    """The outcome of one element of a load.
+
+    `AfasClient.outcomes` yields one for each element, and a `LoadReport` lists those that are not applied.
 
     Attributes:
-        index: Its place in the order in which elements were given, from 0.
-        status: "applied": the service has it, once. "rejected": the service refused it, and has nothing of it.
-            "not_sent": the service never had it, or did not process it. "unknown": it may have been applied or not.
-        key: The key that the service answered, if any, by field id.
-        error: Why it is not applied; for "unknown" an OutcomeUnknownError.
-        batch: The number of the call that it was part of, from 0; None if it was in none.
-        item: The element as you gave it, for all that are not applied; its repr shows it not, as it may be personal.
+        index: The number of the element, from 0, in the order in which you gave the elements.
+        status: "applied": the service has the element, once. "rejected": the service refused it, and has nothing of it.
+            "not_sent": the service never received it, or did not process it. "unknown": it may have been applied or
+            not.
+        key: The key that the service returned, by field id; None if it returned none.
+        error: The reason why the element is not applied, for "unknown" an OutcomeUnknownError; None if it is applied.
+        batch: The number of the call that the element was part of, from 0; None if it was not in a call.
+        item: The element as you gave it, if it is not applied. The repr hides it, because it may be personal data.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         return [outcome async for outcome in afas.outcomes("KnSubject", [{"StId": 1, "Ds": "Offer"}])]
+        >>> asyncio.run(main())[0].status
+        'applied'
     """
 
     index: int
@@ -60,15 +79,29 @@ class Outcome(OwnRepr, msgspec.Struct, frozen=True):
 
 
 class LoadReport(msgspec.Struct):
-    """What became of the elements of a load, so far or in the end.
+    """The outcomes of the elements of a load, so far or at its end.
+
+    It is the `report` of a `Load`, which you can also read while the load runs. Print it for a summary, or call
+    `raise_for_failures` if every element must be applied.
 
     Attributes:
-        total: Elements given.
-        counts: How many have each status. Their sum is `total` once the load has ended.
-        rejected: Outcomes of rejected elements, in order of arrival, the first 10,000; as for the next two.
-        unknown: Outcomes of elements that may have been applied.
-        not_sent: Outcomes of elements that the service never had or did not process.
-        beyond: Elements that the journal has in places after the last one given: the source is shorter than before.
+        total: The number of elements that you gave.
+        counts: The number of elements by status. They add up to `total` once the load has ended.
+        rejected: The outcomes of rejected elements, in order of arrival. As in the next two lists, at most the first
+            10,000.
+        unknown: The outcomes of elements that may have been applied or not.
+        not_sent: The outcomes of elements that the service never received or did not process.
+        beyond: The number of elements in the journal after the last one that you gave. If it is not 0, your source is
+            shorter than when the load first ran.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         async with afas.load("KnSubject") as load:
+        ...             await load.add({"StId": 1, "Ds": "Offer"})
+        ...         return load.report
+        >>> print(asyncio.run(main()))
+        1 elements: 1 applied, 0 rejected, 0 unknown, 0 not_sent
     """
 
     total: int = 0
@@ -81,7 +114,7 @@ class LoadReport(msgspec.Struct):
     beyond: int = 0
 
     def record(self, outcome: Outcome) -> None:
-        """Count an outcome."""
+        """Count an outcome, and list it if it is not "applied"."""
         self.counts[outcome.status] += 1
         if outcome.status != "applied":
             listed = self.listed(outcome.status)
@@ -89,7 +122,7 @@ class LoadReport(msgspec.Struct):
                 listed.append(outcome)
 
     def correct(self, before: Outcome, after: Outcome) -> None:
-        """Put what was found out later in the place of an unknown outcome."""
+        """Replace an unknown outcome by the one that was found later."""
         self.counts[before.status] -= 1
         self.unknown.remove(before)
         self.record(after)
@@ -99,7 +132,14 @@ class LoadReport(msgspec.Struct):
         return {"rejected": self.rejected, "unknown": self.unknown, "not_sent": self.not_sent}[status]
 
     def raise_for_failures(self) -> None:
-        """Raise a LoadError unless every element is applied."""
+        """Raise a LoadError unless every element is applied.
+
+        Raises:
+            LoadError: If an element is rejected, unknown or not sent. It holds this report.
+
+        Example:
+            See `LoadError`.
+        """
         if self.counts["applied"] < self.total:
             raise LoadError(self)
 
@@ -109,10 +149,25 @@ class LoadReport(msgspec.Struct):
 
 
 class LoadError(AfasError):
-    """Elements of a load are not known to be applied.
+    """Some elements of a load are not known to be applied.
+
+    `report.raise_for_failures()` raises it. The message has the counts, and the number and error of the first element
+    that failed. `report.rejected`, `report.unknown` and `report.not_sent` list the elements, each with its error.
 
     Attributes:
-        report: What became of which.
+        report: The report of the load, with the outcomes of the elements that are not applied.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         async with afas.load("KnSubject", validate=False) as load:
+        ...             await load.add({"Ds": "Offer"})
+        ...         try:
+        ...             load.report.raise_for_failures()
+        ...         except LoadError as error:
+        ...             return [outcome.index for outcome in error.report.rejected]
+        >>> asyncio.run(main())
+        [0]
     """
 
     def __init__(self, report: LoadReport) -> None:

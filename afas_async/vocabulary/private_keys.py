@@ -1,4 +1,4 @@
-"""A private key in place of a client secret (AFAS, Authentication: `private_key_jwt`, RFC 7523)."""
+"""Authentication with a private key instead of a client secret (AFAS, Authentication: `private_key_jwt`, RFC 7523)."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from afas_async.vocabulary.credentials import CLIENT, ClientCredentials
 Algorithm = Literal["RS256", "PS256", "ES256"]
 
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-# An assertion is valid for at most 5 minutes, by a clock that is not this computer's.
+# An assertion may be valid for at most 5 minutes. The clock of the service decides, which differs from this computer's.
 _BEFORE_SECONDS: Final = 60
 _AFTER_SECONDS: Final = 180
 _MALFORMED: Final = (
-    "the client id or the private key is malformed: give the id as str, and the key in PEM without a password, of RSA"
-    " for RS256 and PS256, or of the curve P-256 for ES256"
+    "the client id or the private key is malformed: give the id as str, and the key in PEM without a password: an RSA"
+    " key for RS256 and PS256, or one of the curve P-256 for ES256"
 )
 
 
 class PrivateKeyCredentials(ClientCredentials):
     """The client id and a private key of an app connector, which AFAS prefers to a client secret from Profit 9 on.
 
-    The key does not leave your program, and does not expire as a secret does. For each token the client signs an
-    assertion, which is valid for three minutes and once, so the clock of your computer must be right to a minute. All
-    else is as with `ClientCredentials`. It needs PyJWT: `pip install "afas_async[oauth]"`.
+    The key never leaves your program, and does not expire as a secret does. For each token the client signs an
+    assertion, which is valid once and for three minutes. The clock of your computer must therefore be right to a
+    minute. Everything else works as with `ClientCredentials`.
+
+    You need PyJWT for it: `pip install "afas_async[oauth]"`.
 
     Args:
-        client_id: The id, printable ASCII. White space around it is dropped.
+        client_id: The id, in printable ASCII. White space around it is dropped.
         private_key: The key in PEM, without a password.
-        algorithm: How to sign; by default RS256 for a key of RSA, and ES256 for one of the curve P-256.
+        algorithm: The signature algorithm. The default is RS256 for an RSA key, and ES256 for a key of the curve P-256.
         key_id: The id of the key (`kid`), if Profit gives it one.
 
     Raises:
@@ -71,8 +73,11 @@ class PrivateKeyCredentials(ClientCredentials):
         self._key_id = key_id
 
     def form(self, url: str, now: float) -> bytes:
-        """Return the body of the request for a token. Do not bind it to a variable: tracebacks show those."""
-        import jwt  # noqa: PLC0415 - of an extra
+        """Return the body of the request for a token.
+
+        Do not bind it to a variable, because a traceback may show local variables.
+        """
+        import jwt  # noqa: PLC0415 - from an extra
 
         claims = {
             "iss": self._client_id,
@@ -92,23 +97,23 @@ class PrivateKeyCredentials(ClientCredentials):
 
 
 def _loaded(private_key: str | bytes) -> Any:
-    """Return the key, or None if there is none in the text."""
+    """Return the key, or None if the text does not hold one."""
     try:
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415 - of an extra
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415 - from an extra
 
         __import__("jwt")
     except ImportError:
         raise ConfigurationError('PrivateKeyCredentials needs PyJWT: run `pip install "afas_async[oauth]"`') from None
     try:
         return load_pem_private_key(private_key.encode() if isinstance(private_key, str) else private_key, None)
-    except Exception:  # noqa: BLE001 - whatever it raises may quote the key
+    except Exception:  # noqa: BLE001 - any exception may quote the key
         return None
     finally:
         del private_key
 
 
 def _algorithms(key: Any) -> tuple[Algorithm, ...]:
-    """The algorithms that a key can sign by, the first by default."""
+    """Return the algorithms that a key can sign with, the default first."""
     match type(key).__name__, getattr(getattr(key, "curve", None), "name", None):
         case "RSAPrivateKey", _:
             return "RS256", "PS256"

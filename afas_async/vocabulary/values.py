@@ -1,8 +1,8 @@
-"""Values as a filter sends them: texts that the service reads as the same value.
+"""Convert values to the texts that a filter sends, and that the service reads as the same values.
 
-Moments are wall time in Amsterdam, as in the rows. There they end in a `Z`, which is false; with it the service does
-not recognise them (AFAS, GET connector: date and time). So a text that is such a moment is sent without it. Decimals
-have a dot, booleans are `true` and `false`.
+Moments are wall time in Amsterdam, as in the rows. In the rows they end in a `Z`, although the time is not UTC. In a
+filter the service does not recognise them with it (AFAS, GET connector: date and time), so a text that is such a moment
+is sent without the `Z`. Decimals have a dot, and booleans are `true` and `false`.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from afas_async.vocabulary.arguments import type_name
 # A bool is an int, and a datetime a date.
 Value: TypeAlias = str | int | float | Decimal | date | Enum
 
-# Control characters, and halves of surrogate pairs, which UTF-8 cannot carry.
+# Control characters, and unpaired surrogates, which UTF-8 cannot encode.
 _UNSENDABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_MOST_DIGITS: Final = 400  # a float has up to 309 before the dot and 324 zeros and more behind it
+_MOST_DIGITS: Final = 400  # a float has up to 309 digits before the dot, and 324 zeros and more after it
 _PLAIN: Final = 10**18
 _AMSTERDAM: Final = "Europe/Amsterdam"
 _SHOWN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _LENGTH: Final = len("2024-01-31T09:30:00Z")
-MIDNIGHT: Final = "T00:00:00Z"  # how a date ends in a row
+MIDNIGHT: Final = "T00:00:00Z"  # the end of a date in a row
 
 
 def value_text(value: object, field: str) -> str:
-    """Return a value as a filter sends it.
+    """Return a value as the text that a filter sends.
 
     Args:
         value: A str, int, float, Decimal, bool, date, datetime, or an Enum member with such a value. A datetime without
-            a time zone is wall time in Amsterdam; another one is converted to it. In the hour that October repeats,
-            the service cannot tell one from the other. A str that is a moment out of a row loses its `Z`.
+            a time zone is wall time in Amsterdam, and any other datetime is converted to it. In the hour that October
+            repeats, the service cannot distinguish the two. A str that is a moment from a row loses its `Z`.
         field: The id of the field, for errors.
 
     Raises:
-        InvalidFilterError: If the service has no such value: None, an empty text, control characters, NaN, infinity,
+        InvalidFilterError: If the service has no such value: None, an empty str, control characters, NaN, infinity,
             fractions of a second, or any other type.
 
     Example:
@@ -48,7 +48,7 @@ def value_text(value: object, field: str) -> str:
         ('1.50', 'true', '2024-02-29T00:00:00')
     """
     if type(value) is int and -_PLAIN < value < _PLAIN:
-        return str(value)  # every request of a read has one
+        return str(value)  # the fast path: every request of a read has such a value
     match value:
         case Enum():
             return value_text(value.value, field)
@@ -76,7 +76,7 @@ def digits(number: float | Decimal) -> str:
     """Return a number with all of its digits and no exponent.
 
     Raises:
-        ValueError: If there are no digits, or more than 400; the text says what the number is.
+        ValueError: If the number has no digits, or more than 400. The message describes the number.
 
     Example:
         >>> digits(Decimal("1.5E+3")), digits(0.1)
@@ -85,7 +85,7 @@ def digits(number: float | Decimal) -> str:
     exact = Decimal(float.__repr__(number)) if isinstance(number, float) else Decimal(number)
     if not exact.is_finite():
         raise ValueError("infinity or NaN")
-    # Written out, the number 1E+999999999 would fill the memory.
+    # The digits of 1E+999999999 would fill the memory.
     if max(exact.adjusted(), -int(exact.as_tuple().exponent)) > _MOST_DIGITS:
         raise ValueError(f"a number of more than {_MOST_DIGITS} digits")
     return format(exact, "f")
@@ -102,7 +102,7 @@ def _number(number: float | Decimal, field: str) -> str:
 def _moment(moment: datetime, field: str) -> str:
     if moment.microsecond:
         raise InvalidFilterError(
-            f"{field}: the service knows whole seconds, and this datetime has a fraction:"
+            f"{field}: this datetime has a fraction of a second, which the service does not support:"
             " use value.replace(microsecond=0)"
         )
     return amsterdam(moment, field).isoformat(timespec="seconds")
@@ -112,11 +112,11 @@ def amsterdam(moment: datetime, field: str) -> datetime:
     """Return a moment as the service shows it: wall time in Amsterdam, without a time zone.
 
     Args:
-        moment: The moment; without a time zone it is that already.
+        moment: The moment. Without a time zone it is already wall time in Amsterdam.
         field: The id of the field, for errors.
 
     Raises:
-        InvalidFilterError: If it has no date there, or this computer has no time zone database.
+        InvalidFilterError: If the moment has no date in Amsterdam, or this computer has no time zone database.
     """
     if moment.utcoffset() is None:
         return moment.replace(tzinfo=None)
@@ -132,7 +132,7 @@ def amsterdam(moment: datetime, field: str) -> datetime:
 
 
 def is_moment(text: str) -> bool:
-    """Whether a text is a moment as rows show it.
+    """Whether a text is a moment in the form that rows have.
 
     Example:
         >>> is_moment("2024-01-31T09:30:00Z"), is_moment("2024-01-31")
@@ -142,7 +142,7 @@ def is_moment(text: str) -> bool:
 
 
 def without_zone(text: str) -> str:
-    """Return a text as it is sent: a moment as rows show it loses its `Z`.
+    """Return a text as a filter sends it: a moment from a row loses its `Z`.
 
     Example:
         >>> without_zone("2024-01-31T09:30:00Z"), without_zone("Zwolle Z")

@@ -1,1 +1,1 @@
-"""Bytes and values: what is sent and what comes back, without any I/O."""
+"""Requests as bytes and responses as values: what is sent and received, without any I/O."""

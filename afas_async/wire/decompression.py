@@ -1,8 +1,8 @@
-"""Body bytes as they arrive, unpacked in bounded steps.
+"""Body bytes as they arrive, decompressed in bounded steps.
 
-aiohttp's own unpacking takes a gzip body that was cut off for a complete one, and unpacks what has arrived in one go.
-So it is switched off, and bodies are unpacked here: the end of the gzip stream and its checksum must have been seen,
-nothing may follow it, and no step yields more than it was asked for.
+aiohttp's own decompression accepts a truncated gzip body as complete, and decompresses everything that has arrived at
+once. So it is switched off, and bodies are decompressed here. The end of the gzip stream and its checksum must have
+been seen, nothing may follow it, and no step returns more than it was asked for.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class BodyReader(Protocol):
         ...
 
     def read(self, limit: int) -> bytes:
-        """Return the next body bytes, `limit` at most; empty if there are none for now."""
+        """Return the next body bytes, `limit` at most; empty if none are ready."""
         ...
 
     def finish(self) -> None:
-        """Declare the end of the received bytes, after `read` has returned empty; raise if the body is not complete."""
+        """Declare the end of the received bytes, after `read` has returned empty; raise if the body is incomplete."""
         ...
 
 
 def body_reader(content_encoding: str, *, connector: str, page: int | None = None) -> BodyReader:
-    """Return the reader for a `Content-Encoding`; only gzip was offered to the server.
+    """Return the reader for a `Content-Encoding`; the client offers only gzip to the server.
 
     Raises:
-        AnswerError: If the encoding is another one, or several.
+        AnswerError: If the encoding is another one, or there are several.
     """
     encoding = content_encoding.strip().lower()
     if encoding in {"", "identity"}:
@@ -50,14 +50,14 @@ def body_reader(content_encoding: str, *, connector: str, page: int | None = Non
     if encoding in {"gzip", "x-gzip"}:
         return _Gzip(connector, page)
     raise AnswerError(
-        f"{connector}: the answer has the content encoding {encoding[:40]!r}, which was not asked for",
+        f"{connector}: the response has the content encoding {encoding[:40]!r}, which the client did not offer",
         connector=connector,
         page=page,
     )
 
 
 def is_framed(headers: Mapping[str, str]) -> bool:
-    """Whether the head of an answer tells where its body ends; what has no such mark looks complete wherever it ends.
+    """Whether the head of a response marks where its body ends; without a mark, a truncated body looks complete.
 
     Args:
         headers: The response headers, looked up without regard to case.
@@ -124,7 +124,7 @@ class _Gzip:
 
     def finish(self) -> None:
         if not self._inflater.eof:
-            raise AnswerLostError(f"{self._connector}: the gzip body was cut off", connector=self._connector)
+            raise AnswerLostError(f"{self._connector}: the gzip body is incomplete", connector=self._connector)
 
     def _error(self, what: str) -> AnswerError:
         text = f"{self._connector}: the body is damaged: {what}"

@@ -1,7 +1,8 @@
-"""Elements to bodies: JSON in UTF-8 as UpdateConnectors take it (AFAS, UpdateConnector).
+"""Elements as bodies: JSON in UTF-8 as UpdateConnectors take it (AFAS, UpdateConnector).
 
-Each element is encoded once, on its own, so that a batch is cut by bytes before anything is sent, and a journal keeps
-exactly what is sent. `Fields` stands first, where `@Action` is put in once it is known that an element shares its call.
+Each element is encoded once, on its own. So a batch is cut by bytes before anything is sent, and a journal holds
+exactly the bytes that are sent. `Fields` comes first: `@Action` is added there when it is known that an element shares
+its call.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from afas_async.vocabulary.arguments import type_name
 from afas_async.vocabulary.elements import ACTIONS, Action, Element, element_of
 from afas_async.vocabulary.values import amsterdam, digits, without_zone
 
-BODY_LIMIT: Final = 75_000_000  # bytes with attachments; more is answered with 413 (AFAS's notes on KnSubject)
+BODY_LIMIT: Final = 75_000_000  # bytes with attachments; the service refuses more with 413 (AFAS's notes on KnSubject)
 _DEPTH: Final = 6  # AFAS, UpdateConnector: objects in objects
 _PLAIN: Final = frozenset({int, bool})
-_BODY_WORDS: Final = frozenset({"Element", "Fields"})  # of the service's own form of an element
+_BODY_WORDS: Final = frozenset({"Element", "Fields"})  # used in the service's own form of an element
 _START: Final = b'{"Fields":{'
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 
 def encode_element(item: object, *, allow_none: bool = False) -> bytes:
-    """Return an element as it stands in a body.
+    """Return an element as it is written in a body.
 
     Raises:
-        InvalidElementError: If it is no element, or has a value that cannot be sent; the text tells where.
+        InvalidElementError: If it is not an element, or has a value that cannot be sent; the message says where.
     """
     try:
         return _ENCODER.encode(_Plain(allow_none=allow_none).element(element_of(item), "", _DEPTH))
@@ -45,7 +46,7 @@ def encode_element(item: object, *, allow_none: bool = False) -> bytes:
 
 
 def body_of(root: str, elements: Sequence[bytes]) -> bytes:
-    """Return the body for encoded elements: one stands by itself, several in a list.
+    """Return the body for encoded elements: one by itself, several in a list.
 
     Example:
         >>> body_of("KnSubject", [encode_element({"StId": 1, "Ds": "Offerte"})])
@@ -56,12 +57,12 @@ def body_of(root: str, elements: Sequence[bytes]) -> bytes:
 
 
 def wrapping_of(action: Action) -> int:
-    """Return how many bytes a call of several elements has around each of them."""
+    """Return how many bytes a call of several elements adds around each of them."""
     return len(tagged(b'{"Fields":{"":0}}', action)) - len(b'{"Fields":{"":0}}') + 1
 
 
 def tagged(element: bytes, action: Action) -> bytes:
-    """Return an encoded element with `@Action` in its fields, unless it has one of its own.
+    """Return an encoded element with `@Action` in its fields, unless it already has one.
 
     With it the service checks the complete body and processes it as one transaction (AFAS, UpdateConnector).
     """
@@ -72,7 +73,7 @@ def tagged(element: bytes, action: Action) -> bytes:
 
 
 def decode_element(element: bytes) -> Element:
-    """Return an encoded element as an Element, with the values that JSON has."""
+    """Return an encoded element as an Element, with JSON's values."""
     return _decoded(_DECODER.decode(element))
 
 
@@ -90,14 +91,16 @@ def _decoded(content: dict[str, Any]) -> Element:
 
 
 class _Plain:
-    """Elements as what JSON has: dicts, lists and plain values."""
+    """Turns elements into JSON's types: dicts, lists and plain values."""
 
     def __init__(self, *, allow_none: bool) -> None:
         self._allow_none = allow_none
 
     def element(self, element: Element, place: str, depth: int) -> dict[str, Any]:
         if depth < 0:
-            raise InvalidElementError(f"{place}: objects are nested more than {_DEPTH} deep, which the service refuses")
+            raise InvalidElementError(
+                f"{place}: objects are nested more than {_DEPTH} levels deep, which the service refuses"
+            )
         if not _BODY_WORDS.isdisjoint(element.objects):
             where = place and f"{place.removesuffix('.')}: "
             raise InvalidElementError(
@@ -140,7 +143,7 @@ class _Plain:
             case Enum():
                 return self._value(value.value, place)
             case str():
-                # msgspec takes no subclass, which is what some libraries' texts are.
+                # msgspec encodes no subclass of str, and some libraries return such texts.
                 return without_zone(str.__str__(value))
             case int():
                 return int(value)
@@ -166,9 +169,9 @@ class _Plain:
 
 
 def _action(fields: dict[str, Any], key: dict[str, Any], given: object, place: str) -> str | None:
-    """Return the action of an element, however its name is spelled, and take it from among its values.
+    """Remove the action of an element from its values, however its name is spelled, and return it.
 
-    The service takes `@action` for `@Action` (AFAS's own examples have both).
+    The service accepts `@action` for `@Action` (AFAS's own examples have both).
     """
     actions = [given] if given is not None else []
     for values, word in ((fields, "@action"), (key, "action")):
@@ -190,7 +193,7 @@ def _inner(item: object, place: str) -> Element:
 
 
 def _number(number: Decimal | float, place: str) -> msgspec.Raw:
-    """A number with all of its digits and without an exponent."""
+    """Return a number with all of its digits and without an exponent."""
     try:
         return msgspec.Raw(digits(number).encode())
     except ValueError as error:
@@ -201,7 +204,7 @@ def _number(number: Decimal | float, place: str) -> msgspec.Raw:
 def _moment(moment: datetime, place: str) -> str:
     if moment.microsecond:
         raise InvalidElementError(
-            f"{place}: a body has whole seconds, and this datetime has a fraction: use value.replace(microsecond=0)"
+            f"{place}: a body holds whole seconds, but this datetime has a fraction: use value.replace(microsecond=0)"
         )
     try:
         return amsterdam(moment, place).isoformat(timespec="seconds")

@@ -1,7 +1,7 @@
-"""Answers that are errors: from status, headers and body to one error with all its facts.
+"""Error responses: from status, headers and body to one error with all its facts.
 
-The content type decides nothing here: AFAS lists XML for its JSON errors, and clients have met both
-(AFAS, OpenAPI: responses). The body speaks first; the obsolete header `X-Profit-Error` is the fallback.
+The content type decides nothing: AFAS lists XML for its JSON errors, and clients have met both (AFAS, OpenAPI:
+responses). The body comes first; the obsolete header `X-Profit-Error` is the fallback.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from afas_async.wire.json_documents import decode
 
 MESSAGE_LIMIT = 2_000
 TRACE_LIMIT = 100
-WAIT_LIMIT = 10**12  # seconds; a number beyond means nothing
+WAIT_LIMIT = 10**12  # seconds; a greater number means nothing
 
 _BY_STATUS: dict[int, type[errors.ApiError]] = {
     400: errors.BadRequestError,
@@ -42,14 +42,14 @@ _BY_STATUS: dict[int, type[errors.ApiError]] = {
 _ADVICE: dict[int, str] = {
     401: "the token is invalid or expired, or its app connector does not include this connector",
     403: "access is refused: check the IP restriction of the app connector",
-    404: "not found: absent, not permitted, or the query string was too long",
+    404: "not found: the connector is missing or not permitted, or the query string was too long",
     413: "the request is larger than the service accepts (75 MB)",
     429: "too many requests",
     503: "the service is unavailable (maintenance or a disturbance)",
 }
 
 _NO_TOKEN: dict[str, str] = {
-    "invalid_client": "the private key, the client id or the client secret is wrong, not of this environment, or"
+    "invalid_client": "the private key, the client id or the client secret is wrong, from another environment, or"
     " expired (AFAS's secrets expire after 180 days by default)",
     "invalid_request": "the service does not understand the request for it",
     "unauthorized_client": "its app connector does not allow it: look at its authentication type",
@@ -74,12 +74,12 @@ _ANYTHING: Final = msgspec.json.Decoder()
 
 
 def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector: str) -> errors.ApiError:
-    """Return the error that an answer means.
+    """Return the error for a response.
 
     Args:
         status: The HTTP status, not a 2xx.
         headers: The response headers, looked up without regard to case.
-        body: The decoded body, possibly empty, cut off or not JSON at all.
+        body: The decoded body, possibly empty, incomplete or not JSON at all.
         connector: The connector or path that was called.
     """
     said = _members(body)
@@ -103,9 +103,9 @@ def error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector
 
 
 def token_error_for(status: int, headers: Mapping[str, str], body: bytes, *, connector: str) -> errors.ApiError:
-    """Return the error that an answer means in whose place a token was asked for (AFAS, Authentication).
+    """Return the error for a response that should have held a token (AFAS, Authentication).
 
-    Of the body nothing but the code is kept: its texts might repeat the secret that the request had.
+    Only the code of the body is used: its texts might repeat the secret that the request had.
 
     Args:
         status: See `error_for`.
@@ -127,7 +127,7 @@ def token_error_for(status: int, headers: Mapping[str, str], body: bytes, *, con
 
 
 def refusal_in(body: bytes, *, connector: str) -> errors.BusinessError | None:
-    """Return Profit's refusal if that is what a body with a success status holds, else None."""
+    """Return Profit's refusal if a body with a success status holds one, else None."""
     said = _members(body)
     if "externalMessage" not in said:
         return None
@@ -147,10 +147,10 @@ def _refusal_of(message: str) -> type[errors.BusinessError]:
 
 
 def trace_of(headers: Mapping[str, str]) -> str:
-    """Return by what AFAS finds a call (AFAS, news of Profit 7), or else what a proxy calls it; empty for neither.
+    """Return the id by which AFAS finds a call (AFAS, news of Profit 7), or else a proxy's id; empty without either.
 
     Args:
-        headers: The headers of the answer, by their names in lower case or without regard to case.
+        headers: The response headers, by their names in lower case or without regard to case.
     """
     names = ("x-trace-identifier", "x-request-id")
     return next((text for name in names if (text := clean(headers.get(name, ""))[:TRACE_LIMIT])), "")
@@ -185,7 +185,7 @@ def _number(value: Any) -> int | None:
 
 
 def _header_message(headers: Mapping[str, str]) -> str:
-    """Return the text of `X-Profit-Error`: base64 of UTF-8 as documented, of other encodings in the wild."""
+    """Return the text of `X-Profit-Error`: base64 of UTF-8 as documented, of other encodings in practice."""
     raw = headers.get("X-Profit-Error", "").strip()
     try:
         data = base64.b64decode(raw, validate=True)

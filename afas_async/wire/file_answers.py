@@ -1,8 +1,8 @@
-"""Files within JSON, taken out as the bytes arrive: `{"filename": ..., "mimetype": ..., "filedata": "<base64>"}`.
+"""Extracts files from JSON as the bytes arrive: `{"filename": ..., "mimetype": ..., "filedata": "<base64>"}`.
 
-The members come in any order, and the file may be large. So its text is cut out of the document, unpacked and handed on
-piece by piece, and an empty text put in its place. What is left is a short document, and a JSON decoder has the last
-word about it: whether all of it arrived, what it says, and that it is JSON at all.
+The members come in any order, and the file may be large. So its text is cut out of the document, decoded and passed on
+piece by piece, with an empty text in its place. The rest is a short document. A JSON decoder then checks that it
+arrived completely and is JSON at all, and reads its facts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from afas_async.errors import AnswerError, AnswerLostError
 from afas_async.wire.error_answers import refusal_in
 from afas_async.wire.json_documents import Unreadable, decode
 
-# Everything but the file: a name and a type. An answer that is something else altogether is not read to its end.
+# The limit for everything but the file: a name and a type. Any other response is not read to its end.
 REST_LIMIT: Final = 1 << 16
 _TOKEN: Final = re.compile(rb'[ \t\r\n]+|"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]|[^ \t\r\n"{}\[\],:]+', re.DOTALL)
 _FILE: Final = "filedata"
@@ -26,12 +26,12 @@ _LINE_ENDS: Final = b"\r\n"  # as base64 has them in mail
 
 
 class About(msgspec.Struct, frozen=True):
-    """What an answer tells about its file.
+    """The facts of a response about its file.
 
     Args:
-        filedata: Nothing: the file was taken out.
-        filename: Its name, if told.
-        mimetype: Its type, if told.
+        filedata: Empty: the file was cut out.
+        filename: Its name, if given.
+        mimetype: Its type, if given.
     """
 
     filedata: str
@@ -43,7 +43,7 @@ _ABOUT: Final = msgspec.json.Decoder(About)
 
 
 class FileDecoder:
-    """Takes the file out of one answer.
+    """Extracts the file from one response.
 
     Args:
         connector: The connector, for errors.
@@ -51,7 +51,7 @@ class FileDecoder:
 
     def __init__(self, connector: str) -> None:
         self._connector = connector
-        self._open = b""  # received, and not understood before more has come
+        self._open = b""  # received, but not understood until more has come
         self._rest = bytearray()
         self._depth = 0
         self._text = b""  # the last string in the outermost object
@@ -61,10 +61,10 @@ class FileDecoder:
         self._base64 = _Base64()
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes of the body, and return what they hold of the file.
+        """Take the next bytes of the body, and return the bytes of the file in them.
 
         Raises:
-            AnswerError: If this cannot be such an answer.
+            AnswerError: If this cannot be a response with a file.
         """
         text, place, found = self._open + data, 0, bytearray()
         while place < len(text):
@@ -81,36 +81,36 @@ class FileDecoder:
                 self._begin_file()
                 place += 1
             elif token := _TOKEN.match(text, place):
-                self._pass(token[0])
+                self._keep(token[0])
                 place = token.end()
             else:
-                break  # a string that is not closed yet
+                break  # a string that is still open
         self._open = text[place:]
         if len(self._rest) + len(self._open) > REST_LIMIT:
-            raise self._damaged("it is no file")
+            raise self._damaged("it has no file")
         return bytes(found)
 
     def finish(self) -> About:
-        """Declare the end of the body, and return what it tells about the file.
+        """Declare the end of the body, and return its facts about the file.
 
         Raises:
-            AnswerLostError: If the file was cut off.
-            BusinessError: If the service refused, in an answer that claims to be a success.
-            AnswerError: If it was no such answer.
+            AnswerLostError: If the file is incomplete.
+            BusinessError: If the service refused, in a response that claims to be a success.
+            AnswerError: If it was not a response with a file.
         """
         if self._within:
-            raise AnswerLostError(f"{self._connector}: the file was cut off", connector=self._connector)
+            raise AnswerLostError(f"{self._connector}: the file is incomplete", connector=self._connector)
         if not self._base64.whole:
-            raise self._damaged("its file is no base64")
+            raise self._damaged("its file is not base64")
         document = bytes(self._rest + self._open)
         about = decode(document, _ABOUT)
         if isinstance(about, Unreadable):
             refusal = refusal_in(document, connector=self._connector)
-            raise refusal or self._damaged("it is not the documented JSON with filename, mimetype and filedata")
+            raise refusal or self._damaged("it is not JSON with filename, mimetype and filedata")
         return about
 
-    def _pass(self, token: bytes) -> None:
-        """Keep a token that is not of the file, and remember the name of the member that it is a part of."""
+    def _keep(self, token: bytes) -> None:
+        """Keep a token outside the file, and remember the name of the member that it belongs to."""
         self._rest += token
         if token[0] in b" \t\r\n":
             return
@@ -121,7 +121,7 @@ class FileDecoder:
     def _begin_file(self) -> None:
         self._files += 1
         if self._files > 1:
-            raise self._damaged("it has two files in it")
+            raise self._damaged("it has two files")
         self._within = True
         self._name = ""
         self._rest += b'""'
@@ -131,17 +131,17 @@ class FileDecoder:
             if b"\\" in piece:  # encoders of JSON may escape `/` and `+`
                 piece = msgspec.json.decode(b'"' + piece + b'"', type=str).encode("ascii")
             return self._base64.feed(piece)
-        except ValueError:  # of msgspec, of the codec and of binascii
-            damaged = self._damaged("its file is no base64")
+        except ValueError:  # from msgspec, the codec or binascii
+            damaged = self._damaged("its file is not base64")
         raise damaged
 
-    def _damaged(self, what: str) -> AnswerError:
-        text = f"{self._connector}: the answer is damaged: {what}"
+    def _damaged(self, fault: str) -> AnswerError:
+        text = f"{self._connector}: the response is damaged: {fault}"
         return AnswerError(text, connector=self._connector, damaged=True)
 
 
 class _Base64:
-    """Base64 in pieces of any length."""
+    """Decodes base64 in pieces of any length."""
 
     def __init__(self) -> None:
         self._open = b""
@@ -149,11 +149,11 @@ class _Base64:
 
     @property
     def whole(self) -> bool:
-        """Whether what has come is complete base64."""
+        """Whether the text so far is complete base64."""
         return not self._open
 
     def feed(self, text: bytes) -> bytes:
-        """Return the bytes that are complete; raise ValueError if it is no base64."""
+        """Return the bytes that are complete; raise ValueError if the text is not base64."""
         text = self._open + text.translate(None, _LINE_ENDS)
         whole = len(text) - len(text) % 4
         self._open = text[whole:]

@@ -1,4 +1,4 @@
-"""Requests for files, images and reports: ids that are checked, and names that are coded as these connectors want."""
+"""Requests for files, images and reports: they check the ids, and encode names as these connectors want."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _FILE_ID: Final = re.compile(r"[0-9A-Fa-f]{32}", re.ASCII)
 _GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32}", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _IMAGE_ID: Final = re.compile(f"{_GUID.pattern}|{_NUMBER.pattern}", re.ASCII)
-# What no file on any system is called, and a web server may take for something else.
+# Not a file name on any system, or one that a web server may misread.
 _NO_FILE_NAME: Final = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|\A[. ]*\Z")
 _LONGEST_NAME: Final = 255
 # AFAS, FileConnector (the page of 2025): these become `_XX`, and all others are escaped as in URLs.
 _CODED: Final = {char: f"_{ord(char):02X}" for char in "/#&:?*<>%+~-@!$'"} | {"_": "_5f"}
-# Without it the service answers JSON with the file in base64 (AFAS, FileConnector: base64 or binary).
+# Without this header the service returns JSON with the file in base64 (AFAS, FileConnector: base64 or binary).
 _BINARY: Final = (("SendFileAsBinary", "1"),)
 
 VERSION_REQUEST: Final = Request("GET", "profitversion", "", "profitversion")
 
 
 def file_requests(file_id: str, filename: str, *, binary: bool = False) -> list[Request]:
-    """Return the requests for a file, one for each way to code its name (AFAS, FileConnector).
+    """Return the requests for a file, one for each way to encode its name (AFAS, FileConnector).
 
-    The page of today codes 17 characters as `_XX` and all others as URLs do. That of some years ago, and a client that
-    worked by it, codes all that URLs escape as `_XX`. Nothing settles which holds where, and they differ only for names
-    with other characters than letters, digits, `_`, a point and blanks.
+    Today's page encodes 17 characters as `_XX` and all others as URLs do. The page of some years ago, and a client that
+    followed it, encode as `_XX` all characters that URLs escape. No source says which holds where. They differ only for
+    names with other characters than letters, digits, `_`, a point and blanks.
 
     Raises:
-        InvalidNameError: If the id is not 32 hex digits, or the name is none of a file.
+        InvalidNameError: If the id is not 32 hex digits, or the name is not a file name.
 
     Example:
         >>> [request.path.partition("0/")[2] for request in file_requests("0" * 32, "a_b (1).pdf")]
@@ -54,7 +54,7 @@ def subject_request(subject_id: int | str, file_id: str, *, binary: bool = False
     """Return the request for an attachment of a dossier item (AFAS, SubjectConnector).
 
     Raises:
-        InvalidNameError: If the item's id is no number, or that of the attachment is not 32 hex digits.
+        InvalidNameError: If the item's id is not a number, or the attachment's id is not 32 hex digits.
     """
     check_type("file_id", file_id, str, "32 hex digits as text")
     item = _checked(_NUMBER, str(subject_id), "dossier item", "digits")
@@ -67,7 +67,7 @@ def image_request(image_id: int | str, size: ImageFormat = "original", *, binary
     """Return the request for an image (AFAS, ImageConnector).
 
     Raises:
-        InvalidNameError: If the id is neither a GUID nor a number, or there is no such format.
+        InvalidNameError: If the id is neither a GUID nor a number, or the format is unknown.
     """
     check_type("format", size, str, f"one of {', '.join(_FORMATS)}")
     if size not in _FORMATS:
@@ -84,10 +84,10 @@ def report_request(guid: str, *, where: tuple[Group, ...] = EVERY_ROW, binary: b
     Args:
         guid: The report's id, with or without braces.
         where: The groups of tests of which a line must meet one, as `Condition.groups()` returns them.
-        binary: Whether to ask for bare bytes.
+        binary: Whether to ask for plain bytes instead of base64.
 
     Raises:
-        InvalidNameError: If the id is no GUID.
+        InvalidNameError: If the id is not a GUID.
         InvalidFilterError: If no line can meet the condition.
         QueryTooLongError: If the query string exceeds 2,048 characters. A report cannot be split.
     """
@@ -101,18 +101,18 @@ def _request(path: str, query: str = "", *, binary: bool) -> Request:
     return Request("GET", path, query, path.partition("/")[0], headers=_BINARY if binary else ())
 
 
-def _checked(pattern: re.Pattern[str], text: str, what: str, form: str) -> str:
+def _checked(pattern: re.Pattern[str], text: str, kind: str, form: str) -> str:
     if not pattern.fullmatch(text):
-        raise InvalidNameError(f"{text!r} is not the id of a {what}: it must be {form}")
+        raise InvalidNameError(f"{text!r} is not the id of a {kind}: it must be {form}")
     return text
 
 
 def _coded(name: str) -> tuple[str, str]:
-    """Return a file's name as the FileConnector reads it, by its page of today and by an older one."""
+    """Return a file's name as the FileConnector reads it, by today's page and by an older one."""
     check_type("filename", name, str, "the name of the file as text")
     if _NO_FILE_NAME.search(name) or len(name) > _LONGEST_NAME:
         raise InvalidNameError(
-            f"{name!r} is not the name of a file: give the name that Profit has, without a path, 255 characters at most"
+            f"{name!r} is not a file name: give the name as Profit has it, without a path, 255 characters at most"
         )
     new = "".join(_CODED.get(char) or quote(char, safe="") for char in name)
     older = quote(name, safe=" ").replace("_", "_5f").replace("%", "_").replace(" ", "%20")

@@ -1,7 +1,7 @@
-"""Conditions as a request writes them: the simple form where nothing can be mistaken in it, the JSON form otherwise.
+"""Conditions as a request writes them: the simple form where it is unambiguous, the JSON form otherwise.
 
-The simple form is three lists, in which `,` means "and" and `;` means "or" (AFAS, GET connector). Nobody documents
-which of the two binds tighter, and clients disagree, so it is never used with both. Nor has it an escape for them.
+The simple form is three lists, in which `,` means "and" and `;` means "or" (AFAS, GET connector). No source says which
+of the two binds tighter, and clients disagree, so it is never used with both. Nor does it have an escape for them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from afas_async.vocabulary.filters import NO_VALUE, Group, Operator, Test
 from afas_async.vocabulary.names import field_id
 
 JSON_FORM: Final = "filterjson"
-# What could end a value, escape something, or be taken for AFAS's own `""` and `[is leeg]`, which stand for no value;
-# and blanks at an end, which may be stripped.
+# Characters that could end a value, escape something, or look like AFAS's own `""` and `[is leeg]`, which mean an empty
+# value; and blanks at either end, which may be stripped.
 _MISTAKABLE: Final = re.compile(r"[,;\\\"'\[\]]|^\s|\s$")
 
 
@@ -41,14 +41,14 @@ def filter_pairs(groups: Sequence[Group], *, listed: bool = False) -> list[tuple
 
     Args:
         groups: The groups of tests of which a row must meet one, as `Condition.groups()` returns them.
-        listed: Whether to write groups of one test each as a list in the simple form, where that is possible: a
+        listed: Whether to write groups of one test each as a list in the simple form, if that is possible. It is a
             quarter as long as the JSON form.
 
     Returns:
-        Names and values; none if every row meets the condition.
+        Names and values; an empty list if every row meets the condition.
 
     Raises:
-        InvalidFilterError: If there is no group: no row can meet that, and there is no way to say so.
+        InvalidFilterError: If there is no group: no row can meet that, and no request can express it.
         InvalidNameError: If the id of a field may not enter a URL.
 
     Example:
@@ -56,7 +56,7 @@ def filter_pairs(groups: Sequence[Group], *, listed: bool = False) -> list[tuple
         [('filterfieldids', 'Price,Blocked'), ('filtervalues', '5,false'), ('operatortypes', '2,1')]
     """
     if not groups:
-        raise InvalidFilterError("no row can meet this condition: there is nothing to ask for")
+        raise InvalidFilterError("no row can meet this condition: there is nothing to request")
     if not all(groups):
         return []
     if len(groups) == 1 and all(map(_is_simple, groups[0])):
@@ -81,11 +81,11 @@ def _simple_form(tests: Sequence[Test], separator: str) -> list[tuple[str, str]]
 
 
 def is_simple(text: str) -> bool:
-    """Whether nothing in a value can be mistaken in the simple form."""
+    """Whether a value is unambiguous in the simple form."""
     return bool(text) and not _MISTAKABLE.search(text)
 
 
 def _is_simple(test: Test) -> bool:
     if test.operator is Operator.EMPTY or test.operator is Operator.NOT_EMPTY:
-        return test.text == NO_VALUE  # in the simple form it is AFAS's own example
+        return test.text == NO_VALUE  # AFAS's own example has it in the simple form
     return is_simple(test.text)

@@ -1,4 +1,4 @@
-"""JSON as a whole: one way to decode it, and one error for an answer that is something else."""
+"""Whole JSON documents: one way to decode them, and one error for a response with another shape."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ T = TypeVar("T")
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """What `decode` returns for bytes that are not the JSON that was expected.
+    """The result of `decode` for bytes that are not the expected JSON.
 
     Args:
-        well_formed: Whether they are JSON, only of another shape.
+        well_formed: Whether they are JSON of another shape.
     """
 
     well_formed: bool
 
 
 def decode(document: bytes | bytearray, decoder: msgspec.json.Decoder[T]) -> T | Unreadable:
-    """Return the value of a JSON document, or `Unreadable`: nothing is raised, whatever a server sends.
+    """Return the value of a JSON document, or `Unreadable`: it raises nothing, whatever a server sends.
 
     Example:
         >>> decode(b'{"a": 1}', msgspec.json.Decoder(dict[str, int])), decode(b"<html>", msgspec.json.Decoder(int))
@@ -39,21 +39,21 @@ def decode(document: bytes | bytearray, decoder: msgspec.json.Decoder[T]) -> T |
 
 
 def not_as_documented(connector: str, what: str, *, page: int | None = None, damaged: bool = False) -> AnswerError:
-    """Return the error for an answer, or a page of one, that is not what AFAS documents.
+    """Return the error for a response, or a page of one, that differs from AFAS's documentation.
 
     Args:
         connector: The connector or path.
-        what: What is wrong, such as "it has no member `rows`".
+        what: The difference, such as "it has no member `rows`".
         page: The page, in a read of pages.
-        damaged: Whether the next answer may be better.
+        damaged: Whether the next response may be better.
     """
-    where = "the answer" if page is None else f"page {page}"
+    where = "the response" if page is None else f"page {page}"
     text = f"{connector}: {where} is not as documented: {what}"
     return AnswerError(text, connector=connector, page=page, damaged=damaged)
 
 
 def without_nulls(document: object) -> object:
-    """Return a document without the members that are null: so the service writes what it does not tell.
+    """Return a document without the members that are null: the service writes null for facts that it leaves open.
 
     Example:
         >>> without_nulls({"id": "Ds", "length": None, "values": [{"id": "A", "description": None}]})

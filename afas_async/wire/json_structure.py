@@ -1,7 +1,7 @@
-"""Follows the structure of JSON text that arrives in pieces: strings, depth, and nothing else.
+"""Follows the structure of JSON text that arrives in pieces: strings and depth, nothing else.
 
-This is no parser: whether the text is well-formed is decided by msgspec, on the pieces that are cut with its help.
-Every byte is looked at once, however the text was cut into pieces, so the cost is linear.
+This is not a parser. msgspec decides whether the text is well-formed, on the pieces that are cut with its help. It
+reads every byte once, however the text was cut into pieces, so the cost is linear.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from typing import Final
 
 QUOTE: Final = ord('"')
+OPEN_OBJECT: Final = ord("{")
 OPEN_ARRAY: Final = ord("[")
 CLOSE_ARRAY: Final = ord("]")
 COLON: Final = ord(":")
 COMMA: Final = ord(",")
 
-# A string without escapes is one token; a lone quote opens a string that has escapes or has not arrived whole.
+# A string without escapes is one token; a lone quote opens a string with escapes, or one that is still incomplete.
 _TOKEN = re.compile(rb'"[^"\\]*"|["{}\[\],:]')
 _IN_STRING = re.compile(rb'["\\]')
 _OPENING = b"{["
@@ -24,7 +25,7 @@ _CLOSING = b"}]"
 
 
 class Structure:
-    """Where a text stands: how deep, and whether inside a string."""
+    """The position in a text: how deep, and whether inside a string."""
 
     __slots__ = ("_position", "_string", "depth")
 
@@ -34,10 +35,10 @@ class Structure:
         self._string = -1
 
     def walk(self, text: bytearray) -> Iterator[tuple[int, int, int]]:
-        """Go on through the part of `text` not walked yet, and yield (first byte, start, end) of each token.
+        """Walk the new part of `text`, and yield (first byte, start, end) of each token.
 
-        A token is one of `{ } [ ] , :` outside strings, with `depth` already counting it, or a whole string.
-        The walk may be left at any token and taken up again with the same text, made longer at its end.
+        A token is one of `{ } [ ] , :` outside strings, with `depth` already counting it, or a whole string. You may
+        leave the walk at any token, and resume it with the same text, extended at its end.
         """
         while True:
             if self._string >= 0:
@@ -73,5 +74,5 @@ class Structure:
 
     @property
     def inside(self) -> bool:
-        """Whether something that was opened is not closed yet."""
+        """Whether a bracket or string is still open."""
         return self.depth > 0 or self._string >= 0

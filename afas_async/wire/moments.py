@@ -1,8 +1,8 @@
 """Dates and moments of typed rows: they are wall time in Amsterdam, and the `Z` after them is false.
 
-The service writes both alike, `"2024-01-31T00:00:00Z"` (AFAS, GET connector: date and time). msgspec reads a `datetime`
-from that as UTC, and refuses it for a `date`. So moments lose their time zone once they are decoded, and dates lose
-their time before.
+The service writes both alike, `"2024-01-31T00:00:00Z"` (AFAS, GET connector: date and time). msgspec reads that as a
+`datetime` in UTC, and refuses it for a `date`. So moments lose their time zone after decoding, and dates lose their
+time before.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NAME: Final = msgspec.json.Decoder(str)
 
 @lru_cache(maxsize=256)
 def zone_remover(row_type: Any) -> Callable[[list[Any]], None] | None:
-    """Return what takes the time zone from the moments of decoded rows, or None if the row type has no moments."""
+    """Return a function that removes the time zone from the moments of rows, or None if the row type has no moments."""
     fields = row_fields(row_type) or {}
     names = [
         known.name
@@ -37,8 +37,8 @@ def zone_remover(row_type: Any) -> Callable[[list[Any]], None] | None:
     ]
     if not names:
         return None
-    # Written out as text, as dataclasses are: this is done with every row. Of all ways to drop a time zone, `combine`
-    # takes the least time, a seventh of that of `replace`. The names are those of attributes of a class.
+    # Generated as text, as dataclasses are, because it runs for every row. `combine` is the fastest way to drop a time
+    # zone: it takes a seventh of the time of `replace`. The names are those of attributes of a class.
     lines = ["def remove_zones(rows):", "    for row in rows:"]
     for name in names:
         value = f"getattr(row, {name!r})" if iskeyword(name) else f"row.{name}"
@@ -65,7 +65,7 @@ def shorten_dates(text: bytearray, end: int, fields: frozenset[str]) -> None:
     """Overwrite the midnight after the dates of some fields with blanks.
 
     Args:
-        text: Rows as JSON; its length stays.
+        text: Rows as JSON; its length does not change.
         end: Where the rows end.
         fields: The fields, by the service's names.
     """
@@ -77,10 +77,10 @@ def shorten_dates(text: bytearray, end: int, fields: frozenset[str]) -> None:
 
 
 def _field_before(text: bytearray, value: int) -> str | None:
-    """Return the name of the field whose value begins at a position, or None if no value does."""
+    """Return the name of the field whose value begins at a position, or None if no value begins there."""
     closing = text.rfind(b'"', 0, max(value, 0))
     opening = text.rfind(b'"', 0, max(closing, 0))
-    # Within a string a quotation mark has a backslash before it, so that more than a colon stands between.
+    # Inside a string, a quotation mark has a backslash before it, so more than a colon stands between.
     if opening < 0 or text[value] != ord('"') or bytes(text[closing + 1 : value]).strip() != b":":
         return None
     name = bytes(text[opening : closing + 1])

@@ -1,4 +1,4 @@
-"""Requests to paths that this library knows nothing about, kept below the base URL."""
+"""Requests to any path below the base URL, for calls that this library does not know."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Parameter = str | int | bool | Decimal
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-# The path is plain text and is escaped here. What could end it, be unescaped on the way, or lead elsewhere is refused,
-# and so is a segment of dots, also with the parameters that some servers cut off (`..;x`) or with blanks.
+# The path is plain text and is escaped here. Refused are characters that could end it, be unescaped on the way or lead
+# elsewhere, and segments of dots, even with the parameters that some servers strip (`..;x`) or with blanks.
 _UNSAFE_PATH: Final = re.compile(r"[%?#\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|\A[A-Za-z][A-Za-z0-9+.\-]*:")
 _UNSAFE_SEGMENT: Final = re.compile(r"[.\s]*(;.*)?")
 _TEXT: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9\-]{1,64}", re.ASCII)
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]{0,2048}", re.ASCII)
-# Those that the client sends itself, and those that would change the connection or the framing.
+# Headers that the client sends itself, and headers that would change the connection or the framing.
 _OWN_HEADERS: Final = frozenset({
     "Accept-Encoding", "Accept-Language", "Authorization", "Connection", "Content-Encoding", "Content-Length",
     "Content-Type", "Cookie", "Expect", "Host", "Integrationid", "Keep-Alive", "Proxy-Authorization",
@@ -48,7 +48,7 @@ def raw_request(
         method: The HTTP method.
         path: The path in plain text, not escaped, such as "connectors/Profit_Article"; a leading slash is dropped.
         params: The parameters of the query, not escaped.
-        json: What to send as JSON; nothing by default.
+        json: The value to send as JSON; nothing by default.
         headers: Further headers.
 
     Raises:
@@ -62,7 +62,7 @@ def raw_request(
     if method not in _METHODS:
         raise UsageError(f"unknown method {method!r}: use one of {', '.join(sorted(_METHODS))}")
     if method == "GET" and json is not msgspec.UNSET:
-        raise UsageError(f"{path!r}: a GET has no body: give `params`")
+        raise UsageError(f"{path!r}: a GET has no body: use `params` instead of `json`")
     segments = path.removeprefix("/").split("/")
     if _UNSAFE_PATH.search(path) or any(map(_UNSAFE_SEGMENT.fullmatch, segments)):
         raise UsageError(
@@ -85,18 +85,18 @@ def _pair(name: str, value: Parameter) -> tuple[str, str]:
     check_type(f"params[{name!r}]", value, str | int | bool | Decimal, "str, int, bool or Decimal")
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if not _TEXT.fullmatch(name) or (text and not _TEXT.fullmatch(text)):
-        raise UsageError(f"{name!r}: a parameter has a name, and no control characters")
+        raise UsageError(f"{name!r}: a parameter must have a name, and no control characters")
     return quote(name, safe=""), text
 
 
 def _header(name: str, value: str) -> tuple[str, str]:
     check_type("headers", name, str, "names as text")
     check_type(f"headers[{name!r}]", value, str, "str")
-    spelled = name.title()  # in one spelling, so that it takes the place of the client's own
+    spelled = name.title()  # one spelling, so that it replaces the client's own header
     if spelled in _OWN_HEADERS or not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
         raise UsageError(
-            f"{name!r} cannot be set here: a header has ASCII text, and the client sends Authorization,"
-            " Accept-Language, Content-Type, IntegrationId and those of the connection itself"
+            f"{name!r} cannot be set here: headers hold ASCII text, and the client itself sends Authorization,"
+            " Accept-Language, Content-Type, IntegrationId and the headers of the connection"
         )
     return spelled, value
 

@@ -1,8 +1,8 @@
-"""From the bytes of a GetConnector's answer to its rows, as the bytes arrive.
+"""Turns the bytes of a GetConnector's response into rows, as the bytes arrive.
 
-The answer is `{"skip": 0, "take": 100, "rows": [{...}, {...}]}` (AFAS, GET connector), its members in any order. All
-but the rows, the envelope, is small: it is kept, and checked as a whole when the answer has ended. The rows are
-decoded as they come (`slices.py`), so that neither memory nor the event loop notices how long a page is.
+The response is `{"skip": 0, "take": 100, "rows": [{...}, {...}]}` (AFAS, GET connector), its members in any order.
+Everything but the rows, the envelope, is small. It is kept, and checked as a whole at the end of the response. The rows
+are decoded as they come (`slices.py`), so the length of a page affects neither memory nor the event loop.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ _NAME = msgspec.json.Decoder(str)
 
 
 class PageParser(Generic[RowT]):
-    """Parses the answer to one request for rows.
+    """Parses the response to one request for rows.
 
     Args:
         row_type: A Struct class, `dict` or `msgspec.Raw`.
         connector: The connector's name, for errors.
         page: The page's number, for errors.
-        skip: The `skip` that was asked for.
-        take: The `take` that was asked for; -1 for everything.
+        skip: The `skip` of the request.
+        take: The `take` of the request; -1 for everything.
         columns: How many fields a row has, 0 to count them in the first.
-        again: Whether it was asked for before. Only then is an answer whose `rows` are null or missing taken for an
-            empty one, and one that repeats another `take` for the right one, as an example of AFAS's does.
+        lenient: Whether to accept an odd response, because a retry did not help. Then null or missing `rows` count as
+            empty, and the response may repeat another `take`, as one of AFAS's examples does.
     """
 
     def __init__(
@@ -56,16 +56,16 @@ class PageParser(Generic[RowT]):
         skip: int,
         take: int,
         columns: int = 0,
-        again: bool = True,
+        lenient: bool = True,
     ) -> None:
         self._connector = connector
         self._page = page
         self._skip = skip
         self._take = take
-        self._again = again
+        self._lenient = lenient
         self._slices = RowSlices(row_type, connector=connector, page=page, take=take, columns=columns)
         self._in_rows = False
-        self._envelope = bytearray()  # the answer with an empty list of rows
+        self._envelope = bytearray()  # the response with an empty list of rows
         self._structure = Structure()
         self._last_string = slice(0, 0)
         self._names: list[str] = []
@@ -86,13 +86,13 @@ class PageParser(Generic[RowT]):
         return self._slices.drift
 
     def feed(self, data: bytes) -> list[RowT]:
-        """Take the next bytes, best 64 KiB at most, and return the rows that they complete, possibly none.
+        """Take the next bytes, ideally 64 KiB at most, and return the rows that they complete, possibly none.
 
         Raises:
             RowError: If a row is malformed or does not fit the row type.
-            PagingError: If there are more rows than were asked for.
-            AnswerError: If the answer is not as documented, or exceeds the limits for a row (16 MiB), for the envelope
-                (1 MiB).
+            PagingError: If there are more rows than requested.
+            AnswerError: If the response differs from the documentation, or exceeds the limit for a row (16 MiB) or for
+                the envelope (1 MiB).
         """
         if not self._in_rows:
             data = self._follow_envelope(data)
@@ -104,12 +104,12 @@ class PageParser(Generic[RowT]):
         return rows
 
     def finish(self) -> list[RowT]:
-        """Declare the end of the answer and return the rows not returned yet.
+        """Declare the end of the response and return the rows not returned yet.
 
         Raises:
-            AnswerLostError: If the answer ends too early.
-            BusinessError: If the answer is Profit's refusal under a success status.
-            PagingError: If the answer says that it is for another `skip`.
+            AnswerLostError: If the response ends too early.
+            BusinessError: If the response is Profit's refusal under a success status.
+            PagingError: If the response is for another `skip`.
             RowError, AnswerError: As for `feed`.
         """
         rows: list[RowT] = []
@@ -125,7 +125,7 @@ class PageParser(Generic[RowT]):
         self._follow_envelope(rest)
 
     def _follow_envelope(self, data: bytes) -> bytes:
-        """Add `data` to the envelope as far as it belongs to it, and return what follows the rows' opening bracket."""
+        """Add the envelope's part of `data` to it, and return the rest after the rows' opening bracket."""
         structure, before = self._structure, len(self._envelope)
         self._envelope += data
         for first, start, end in structure.walk(self._envelope):
@@ -141,14 +141,14 @@ class PageParser(Generic[RowT]):
                 self._check_skip_so_far()
                 return data[end - before :]
         if len(self._envelope) > ENVELOPE_LIMIT:
-            raise self._error("it is no list of rows")
+            raise self._error("it has no list of rows")
         return b""
 
     def _name(self) -> str:
         try:
             return _NAME.decode(self._envelope[self._last_string])
         except (msgspec.DecodeError, ValueError):
-            return ""  # then the envelope as a whole will not decode either
+            return ""  # then the whole envelope will not decode either
 
     def _check_envelope(self) -> None:
         text = bytes(self._envelope).removeprefix(BOM)
@@ -156,7 +156,7 @@ class PageParser(Generic[RowT]):
             raise self._error("it is not JSON", damaged=True)
         if self._structure.inside or not text.strip():
             raise AnswerLostError(
-                f"{self._connector}: page {self._page}: the answer ended early, after {self.rows} rows",
+                f"{self._connector}: page {self._page}: the response ended early, after {self.rows} rows",
                 connector=self._connector,
             )
         envelope = decode(text, _ENVELOPE)
@@ -165,10 +165,10 @@ class PageParser(Generic[RowT]):
         if envelope.rows is msgspec.UNSET:
             if (refusal := refusal_in(text, connector=self._connector)) is not None:
                 raise refusal
-            # An envelope without rows is an empty page only if it is an envelope.
-            if envelope.skip is msgspec.UNSET or envelope.take is msgspec.UNSET or not self._again:
+            # An envelope without rows is an empty page only if it is a real envelope.
+            if envelope.skip is msgspec.UNSET or envelope.take is msgspec.UNSET or not self._lenient:
                 raise self._error("it has no member `rows`", damaged=True)
-        elif envelope.rows is None and not self._again:
+        elif envelope.rows is None and not self._lenient:
             raise self._error("its member `rows` is null", damaged=True)
         elif envelope.rows is not None and envelope.rows != []:
             raise self._error("its member `rows` is not a list")
@@ -177,28 +177,28 @@ class PageParser(Generic[RowT]):
         self._check_skip(envelope)
 
     def _check_skip_so_far(self) -> None:
-        """Compare the echoed `skip`, which usually stands before the rows, before any row is handed out."""
+        """Compare the repeated `skip`, which usually comes before the rows, before any row is returned."""
         envelope = decode(self._envelope + b"]}", _ENVELOPE)
-        if not isinstance(envelope, Unreadable):  # or it is found again at the end
+        if not isinstance(envelope, Unreadable):  # otherwise it is checked at the end
             self._check_skip(envelope)
 
     def _check_skip(self, envelope: _Envelope) -> None:
         if isinstance(envelope.skip, int) and envelope.skip != self._skip:
             raise PagingError(
-                f"{self._connector}: page {self._page}: skip={self._skip} was asked for, and the answer is for"
+                f"{self._connector}: page {self._page}: the request had skip={self._skip}, but the response is for"
                 f" skip={envelope.skip}: something between here and AFAS answers another request",
                 connector=self._connector,
                 page=self._page,
             )
-        if isinstance(envelope.take, int) and envelope.take != self._take and not self._again:
-            raise self._error(f"take={self._take} was asked for, and it is for take={envelope.take}", damaged=True)
+        if isinstance(envelope.take, int) and envelope.take != self._take and not self._lenient:
+            raise self._error(f"the request had take={self._take}, but it is for take={envelope.take}", damaged=True)
 
     def _error(self, what: str, *, damaged: bool = False) -> AnswerError:
         return not_as_documented(self._connector, what, page=self._page, damaged=damaged)
 
 
 def _is_utf8(text: bytes) -> bool:
-    """Whether a text is UTF-8, also where msgspec skips it without a look."""
+    """Whether a text is UTF-8, including the parts that msgspec skips."""
     try:
         text.decode("utf-8")
     except UnicodeDecodeError:

@@ -30,20 +30,20 @@ def rows_request(
 
     Args:
         connector: The connector's name.
-        skip: How many rows to leave out, or -1 together with a `take` of -1 for everything in one answer.
-        take: How many rows to answer at most.
-        order_by: Field ids, each with a leading `-` for descending order. AFAS (GET connector): without an order,
-            the database picks one that may differ from call to call.
+        skip: How many rows to leave out, or -1 together with a `take` of -1 for everything in one response.
+        take: How many rows to return at most.
+        order_by: Field ids, each with a leading `-` for descending order. Without an order, the database picks one that
+            may differ from call to call (AFAS, GET connector).
         where: The groups of tests of which a row must meet one, as `Condition.groups()` returns them.
         listed: Whether to write groups of one test each as a list, which is short.
 
     Raises:
         InvalidNameError: If a name may not enter a URL.
-        InvalidFilterError: If `where` has no group: no row can meet that, and no request says so.
-        UsageError: If `skip` or `take` would be answered with something else than what was asked.
+        InvalidFilterError: If `where` has no group: no row can meet that, and no request can express it.
+        UsageError: If the service would treat `skip` or `take` as another number.
         QueryTooLongError: If the query string exceeds 2,048 characters.
     """
-    # A take of 0 was answered with one row, and other negative numbers with an error or with skip 0.
+    # The service answered a take of 0 with one row, and other negative numbers with an error or as skip 0.
     if not ((skip >= 0 and take >= 1) or (skip == -1 and take == -1)):
         raise UsageError(f"{connector}: skip must be 0 or more and take 1 or more, not skip={skip} and take={take}")
     pairs = _row_pairs(skip, take, order_by, where, listed=listed)
@@ -53,15 +53,15 @@ def rows_request(
 def rows_query_length(
     *, skip: int, take: int, order_by: Sequence[str] = (), where: Sequence[Group] = EVERY_ROW, listed: bool = False
 ) -> int:
-    """Return the length of the query string that `rows_request` would make, also of one that is too long to be sent.
+    """Return the length of the query string of `rows_request`, even if it is too long to be sent.
 
-    It costs a quarter of making it, so that many can be tried.
+    It takes a quarter of the time of making it, so you can try many.
     """
     return query_length(_row_pairs(skip, take, order_by, where, listed=listed))
 
 
 def sort_field(field: str) -> str:
-    """Return a field of a sort order, `Field` or `-Field`, if it may enter a URL, else raise InvalidNameError."""
+    """Return a field of a sort order, `Field` or `-Field`; raise InvalidNameError if it may not enter a URL."""
     check_type("order_by", field, str, 'field ids such as "Price" or "-Price"')
     if field.lower().endswith((" asc", " desc")):
         raise InvalidNameError(f'order_by: {field!r} is not a field id: give "Price", or "-Price" for descending')

@@ -1,11 +1,11 @@
-"""From the text of a list of rows to rows, slice by slice, as it arrives.
+"""Turns the text of a list of rows into rows, slice by slice, as it arrives.
 
-Where to cut is first guessed (`},{` is nearly always a boundary between rows), and the guess is proved by decoding: the
-slice, closed with `]`, decodes only if the cut lies between two rows of the list. Inside a string the string would stay
-open, deeper down an object would, and behind the end of the list input would be left over. A guess that fails is
-replaced by the exact boundary, found by following the structure. What then fails to decode is truly wrong.
+Each cut is first a guess: `},{` is nearly always a boundary between rows. Decoding proves it: the slice, closed with
+`]`, decodes only if the cut lies between two rows of the list. Inside a string the string would stay open. Deeper down
+an object would stay open. After the end of the list, input would be left over. A guess that fails is replaced by the
+exact boundary, found by following the structure. If that fails to decode, the text is really wrong.
 
-Each byte is searched once, followed once and decoded at most twice (three times with bare decimals), so the cost is
+Each byte is searched once, followed once and decoded at most twice (three times with bare decimals). So the cost is
 linear however the text was cut on its way.
 """
 
@@ -23,7 +23,7 @@ from afas_async.errors import AnswerError, AnswerLostError, PagingError, RowErro
 from afas_async.vocabulary.connectors import RowT, row_fields
 from afas_async.wire.error_answers import clean
 from afas_async.wire.json_documents import not_as_documented
-from afas_async.wire.json_structure import CLOSE_ARRAY, COMMA, Structure
+from afas_async.wire.json_structure import CLOSE_ARRAY, COMMA, OPEN_OBJECT, Structure
 from afas_async.wire.moments import date_fields, shorten_dates, zone_remover
 
 # A slice of this size stays in the processor's cache while it is decoded.
@@ -33,14 +33,14 @@ ROW_LIMIT = 16 << 20
 _SPACED_BOUNDARY = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
 _BOUNDARY_WINDOW = 8_192
 
-# Profit 6 wrote `.5` and `-.5`, which is not JSON (AFAS, News Profit 7).
-# A string that is cut off is taken to its end, or each quote in it would start another search.
+# Profit 6 wrote `.5` and `-.5`, which is not JSON (AFAS, News Profit 7). An incomplete string is matched to its end, or
+# each quote in it would start another search.
 _BARE_DECIMAL = re.compile(rb'"(?:[^"\\]|\\.)*+"?|(?<=[:,\[\s])-?\.(?=[0-9])', re.DOTALL)
 
-# Half of a character, as a database leaves it that cuts a text: no text that UTF-8 can hold.
+# An unpaired surrogate, as a database leaves it that cuts a text: UTF-8 cannot express it.
 _HALF = re.compile(rb"(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 
-# What a decoder may raise about text that is no list of rows; the arithmetic is that of Decimal.
+# The errors of a decoder about text that is not a list of rows; the arithmetic ones come from Decimal.
 _NOT_ROWS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 
 _MEMBERS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
@@ -51,7 +51,7 @@ _WHERE = re.compile(r" - at `\$(.*)`$", re.DOTALL)
 def _decoder(row_type: Any) -> msgspec.json.Decoder[Any]:
     """Return the decoder of a list of rows; it is costly to make and free to share."""
     if row_type is dict:
-        # A float would lose cents above 2 ** 53; a Struct says itself what it wants.
+        # A float would lose cents above 2 ** 53; a Struct declares the type it wants.
         return msgspec.json.Decoder(list[dict[str, Any]], float_hook=Decimal)
     return msgspec.json.Decoder(list[row_type])  # pyright: ignore[reportInvalidTypeForm] - known at run time only
 
@@ -76,7 +76,7 @@ def _keeps_text(row_type: Any) -> bool:
 
 @lru_cache(maxsize=256)
 def _declared(row_type: Any) -> frozenset[str]:
-    """Return the fields that a row type declares, by the service's names; none if it is no Struct."""
+    """Return the fields that a row type declares, by the service's names; empty if it is not a Struct."""
     return frozenset(row_fields(row_type) or ())
 
 
@@ -93,13 +93,13 @@ class Drift(msgspec.Struct, frozen=True):
 
 
 class RowSlices(Generic[RowT]):
-    """The rows of one answer: the text behind the opening bracket of the list.
+    """The rows of one response, from the text after the opening bracket of the list.
 
     Args:
         row_type: A Struct class, `dict` or `msgspec.Raw`.
         connector: The connector's name, for errors.
         page: The page's number, for errors.
-        take: How many rows were asked for; -1 for everything.
+        take: How many rows were requested; -1 for everything.
         columns: How many fields a row has, 0 to count them in the first.
 
     Attributes:
@@ -123,9 +123,9 @@ class RowSlices(Generic[RowT]):
         self._connector = connector
         self._page = page
         self._take = take
-        self._text = bytearray(b"[")  # and then a row, always
+        self._text = bytearray(b"[")  # the bracket is always followed by a row
         self._searched = 0
-        self._exact: Structure | None = None  # None while guesses are made
+        self._exact: Structure | None = None  # None while guessing
         self._cuts: list[int] = []
         self._bare_decimals = False
 
@@ -138,12 +138,12 @@ class RowSlices(Generic[RowT]):
                 return []
             if cut >= 0 and (rows := self._decode(cut)) is not None:
                 return self._accept(rows, cut + 1)
-            # The next guess is made only behind a true boundary, so that many wrong ones cost no more than one.
+            # The next guess is made only after a true boundary, so that many wrong ones cost no more than one.
             self._exact = Structure()
         return self._follow(self._exact)
 
     def finish(self) -> list[RowT]:
-        """Declare the end of the text, which must hold the end of the list, and return the remaining rows."""
+        """Declare the end of the text, which must include the end of the list, and return the remaining rows."""
         if self._exact is None:
             end = self._text.rfind(b"]")
             if end >= 0 and (rows := self._decode(end)) is not None:
@@ -152,7 +152,7 @@ class RowSlices(Generic[RowT]):
         rows = self._follow(self._exact)
         if self.rest is None:
             raise AnswerLostError(
-                f"{self._connector}: page {self._page}: the answer ended early, after {self.rows} rows",
+                f"{self._connector}: page {self._page}: the response ended early, after {self.rows} rows",
                 connector=self._connector,
             )
         return rows
@@ -192,9 +192,9 @@ class RowSlices(Generic[RowT]):
     # --- decoding ---
 
     def _decode(self, cut: int) -> list[RowT] | None:
-        """Return the rows up to `cut`, or None if that text is no list of rows."""
+        """Return the rows up to `cut`, or None if that text is not a list of rows."""
         text = self._text
-        # The list is closed in its place, and copied only for rows that keep it: a copy costs a few per cent.
+        # The list is closed in place, and copied only for rows that keep it: a copy costs a few per cent.
         if self._dates:
             shorten_dates(text, cut, self._dates)
         before, text[cut] = text[cut], CLOSE_ARRAY
@@ -221,10 +221,10 @@ class RowSlices(Generic[RowT]):
         return rows
 
     def _look_at(self, text: bytes | memoryview) -> None:
-        """Count the fields of the first row, and find those that the row type declares and none of the rows has."""
+        """Count the fields of the first row, and find the declared fields that no row has."""
         try:
             rows = _MEMBERS.decode(text)
-        except _NOT_ROWS:  # a name that the row type skips, and that is not UTF-8
+        except _NOT_ROWS:  # a name that is not UTF-8, in a field that the row type skips
             self.columns = 1
             return
         self.columns = len(rows[0])
@@ -234,7 +234,7 @@ class RowSlices(Generic[RowT]):
                 self.drift = Drift(sorted(absent), sorted(found - self._declared))
 
     def _decode_with_care(self, cuts: list[int]) -> list[RowT]:
-        """Decode text whose boundaries are certain but which did not decode: with bare decimals, or not at all."""
+        """Decode text with certain boundaries that did not decode: it has bare decimals, or is wrong."""
         if not self._bare_decimals:
             self._bare_decimals = True
             if (rows := self._decode(cuts[-1])) is not None:
@@ -245,7 +245,7 @@ class RowSlices(Generic[RowT]):
                 rows = self._rows_of(b"[%b]" % bytes(self._text[start:cut]))
             except _NOT_ROWS as error:
                 half = _HALF.search(self._text, start, cut)
-                reason = "a text has half of a character (an unpaired surrogate)" if half else str(error)
+                reason = "a text has an unpaired surrogate" if half else str(error)
                 raise self._row_error(self.rows + number, reason) from None
             if len(rows) != 1:
                 break
@@ -274,7 +274,7 @@ class RowSlices(Generic[RowT]):
         self.rows += len(rows)
         if 0 <= self._take < self.rows:
             raise PagingError(
-                f"{self._connector}: page {self._page} has more rows than the {self._take} that were asked for",
+                f"{self._connector}: page {self._page} has more rows than the {self._take} that were requested",
                 connector=self._connector,
                 page=self._page,
             )
@@ -299,8 +299,8 @@ class RowSlices(Generic[RowT]):
 
 
 def _advice(reason: str) -> str:
-    if "half of a character" in reason:
-        return "mend it in Profit, or leave the row out by a condition"
+    if "unpaired surrogate" in reason:
+        return "correct it in Profit, or leave the row out by a condition"
     if "missing required field" in reason:
         return (
             "compare the row type with the connector's fields, which are named by"
@@ -316,9 +316,8 @@ def _complete_decimals(text: bytes) -> bytes:
 
 
 def _check_raw(rows: list[Any], text: bytes) -> None:
-    """Refuse what a typed decoder refuses: rows that are no objects, and text that is not UTF-8."""
+    """Refuse what a typed decoder refuses: rows that are not objects, and text that is not UTF-8."""
     if not text.isascii():
         text.decode("utf-8")
-    for row in rows:
-        if bytes(row)[:1] != b"{":
-            raise msgspec.ValidationError("Expected `object`")
+    if any(memoryview(row)[0] != OPEN_OBJECT for row in rows):
+        raise msgspec.ValidationError("Expected `object`")

@@ -1,4 +1,4 @@
-"""Answers to writes that succeeded: what they tell about keys, in all the shapes that AFAS has (AFAS, OpenAPI)."""
+"""Responses to successful writes: the keys in them, in all the shapes that AFAS has (AFAS, OpenAPI)."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ import msgspec
 from afas_async.wire.error_answers import clean
 from afas_async.wire.json_documents import BOM, Unreadable, decode
 
-_DECODER: Final = msgspec.json.Decoder(float_hook=str)  # a number in a key is a name, and stays as it is written
+_DECODER: Final = msgspec.json.Decoder(float_hook=str)  # a number in a key is a name, and keeps its spelling
 
 
 class Body(Enum):
-    """What the body of a success is."""
+    """The kind of the body of a success."""
 
-    EMPTY = "nothing, as half of the connectors answer"
+    EMPTY = "nothing, as half of the connectors respond"
     KEYS = "keys, or JSON without any"
     BROKEN = "JSON that cannot be read to its end"
-    REFUSAL = "a refusal of Profit's"
+    REFUSAL = "a refusal by Profit"
     PAGE = "a page of HTML"
     FOREIGN = "something else"
 
 
 class Ending(Enum):
-    """How the body of an answer ended."""
+    """How the body of a response ended."""
 
-    MARKED = "where its length or its last chunk says"
-    UNMARKED = "with the connection, which looks the same when it breaks"
+    MARKED = "at the length or the last chunk that marks its end"
+    UNMARKED = "with the connection, which looks the same if it breaks"
     BROKEN = "too early"
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What the body of a success is.
+    """The body of a success, read.
 
     Args:
-        body: Of which kind.
+        body: Its kind.
         keys: The keys in it.
-        reason: Why it is no answer of the service's, if it is none.
+        reason: Why it is not a response of the service, if so.
     """
 
     body: Body
@@ -47,17 +47,17 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 def read_answer(body: bytes, *, content_type: str, ending: Ending, elements: int) -> Answer:
-    """Return what the body of a success is.
+    """Return the kind and the keys of the body of a success.
 
     Args:
-        body: The decoded body, as much as arrived of it.
-        content_type: The content type, which decides only where the body cannot.
-        ending: How it ended.
+        body: The decoded body, as much of it as arrived.
+        content_type: The content type, which decides only if the body does not.
+        ending: How the body ended.
         elements: How many elements were sent.
     """
     text, is_page = body.removeprefix(BOM).strip(), "html" in content_type.lower()
     if not text:
-        # Half of the connectors answer no key (AFAS, OpenAPI), and then with the type of XML.
+        # Half of the connectors return no key (AFAS, OpenAPI), and then with the content type of XML.
         if ending is Ending.BROKEN and is_page:
             return Answer(Body.PAGE, reason="a success with a page of HTML")
         return Answer(Body.EMPTY)
@@ -72,12 +72,14 @@ def read_answer(body: bytes, *, content_type: str, ending: Ending, elements: int
         reason = f"a success with a refusal in it: {clean(str(refusal['externalMessage']))}{reference}"
         return Answer(Body.REFUSAL, reason=reason)
     if isinstance(content, Unreadable) or not isinstance(content, (dict, list)):
-        return Answer(Body.PAGE if is_page else Body.FOREIGN, reason="a success with a body that is not the service's")
+        return Answer(
+            Body.PAGE if is_page else Body.FOREIGN, reason="a success with a body that AFAS does not document"
+        )
     return Answer(Body.KEYS, _merged(_keys(cast("object", content)), elements))
 
 
 def _keys(content: object) -> list[dict[str, str]]:
-    """The keys in `{"results": {NAME: KEYS}}`, where each wrapping may be missing and KEYS be an object or a list."""
+    """Return the keys in `{"results": {NAME: KEYS}}`; any level may be missing, and KEYS be an object or a list."""
     while isinstance(content, dict) and len(members := cast("dict[str, Any]", content)) == 1:
         (inner,) = members.values()
         if not isinstance(inner, (dict, list)):
@@ -94,7 +96,7 @@ def _texts(key: dict[str, Any]) -> dict[str, str]:
 
 
 def _merged(keys: list[dict[str, str]], elements: int) -> tuple[dict[str, str], ...]:
-    # PtOptionListLine answers one key in two objects: [{"OlNu": ...}, {"Code": ...}].
+    # PtOptionListLine returns one key in two objects: [{"OlNu": ...}, {"Code": ...}].
     if elements == 1 and len(keys) > 1 and len({name for key in keys for name in key}) == sum(map(len, keys)):
         return ({name: value for key in keys for name, value in key.items()},)
     return tuple(keys)

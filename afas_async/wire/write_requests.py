@@ -27,7 +27,7 @@ def write_request(
         method: The HTTP method.
         connector: The connector's name.
         body: The elements.
-        sub: The object to insert or update within an element that is there. AFAS knows one such level.
+        sub: The object to insert or update within an existing element. AFAS knows one such level.
 
     Raises:
         InvalidNameError: If a name may not enter a URL.
@@ -46,14 +46,14 @@ def delete_request(connector: str, *elements: tuple[str, Mapping[str, Any]]) -> 
 
     Raises:
         InvalidNameError: If a name may not enter a URL.
-        InvalidElementError: If a key is missing, or a value may not enter a URL: there is no escape for `,` (AFAS), and
-            web servers refuse or reinterpret others.
+        InvalidElementError: If a key is missing, or a value may not enter a URL. AFAS has no escape for `,`, and web
+            servers refuse or reinterpret other characters.
     """
     parts = [quote(connector_name(connector), safe="")]
     for name, key in elements:
         check_type("key", key, Mapping, "a dict of field ids and values", connector=connector)
         if not key:
-            raise InvalidElementError(f"{connector}: nothing is deleted without the key of {name}")
+            raise InvalidElementError(f"{connector}: a delete needs the key of {name}: nothing was sent")
         fields = ",".join("@" + quote(field_id(field), safe="") for field in key)
         values = ",".join(_key_text(value, f"{connector}: {field}") for field, value in key.items())
         parts += [quote(connector_name(name), safe=""), fields, values]
@@ -68,7 +68,7 @@ def _key_text(value: object, place: str) -> str:
         raise InvalidElementError(f"{place}: expected str, int, Decimal or date, got {type_name(value)}")
     if not text or text in {".", ".."} or _UNSAFE_KEY.search(text):
         raise InvalidElementError(
-            f"{place}: {text!r} cannot stand in a URL, where `/ \\ % ? # & : * < > + ,` and control characters have"
+            f"{place}: {text!r} cannot be part of a URL, where `/ \\ % ? # & : * < > + ,` and control characters have"
             ' another meaning: delete it by an update with Element(..., action="delete")'
         )
     return quote(text, safe="")

@@ -114,9 +114,10 @@ class Load:
                 self._first_call = await self._ledger.open(self._settings.journal, self._identity, load_id)
             if self._failures is not None:
                 self._failures.begin()  # not before: it may be the file of the load that has the journal open
-        except BaseException:
+        except BaseException as error:
             await self._close()
             self._over.set()
+            self._channel.end(error)
             raise
         thread, reference = self._ledger.thread, self._settings.reference
         begin = uuid4().hex[:16] if thread is None else thread.journal.reference
@@ -278,7 +279,7 @@ class Load:
                     await self._look_up_once()
                     await self._ledger.finish(whole=self._is_whole)
         finally:
-            await self._end(is_left_well=error is None)
+            await self._end(error)
         if error is None and self._settings.must == "apply":
             self.report.raise_for_failures()
 
@@ -343,7 +344,7 @@ class Load:
         self._is_left = True
         await self._calls.finish()
 
-    async def _end(self, *, is_left_well: bool) -> None:
+    async def _end(self, error: BaseException | None) -> None:
         """End the load whatever is under way; after `_finish` nothing is."""
         self._is_left = True
         try:
@@ -354,7 +355,8 @@ class Load:
                 await self._close()
             finally:
                 self._over.set()
-                self._remind(is_left_well=is_left_well)
+                self._channel.end(error)
+                self._remind(is_left_well=error is None)
 
     def _remind(self, *, is_left_well: bool) -> None:
         """Have a report with failures be logged if nobody looks at it; an error of the block speaks for itself."""

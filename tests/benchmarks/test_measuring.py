@@ -23,7 +23,7 @@ from benchmarks import contestants, figures, stage
 from benchmarks.contestants import afas_async_stream, requests_json, wave
 from benchmarks.contestants.requests_json import SAMPLE, sample
 from benchmarks.figures import Figure, Scale, Section, Standing, interleave, ratios
-from benchmarks.measures import completeness, depth, latency, throughput
+from benchmarks.measures import columns, completeness, depth, latency, throughput
 from benchmarks.measures.latency import ideal
 from benchmarks.report import Results, summary, text_of, this_machine
 from benchmarks.rows import WideRow
@@ -251,7 +251,7 @@ def test_a_reader_that_fails_is_no_measurement() -> None:
 def test_every_contestant_is_a_file() -> None:
     """Each name leads to a module with `read`; they are not imported here, as their libraries are an extra."""
     folder = Path(contestants.__path__[0])
-    for name in {*throughput.CONTESTANTS, *completeness.CONTESTANTS}:
+    for name in {*throughput.CONTESTANTS, *completeness.CONTESTANTS, *columns.CONTESTANTS.values(), columns.PIPELINE}:
         assert "def read(task: Task, tally: Tally) -> None:" in (folder / f"{name}.py").read_text()
 
 

@@ -221,7 +221,7 @@ async def test_what_is_no_answer_to_this(answer: bytes, kind: type[AfasError], r
 async def test_json_in_place_of_bare_bytes(tmp_path: Path) -> None:
     """A service that does not know the header answers JSON; that is not written as if it were the file."""
     error = await fails(framed(JSON), binary=True, to=tmp_path / "x")
-    assert "without `binary`" in str(error)
+    assert "retry without binary=True" in str(error)
     assert names_in(tmp_path) == []
 
 

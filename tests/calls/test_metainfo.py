@@ -60,7 +60,7 @@ async def test_an_answer_that_is_no_description(body: bytes) -> None:
     """What is no list of fields with their ids is an error that names the connector."""
     async with told(body) as afas:
         with pytest.raises(
-            AnswerError, match="Profit_Article: the answer is not as documented: it is not metainfo"
+            AnswerError, match="Profit_Article: the response is not as documented: it is not metainfo"
         ) as raised:
             await afas.get_metainfo("Profit_Article")
     assert raised.value.connector == "Profit_Article"
@@ -119,7 +119,7 @@ async def test_an_answer_that_describes_no_update_connector(body: bytes) -> None
     """What is no list of fields with their ids is an error that names the connector."""
     async with told(body) as afas:
         with pytest.raises(
-            AnswerError, match="KnSubject: the answer is not as documented: it is not metainfo"
+            AnswerError, match="KnSubject: the response is not as documented: it is not metainfo"
         ) as raised:
             await described(afas, "KnSubject")
     assert raised.value.connector == "KnSubject"

@@ -21,6 +21,7 @@ from afas_async import (
     OutcomeUnknownError,
     RawAnswer,
     UsageError,
+    __version__,
 )
 from afas_async.simulator import Fault, Simulator
 from tests.support import canary
@@ -77,7 +78,7 @@ async def test_what_is_sent(method: Any) -> None:
         "accept": "application/json",
         "accept-encoding": "gzip",
         "accept-language": "nl-be",
-        "user-agent": "afas_async",
+        "user-agent": f"afas_async/{__version__}",
         "integrationid": "12345_678900",
         "authorization": SIGNED,
         "x-new": "1",

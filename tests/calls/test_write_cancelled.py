@@ -71,7 +71,7 @@ def warnings_logged(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], b
         assert len(found) <= 1
         for record in found:
             assert record.name == "afas_async"
-            assert record.getMessage().startswith("KnSubject: cancelled after it was sent: ")
+            assert record.getMessage().startswith("KnSubject: the write was cancelled after it was sent: ")
         return bool(found)
 
     yield logged

@@ -90,7 +90,7 @@ async def test_the_sample_of_the_documentation() -> None:
 async def test_an_answer_that_is_no_list_of_connectors(body: bytes) -> None:
     """It is an error that names what was asked for, and is not kept."""
     async with told(body, b'{"getConnectors":[],"updateConnectors":[]}') as afas:
-        with pytest.raises(AnswerError, match="metainfo: the answer is not as documented"):
+        with pytest.raises(AnswerError, match="metainfo: the response is not as documented"):
             await afas.metainfo()
         assert await afas.metainfo() == Metainfo(get_connectors=[], update_connectors=[])
 
@@ -184,7 +184,7 @@ async def test_what_is_kept_needs_an_open_client(simulator: Simulator) -> None:
         ("Article", "did you mean Profit_Article?"),
         ("KnSubject", "KnSubject is an UpdateConnector"),
         ("kndimcode", "KnDimCode is an UpdateConnector"),
-        ("zzz", "it is none of the 14 GetConnectors of this token"),
+        ("zzz", "it is not one of the 14 GetConnectors of this token"),
     ],
 )
 async def test_an_unknown_get_connector(afas: AfasClient, simulator: Simulator, name: str, hint: str) -> None:

@@ -64,7 +64,7 @@ MADE: list[Made] = [
     (client(12345), UsageError, 'environment: expected the participant number as text, such as "12345", .*, got int$'),
     (client(("12345", "test")), UsageError, "environment: .*, got tuple$"),
     (client(None, base_url=5), UsageError, "base_url: expected a URL as text, got int$"),
-    (client(None), ConfigurationError, "give an environment or a base_url: there is neither$"),
+    (client(None), ConfigurationError, "give an environment or a base_url: both are missing$"),
     (client("12345", base_url="https://a.nl"), ConfigurationError, "give an environment or a base_url, not both$"),
     (client("T12345"), ConfigurationError, r'Environment\("12345", "test"\)$'),
     (client("https://12345.rest.afas.online/profitrestservices"), ConfigurationError, "give a URL as base_url=$"),
@@ -78,9 +78,9 @@ MADE: list[Made] = [
     (client(auth=Token), UsageError, "^auth: .*, got the class Token$"),
     (client(auth=BearerToken), UsageError, "^auth: .*, got the class BearerToken$"),
     (client(auth=["token"]), UsageError, "^auth: .*, got list$"),
-    (client(auth=f"AfasToken {HEADER}"), UsageError, "value of the Authorization header; give only what follows"),
-    (client(auth=f"afastoken\n{HEADER}"), ConfigurationError, "what follows the word AfasToken$"),
-    (client(auth="Bearer a.b.c"), ConfigurationError, r"give BearerToken\(...\) with what follows"),
+    (client(auth=f"AfasToken {HEADER}"), UsageError, "value of the Authorization header: give only the part after"),
+    (client(auth=f"afastoken\n{HEADER}"), ConfigurationError, "the part after the word AfasToken$"),
+    (client(auth="Bearer a.b.c"), ConfigurationError, r"give BearerToken\(...\) with the part after"),
     # options
     *(
         (client(**{name: value}), UsageError, f"^{name}: expected .*, got ")
@@ -131,11 +131,11 @@ MADE: list[Made] = [
     (lambda: GetConnector(NAME, key=5), UsageError, f"^{NAME}: key: expected field ids .*, got int$"),
     (lambda: GetConnector(NAME, key=("A", 5)), UsageError, f"^{NAME}: key: expected field ids .*, got int$"),
     (lambda: GetConnector(NAME, Token), UsageError, f"^{NAME}: row_type: expected .*, got the class Token$"),
-    (lambda: GetConnector(NAME, Article, key="item_code"), UnknownFieldError, "give the field id 'ItemCode'$"),
+    (lambda: GetConnector(NAME, Article, key="item_code"), UnknownFieldError, "use the field id 'ItemCode'$"),
     (lambda: UpdateConnector(5), UsageError, "^connector: expected the name .*, got int$"),
     (lambda: UpdateConnector("A", root=5), UsageError, "^A: root: expected .*, got int$"),
     (lambda: UpdateConnector("A", single="no"), UsageError, "^A: single: expected True or False, got str$"),
-    (lambda: UpdateConnector.described("A"), UsageError, "^metainfo: expected what .* returned, got str$"),
+    (lambda: UpdateConnector.described("A"), UsageError, "^metainfo: expected the result of .*, got str$"),
     (lambda: Lookup(NAME, lambda _: F.A == 1), UsageError, "^connector: expected a GetConnector, got str$"),
     (lambda: Lookup(ARTICLES, F.A == 1), UsageError, "^where: expected a function .*, got Condition$"),
 ]

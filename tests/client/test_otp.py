@@ -24,6 +24,7 @@ from afas_async import (
     OutcomeUnknownError,
     ServerError,
     UsageError,
+    __version__,
     otp,
 )
 from afas_async.simulator import Fault, Simulator
@@ -89,7 +90,7 @@ async def test_what_is_sent() -> None:
         "accept": "application/json",
         "accept-encoding": "gzip",
         "accept-language": "en-us",
-        "user-agent": "afas_async",
+        "user-agent": f"afas_async/{__version__}",
         "integrationid": "12345_678900",
         "content-type": "application/json;charset=utf-8",
         "content-length": str(len(first.body)),

@@ -91,8 +91,8 @@ async def test_validate() -> None:
             {"StId": 1, "Ds": "\ud800"},
         ]
         misspelt, number, empty, listed, large = await afas.validate("KnSubject", elements)
-        assert (misspelt.index, misspelt.field, misspelt.message) == (1, "Dss", "there is no such field")
-        assert misspelt.suggestion == "perhaps Ds (Subject)"
+        assert (misspelt.index, misspelt.field, misspelt.message) == (1, "Dss", "unknown field")
+        assert misspelt.suggestion == "did you mean Ds (Subject)?"
         assert (number.index, number.field, number.message) == (2, "StId", "None is ambiguous")
         assert (empty.index, empty.field) == (2, "@SbId")
         assert (listed.index, listed.field) == (3, "")

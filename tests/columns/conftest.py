@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -10,6 +10,7 @@ from afas_async import AfasClient
 from afas_async.columns import groups
 from afas_async.simulator import Simulator
 from tests.support import canary
+from tests.support.postgres import postgres
 
 
 @pytest.fixture
@@ -22,6 +23,13 @@ async def simulator() -> AsyncIterator[Simulator]:
 async def afas(simulator: Simulator) -> AsyncIterator[AfasClient]:
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URI of a PostgreSQL, for all tests that need one."""
+    with postgres() as uri:
+        yield uri
 
 
 @pytest.fixture

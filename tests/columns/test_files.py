@@ -253,6 +253,19 @@ def test_without_pyarrow_one_sentence_says_what_to_install() -> None:
     )
 
 
+def test_another_missing_module_is_not_called_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=missing_name)
+
+    monkeypatch.setattr(columns, "import_module", missing)
+    missing_name = "pyarrow.json"
+    with pytest.raises(ModuleNotFoundError, match="to_table needs pyarrow"):
+        _ = columns.to_table
+    missing_name = "zoneinfo"
+    with pytest.raises(ModuleNotFoundError, match="No module named"):
+        _ = columns.to_table
+
+
 def test_the_public_names_are_there() -> None:
     assert dir(columns) == sorted(columns.__all__, key=str)
     assert all(getattr(columns, name) is not None for name in columns.__all__)

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from afas_async.simulator.process import SimulatorProcess
+from afas_async.simulator.remote import SimulatorProcess
 from afas_async.simulator.samples.connectors import SAMPLES, Sample
 from afas_async.simulator.storage.store import Checksum
 from tests.support.command_line import environment, refused, run
@@ -37,7 +37,7 @@ def test_the_demo_notices_a_difference(capsys: pytest.CaptureFixture[str], monke
         await asyncio.sleep(0)
         return Checksum(2_000, 0, 0)
 
-    monkeypatch.setattr("afas_async.simulator.process.SimulatorProcess.checksum", lie)
+    monkeypatch.setattr("afas_async.simulator.remote.SimulatorProcess.checksum", lie)
     ended = run(capsys, "demo", "--rows", "2000", *QUICK)
     assert ended.status == 1
     assert "check        NOT what the database holds" in ended.out

@@ -123,12 +123,12 @@ async def test_refused_token(simulator: Simulator, watch: canary.Watch) -> None:
         error = await refusal(afas)
         assert isinstance(error, AuthenticationError)
         assert (error.connector, error.status, error.attempts) == ("Profit_Article", 401, 1)
-        assert "not sent again" not in str(error)
+        assert "nothing was sent" not in str(error)
         for _ in range(50):
             again = await refusal(afas)
             assert isinstance(again, AuthenticationError)
             assert (again.connector, again.status, again.attempts) == ("Profit_Article", 401, 0)
-            assert "not sent again for 60 s" in str(again)
+            assert "less than 60 s ago; nothing was sent" in str(again)
         with pytest.raises(AuthenticationError):
             await afas.rows(ARTICLES).to_list()
         assert others(simulator) == [401]
@@ -182,13 +182,13 @@ async def test_the_same_again(simulator: Simulator, watch: canary.Watch) -> None
         error = await refusal(afas)
         assert isinstance(error, AuthenticationError)
         assert error.attempts == 1
-        assert "not sent again" not in str(error)
+        assert "nothing was sent" not in str(error)
         vault.holds = [simulator.token]
         for _ in range(20):
             again = await refusal(afas)
             assert isinstance(again, AuthenticationError)
             assert again.attempts == 0
-            assert "not sent again for 60 s" in str(again)
+            assert "less than 60 s ago; nothing was sent" in str(again)
         assert (vault.asked, others(simulator)) == (2, [401])
         assert (await refusal(afas, DEBTORS)).attempts == 1  # type: ignore[attr-defined]
         assert (vault.asked, others(simulator)) == (2, [401, 401])
@@ -283,7 +283,7 @@ async def test_function_raises(simulator: Simulator, watch: canary.Watch, error:
         assert vault.asked == 1
         for failure in found:
             assert type(failure) is ConfigurationError
-            assert str(failure) == f"the callable given as auth gave no credential: {type(error).__name__}"
+            assert str(failure) == f"auth: your function raised {type(error).__name__}; nothing was sent"
             assert failure.__cause__ is error
         with pytest.raises(ConfigurationError):
             await afas.insert("KnSubject", {"StId": 1})

@@ -37,7 +37,7 @@ async def test_waiting_for_a_slot_is_free() -> None:
     assert await asyncio.gather(*[sender.send(call, options(10)) for call in calls]) == [None] * 20
     assert transport.peak == 1
     assert all(0.9 < call.seconds_left < 1.1 for call in calls)
-    assert sender.statistics.seconds_waited == pytest.approx(sum(9 * n for n in range(20)), rel=0.01)
+    assert sender.counts.total.seconds_waited == pytest.approx(sum(9 * n for n in range(20)), rel=0.01)
 
 
 async def test_waiting_between_attempts_counts() -> None:
@@ -108,7 +108,7 @@ async def test_attempts(max_retries: int) -> None:
     assert isinstance(error, ServerError)
     assert (error.attempts, len(transport.sent)) == (max_retries + 1, max_retries + 1)
     assert f"after {max_retries + 1} attempts" in str(error) or max_retries == 0
-    assert (sender.statistics.requests, sender.statistics.retries) == (max_retries + 1, max_retries)
+    assert (sender.counts.total.requests, sender.counts.total.retries) == (max_retries + 1, max_retries)
 
 
 async def test_last_error_counts() -> None:
@@ -231,7 +231,7 @@ async def test_pauses_last_while_slots_are_free() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert sender.statistics.in_flight == 0
+    assert sender.counts.total.in_flight == 0
 
 
 async def test_time_out_is_told_apart() -> None:
@@ -247,7 +247,7 @@ async def test_time_out_is_told_apart() -> None:
     with pytest.raises(TimeoutError) as raised, anyio.fail_after(5):
         await sender.send(FakeCall(10), options(10))
     assert not isinstance(raised.value, RequestTimeoutError)
-    assert (sender.statistics.in_flight, transport.now) == (0, 0)
+    assert (sender.counts.total.in_flight, transport.now) == (0, 0)
 
 
 @pytest.mark.sampled(3)
@@ -263,7 +263,7 @@ async def test_cancelled_at_every_step(step: int) -> None:
     busy.cancel()
     waiting.cancel()
     await asyncio.gather(busy, waiting, return_exceptions=True)
-    assert sender.statistics.in_flight == 0
+    assert sender.counts.total.in_flight == 0
     assert all(response.closed for response in transport.responses)
     assert await sender.send(FakeCall(), options(max_retries=9)) is None
 

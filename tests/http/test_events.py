@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import gc
+import json
 import logging
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from afas_async import AfasClient, AfasError, ApiError, ConnectError, F, ServerError
+from afas_async import AfasClient, AfasError, ConfigurationError, ConnectError, F, UsageError, __version__
 from afas_async.http.engine import Engine
+from afas_async.http.events import Event
 from afas_async.http.limiter import Limiter
-from afas_async.http.statistics import Event
-from tests.support.canary import leaks
+from afas_async.http.statistics import MOST_CONNECTORS, OTHERS
+from afas_async.simulator import Fault, Latency, Simulator
+from tests.support.canary import TOKEN, leaks
 from tests.support.fake_transport import FakeCall, FakeTransport, after, in_turn, options
+from tests.support.heard import attempts, operations
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import CONNECTOR, LONG, ROWS, TAKE, Table, client, framed, head, page_of, replies, says
 
@@ -28,76 +37,83 @@ async def events_of(*scripts: Any, **changes: Any) -> list[Event]:
 
 
 async def test_kinds_and_order() -> None:
-    """Each attempt is told when it has ended, and each retry before its wait."""
+    """Each attempt is told when it is sent and when it has ended, and each retry before its wait."""
     events = await events_of(after(2, 502), after(1, 503, Retry_After="7"), after(3, 200, b"12345"))
-    assert [(event.kind, event.attempt) for event in events] == [
-        ("failed", 1),
-        ("retrying", 1),
-        ("failed", 2),
-        ("retrying", 2),
-        ("answered", 3),
+    assert [(event.kind, event.attempt, event.status) for event in events] == [
+        ("sent", 1, 0),
+        ("failed", 1, 502),
+        ("retrying", 1, 0),
+        ("sent", 2, 0),
+        ("failed", 2, 503),
+        ("retrying", 2, 0),
+        ("sent", 3, 0),
+        ("answered", 3, 200),
     ]
-    assert [event.connector for event in events] == ["X"] * 5
-    assert [round(event.seconds) for event in events if event.kind != "retrying"] == [2, 1, 3]
-    assert 7 <= events[3].seconds <= 7.7
-    assert [type(event.error) for event in events[:2]] == [ServerError, ServerError]
-    assert events[-1].error is None
-    assert events[-1].bytes == 5
+    assert {event.connector for event in events} == {"X"}
+    assert {event.method for event in events if event.kind != "retrying"} == {"GET"}
+    assert [round(event.seconds) for event in attempts(events) if event.kind != "retrying"] == [2, 1, 3]
+    assert 7 <= events[5].seconds <= 7.7
+    assert [event.error for event in attempts(events)[:2]] == ["ServerError", "ServerError"]
+    assert (events[-1].error, events[-1].bytes, events[-1].waited) == ("", 5, 0)
 
 
 async def test_final_failure() -> None:
     """A failure for good is told as the failed attempt that it is."""
     events = await events_of(after(0, 404))
-    assert [event.kind for event in events] == ["failed"]
-    assert isinstance(events[0].error, ApiError)
+    assert [(event.kind, event.error) for event in attempts(events)] == [("failed", "NotFoundError")]
 
 
 async def test_no_values() -> None:
-    """An event names parameters and never shows their values, nor a header, nor a body."""
+    """An event shows no value of a parameter, nor a header, nor a body."""
     events = await events_of(after(0, 200, b"secret of the body"))
-    assert events[0].request == "GET connectors/X?skip=...&take=...&orderbyfieldids=..."
-    for text in ("31415", "9265", "secret", "AfasToken", "Id"):
+    for text in ("31415", "9265", "secret", "AfasToken", "orderbyfieldids"):
         assert text not in repr(events)
 
 
 BSN = "123456782"  # in hexadecimal digits, too, so that it is the id of a file
 
+# The connector by which each call is known, and the call, whose arguments are personal.
 NAMED: dict[str, Callable[[AfasClient], Awaitable[object]]] = {
-    "DELETE connectors/KnPerson/KnPerson/@BcCo/...": lambda afas: afas.delete("KnPerson", key={"BcCo": BSN}),
-    "DELETE connectors/KnPerson/KnPerson/@BcCo,@X/.../KnContact/@Nr/...": lambda afas: afas.delete(
-        "KnPerson", key={"BcCo": BSN, "X": 1}, sub="KnContact", sub_key={"Nr": BSN}
-    ),
-    "DELETE connectors/KnPerson/@BcCo,X/...": lambda afas: afas.request(
-        "DELETE", f"connectors/KnPerson/@BcCo,X/{BSN},1"
-    ),
-    "GET fileconnector/...": lambda afas: afas.file(BSN.zfill(32), f"{BSN}.pdf"),
-    "GET imageconnector/...?format=...": lambda afas: afas.image(BSN),
-    "GET subjectconnector/...": lambda afas: afas.subject(BSN, BSN.zfill(32)),
-    "GET connectors/X?skip=...&take=...&filterfieldids=...&filtervalues=...&operatortypes=...": lambda afas: afas.page(
-        "X", where=F.BcCo == BSN
-    ),
+    "KnPerson": lambda afas: afas.delete("KnPerson", key={"BcCo": BSN}, sub="KnContact", sub_key={"Nr": BSN}),
+    "connectors/KnPerson/@BcCo,X/...": lambda afas: afas.request("DELETE", f"connectors/KnPerson/@BcCo,X/{BSN},1"),
+    "fileconnector": lambda afas: afas.file(BSN.zfill(32), f"{BSN}.pdf"),
+    "imageconnector": lambda afas: afas.image(BSN),
+    "subjectconnector": lambda afas: afas.subject(BSN, BSN.zfill(32)),
+    "X": lambda afas: afas.page("X", where=F.BcCo == BSN),
+    "KnSubject": lambda afas: afas.insert("KnSubject", {"Ds": BSN}),
 }
 
 
-@pytest.mark.parametrize("shown", NAMED)
+@pytest.mark.parametrize("connector", NAMED)
 @pytest.mark.parametrize("answers", [[204], [404], [500], [503, 404], ["rst"]], ids=str)
-async def test_no_values_in_paths(shown: str, answers: list[Any]) -> None:
-    """Nor does an event show the key of what is deleted, or which file is asked for, however the call ends."""
+async def test_no_values_in_events_and_logs(
+    connector: str, answers: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """No event and no line in the log has a key, a condition, a record, the name of a file, or the service's text."""
+    caplog.set_level(logging.DEBUG, "afas_async")
+    caplog.set_level(logging.DEBUG, "afas_async.events")
     events: list[Event] = []
     left = iter(answers)
+    body = json.dumps({"externalMessage": f"{BSN} is locked by {BSN}", "profitLogReference": "REF"}).encode()
 
     async def answer(connection: Connection, _: Received) -> None:
         if (status := next(left, answers[-1])) == "rst":
             connection.rst()
         else:
-            await connection.answer(b"", status=status, headers=("Retry-After: 1",) if status == 503 else ())
+            headers = ("Retry-After: 1",) if status == 503 else ()
+            await connection.answer(b"" if status == 204 else body, status=status, headers=headers)
 
     async with RawServer(answer) as server, client(server, on_event=events.append, max_retries=1) as afas:
         with suppress(AfasError):
-            await NAMED[shown](afas)
-        assert all(BSN in received.target for received in server.requests)
-    assert {event.request for event in events} - {""} == {shown}
-    assert not any(BSN in text for event in events for text in (repr(event), str(event.error), repr(event.error)))
+            await NAMED[connector](afas)
+        assert all(BSN in received.target or BSN.encode() in received.body for received in server.requests)
+    assert {event.connector for event in events} == {connector}
+    assert len(operations(events)) == 1
+    assert len({event.operation for event in events} - {""}) == 1
+    assert not any(BSN in text for event in events for text in (repr(event), str(event)))
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("afas_async")]
+    assert len(ours) >= len(events)
+    assert not any(BSN in text for text in ours)
 
 
 async def test_events_of_a_read() -> None:
@@ -105,8 +121,14 @@ async def test_events_of_a_read() -> None:
     events: list[Event] = []
     async with Table(replies(502), page=1, times=1) as server, client(server, on_event=events.append) as afas:
         assert await afas.rows(CONNECTOR, take=TAKE, window=1).to_list() == ROWS
-    assert [event.kind for event in events] == ["answered", "failed", "retrying", "answered", "answered", "answered"]
+        assert {event.environment for event in events} == {server.base_url.split("/")[2]}
+    kinds = [event.kind for event in attempts(events)]
+    assert kinds == ["answered", "failed", "retrying", "answered", "answered", "answered"]
     assert not leaks(repr(events))
+    (ended,) = operations(events)
+    assert (ended.name, ended.rows, ended.attempt, ended.error, ended.connector) == ("rows", 25, 5, "", "X")
+    assert ended.bytes == sum(event.bytes for event in attempts(events)) == afas.statistics().bytes
+    assert {event.operation for event in events} == {ended.operation}
 
 
 async def test_fault_in_an_answer_is_told() -> None:
@@ -115,7 +137,11 @@ async def test_fault_in_an_answer_is_told() -> None:
     broken = says(lambda body: framed(body[:-50]))
     async with Table(broken, times=1) as server, client(server, on_event=events.append) as afas:
         assert (await afas.page(CONNECTOR, take=TAKE)).rows == ROWS[:TAKE]
-    assert [(event.kind, event.attempt) for event in events] == [("answered", 1), ("retrying", 1), ("answered", 2)]
+    assert [(event.kind, event.attempt) for event in attempts(events)] == [
+        ("answered", 1),
+        ("retrying", 1),
+        ("answered", 2),
+    ]
 
 
 @pytest.mark.parametrize("error", [ValueError("in the hook"), KeyError("in the hook")])
@@ -128,7 +154,7 @@ async def test_exception_in_the_hook(error: Exception, caplog: pytest.LogCapture
     async with Table(replies(502), page=1, times=1) as server, client(server, on_event=hook) as afas:
         assert await afas.rows(CONNECTOR, take=TAKE, window=1).to_list() == ROWS
     records = [record for record in caplog.records if record.name == "afas_async" and record.levelno == logging.ERROR]
-    assert len(records) == 6
+    assert len(records) == 12
     assert "in the hook" in caplog.text
 
 
@@ -141,12 +167,13 @@ async def test_hooks_of_views() -> None:
         await view.page(CONNECTOR)
         await view.page(CONNECTOR)
         await afas.page(CONNECTOR)
-    assert (len(mine), len(others)) == (1, 2)
+    assert (len(attempts(mine)), len(attempts(others))) == (1, 2)
+    assert len(operations(others)) == 2
 
 
 async def test_log(caplog: pytest.LogCaptureFixture) -> None:
     """Each retry is one record at INFO, with connector, attempt and cause; a clean read logs nothing."""
-    caplog.set_level(logging.DEBUG, "afas_async")
+    caplog.set_level(logging.INFO, "afas_async")
 
     def ours() -> list[logging.LogRecord]:
         return [record for record in caplog.records if record.name == "afas_async"]
@@ -157,7 +184,9 @@ async def test_log(caplog: pytest.LogCaptureFixture) -> None:
     async with Table(replies(502), times=2) as server, client(server) as afas:
         await afas.page(CONNECTOR)
     assert [record.levelname for record in ours()] == ["INFO", "INFO"]
-    assert all("X: attempt" in record.getMessage() and "502" in record.getMessage() for record in ours())
+    assert all(
+        "X: attempt" in record.getMessage() and "ServerError (HTTP 502)" in record.getMessage() for record in ours()
+    )
 
 
 async def test_statistics() -> None:
@@ -196,7 +225,8 @@ async def test_connect_errors_are_events() -> None:
     async with nowhere as afas:
         with pytest.raises(ConnectError):
             await afas.page(CONNECTOR)
-    assert [event.kind for event in events] == ["failed", "retrying", "failed"]
+    assert [event.kind for event in events] == ["failed", "retrying", "failed", "ended"]  # nothing was sent
+    assert (events[-1].error, events[-1].attempt, events[-1].status) == ("ConnectError", 2, 0)
 
 
 async def test_bytes_of_a_broken_page_count() -> None:
@@ -222,5 +252,259 @@ async def test_bytes_of_events_with_others_in_flight() -> None:
     async with Table(rows=LONG) as server, client(server, on_event=events.append) as afas:
         async with afas.rows(CONNECTOR, take=50) as rows:
             assert sum([len(batch) async for batch in rows.batches()]) == 500
-        assert sum(event.bytes for event in events) == afas.statistics().bytes
-        assert max(event.bytes for event in events) < 60_000
+        assert sum(event.bytes for event in attempts(events)) == afas.statistics().bytes
+        assert max(event.bytes for event in attempts(events)) < 60_000
+
+
+# --- operations ---
+
+
+async def heard(
+    simulator: Simulator, work: Callable[[AfasClient], Awaitable[object]]
+) -> tuple[list[Event], AfasClient]:
+    """Return the events of what a client does."""
+    events: list[Event] = []
+    async with AfasClient(base_url=simulator.base_url, auth=TOKEN, on_event=events.append, max_retries=0) as afas:
+        with suppress(AfasError, KeyError):
+            await work(afas)
+        await asyncio.sleep(1)
+    return events, afas
+
+
+async def _load(afas: AfasClient) -> None:
+    async with afas.load("KnSubject", max_elements=2) as load:
+        for number in range(5):
+            await load.add({"StId": 1, "Ds": f"{number}", "St": "A"})
+    assert load.report.counts["applied"] == 5
+
+
+async def _failing_load(afas: AfasClient) -> None:
+    async with afas.load("KnSubject") as load:
+        await load.add({"StId": 1})
+        raise KeyError
+
+
+async def _left_stream(afas: AfasClient) -> None:
+    async with afas.rows("Profit_Article", key="ItemCode") as rows:
+        await anext(rows)
+
+
+async def _forgotten_stream(afas: AfasClient) -> None:
+    await anext(afas.rows("Profit_Article", key="ItemCode"))
+    gc.collect()
+
+
+# What is called; then name, connector, error and rows of its end.
+CALLS: dict[str, tuple[Callable[[AfasClient], Awaitable[object]], tuple[str, str, str, int]]] = {
+    "page": (lambda afas: afas.page("Profit_Article", take=3), ("page", "Profit_Article", "", 3)),
+    "refused page": (
+        lambda afas: afas.page("Profit_Article", where=F.Nope == 1),
+        ("page", "Profit_Article", "BusinessError", 0),
+    ),
+    "rows": (
+        lambda afas: afas.rows("Profit_Article", key="ItemCode", take=100).to_list(),
+        ("rows", "Profit_Article", "", 300),
+    ),
+    "rows left": (_left_stream, ("rows", "Profit_Article", "", 100)),
+    "rows forgotten": (_forgotten_stream, ("rows", "Profit_Article", "", 100)),
+    "insert": (lambda afas: afas.insert("KnSubject", {"StId": 1}), ("insert", "KnSubject", "", 0)),
+    "load": (_load, ("load", "KnSubject", "", 0)),
+    "failing load": (_failing_load, ("load", "KnSubject", "KeyError", 0)),
+    "verify": (lambda afas: afas.verify(), ("verify", "metainfo", "", 0)),
+    "nothing sent": (lambda afas: afas.page("../x"), ("page", "", "InvalidNameError", 0)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_each_call_is_one_operation(name: str) -> None:
+    """All requests of a call have the id of its one end, which says what it was and what it took."""
+    work, expected = CALLS[name]
+    async with Simulator(rows=300, token=TOKEN) as simulator:
+        events, afas = await heard(simulator, work)
+    (ended,) = operations(events)
+    assert (ended.name, ended.connector, ended.error, ended.rows) == expected
+    assert {event.operation for event in events} == {ended.operation}
+    assert {event.name for event in events} == {ended.name}
+    assert ended.attempt == len(attempts(events)) == afas.statistics().requests
+    if name not in {"rows left", "rows forgotten"}:  # whose last requests may not have come there
+        assert ended.attempt == len(simulator.requests)
+    assert ended.elements == {"load": 5, "insert": 1}.get(name, 0)
+
+
+async def test_what_is_known_already_is_no_operation() -> None:
+    """A call that needs no request is not told."""
+    async with Simulator(rows=3, token=TOKEN) as simulator:
+        events, _ = await heard(simulator, lambda afas: _twice(afas.metainfo))
+    assert len(operations(events)) == 1
+
+
+async def _twice(work: Callable[[], Awaitable[object]]) -> None:
+    await work()
+    await work()
+
+
+async def test_cancelled() -> None:
+    """A cancelled attempt is told, and the operation that ends with it."""
+    events: list[Event] = []
+    async with (
+        Simulator(rows=3, token=TOKEN, latency=Latency(base=10)) as simulator,
+        AfasClient(base_url=simulator.base_url, auth=TOKEN, on_event=events.append) as afas,
+    ):
+        task = asyncio.create_task(afas.page("Profit_Article"))
+        await asyncio.sleep(4)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [(event.kind, event.error) for event in events] == [
+        ("sent", ""),
+        ("cancelled", ""),
+        ("ended", "CancelledError"),
+    ]
+    assert [event.seconds for event in events[1:]] == pytest.approx([4, 4], abs=0.1)
+
+
+async def test_the_wait_for_a_slot() -> None:
+    """Events say how long an attempt has waited for its slot, apart from how long it took."""
+    events: list[Event] = []
+    async with (
+        Simulator(rows=3, token=TOKEN, latency=Latency(base=2)) as simulator,
+        AfasClient(base_url=simulator.base_url, auth=TOKEN, on_event=events.append, max_concurrency=1) as afas,
+    ):
+        await asyncio.gather(*[afas.page("Profit_Article") for _ in range(3)])
+        assert afas.statistics().seconds_waited == pytest.approx(6, abs=0.2)
+    assert [round(event.waited) for event in attempts(events)] == [0, 2, 4]
+    assert [round(event.seconds) for event in attempts(events)] == [2, 2, 2]
+    assert [(round(event.waited), round(event.seconds)) for event in operations(events)] == [(0, 2), (2, 4), (4, 6)]
+
+
+# --- the caller's context ---
+
+REQUEST_ID: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="none")
+
+
+async def test_context_variables_reach_events_and_logs(caplog: pytest.LogCaptureFixture) -> None:
+    """The context variables of whoever called are those in which events and logs are made, also of several at once."""
+    caplog.set_level(logging.INFO, "afas_async")
+    events: list[tuple[str, Event]] = []
+    logged: list[str] = []
+
+    class Filter(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            if "attempt" in record.getMessage():
+                logged.append(REQUEST_ID.get())
+            return True
+
+    watching = Filter()
+    logging.getLogger("afas_async").addFilter(watching)
+
+    async def one(number: int, afas: AfasClient) -> None:
+        REQUEST_ID.set(f"request {number}")
+        await afas.page("Profit_Article", take=number + 1)
+        await afas.rows("Profit_Article", key="ItemCode", take=50).to_list()
+        async with afas.load("KnSubject", max_elements=1) as load:
+            for _ in range(5):
+                await load.add({"StId": 1, "Ds": "x", "St": "A"})
+
+    try:
+        async with (
+            Simulator(rows=300, token=TOKEN) as simulator,
+            AfasClient(
+                base_url=simulator.base_url,
+                auth=TOKEN,
+                on_event=lambda event: events.append((REQUEST_ID.get(), event)),
+            ) as afas,
+        ):
+            simulator.faults.add(Fault(status=503, times=4))
+            await asyncio.gather(*[one(number, afas) for number in range(4)])
+    finally:
+        logging.getLogger("afas_async").removeFilter(watching)
+    names: dict[str, set[str]] = {}
+    for request, event in events:
+        names.setdefault(event.operation, set()).add(request)
+    assert len(names) == 12
+    assert all(len(requests) == 1 and requests != {"none"} for requests in names.values())
+    assert {event.operation: event.name for _, event in events if event.kind == "ended"}.keys() == names.keys()
+    assert len(logged) == 4
+    assert set(logged) <= {f"request {number}" for number in range(4)}
+
+
+# --- statistics, logs and headers ---
+
+
+async def test_statistics_by_connector() -> None:
+    """Each connector has its own, which add up to the total."""
+    async with Simulator(rows=300, token=TOKEN) as simulator:
+        simulator.faults.add(Fault(connector="Profit_Article", status=503))
+        async with AfasClient(base_url=simulator.base_url, auth=TOKEN) as afas:
+            await afas.rows("Profit_Article", key="ItemCode", take=100).to_list()
+            await afas.page("Profit_Debtor", take=7)
+            total, own = afas.statistics(), afas.statistics(by="connector")
+            with pytest.raises(UsageError, match="by must be"):
+                afas.statistics(by="tenant")  # type: ignore[call-overload]
+    assert list(own) == ["Profit_Article", "Profit_Debtor"]
+    article = own["Profit_Article"]
+    assert (article.rows, article.retries, article.failures, own["Profit_Debtor"].rows) == (300, 1, 1, 7)
+    for name in ("requests", "retries", "failures", "rows", "bytes", "in_flight"):
+        assert getattr(total, name) == sum(getattr(each, name) for each in own.values())
+
+
+def test_statistics_of_any_number_of_paths() -> None:
+    """A program that calls ever new paths does not fill its memory with their names."""
+    afas = AfasClient("12345", auth=TOKEN)
+    for number in range(MOST_CONNECTORS + 50):
+        for counted in afas._session.engine.counts.of(f"path/{number}"):
+            counted.requests += 1
+    own = afas.statistics(by="connector")
+    assert len(own) == MOST_CONNECTORS + 1
+    assert own[OTHERS].requests == 50
+
+
+@pytest.mark.parametrize(
+    ("given", "header"), [(None, ""), ("orders/2.1", " orders/2.1"), ("a (b; c)", " a (b; c)")], ids=str
+)
+async def test_user_agent(given: str | None, header: str) -> None:
+    """It has the version, and the name of the program that you give."""
+    async with Table() as server, client(server, user_agent=given) as afas:
+        await afas.page(CONNECTOR)
+        assert server.requests[0].headers["user-agent"] == f"afas_async/{__version__}{header}"
+
+
+@pytest.mark.parametrize("given", ["", " x", "x\r\nX-Y: z", "é", "x" * 201, 5], ids=str)
+async def test_user_agent_that_is_no_header(given: Any) -> None:
+    """What cannot be in a header is refused where the client is made."""
+    with pytest.raises(UsageError, match="user_agent"):
+        AfasClient("12345", auth=TOKEN, user_agent=given)
+
+
+PROGRAM = """
+import asyncio
+from afas_async import AfasClient
+from afas_async.simulator import Fault, Simulator
+
+async def main():
+    async with Simulator(rows=3) as simulator:
+        simulator.faults.add(Fault(status=503))
+        async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
+            await afas.page("Profit_Article")
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("level", "lines"), [("debug", 7), ("INFO", 1)])
+def test_afas_log(level: str, lines: int) -> None:
+    """AFAS_LOG=debug shows each event on standard error, without another line of code."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env={"AFAS_LOG": level}, capture_output=True, text=True, check=True
+    )
+    said = done.stderr.splitlines()
+    assert len(said) == lines
+    if level == "debug":
+        assert "page GET Profit_Article: sent attempt=1 " in said[0]
+        assert "DEBUG afas_async.events: page Profit_Article: ended status=200 attempt=2" in said[-1]
+
+
+def test_afas_log_that_is_no_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that is no level is told where the client is made."""
+    monkeypatch.setenv("AFAS_LOG", "loud")
+    with pytest.raises(ConfigurationError, match="AFAS_LOG must be debug, info, warning, error, not 'loud'"):
+        AfasClient("12345", auth=TOKEN)

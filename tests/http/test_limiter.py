@@ -9,7 +9,6 @@ import pytest
 
 from afas_async import AfasClient, Limiter, UsageError
 from afas_async.http.limiter import KEPT_SECONDS
-from afas_async.http.statistics import Statistics
 from afas_async.simulator import Latency, Simulator
 from tests.support import canary
 from tests.support.census import steps
@@ -24,7 +23,6 @@ class Calls:
         self.limiter = Limiter(limit)
         self.got: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
-        self.statistics = Statistics()
 
     async def ask(self, *names: str) -> None:
         """Ask for a slot for each name; those that begin with `b` are background work."""
@@ -33,7 +31,7 @@ class Calls:
             await steps(3)
 
     async def _take(self, name: str) -> None:
-        await self.limiter.take(name, self.statistics, background=name.startswith("b"))
+        await self.limiter.take(name, background=name.startswith("b"))
         self.got.append(name)
 
     async def give_back(self, *names: str) -> None:
@@ -151,21 +149,21 @@ def test_one_event_loop_at_a_time() -> None:
     limiter = Limiter(1)
 
     async def take() -> None:
-        await limiter.take("call", Statistics(), background=False)
+        await limiter.take("call", background=False)
 
     run(take())  # and the loop ended without giving the slot back
     run(take())
     loop = asyncio.new_event_loop()
     try:
-        with pytest.raises(UsageError, match="one per event loop"):
+        with pytest.raises(UsageError, match="one limiter per event loop"):
             loop.run_until_complete(_in_use(limiter))
     finally:
         loop.close()
 
 
 async def _in_use(limiter: Limiter) -> None:
-    await limiter.take("mine", Statistics(), background=False)
-    await asyncio.to_thread(lambda: run(limiter.take("other", Statistics(), background=False)))
+    await limiter.take("mine", background=False)
+    await asyncio.to_thread(lambda: run(limiter.take("other", background=False)))
 
 
 def test_no_slot_is_lost_whatever_happens() -> None:
@@ -176,11 +174,11 @@ def test_no_slot_is_lost_whatever_happens() -> None:
 
 async def _at_random(seed: int) -> None:
     draw = random.Random(seed)  # noqa: S311 - no secret
-    limiter, statistics = Limiter(draw.randint(1, 5)), Statistics()
+    limiter = Limiter(draw.randint(1, 5))
 
     async def work(*, background: bool) -> None:
         call = object()
-        await limiter.take(call, statistics, background=background)
+        await limiter.take(call, background=background)
         assert limiter.in_flight <= limiter.limit
         try:
             await asyncio.sleep(draw.choice([0, 0, 0.5, 2]))

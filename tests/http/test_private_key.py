@@ -151,7 +151,7 @@ def test_it_shows_nowhere() -> None:
     credentials = PrivateKeyCredentials("the id", private(RSA))
     assert repr(credentials) == f"{credentials}" == "PrivateKeyCredentials(***)"
     assert not any("PRIVATE KEY" in repr(getattr(credentials, name, None)) for name in dir(credentials))
-    with pytest.raises(TypeError, match="is not pickled or copied"):
+    with pytest.raises(TypeError, match="cannot be pickled or copied"):
         credentials.__reduce__()
 
 

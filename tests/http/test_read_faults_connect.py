@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from afas_async import ConnectError
-from afas_async.http.statistics import Event
+from afas_async.http.events import Event
+from tests.support.heard import attempts
 from tests.support.read_table import CONNECTOR, ROWS, Table, client, read
 
 
@@ -78,7 +79,7 @@ async def test_refused(listener: socket.socket) -> None:
         with pytest.raises(ConnectError) as raised:
             await afas.page(CONNECTOR)
     assert (raised.value.sent, raised.value.permanent) == ("no", False)
-    assert [event.kind for event in events] == ["failed", "retrying"] * 3 + ["failed"]
+    assert [event.kind for event in attempts(events)] == ["failed", "retrying"] * 3 + ["failed"]
 
 
 async def test_refused_then_accepted(listener: socket.socket) -> None:

@@ -146,7 +146,7 @@ async def test_close_while_jobs_run() -> None:
     await opened.aclose()
     assert loop.time() - started < 1
     assert all(job.cancelled() for job in jobs)
-    assert (transport.now, transport.left, opened.engine.statistics.in_flight) == (0, 1, 0)
+    assert (transport.now, transport.left, opened.engine.counts.total.in_flight) == (0, 1, 0)
 
 
 async def test_close_is_bounded() -> None:

@@ -209,7 +209,9 @@ async def test_a_folder_that_is_none(tmp_path: Path, simulator: Simulator) -> No
     (tmp_path / "file").touch()
     limiter = FileLimiter(tmp_path / "file" / "folder")
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token, limiter=limiter) as afas:
-        with pytest.raises(ConfigurationError, match="no slot, so nothing was sent: NotADirectoryError") as raised:
+        with pytest.raises(
+            ConfigurationError, match="the shared limiter raised NotADirectoryError; nothing was sent"
+        ) as raised:
             await afas.page(ARTICLES)
         assert isinstance(raised.value.__cause__, NotADirectoryError)
         with pytest.raises(ConfigurationError):
@@ -355,7 +357,7 @@ async def test_a_limiter_that_does_not_take_slots_back(simulator: Simulator, cap
     semaphore.failures["leave"] = OSError("no Redis")
     async with client(simulator, semaphore) as afas:
         assert len((await afas.page(ARTICLES, take=1)).rows) == 1
-        assert "the limiter did not take a slot back: OSError" in caplog.text
+        assert "the shared limiter raised OSError when a slot was given back" in caplog.text
         semaphore.leaving_seconds = 1e6
         started = asyncio.get_running_loop().time()
         await afas.page(ARTICLES, take=1)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from afas_async import AfasClient, AfasError, ConfigurationError, ConnectError
-from afas_async.http.statistics import Event
+from afas_async.http.events import Event
 from tests.http.conftest import Certificates
 from tests.support.canary import TOKEN
 from tests.support.raw_server import Connection, RawServer, Received

@@ -18,12 +18,13 @@ from afas_async import (
     UnavailableError,
 )
 from afas_async.http.engine import Engine
+from afas_async.http.events import Event
 from afas_async.http.limiter import Limiter
-from afas_async.http.statistics import Event
 from afas_async.simulator import Fault, Simulator
 from tests.support import canary
 from tests.support.fake_transport import FakeCall, FakeTransport, after, in_turn, options
 from tests.support.granting import ARTICLES, client, mark
+from tests.support.heard import attempts
 from tests.support.read_table import framed
 from tests.support.write_table import Case, meets, says
 
@@ -148,7 +149,7 @@ async def test_events() -> None:
     )
     engine = Engine(FakeTransport(script), limiter=Limiter(1))
     assert await engine.send(FakeCall(), options(on_event=events.append)) is None
-    assert [(event.kind, event.trace_id) for event in events] == [
+    assert [(event.kind, event.trace_id) for event in attempts(events)] == [
         ("failed", "first"),
         ("retrying", "first"),
         ("failed", ""),

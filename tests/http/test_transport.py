@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from afas_async import AfasClient, AfasError, ApiError, ConnectError
+from afas_async import AfasClient, AfasError, ApiError, ConnectError, __version__
 from afas_async.http.transport import _socket
 from tests.support import canary
 from tests.support.canary import TOKEN, leaks, spelled
@@ -57,7 +57,7 @@ async def test_request() -> None:
         "accept": "application/json",
         "accept-encoding": "gzip",
         "accept-language": "nl-be",
-        "user-agent": "afas_async",
+        "user-agent": f"afas_async/{__version__}",
         "integrationid": "12345_678900",
         "authorization": SIGNED,
     }

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from afas_async import AfasError, ConnectError, RequestTimeoutError, TransportError
-from afas_async.http.statistics import Event
+from afas_async.http.events import Event
 from tests.http.conftest import Certificates
 from tests.http.test_read_faults_connect import FOR_NOW, UNKNOWN, Names
 from tests.http.test_tls import handshakes, secure
+from tests.support.heard import attempts
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.read_table import End, client, end, head
 from tests.support.write_table import KEYS, WRITES, Desk, every_method, says, write
@@ -83,7 +84,7 @@ async def test_refused(method: str, max_retries: int) -> None:
             options: dict[str, Any] = {"base_url": url(listener), "max_retries": max_retries}
             found = await write(server, method, on_event=events.append, **options)
     not_sent(found.failure, ConnectError)
-    assert [event.kind for event in events] == ["failed", "retrying"] * max_retries + ["failed"]
+    assert [event.kind for event in attempts(events)] == ["failed", "retrying"] * max_retries + ["failed"]
 
 
 @every_method

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from afas_async import AfasClient, AfasError, AuthenticationError, OutcomeUnknownError, WriteResult
+from afas_async import AfasClient, AfasError, AuthenticationError, OutcomeUnknownError, WriteResult, __version__
 from afas_async.policy.verdicts import upload_seconds
 from tests.http.test_transport import SIGNED
 from tests.support.raw_server import Connection, RawServer, Received
@@ -95,7 +95,7 @@ async def test_request(method: str, target: str) -> None:
         "accept": "application/json",
         "accept-encoding": "gzip",
         "accept-language": "nl-be",
-        "user-agent": "afas_async",
+        "user-agent": f"afas_async/{__version__}",
         "integrationid": "12345_678900",
         "authorization": SIGNED,
         **(content if BODIES[method] else {}),

@@ -126,11 +126,11 @@ def test_custom_fields_are_called_by_their_labels() -> None:
     assert names(models.define(meta)) == {CUSTOM: "kleur_hoofd", "Kleur": "kleur", other: other.lower()}
 
 
-def test_what_no_decoder_can_name_is_left_out_and_told() -> None:
+def test_what_no_decoder_can_name_is_left_out_and_reported() -> None:
     """msgspec takes no member with a quote or a backslash in its name; the docstring says what is missing."""
     struct = models.define(get("Id", 'a"b', "c\\d"))
     assert list(names(struct)) == ["Id"]
-    assert 'Left out, as no decoder takes their names: a"b, c\\d.' in str(struct.__doc__)
+    assert 'Left out, because msgspec cannot decode their names: a"b, c\\d.' in str(struct.__doc__)
     assert executed(models.source([get("Id", 'a"b', "c\\d")]))["Test"].__doc__ == struct.__doc__
 
 

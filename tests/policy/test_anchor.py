@@ -20,28 +20,28 @@ def test_the_start() -> None:
 
 def test_rows_with_the_same_first_field_are_skipped() -> None:
     """As many as were handed out; the last of them is asked for again."""
-    anchor = TWO.behind([(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)])
+    anchor = TWO.advanced([(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)])
     assert anchor.span(0, 5) == Span(2, 6, Slice("from", (2, 3)), overlap=True)
-    assert anchor.behind([(2, 4), (2, 5)]).span(3, 5) == Span(7, 6, Slice("from", (2, 5)), overlap=True)
-    assert anchor.behind([(2, 4), (3, 1)]).span(0, 5) == Span(0, 6, Slice("from", (3, 1)), overlap=True)
+    assert anchor.advanced([(2, 4), (2, 5)]).span(3, 5) == Span(7, 6, Slice("from", (2, 5)), overlap=True)
+    assert anchor.advanced([(2, 4), (3, 1)]).span(0, 5) == Span(0, 6, Slice("from", (3, 1)), overlap=True)
 
 
 def test_fields_that_are_equal_for_the_service() -> None:
     """Letter case and blanks at the end make no other first field."""
-    anchor = TWO.behind([("ab", 1), ("AB ", 2), ("Ab", 3)])
+    anchor = TWO.advanced([("ab", 1), ("AB ", 2), ("Ab", 3)])
     assert anchor.span(0, 5) == Span(2, 6, Slice("from", ("Ab", 3)), overlap=True)
 
 
 def test_a_long_run_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where too many rows have the first field, the slice is a deeper one, and goes back behind them."""
     monkeypatch.setattr("afas_async.policy.anchor.LONG_RUN", 3)
-    anchor = THREE.behind([(1, 9, 1), (1, 8, 1), (1, 8, 2)])
+    anchor = THREE.advanced([(1, 9, 1), (1, 8, 1), (1, 8, 2)])
     assert anchor.span(0, 5) == Span(2, 6, Slice("from", (1, 8, 2)), overlap=True)
-    anchor = anchor.behind([(1, 8, 3)])
+    anchor = anchor.advanced([(1, 8, 3)])
     assert anchor.span(0, 5) == Span(2, 6, Slice("from", (1, 8, 3), 1), overlap=True)
-    anchor = anchor.behind([(1, 8, 4)])
+    anchor = anchor.advanced([(1, 8, 4)])
     assert anchor.span(0, 5) == Span(0, 6, Slice("from", (1, 8, 4), 2), overlap=True)
-    anchor = anchor.behind([(2, 9, 1)])
+    anchor = anchor.advanced([(2, 9, 1)])
     assert anchor.span(0, 5) == Span(0, 6, Slice("from", (2, 9, 1)), overlap=True)
 
 
@@ -66,14 +66,14 @@ def test_what_is_not_known_is_not_skipped() -> None:
     """Where a read goes on at a key, nobody knows how many rows before it have its first field."""
     anchor = Anchor(TWO.order, (1, 5)).exact()
     assert anchor.span(0, 5) == Span(0, 6, Slice("from", (1, 5), 1), overlap=True)
-    anchor = anchor.behind([(1, 6), (1, 7)])
+    anchor = anchor.advanced([(1, 6), (1, 7)])
     assert anchor.span(0, 5) == Span(0, 6, Slice("from", (1, 7), 1), overlap=True)
-    assert anchor.behind([(1, 8), (2, 1)]).span(0, 5) == Span(0, 6, Slice("from", (2, 1)), overlap=True)
+    assert anchor.advanced([(1, 8), (2, 1)]).span(0, 5) == Span(0, 6, Slice("from", (2, 1)), overlap=True)
 
 
 def test_a_slice_that_was_left() -> None:
     """A span that was counted in a deeper slice is of no use once the read is behind it."""
-    anchor = TWO.behind([(1, 1), (2, 1)])
+    anchor = TWO.advanced([(1, 1), (2, 1)])
     assert anchor.has_left(Slice("from", (1, 1), 1))
     assert not anchor.has_left(Slice("from", (2, 0), 1))
     assert not anchor.has_left(Slice("from", (1, 1)))
@@ -82,7 +82,7 @@ def test_a_slice_that_was_left() -> None:
 
 def test_whether_a_span_begins_at_the_last_row() -> None:
     """Only a span of the exact slice does: in a weaker one, rows may have appeared before it."""
-    anchor = TWO.behind([(1, 1), (2, 1)])
+    anchor = TWO.advanced([(1, 1), (2, 1)])
     assert anchor.is_at(Span(0, 5, Slice("from", (2, 1), 1), overlap=True))
     assert not anchor.is_at(Span(0, 5, Slice("from", (2, 1)), overlap=True))
     assert not anchor.is_at(Span(1, 5, Slice("from", (2, 1), 1), overlap=True))
@@ -94,19 +94,19 @@ def test_keys_that_cannot_be_sent() -> None:
     def fits(key: Key) -> bool:
         return key not in {"\t", "\n"}
 
-    anchor = Anchor(Order(("A",)), fits=fits).behind(["a", "b"]).behind(["\t", "\n"])
+    anchor = Anchor(Order(("A",)), fits=fits).advanced(["a", "b"]).advanced(["\t", "\n"])
     assert (anchor.origin, anchor.since, anchor.last) == ("b", ("\t", "\n"), "\n")
     assert anchor.span(0, 5) == Span(2, 6, Slice("from", "b"), overlap=True)
     assert anchor.exact() == anchor.after() == anchor
     again = anchor.again(anchor.since)
     assert again.span(0, 5) == Span(0, 6, Slice("from", "b"), overlap=True)
-    assert again.passed(["\t"]).span(0, 5) == Span(1, 6, Slice("from", "b"), overlap=True)
-    assert anchor.behind(["c"]).since == ()
+    assert again.skipped(["\t"]).span(0, 5) == Span(1, 6, Slice("from", "b"), overlap=True)
+    assert anchor.advanced(["c"]).since == ()
 
 
 def test_a_place_that_was_found_elsewhere() -> None:
     """Rows that have appeared before the last one count from then on."""
-    anchor = TWO.behind([(1, 1), (1, 2)])
+    anchor = TWO.advanced([(1, 1), (1, 2)])
     found = anchor.found(Span(1, 6, Slice("from", (1, 2)), overlap=True), 3)
     assert found.span(0, 5) == Span(3, 6, Slice("from", (1, 2)), overlap=True)
     assert anchor.found(Span(1, 6, Slice("from", (0, 2)), overlap=True), 3) == anchor
@@ -114,6 +114,6 @@ def test_a_place_that_was_found_elsewhere() -> None:
 
 def test_the_rows_behind_the_last_one() -> None:
     """Without the row itself: of a key of several fields, first those with all but the last field the same."""
-    anchor = TWO.behind([(1, 1), (1, 2)])
+    anchor = TWO.advanced([(1, 1), (1, 2)])
     assert anchor.trial(5) == Span(0, 5, Slice("after", (1, 2), 1))
-    assert Anchor(None).behind([1, 2]).trial(5) == Span(2, 5)
+    assert Anchor(None).advanced([1, 2]).trial(5) == Span(2, 5)

@@ -138,7 +138,7 @@ def test_elements_dicts_and_structs() -> None:
     forms: list[Item] = [Line(street="x" * 61), {"Ad": "x" * 61}, Element({"Ad": "x" * 61})]
     element = Element({}, key={"BcCo": "1"}, objects={"KnContact": Element({}, objects={"KnBasicAddressAdr": forms})})
     assert faults(PERSON, "update", element) == [
-        f"Objects.KnContact[0].Objects.KnBasicAddressAdr[{index}].Ad (Street): has 61 characters, and 60 are the most:"
+        f"Objects.KnContact[0].Objects.KnBasicAddressAdr[{index}].Ad (Street): has 61 characters; the maximum is 60:"
         " shorten it"
         for index in range(3)
     ]
@@ -156,52 +156,52 @@ def test_an_object_that_metainfo_does_not_describe() -> None:
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("lanm", "its name is LaNm (Last name)"),
-        ("Last name", "its name is LaNm (Last name)"),
-        ("LaNme", "perhaps LaNm (Last name)"),
-        ("Lastname", "perhaps LaNm (Last name)"),
-        ("Street", "metainfo lists all that there are"),
+        ("lanm", "use LaNm (Last name)"),
+        ("Last name", "use LaNm (Last name)"),
+        ("LaNme", "did you mean LaNm (Last name)?"),
+        ("Lastname", "did you mean LaNm (Last name)?"),
+        ("Street", "see the metainfo for all fields"),
         (
             "HmNr",
             "it is a field of Objects.KnBasicAddressAdr or Objects.KnBasicAddressPad or Objects.KnContact.Objects.",
         ),
-        ("KnBankAccount", "it is an object: give it an element, or a list of elements"),
-        ("@BcCo", "an Element has BcCo without the @, in `key` or among the fields"),
-        (CUSTOM.lower(), f"its name is {CUSTOM} (Shoe size)"),
+        ("KnBankAccount", "it is an object: give an element, or a list of elements, in `objects`"),
+        ("@BcCo", "write BcCo without the @, in `key` or among the fields"),
+        (CUSTOM.lower(), f"use {CUSTOM} (Shoe size)"),
     ],
 )
 def test_unknown_fields(name: str, advice: str) -> None:
     """A name that no field has is told with what was probably meant."""
     (fault,) = faults(PERSON, "update", Element({"BcCo": "1", name: "x"}))
-    assert fault.startswith(f"{name}: there is no such field: {advice}")
+    assert fault.startswith(f"{name}: unknown field: {advice}")
 
 
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("KnBasicAdressAdr", "perhaps KnBasicAddressAdr or KnBasicAddressPad"),
-        ("knbankaccount", "perhaps KnBankAccount"),
-        ("KnPerson", "it is one of Objects.KnContact"),
+        ("KnBasicAdressAdr", "did you mean KnBasicAddressAdr or KnBasicAddressPad?"),
+        ("knbankaccount", "did you mean KnBankAccount?"),
+        ("KnPerson", "it is an object of Objects.KnContact"),
         ("FiNm", "it is a field: give it a value"),
         ("Fields", "the library writes the body: give fields by their names, and objects by theirs"),
-        ("Zzz", "there are KnBasicAddressAdr, KnBasicAddressPad, KnBankAccount, KnContact"),
+        ("Zzz", "the objects are KnBasicAddressAdr, KnBasicAddressPad, KnBankAccount, KnContact"),
     ],
 )
 def test_unknown_objects(name: str, advice: str) -> None:
     """A name that no object has is told with what was probably meant."""
     (fault,) = faults(PERSON, "update", {"BcCo": "1", name: {"FiNm": "Jan"}})
-    assert fault == f"Objects.{name}: there is no such object: {advice}"
+    assert fault == f"Objects.{name}: unknown object: {advice}"
 
 
 def test_no_objects_at_all() -> None:
     """A connector without objects says so."""
-    assert faults(BARE, "insert", {"VaIt": "1", "A": {}}) == ["Objects.A: there is no such object: there are none"]
+    assert faults(BARE, "insert", {"VaIt": "1", "A": {}}) == ["Objects.A: unknown object: this part has no objects"]
 
 
 def test_a_field_in_an_object_is_none_of_the_element() -> None:
     """A part of an element has its own names only."""
     (fault,) = faults(PERSON, "update", {"@BcCo": "1", "KnBankAccount": [{"Iban": "NL1"}, {"Ibn": "NL2"}]})
-    assert fault == "Objects.KnBankAccount[1].Ibn: there is no such field: perhaps Iban"
+    assert fault == "Objects.KnBankAccount[1].Ibn: unknown field: did you mean Iban?"
 
 
 def test_what_is_no_element() -> None:
@@ -219,12 +219,12 @@ def test_names_of_keys() -> None:
         "@Ds (Subject): is not in the key, SbId (Dossier item): give it as a field"
     ]
     assert faults(SUBJECT, "delete", {"@SbId": 7, "@Ds": "x"}) == []
-    assert faults(SUBJECT, "delete", {"@Sbid": 7}) == ["@Sbid: there is no such field: its name is SbId (Dossier item)"]
+    assert faults(SUBJECT, "delete", {"@Sbid": 7}) == ["@Sbid: unknown field: use SbId (Dossier item)"]
     assert faults(SUBJECT, "update", Element(key={"@SbId": 7})) == [
-        "@@SbId: there is no such field: an Element has SbId without the @, in `key` or among the fields"
+        "@@SbId: unknown field: write SbId without the @, in `key` or among the fields"
     ]
     (fault,) = faults(SUBJECT, "update", {"@SbId": "x"})
-    assert fault.startswith("@SbId (Dossier item): is no number: give an int")
+    assert fault.startswith("@SbId (Dossier item): is not a number: give an int")
     assert faults(ENTRIES, "insert", {"@Year": 2024, "Peri": 1, "JoCo": "80"}) == []  # metainfo tells no key
     assert faults(PERSON, "update", {"@FiNm": "Jan", "MatchPer": "3"}) == []  # any field may find a person
 
@@ -233,7 +233,7 @@ def test_names_of_keys() -> None:
 @pytest.mark.parametrize("item", [{"Ds": "x"}, {"@VbCo": ""}, {"AxId": msgspec.UNSET}, Element(action=None), {}])
 def test_a_record_that_cannot_be_found(action: Action, item: object) -> None:
     """An update or a delete needs a key, where metainfo tells one."""
-    assert faults(DIMENSION, action, item) == [f"key: nothing says which record to {action}: give AxId and VbCo"]
+    assert faults(DIMENSION, action, item) == [f"key: nothing identifies the record to {action}: give AxId and VbCo"]
     assert faults(DIMENSION, "insert", {"Ds": "x"}) == []
 
 
@@ -243,7 +243,7 @@ def test_a_record_that_cannot_be_found(action: Action, item: object) -> None:
 @pytest.mark.parametrize("value", ["", msgspec.UNSET])
 def test_mandatory_fields_of_an_insert(value: object) -> None:
     """An insert must have them, with a value; an update and a delete need not."""
-    missing = ["StId (Type of dossier item): is mandatory for a new record: give it"]
+    missing = ["StId (Type of dossier item): is mandatory for a new record: add it"]
     assert faults(SUBJECT, "insert", {"Ds": "x"}) == missing
     assert faults(SUBJECT, "insert", {"StId": value}) == missing
     assert faults(SUBJECT, "insert", {"@SbId": 7, "Ds": "x"}) == missing
@@ -260,14 +260,14 @@ def test_an_action_of_its_own() -> None:
     for fields in ({"@Action": "update"}, {"@action": "update"}):
         assert faults(SUBJECT, "insert", Element({"SbId": 7, **fields})) == []
     (unfound,) = faults(SUBJECT, "insert", {"@action": "delete"})
-    assert unfound.startswith("key: nothing says which record to delete")
+    assert unfound.startswith("key: nothing identifies the record to delete")
     for odd in (Element({"SbId": 7}, action="upsert"), {"@SbId": 7, "@action": "upsert"}):  # type: ignore[arg-type]
-        assert faults(SUBJECT, "update", odd) == ["@Action: there is no such action: give insert or update or delete"]
+        assert faults(SUBJECT, "update", odd) == ["@Action: unknown action: use insert or update or delete"]
 
 
 def test_mandatory_fields_of_objects() -> None:
     """They are demanded of what is certainly new: without a key in a new element, or by its own word."""
-    there = "Objects.KnBankAccount[0].Iban: is mandatory for a new record: give it"
+    there = "Objects.KnBankAccount[0].Iban: is mandatory for a new record: add it"
     bank = {"KnBankAccount": {"CoId": "NL"}}
     assert faults(PERSON, "insert", {**CREATED, **bank}) == [there]
     assert faults(PERSON, "insert", {"MatchPer": "0", "BcCo": "1", **bank}) == []
@@ -280,8 +280,8 @@ def test_mandatory_fields_of_objects() -> None:
     assert missing.startswith("Objects.AfasContract[0].ClId")
     lines = [{"AcNr": "1"}, {"AcNr": "1", "EnNo": 5}, {"VaAs": "1", "AcNr": "1", "FiDimEntries": {}}]
     assert faults(ENTRIES, "insert", {"Year": 2024, "Peri": 1, "JoCo": "80", "FiEntries": lines}) == [
-        "Objects.FiEntries[0].VaAs: is mandatory for a new record: give it",
-        "Objects.FiEntries[2].Objects.FiDimEntries[0].DiC1: is mandatory for a new record: give it",
+        "Objects.FiEntries[0].VaAs: is mandatory for a new record: add it",
+        "Objects.FiEntries[2].Objects.FiDimEntries[0].DiC1: is mandatory for a new record: add it",
     ]
 
 
@@ -304,7 +304,7 @@ def test_none() -> None:
     assert fault.startswith("StId (Type of dossier item): None is ambiguous")
     assert faults(SUBJECT, "update", {"SbId": 7, "StId": None}, allow_none=True) == []
     (fault,) = faults(SUBJECT, "insert", {"StId": None}, allow_none=True)
-    assert fault == "StId (Type of dossier item): is mandatory for a new record: give it"
+    assert fault == "StId (Type of dossier item): is mandatory for a new record: add it"
 
 
 # --- all of them ---

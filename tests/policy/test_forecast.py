@@ -26,20 +26,20 @@ def span(key: Key, *, skip: int = 0, take: int = TAKE) -> Span:
 
 def test_even_keys() -> None:
     """A span begins with the last row of the one before it, which is all that they have in common."""
-    assert EVEN.behind(span(301)) == (301 + 99 * 3, 1)
-    assert EVEN.behind(span(301, skip=200)) == (301 + 299 * 3, 1)
+    assert EVEN.prediction_after(span(301)) == (301 + 99 * 3, 1)
+    assert EVEN.prediction_after(span(301, skip=200)) == (301 + 299 * 3, 1)
 
 
 def test_nearly_even_keys() -> None:
     """The less even keys were of late, the more rows are asked for twice, to be sure."""
     forecast = Forecast(1_000, 3_000, (2.95, 3.05), marks=2)
-    assert forecast.behind(span(0, take=1_000)) == (3 * (1_000 - 35), 35)
+    assert forecast.prediction_after(span(0, take=1_000)) == (3 * (1_000 - 35), 35)
 
 
 @pytest.mark.parametrize("steps", [(), (3.0,), (3.0, 3.2), (3.0, -3.0), (0.0, 0.0)])
 def test_uneven_or_unknown_keys(steps: tuple[float, ...]) -> None:
     """Too few steps, or too different ones, foretell nothing."""
-    assert Forecast(1_000, 3_000, steps, marks=len(steps)).behind(span(1)) is None
+    assert Forecast(1_000, 3_000, steps, marks=len(steps)).prediction_after(span(1)) is None
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_uneven_or_unknown_keys(steps: tuple[float, ...]) -> None:
 )
 def test_not_to_be_foretold(before: Span) -> None:
     """Texts, keys of several fields, small pages, numbers that a field of the service may not hold."""
-    assert EVEN.behind(before) is None
+    assert EVEN.prediction_after(before) is None
 
 
 def test_steps_are_measured() -> None:

@@ -129,7 +129,7 @@ class Guess(Forecast):
 
     ahead: int = 1
 
-    def behind(self, span: Span) -> tuple[int, int] | None:
+    def prediction_after(self, span: Span) -> tuple[int, int] | None:
         if span.within is None:
             return None
         assert isinstance(span.within.key, int)

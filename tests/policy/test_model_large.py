@@ -61,7 +61,7 @@ UNIVERSES: list[Callable[[Random, int], list[Key]]] = [numbers, even, even, text
 class Guess(Forecast):
     """Guesses where pages begin: at any keys, for which there need not be rows."""
 
-    def behind(self, span: Span) -> tuple[int, int] | None:
+    def prediction_after(self, span: Span) -> tuple[int, int] | None:
         if not (self.steps and span.within is not None and isinstance(span.within.key, int)):
             return None
         random = Random(repr(span))  # noqa: S311 - the same guess each time

@@ -118,15 +118,15 @@ def test_combine() -> None:
 
 def test_keys_passed() -> None:
     """Of whole numbers it is known how many lie before a key, of texts and of keys of several fields it is not."""
-    assert Order(("A",)).passed([1, 4, 7], 4) == Order(("A",)).passed([1, 4, 7], 5) == 2
-    assert Order(("-A",)).passed([7, 4, 1], 4) == 2
+    assert Order(("A",)).count_up_to([1, 4, 7], 4) == Order(("A",)).count_up_to([1, 4, 7], 5) == 2
+    assert Order(("-A",)).count_up_to([7, 4, 1], 4) == 2
     for order, keys, key in (
         (("A",), ["a"], "b"),
         (("A",), ["a"], 1),
         (("A",), [1], None),
         (("A", "B"), [(1, 2)], (1, 3)),
     ):
-        assert Order(order).passed(keys, key) is None
+        assert Order(order).count_up_to(keys, key) is None
 
 
 # --- proof ---
@@ -187,7 +187,7 @@ def test_equal_neighbours(fields: tuple[str, ...], keys: list[Key]) -> None:
 )
 def test_numbers_out_of_order(fields: tuple[str, ...], keys: list[Key]) -> None:
     """They prove that the service sorts by something else."""
-    with pytest.raises(KeyOrderError, match="not sorted by") as caught:
+    with pytest.raises(KeyOrderError, match="not in the numeric order of") as caught:
         check(fields, *keys)
     assert (caught.value.connector, caught.value.page) == ("Profit_Article", 3)
 

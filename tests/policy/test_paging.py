@@ -422,7 +422,7 @@ def test_a_service_that_answers_one_row_beside_a_key_that_cannot_be_sent() -> No
             read.flights[0].rows = table.answer(read.flights[0].span)
             read.feed()
 
-    with pytest.raises(PagingError, match="answers one row at a time"):
+    with pytest.raises(PagingError, match="returns one row at a time"):
         read_on()
     assert read.handed == list(range(6))
 

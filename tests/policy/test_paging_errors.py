@@ -95,7 +95,7 @@ def test_sorted_as_numbers_and_compared_as_texts(window: int, batch: int | None)
 def test_a_value_that_is_not_the_one_that_is_compared(batch: int | None) -> None:
     """The service rounds up what it shows, so that a row is not among those from its own value on."""
     table = OddTable(range(20), sorts=int, compares=lambda row: row - 0.25, literal=int, equals=int)
-    with pytest.raises(KeyOrderError, match="the value that it shows is not the one that it compares"):
+    with pytest.raises(KeyOrderError, match="compares another value than it shows"):
         read_all(table, take=5, batch=batch)
 
 
@@ -124,7 +124,7 @@ def test_keys_that_differ_in_case_only(keys: list[Key], batch: int | None) -> No
         return str(key).casefold()
 
     table = OddTable(keys, sorts=folded, compares=lambda value: str(value).casefold())
-    with pytest.raises(NonUniqueKeyError, match="ignores the case of letters"):
+    with pytest.raises(NonUniqueKeyError, match="ignores letter case"):
         read_all(table, take=2, batch=batch)
 
 
@@ -230,5 +230,5 @@ def test_a_service_that_always_answers_the_same_row() -> None:
 def test_a_pair_across_two_pages() -> None:
     """The last row of a page and the first one behind it, which differ in letter case only, are noticed."""
     table = OddTable(["0", "a", "A", "b"], sorts=str.casefold, compares=lambda value: str(value).casefold())
-    with pytest.raises(NonUniqueKeyError, match="ignores the case of letters"):
+    with pytest.raises(NonUniqueKeyError, match="ignores letter case"):
         read_all(table, take=2)

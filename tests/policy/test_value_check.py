@@ -84,38 +84,44 @@ FITS += [
 ]
 
 FAULTS: list[tuple[UpdateField, Any, str]] = [
-    (TEXT, "bronze", "has 6 characters, and 5 are the most: shorten it"),
+    (TEXT, "bronze", "has 6 characters; the maximum is 5: shorten it"),
     (TEXT, 123_456, "has 6 characters"),
     (TEXT, Decimal("123.45"), "has 6 characters"),
     (TEXT, date(2024, 1, 31), "has 10 characters"),
-    *((TEXT, value, "is a float for a text, and would be sent as one: give a str") for value in (1.5, 1e20, 12346.0)),
+    *((TEXT, value, "is a float, but the field holds text: give a str") for value in (1.5, 1e20, 12346.0)),
     (TEXT, Wrapped.LONG, "has 6 characters"),
     (WHOLE, 1_000_000_000, "has more than 9 digits"),
     (WHOLE, -1_000_000_000, "has more than 9 digits"),
-    (WHOLE, "1000000000", "has 10 digits before the point, and 9 are the most"),
+    (WHOLE, "1000000000", "has 10 digits before the point; the maximum is 9"),
     (WHOLE, "1e300", "has 301 digits"),
     *((WHOLE, value, "must be a whole number") for value in ("1.5", 1.5, Decimal("1.5"), "1e-3")),
-    *((WHOLE, value, "is no number") for value in ("x", "1 000", "1_000", "\u0661", "--1", ".", " ", "NaN", "0x1f")),
-    (WHOLE, date(2024, 1, 31), "is no number"),
-    (AMOUNT, "12.345", "has 3 decimals, and 2 are the most: round it first"),
+    *((WHOLE, value, "is not a number") for value in ("x", "1 000", "1_000", "\u0661", "--1", ".", " ", "NaN", "0x1f")),
+    (WHOLE, date(2024, 1, 31), "is not a number"),
+    (AMOUNT, "12.345", "has 3 decimals; the maximum is 2: round it first"),
     (AMOUNT, Decimal("0.001"), "has 3 decimals"),
     (AMOUNT, 0.1 + 0.2, "has 17 decimals"),
-    (AMOUNT, "1000000.00", "has 7 digits before the point, and 6 are the most"),
+    (AMOUNT, "1000000.00", "has 7 digits before the point; the maximum is 6"),
     (AMOUNT, Decimal(10) ** 6, "has 7 digits before the point"),
     (AMOUNT, 10**6, "has more than 6 digits"),
-    (AMOUNT, "12,345", "has 3 decimals, and 2 are the most: round it first"),
-    (AMOUNT, "1.234,56", "is no number: give an int or a Decimal, or its digits"),
+    (AMOUNT, "12,345", "has 3 decimals; the maximum is 2: round it first"),
+    (AMOUNT, "1.234,56", "is not a number: give an int or a Decimal, or its digits"),
     (WHOLE, "1,5", "must be a whole number"),
-    *((AMOUNT, value, "is infinite or not a number") for value in (float("nan"), Decimal("-inf"), Decimal("sNaN"))),
-    (TEXT, float("inf"), "is infinite or not a number"),
-    *((FLAG, value, "is no boolean: give True or False") for value in ("J", "yes", "2", 2, -1, 0.5, date(2024, 1, 1))),
-    *((DAY, value, "is no date") for value in ("31-01-2024", "2024-02-30", "2024-13-01", "today", 20240131, 1.5, True)),
-    (CODE, "X", "is none of the values that the field may have: give 'A' (Active), 'C' (Closed)"),
-    (CODE, Letter.X, "is none of the values"),
-    (CODE, 1, "is none of the values"),
-    (NUMBERED, 3, "is none of the values that the field may have: give '1' (One), '2' (Two)"),
-    (NUMBERED, "x", "is none of the values"),
-    (UpdateField(id="Co", data_type="string", values=[Code("01")]), 1, "is none of the values"),
+    *((AMOUNT, value, "is infinity or NaN") for value in (float("nan"), Decimal("-inf"), Decimal("sNaN"))),
+    (TEXT, float("inf"), "is infinity or NaN"),
+    *(
+        (FLAG, value, "is not a boolean: give True or False")
+        for value in ("J", "yes", "2", 2, -1, 0.5, date(2024, 1, 1))
+    ),
+    *(
+        (DAY, value, "is not a date")
+        for value in ("31-01-2024", "2024-02-30", "2024-13-01", "today", 20240131, 1.5, True)
+    ),
+    (CODE, "X", "is not one of the field's values: use 'A' (Active), 'C' (Closed)"),
+    (CODE, Letter.X, "is not one of the field's values"),
+    (CODE, 1, "is not one of the field's values"),
+    (NUMBERED, 3, "is not one of the field's values: use '1' (One), '2' (Two)"),
+    (NUMBERED, "x", "is not one of the field's values"),
+    (UpdateField(id="Co", data_type="string", values=[Code("01")]), 1, "is not one of the field's values"),
 ]
 
 

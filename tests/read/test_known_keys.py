@@ -47,7 +47,7 @@ async def test_rows_and_what_is_gone_in_one_read() -> None:
         sent = len(sim.requests)
         async with afas.rows(ARTICLES, known_keys=["000001", "x", "003000", "003001"]) as rows:
             assert (await anext(rows))["ItemCode"] == "000001"
-            with pytest.raises(UsageError, match="when all rows have been read"):
+            with pytest.raises(UsageError, match="read all rows first"):
                 _ = rows.deleted_keys
             assert len(await rows.to_list()) == 2_999
         assert rows.deleted_keys == ["x", "003001"]

@@ -42,7 +42,7 @@ async def test_on_several_machines(connector: GetConnector[Any], parts: int, ser
     """Parts go through JSON, and are read by several clients side by side: every row comes once."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     planned = json.loads(json.dumps(await afas.plan(connector, parts=parts)))
-    assert 1 <= len(planned) <= parts
+    assert 1 <= len(planned) <= (parts if len(connector.key) == 1 else 1.4 * parts)
 
     async def read(part: dict[str, Any]) -> list[int]:
         async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as client:
@@ -209,7 +209,7 @@ async def test_one_value_of_the_first_field(serve: Serve) -> None:
         assert count <= len(parts) <= count + 3
         found = [numbers(await afas.rows(connector, part=part).to_list()) for part in parts]
         assert [number for part in found for number in part] == in_order
-        assert max(map(len, found)) <= 1.6 * len(rows) / count
+        assert max(map(len, found)) <= 1.8 * len(rows) / count
 
 
 async def test_no_room_for_deep_cuts(serve: Serve) -> None:

@@ -14,7 +14,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from afas_async.simulator import Latency, Rules, Simulator, spawn
-from afas_async.simulator.process import SimulatorProcess
+from afas_async.simulator.remote import SimulatorProcess
 
 
 @dataclass(frozen=True)

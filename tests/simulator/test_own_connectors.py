@@ -86,6 +86,22 @@ async def test_fields_are_those_of_metainfo(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        {"orderbyfieldids": "-A_Toev_Huisnr."},
+        {"filterfieldids": "A_Toev_Huisnr.", "filtervalues": "bis", "operatortypes": "1"},
+    ],
+)
+async def test_ids_with_a_dot(client: Client, query: dict[str, str]) -> None:
+    """As in Profit, rows have a field with a dot in its id, but it neither filters nor sorts."""
+    own = OwnGetConnector(ORDERS, [{"A_Toev_Huisnr.": "bis"}])
+    async with Simulator(rows=5, connectors={"My_Orders": own}) as simulator:
+        assert (await client.get(simulator, "/connectors/My_Orders")).rows[0]["A_Toev_Huisnr."] == "bis"
+        reply = await client.get(simulator, "/connectors/My_Orders", **query)
+        assert (reply.status, reply.json["externalMessage"]) == (500, "Connectorveld 'A_Toev_Huisnr.' niet gevonden")
+
+
+@pytest.mark.parametrize(
     ("field", "value", "shown"),
     [
         ("Order-nummer", True, "true"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from afas_async import AfasClient
 from afas_async.simulator import Fault, OwnObject, OwnUpdateConnector, Rules, Simulator
 from tests.support.own_metainfo import FREE, LINES, SALES, field
 from tests.support.raw_writes import said, send
@@ -82,6 +84,101 @@ async def test_lines_within_lines(simulator: Simulator) -> None:
     assert await write(simulator, "PUT", {"OrNu": "N1"}, FbSalesLines=elsewhere) == "An unexpected error has occurred."
     await send(simulator, "DELETE", "connectors/FbSales/FbSales/OrNu/N1")
     assert rows(simulator, "My_Serials", "SeNo") == []
+
+
+async def test_lines_whose_key_is_named_as_that_around_them() -> None:
+    """A key named in full as that around it is the line's own: such lines are told apart, updated and deleted."""
+    number = {"fields": {"SeNo": "int", "Ds": "string(9)"}, "key": "SeNo"}
+    inner = OwnObject(**number)
+    own = OwnUpdateConnector(
+        **number, objects={"Part": OwnObject(**number, objects={"Step": inner})}, read_as={"Step": "My_Steps"}
+    )
+    async with Simulator(rows=5, updates={"MyThing": own}) as simulator:
+        steps = [line(Ds="a"), line(SeNo=7, Ds="b"), line(Ds="c")]
+        part = {"Fields": {"Ds": "p"}, "Objects": {"Step": {"Element": steps}}}
+        assert await write(simulator, "POST", {"Ds": "x"}, "MyThing", Part=part) == {"MyThing": {"SeNo": "1"}}
+        changed = {"Fields": {"SeNo": 1}, "Objects": {"Step": {"Element": [line(SeNo=7, Ds="B")]}}}
+        assert await write(simulator, "PUT", {"SeNo": 1}, "MyThing", Part=changed) == {"MyThing": {"SeNo": "1"}}
+        assert rows(simulator, "My_Steps", "SeNo", "Part_SeNo", "Step_SeNo", "Ds") == [
+            (1, 1, 1, "a"),
+            (1, 1, 7, "B"),
+            (1, 1, 8, "c"),
+        ]
+        gone = {"Fields": {"SeNo": 1}, "Objects": {"Step": {"Element": line(**{"@Action": "delete"}, SeNo=1)}}}
+        await write(simulator, "PUT", {"SeNo": 1}, "MyThing", Part=gone)
+        assert [step for (step,) in rows(simulator, "My_Steps", "Step_SeNo")] == [7, 8]
+
+
+HOURS: dict[str, Any] = {
+    "name": "PtRealization",
+    "fields": [
+        field("Id", "string", 32, primaryKey=True),
+        field("VaIt", "string", 3, values=[{"id": "1", "description": "Werksoort"}, {"id": "2"}]),
+        field("Qu", "decimal", 9, decimals=2, decimalFieldId="QuDe", notzero=True),
+        field("Pr", "decimal", 18, decimals=2),
+        field("Bi", "string", 1),
+        field("StTi", "date", 19),
+        field("Lang", "string", 5),
+        field("No", "int", 3, values=[{"id": "7"}, {"id": "010"}]),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"VaIt": "Art"}, "Art"),  # AFAS, endpoint notes: an external item type
+        ({"VaIt": 2}, "2"),
+        ({"Pr": "12,50"}, Decimal("12.50")),  # AFAS's own examples
+        ({"Pr": Decimal("1234567890123456.78")}, Decimal("1234567890123456.78")),
+        ({"Pr": "-.5"}, Decimal("-0.5")),
+        ({"Pr": ""}, None),
+        ({"Qu": "1.23456"}, Decimal("1.23456")),  # another field says how many decimals there are
+        ({"Bi": True}, "1"),
+        ({"Bi": False}, "0"),
+        ({"Lang": True}, "true"),
+        ({"No": "10"}, 10),
+        ({"StTi": "09:30"}, "1900-01-01T09:30:00Z"),
+        ({"StTi": "14:47:00"}, "1900-01-01T14:47:00Z"),
+    ],
+)
+async def test_what_real_bodies_have(given: dict[str, Any], shown: Any) -> None:
+    """What AFAS's own examples and notes contain is taken, and no digit of it is lost."""
+    own = OwnUpdateConnector(metainfo=HOURS, read_as="My_Hours")
+    async with (
+        Simulator(rows=5, updates={"PtRealization": own}) as simulator,
+        AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
+    ):
+        await afas.insert("PtRealization", given)
+        (row,) = (await afas.page("My_Hours")).rows
+        assert row[next(iter(given))] == shown
+        await afas.update("PtRealization", {"@Id": "1", "Pr": 3})
+        (row,) = (await afas.page("My_Hours")).rows
+        assert row["Pr"] == 3
+
+
+async def test_parts_of_bodies_that_are_empty(simulator: Simulator) -> None:
+    """AFAS's own examples have a key that stands twice and is empty once, and an object that is an empty text."""
+    fields = {"OrNu": "N1", "DbId": "1"}
+    body = {"FbSales": {"Element": {"@OrNu": "", "Fields": fields, "Objects": {"FbNotes": {"Element": ""}}}}}
+    assert (await send(simulator, "POST", "connectors/FbSales", json.dumps(body).encode())).status == 201
+    assert rows(simulator, "My_Sales", "OrNu", "DbId") == [("N1", "1")]
+    assert rows(simulator, "My_Notes", "OrNu") == []
+    body["FbSales"]["Element"] |= {"@OrNu": "N1", "Fields": {"OrNu": "", "DbId": "2"}}
+    assert (await send(simulator, "PUT", "connectors/FbSales", json.dumps(body).encode())).status == 201
+    assert rows(simulator, "My_Sales", "OrNu", "DbId") == [("N1", "2")]
+
+
+@pytest.mark.parametrize(
+    "given", [{"Qu": 0}, {"Qu": "0.00"}, {"VaIt": "3"}, {"No": 8}, {"Pr": "1.234,50"}, {"StTi": "9:30"}]
+)
+async def test_what_real_environments_refuse(given: dict[str, Any]) -> None:
+    """A zero where metainfo excludes it, and a number that is none of the codes, are refused, also in an update."""
+    async with Simulator(rows=5, updates={"PtRealization": HOURS}) as simulator:
+        text = f"The entered value for 'Label of {next(iter(given))}' is not valid."
+        assert await write(simulator, "POST", given, "PtRealization") == text
+        await write(simulator, "POST", {}, "PtRealization")
+        assert await write(simulator, "PUT", {"Id": "2", **given}, "PtRealization") == text
 
 
 async def test_objects_without_a_key(simulator: Simulator) -> None:

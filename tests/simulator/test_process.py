@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from anyio.from_thread import BlockingPortal
 
-from afas_async import AfasClient
+from afas_async import AfasClient, ClientCredentials, otp
 from afas_async.simulator import (
+    Change,
+    Fault,
     Latency,
     OwnGetConnector,
     OwnUpdateConnector,
@@ -26,8 +28,9 @@ from afas_async.simulator import (
     spawn,
 )
 from afas_async.simulator.command import run
+from afas_async.simulator.files.files import Files
 from afas_async.simulator.latency import parse_latency
-from afas_async.simulator.process import SimulatorProcess
+from afas_async.simulator.remote import SimulatorProcess
 from tests.simulator.conftest import INHERITED, Client
 from tests.support.own_metainfo import ORDERS, SALES
 
@@ -48,7 +51,7 @@ async def test_spawn(client: Client) -> None:
         assert await there.checksum("Profit_Article") == here.store.checksum("Profit_Article")
         counters = await there.counters()
         assert (counters.requests, counters.answered, counters.rows) == (1, 1, 50)
-        with pytest.raises(SimulatorError, match="404"):
+        with pytest.raises(SimulatorError, match="there is no GetConnector 'profit_nothing'"):
             await there.checksum("Profit_Nothing")
         assert there.token not in repr(there)
     assert not is_running(there.pid)
@@ -105,7 +108,7 @@ async def test_process_that_dies() -> None:
     """What is asked of a process that has died is an error, whatever is asked."""
     async with spawn(rows=5) as there:
         os.kill(there.pid, signal.SIGKILL)
-        for ask in (there.checksum("Profit_Wide"), there.counters(), there.script()):
+        for ask in (there.checksum("Profit_Wide"), there.counters(), there.faults.add()):
             with pytest.raises(SimulatorError, match="did not answer"):
                 await ask
 
@@ -206,6 +209,85 @@ async def test_spawn_with_own_connectors(tmp_path: Path) -> None:
         assert await afas.rows("My_Things", key="Id").to_list() == []
         with pytest.raises(SimulatorError):
             await there.written("Nothing")
+
+
+def test_one_time_password(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
+    """The code that went out is asked for in a process too, and it gives a token."""
+    portal, there = apart
+
+    async def use() -> None:
+        assert await there.otp_code() is None
+        keys = {"api_key": "A" * 32, "api_token": "E" * 32, "user_id": "12345.user"}
+        await otp.request(base_url=there.base_url, **keys)
+        code = await there.otp_code()
+        token = await otp.validate(base_url=there.base_url, **keys, otp=code)
+        assert token.header() == Client.authorization(there)["Authorization"]
+        assert await there.otp_code() is None
+
+    portal.call(use)
+
+
+def test_rotation_of_tokens(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
+    """Credentials are asked for and assigned, and a client whose tokens were revoked gets another one."""
+    portal, there = apart
+
+    async def use() -> None:
+        await there.oauth.assign(client_secret="CANA4Y", expires_in=500)
+        state = await there.oauth.state()
+        assert (state.client_secret, state.expires_in, state.issued, state.public_key) == ("CANA4Y", 500, 0, None)
+        assert "CANA4Y" not in repr(state)
+        auth = ClientCredentials(state.client_id, state.client_secret)
+        async with AfasClient(base_url=there.base_url, auth=auth) as afas:
+            await afas.metainfo()
+            await there.oauth.revoke()
+            await afas.metainfo(refresh=True)
+        assert (await there.oauth.state()).issued == 2
+
+    portal.call(use)
+
+
+def test_files(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
+    """Images with their ids, numbers among them, attachments and reports are listed; a file is added."""
+    portal, there = apart
+
+    async def use() -> None:
+        drawn = Files(1, None)
+        assert await there.files.images() == drawn.images
+        assert await there.files.reports() == drawn.reports
+        assert await there.files.attached() == drawn.attached
+        (image,) = (image for image in await there.files.images() if image.id.isdecimal())
+        added = await there.files.add("x.bin", b"\xff\x00", subject_id=7)
+        async with AfasClient(base_url=there.base_url, auth=there.token) as afas:
+            assert (await afas.image(int(image.id))).data == image.sizes[0]
+            assert (await afas.subject(7, added)).data == b"\xff\x00"
+
+    portal.call(use)
+
+
+def test_scripts_and_requests(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
+    """Faults that must happen fail a block in which they do not, and the log has those that did."""
+    portal, there = apart
+
+    async def use() -> None:
+        async with AfasClient(base_url=there.base_url, auth=there.token) as afas:
+            fault = Fault(path="profitversion", status=503)
+            async with there.faults.expect(fault):
+                await afas.version()
+            assert [request.fault for request in (await there.requests())[-2:]] == [fault, None]
+        await there.faults.add(Fault(status=503, times=None))
+        with pytest.raises(AssertionError, match=r"did not happen: .*429"):
+            async with there.faults.expect(Fault(status=429)):
+                pass
+        assert await there.faults.left() == [Fault(status=503, times=None), Fault(status=429)]
+        await there.faults.clear()
+        assert await there.faults.left() == []
+        change = Change(connector="Profit_Debtor", delete=[{"DebtorId": "10001"}])
+        await there.changes.add(change)
+        assert await there.changes.left() == [change]
+        await there.changes.clear()
+        assert await there.changes.left() == []
+
+    portal.call(use)
 
 
 @pytest.mark.parametrize("rows", [[{"A": 1}], OwnGetConnector(ORDERS, [{"Aantal": 1}])])

@@ -11,7 +11,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from afas_async.simulator import Change, Fault, Latency, Simulator, SimulatorError
-from afas_async.simulator.process import SimulatorProcess
+from afas_async.simulator.remote import SimulatorProcess
 from tests.simulator.conftest import Client
 from tests.support.virtual_time import VirtualTimeLoop
 
@@ -219,9 +219,9 @@ def test_in_a_process(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
 
     async def use() -> list[int]:
         async with aiohttp.ClientSession() as session:
-            await there.change(Change(connector="Profit_Article", after=1, delete=[{"ItemCode": "000001"}]))
+            await there.changes.add(Change(connector="Profit_Article", after=1, delete=[{"ItemCode": "000001"}]))
             with pytest.raises(SimulatorError, match="'changes': Profit_Article has no field 'Id'"):
-                await there.change(Change(connector="Profit_Article", delete=[{"Id": 1}]))
+                await there.changes.add(Change(connector="Profit_Article", delete=[{"Id": 1}]))
             counts: list[int] = []
             for _ in range(2):
                 async with session.get(there.base_url + ARTICLE, headers=Client.authorization(there)) as response:

@@ -16,7 +16,7 @@ from anyio.from_thread import BlockingPortal
 
 from afas_async import AfasClient
 from afas_async.simulator import Fault, Latency, Simulator
-from afas_async.simulator.process import SimulatorProcess
+from afas_async.simulator.remote import SimulatorProcess
 from tests.simulator.conftest import Client
 from tests.support.virtual_time import VirtualTimeLoop
 
@@ -355,7 +355,7 @@ def test_in_a_process(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
 
     async def use() -> list[int]:
         async with aiohttp.ClientSession() as session:
-            await there.script(Fault(status=503), Fault(status=429, after=1))
+            await there.faults.add(Fault(status=503), Fault(status=429, after=1))
             statuses = []
             for _ in range(3):
                 async with session.get(there.base_url + ARTICLE, headers=Client.authorization(there)) as response:

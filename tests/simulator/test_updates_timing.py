@@ -12,7 +12,7 @@ from anyio.from_thread import BlockingPortal
 
 from afas_async import AfasClient
 from afas_async.simulator import Fault, Latency, Rules, Simulator
-from afas_async.simulator.process import SimulatorProcess
+from afas_async.simulator.remote import SimulatorProcess
 from afas_async.wire.error_answers import LOCKED
 from tests.simulator.conftest import Client, Reply
 from tests.support.raw_writes import ARTICLE, BOLT, article, elements, said, send
@@ -308,7 +308,7 @@ def test_a_simulator_in_a_process(apart: tuple[BlockingPortal, SimulatorProcess]
                     return response.status
 
             assert await post() == 200
-            await there.script(Fault(refusal="locked"))
+            await there.faults.add(Fault(refusal="locked"))
             assert await post() == 500
             await there.set_latency(Latency(per_element=0.2))
             await post()

@@ -74,7 +74,7 @@ async def quiet() -> AsyncIterator[None]:
 def assert_idle(afas: AfasClient) -> None:
     """The client has no request under way, no slot taken and no connection in use."""
     session = afas._session
-    assert session.engine.statistics.in_flight == 0
+    assert session.engine.counts.total.in_flight == 0
     assert session.engine._limiter.in_flight == 0
     for sessions in ("_reads", "_writes"):
         assert not getattr(session._transport, sessions).connector._acquired  # not part of the seam

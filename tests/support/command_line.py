@@ -15,7 +15,7 @@ from anyio.from_thread import start_blocking_portal
 
 from afas_async.commands import cli
 from afas_async.simulator import Simulator
-from afas_async.simulator.process import SimulatorProcess
+from afas_async.simulator.remote import SimulatorProcess
 from afas_async.simulator.storage.store import Store
 from tests.support import canary
 

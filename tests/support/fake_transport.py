@@ -9,8 +9,8 @@ from types import TracebackType
 from afas_async import AfasError, AnswerLostError
 from afas_async.http.back_pressure import BackPressure
 from afas_async.http.call import Call
+from afas_async.http.events import Event
 from afas_async.http.options import Options
-from afas_async.http.statistics import Event
 from afas_async.policy.retrying import Retry, retry_read
 from afas_async.wire.requests import Request
 
@@ -179,4 +179,4 @@ def options(
 
 
 def lost() -> AnswerLostError:
-    return AnswerLostError("X: the connection broke within the answer", connector="X")
+    return AnswerLostError("X: the connection broke during the response", connector="X")

@@ -50,14 +50,14 @@ TRICKY = (
 
 
 def parser(
-    row_type: Any = dict, *, skip: int = SKIP, take: int = TAKE, page: int = 0, again: bool = True
+    row_type: Any = dict, *, skip: int = SKIP, take: int = TAKE, page: int = 0, lenient: bool = True
 ) -> PageParser[Any]:
-    return PageParser(row_type, connector="Profit_Article", page=page, skip=skip, take=take, again=again)
+    return PageParser(row_type, connector="Profit_Article", page=page, skip=skip, take=take, lenient=lenient)
 
 
-def feed(pieces: Iterable[bytes], row_type: Any = dict, *, take: int = TAKE, again: bool = True) -> list[Any]:
+def feed(pieces: Iterable[bytes], row_type: Any = dict, *, take: int = TAKE, lenient: bool = True) -> list[Any]:
     """Return the rows of an answer that arrives in pieces."""
-    page = parser(row_type, take=take, again=again)
+    page = parser(row_type, take=take, lenient=lenient)
     rows = [row for piece in pieces for row in page.feed(piece)]
     rows += page.finish()
     assert page.rows == len(rows)

@@ -41,7 +41,7 @@ class Answer:
             await asyncio.sleep(self._seconds)
         piece, self._body = self._body[:PIECE], self._body[PIECE:]
         if not piece and self._breaks:
-            raise AnswerLostError("X: the connection broke within the answer", connector="X")
+            raise AnswerLostError("X: the connection broke during the response", connector="X")
         return piece
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class Service:
         if fault == 0:
             return Answer(b"", status=503)
         if fault == 1:
-            raise AnswerLostError("X: the connection broke before the answer", connector="X")
+            raise AnswerLostError("X: the connection broke before the response", connector="X")
         skip, take = int(query["skip"]), int(query["take"])
         rows = self.select(query)
         rows = rows if skip == -1 else rows[skip : skip + min(take, self.cap or take)]

@@ -101,9 +101,7 @@ def test_unknown_keys(key: str | tuple[str, ...]) -> None:
 
 def test_attributes_as_keys() -> None:
     """A key is named by the field id: the attribute of the row type is refused with the id to give."""
-    with pytest.raises(
-        UnknownFieldError, match="'item_code' is the attribute of Article; give the field id 'ItemCode'"
-    ):
+    with pytest.raises(UnknownFieldError, match="'item_code' is an attribute of Article: use the field id 'ItemCode'"):
         GetConnector("Profit_Article", Article, key="item_code")
 
 

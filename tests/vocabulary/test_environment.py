@@ -223,5 +223,5 @@ def test_loopback(host: str, loopback: bool) -> None:  # noqa: FBT001
 @pytest.mark.parametrize("path", ["connectors", "connectors/", "metainfo", "ProfitRestServices/Connectors"])
 def test_a_base_url_that_goes_too_far(path: str) -> None:
     """As users copy it from a request: with it, every connector would be unknown."""
-    with pytest.raises(ConfigurationError, match="ends before `/connectors`"):
+    with pytest.raises(ConfigurationError, match="must not include `/connectors`"):
         base_url_of(None, f"https://12345.rest.afas.online/{path}")

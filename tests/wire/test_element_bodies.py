@@ -233,7 +233,7 @@ def test_depth(*, many: bool) -> None:
         return element
 
     assert encode_element(nested(6)).count(b'"Objects"') == 6
-    with pytest.raises(InvalidElementError, match="more than 6 deep"):
+    with pytest.raises(InvalidElementError, match="more than 6 levels deep"):
         encode_element(nested(7))
 
 
@@ -369,9 +369,9 @@ def test_names_in_urls(name: str) -> None:
 
 def test_nothing_is_deleted_without_a_key() -> None:
     """A delete without a key could mean everything."""
-    with pytest.raises(InvalidElementError, match="without the key"):
+    with pytest.raises(InvalidElementError, match="a delete needs the key of"):
         delete_request("X", ("X", {}))
-    with pytest.raises(InvalidElementError, match="without the key"):
+    with pytest.raises(InvalidElementError, match="a delete needs the key of"):
         delete_request("X", ("X", {"A": 1}), ("Line", {}))
 
 

@@ -212,7 +212,7 @@ def test_what_is_asked_for_once_more(text: str, rows: int) -> None:
     """
     body = text.encode()
     with pytest.raises(AnswerError) as caught:
-        feed([body], again=False)
+        feed([body], lenient=False)
     assert caught.value.damaged
     assert len(feed([body])) == rows
 

@@ -182,5 +182,5 @@ def test_half_of_a_character(text: str) -> None:
     """A database that cuts a text within an emoji leaves half of it: the error names the row, and says so."""
     _, error = outcome(bytewise(page_of('{"Id":1}', f'{{"Id":2,"Note":"{text}"}}', '{"Id":3}'), 64), dict)
     assert isinstance(error, RowError)
-    assert "half of a character" in str(error)
+    assert "unpaired surrogate" in str(error)
     assert error.index == 1

@@ -68,7 +68,7 @@ def test_what_the_error_says() -> None:
     _, error = outcome(bytewise(page_of('{"a":1}', '{"a":2}', '{"a":3}')[:-5]))
     assert isinstance(error, AnswerLostError)
     assert (error.connector, error.sent) == ("Profit_Article", "maybe")
-    assert str(error) == "Profit_Article: page 0: the answer ended early, after 2 rows"
+    assert str(error) == "Profit_Article: page 0: the response ended early, after 2 rows"
 
 
 @pytest.mark.parametrize("end", [1, 2])

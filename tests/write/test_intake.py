@@ -147,7 +147,7 @@ async def test_one_key_for_several_elements() -> None:
             found = [outcome async for outcome in outcomes]
         assert statuses(found) == ["applied", *["unknown"] * 9]
         assert found[0].key is not None
-        assert "10 elements were sent, and the answer has 1 of their keys" in str(found[1].error)
+        assert "10 elements were sent, but the response has 1 of their keys" in str(found[1].error)
         assert simulator.counters.writes == 1
 
 

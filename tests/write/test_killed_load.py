@@ -27,7 +27,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from afas_async import AfasClient, F, GetConnector
 from afas_async.simulator import Fault, Latency, spawn
-from afas_async.simulator.process import SimulatorProcess
+from afas_async.simulator.remote import SimulatorProcess
 from afas_async.write.journal import Journal
 from tests.support import canary, forking, kill_loader
 from tests.support.kill_loader import FAULTY, Plan, Report
@@ -275,7 +275,7 @@ def test_no_answer_in_time(
     design: str | None, portal: BlockingPortal, service: SimulatorProcess, tmp_path: Path
 ) -> None:
     """What is not answered in time may be there."""
-    portal.call(service.script, Fault(method="POST", cut="stall", after=5, times=2))
+    portal.call(service.faults.add, Fault(method="POST", cut="stall", after=5, times=2))
     plan = Plan(service.base_url, f"stalled {design}", elements=20, design=design, patience=0.3)
     _make(tmp_path, plan)
     assert _run(tmp_path) == 0
@@ -288,7 +288,7 @@ def test_an_answer_that_is_cut(
     design: str | None, portal: BlockingPortal, service: SimulatorProcess, tmp_path: Path
 ) -> None:
     """A success whose body breaks off is a success."""
-    portal.call(service.script, Fault(method="POST", cut="close", at=5, after=5, times=2))
+    portal.call(service.faults.add, Fault(method="POST", cut="close", at=5, after=5, times=2))
     plan = Plan(service.base_url, f"cut {design}", elements=20, design=design)
     _make(tmp_path, plan)
     assert _run(tmp_path) == 0

@@ -58,6 +58,11 @@ class Described(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     decimals: int | None = None
     values: list[DescribedCode] | None = None
 
+    @property
+    def has_fixed_decimals(self) -> bool:
+        """Whether `decimals` holds for all records."""
+        return True
+
     def column(self, name: str, column: str = "", *, exact: bool = False) -> Field:
         """Return the column that holds the values of the field.
 
@@ -76,7 +81,8 @@ class Described(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
                 return Field(column or name, kind, min(length or _MOST_DIGITS, _MOST_DIGITS), 0, label)
             case "decimal":
                 # No source says whether the length counts the decimals, so only the digits before the point do.
-                decimals = max(self.decimals or 0, 0) or _MOST_DECIMALS
+                decimals = max(self.decimals or 0, 0) if self.has_fixed_decimals else 0
+                decimals = decimals or _MOST_DECIMALS
                 return Field(column or name, kind, (length or _MOST_DIGITS) + decimals, decimals, label, exact=exact)
             case "boolean":
                 return Field(column or name, kind, 1, 0, label)
@@ -103,11 +109,20 @@ class DescribedUpdateField(Described, frozen=True, rename="camel", kw_only=True)
         field_id: Its name in requests.
         primary_key: Whether it is part of the key.
         mandatory: Whether a new record must have it.
+        not_zero: Whether it may not be 0.
+        decimals_field: The field with the number of its decimals, where that differs from record to record.
     """
 
     field_id: str
     primary_key: bool | None = None
     mandatory: bool | None = None
+    not_zero: bool | None = msgspec.field(name="notzero", default=None)
+    decimals_field: str | None = msgspec.field(name="decimalFieldId", default=None)
+
+    @property
+    def has_fixed_decimals(self) -> bool:
+        """Whether `decimals` holds for all records."""
+        return not self.decimals_field
 
 
 class DescribedObject(msgspec.Struct, frozen=True):

@@ -11,7 +11,6 @@ import msgspec
 
 from afas_async.simulator.own.documents import (
     DescribedObject,
-    DescribedUpdateField,
     MetainfoSource,
     check_columns,
     convert_document,
@@ -189,7 +188,7 @@ class _Tables:
         name = f"{place}_{described.name}" if place else self._connector
         if not described.name:
             raise ValueError(f"{self._connector}: an object in {place} has no name")
-        fields = {field.id: field for field in _fields(described, above)}
+        fields = {field.id: field for field in _fields(described, above, single=own.single)}
         outer = {column.id for column in above}
         key = [
             fields[field.field_id]
@@ -220,26 +219,25 @@ class _Tables:
         )
 
 
-def _fields(described: DescribedObject, above: Sequence[Field]) -> Iterator[UpdateField]:
+def _fields(described: DescribedObject, above: Sequence[Field], *, single: bool) -> Iterator[UpdateField]:
     """The fields of an element.
 
-    A field of its key may be one of the key around it. Another field of such a name has a column of its own.
+    A field of its key may be one of the key around it. Another field of such a name has a column of its own. So has the
+    last field of a key whose fields are all named as those around it, such as `SeNo` in lines within lines: without it,
+    nothing would tell such lines apart.
     """
     outer = {column.id.lower(): column for column in above}
+    key = [field.field_id.lower() for field in described.fields or () if field.primary_key]
+    own = key[-1] if key and outer.keys() >= set(key) and not single else ""
     for field in described.fields or ():
-        shared = outer.get(field.field_id.lower())
-        if shared is None:
-            column = field.column(field.field_id)
-        elif field.primary_key:
-            column = shared
+        name, around = field.field_id, outer.get(field.field_id.lower())
+        if around is not None and field.primary_key and name.lower() != own:
+            column, demanded = around, False
         else:
-            column = field.column(field.field_id, f"{described.name}_{field.field_id}")
+            column = field.column(name, "" if around is None else f"{described.name}_{name}", exact=True)
+            demanded = bool(field.mandatory)
         codes = {code.id: code.description or "" for code in field.values or ()}
-        yield UpdateField(field.field_id, column, _is_demanded(field, shared), codes, None)
-
-
-def _is_demanded(field: DescribedUpdateField, shared: Field | None) -> bool:
-    return bool(field.mandatory) and not (field.primary_key and shared is not None)
+        yield UpdateField(name, column, demanded, codes, None, not_zero=bool(field.not_zero))
 
 
 def _document(name: str, own: OwnUpdateConnector) -> dict[str, Any]:

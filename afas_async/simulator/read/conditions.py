@@ -172,10 +172,15 @@ def _text(value: Any) -> str:
             raise unexpected_error()
 
 
+def has_dot(field: str) -> bool:
+    """Whether a field's id has a dot, by which Profit neither filters nor sorts (help.afas.nl)."""
+    return "." in field
+
+
 def _term(fields: Mapping[str, Field], condition: Condition) -> Where:
     """Write one condition in SQL; the column's name is the connector's own, the value goes apart."""
     field = fields.get(condition.field)
-    if field is None:
+    if field is None or has_dot(condition.field):
         raise functional_error(field_not_found(condition.field))
     column, operator, value = f'"{field.id}"', condition.operator, condition.value
     if "\0" in value:

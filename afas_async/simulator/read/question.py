@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from afas_async.simulator.answer import unexpected_error
-from afas_async.simulator.read.conditions import read_filter
+from afas_async.simulator.answer import functional_error, unexpected_error
+from afas_async.simulator.messages import field_not_found
+from afas_async.simulator.read.conditions import has_dot, read_filter
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.samples.connectors import Connector
 from afas_async.simulator.storage.store import Where
@@ -63,6 +64,9 @@ def read_question(query: Mapping[str, str], connector: Connector, rules: Rules) 
         for field in query.get("orderbyfieldids", "").split(",")
         if field
     )
+    for field, _ in order:
+        if has_dot(field):
+            raise functional_error(field_not_found(field))
     return Question(
         skip=skip,
         take=_EVERYTHING if take is None else take,

@@ -25,6 +25,7 @@ class UpdateField:
         codes: What it may be, each with its description; empty where that is open.
         refers: The GetConnector and its field among whose values it must be, if it refers to another record.
         is_file: Whether it has a file in base64. An element with one cannot be changed.
+        not_zero: Whether it may not be 0.
     """
 
     id: str
@@ -33,6 +34,7 @@ class UpdateField:
     codes: Mapping[str, str]
     refers: tuple[str, str] | None
     is_file: bool = False
+    not_zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)

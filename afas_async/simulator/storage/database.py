@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from afas_async.simulator.samples.connectors import Sample
+from afas_async.simulator.samples.connectors import SAMPLES, Sample
 from afas_async.simulator.storage.filling import fill_sample, filled_database
 from afas_async.simulator.storage.schema import create_table, key_order
 from afas_async.simulator.storage.tables import Table
@@ -133,7 +133,7 @@ class Database:
         if rows > _MOST_ROWS:
             raise OverflowError(f"no table has {rows} rows")
         is_blank, self._is_blank = self._is_blank, False
-        if is_blank and rows <= _COPIED_ROWS:
+        if is_blank and rows <= _COPIED_ROWS and sample in SAMPLES:
             self.connection.deserialize(filled_database(sample.connector.name, self._rows, self._seed))
         else:
             yield from fill_sample(self.connection, sample, self._rows, self._seed)

@@ -29,7 +29,8 @@ def fill_sample(database: sqlite3.Connection, sample: Sample, size: int, seed: i
     """
     name, fields, rows = sample.connector.name, sample.connector.fields, sample.rows(size)
     database.execute(create_table(name, fields, sample.connector.hidden))
-    database.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({key_order(sample.connector.key)})')
+    if sample.connector.key:
+        database.execute(f'CREATE UNIQUE INDEX "{name} key" ON "{name}" ({key_order(sample.connector.key)})')
     g, h = _first_draw(seed), _first_draw(~seed)
     for start in range(0, rows, _PIECE_ROWS):
         if start:
@@ -43,7 +44,7 @@ def fill_sample(database: sqlite3.Connection, sample: Sample, size: int, seed: i
             (start, g, h, piece),
         )
         g, h = g * pow(_G, piece, PRIME) % PRIME, h * pow(_H, piece, PRIME) % PRIME
-    if name == ATTACHMENTS:
+    if name == ATTACHMENTS and sample in SAMPLES:
         # Their bytes are not in the table: `Files` has them.
         files = [(file.subject_id, file.id, file.name) for file in drawn_attachments(seed)]
         database.executemany(f'INSERT INTO "{name}" VALUES (?, ?, ?, NULL)', files)

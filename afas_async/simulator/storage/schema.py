@@ -25,16 +25,21 @@ def create_table(name: str, fields: Sequence[Field], hidden: Sequence[Field] = (
     were given.
     """
     columns = [f'"{field.id}" {_COLUMN_TYPES[field.type]}' for field in fields]
-    columns += [f'"{field.id}.digits" TEXT' for field in fields if field.exact]
+    columns += [f'"{digits_column(field.id)}" TEXT' for field in fields if field.exact]
     columns += [f'"{field.id}" {_COLUMN_TYPES[field.type]}' for field in hidden]
     members = [f"'{field.id}', {_value_json(field)}" for field in fields]
     columns += [f"json TEXT GENERATED ALWAYS AS ({_object_json(members)}) STORED"]
     return f'CREATE TABLE "{name}" ({", ".join(columns)})'
 
 
+def digits_column(column: str) -> str:
+    """Return the name of the column with the digits of an exact decimal."""
+    return f"{column}.digits"
+
+
 def digits(column: str) -> str:
     """Return the SQL for the text of an exact decimal: its digits as given, unless an `execute` has changed it."""
-    given = f'"{column}.digits"'
+    given = f'"{digits_column(column)}"'
     return f'CASE "{column}" WHEN CAST({given} AS REAL) THEN {given} ELSE CAST("{column}" AS TEXT) END'
 
 

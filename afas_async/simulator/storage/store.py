@@ -94,6 +94,7 @@ class Store:
         tables: Further connectors, which come first, each in place of a sample of its name.
         updates: Further UpdateConnectors, which come first, each in place of a sample of its name.
         hidden: Tables of these that are no connectors.
+        samples: The connectors whose rows come from the seed.
 
     Raises:
         ValueError: Two tables have one name.
@@ -110,6 +111,8 @@ class Store:
         tables: Sequence[Table] = (),
         updates: Sequence[UpdateConnector] = (),
         hidden: Sequence[Table] = (),
+        *,
+        samples: Sequence[Sample] = SAMPLES,
     ) -> None:
         own = {table.connector.name.lower() for table in (*tables, *hidden)}
         if len(own) < len(tables) + len(hidden):
@@ -117,7 +120,7 @@ class Store:
         own_updates = {update.name.lower() for update in updates}
         if len(own_updates) < len(updates):
             raise ValueError("two UpdateConnectors have the same name, if case does not count")
-        samples = [sample for sample in SAMPLES if sample.connector.name.lower() not in own]
+        samples = [sample for sample in samples if sample.connector.name.lower() not in own]
         made: tuple[Table | Sample, ...] = (*tables, *samples)
         self.connectors: dict[str, Connector] = {each.connector.name: each.connector for each in made}
         kept = {sample.connector.name for sample in samples}

@@ -140,6 +140,8 @@ def _objects(kind: UpdateObject, objects: Any) -> list[Element]:
         inner = kind.objects.get(name)
         if inner is None:
             raise functional_error(element_not_found(name))
+        if content == {"Element": ""}:
+            continue  # AFAS's own examples have it where there is none
         within += _elements(inner, content)
         if inner.single and sum(each.kind is inner for each in within) > 1:
             raise functional_error(one_only(name))

@@ -23,9 +23,10 @@ from afas_async.simulator.messages import (
 from afas_async.simulator.rules import Rules
 from afas_async.simulator.samples.connectors import Field
 from afas_async.simulator.samples.update_connectors import UpdateConnector, UpdateField, UpdateObject
+from afas_async.simulator.storage.schema import digits_column
 from afas_async.simulator.storage.store import DuplicateKeyError, Store, Value
 from afas_async.simulator.write.elements import Action, Element, read_elements
-from afas_async.simulator.write.values import stored
+from afas_async.simulator.write.values import stored, stored_digits
 from afas_async.simulator.write.written import Written, as_given
 from afas_async.vocabulary.values import amsterdam
 
@@ -239,7 +240,9 @@ class Updates:
             value = values.get(field.column.id)
             if value is None:
                 continue
-            if field.codes and str(value) not in field.codes:
+            if field.codes and not _is_code(field, value):
+                raise functional_error(not_valid(field.column.label))
+            if field.not_zero and value == 0:
                 raise functional_error(not_valid(field.column.label))
             if field.is_file and not _is_base64(str(value)):
                 raise functional_error(not_valid(field.column.label))
@@ -294,8 +297,13 @@ def _values(given: Iterable[tuple[UpdateField, Any]]) -> dict[str, Value]:
             value = stored(column, raw)
         except ValueError:
             raise functional_error(not_valid(column.label)) from None
-        if values.setdefault(column.id, value) != value:
+        before = values.get(column.id)
+        if None not in {before, value} and before != value:
             raise unexpected_error()  # two keys are none
+        if before is None:  # AFAS's own examples have an empty key beside `Fields`, and the key among them
+            values[column.id] = value
+            if column.exact:
+                values[digits_column(column.id)] = stored_digits(column, raw)
     return values
 
 
@@ -312,6 +320,17 @@ def _present(fields: Iterable[UpdateField], values: Mapping[str, Value]) -> dict
 
 def _key(kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
     return {**above, **_present(kind.key, values)}
+
+
+def _is_code(field: UpdateField, value: Value) -> bool:
+    """Whether a field has this code.
+
+    Where all codes are numbers, another text is the external name of one, such as "Art" for 2 (AFAS, endpoint notes of
+    FiEntries).
+    """
+    if isinstance(value, str):
+        return value in field.codes or (all(map(str.isdecimal, field.codes)) and not value.isdecimal())
+    return any(code.isdecimal() and int(code) == value for code in field.codes)
 
 
 def _is_base64(text: str) -> bool:

@@ -1,7 +1,8 @@
 """The values of a write: as clients write them, and as the tables keep them.
 
 A value is taken as text or in JSON's own types, and kept as its column shows it. What the column could not show is
-refused, never cut or rounded. A moment may have the `Z` of a row, which is no more true here.
+refused, never cut or rounded. A moment may have the `Z` of a row, which is no more true here. AFAS's own examples have
+a comma in decimals, booleans in texts of one or two characters, and a time without a day.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ from afas_async.simulator.samples.connectors import Field
 from afas_async.simulator.storage.store import Value
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+_COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _BOOLEANS: Final = {"true": 1, "1": 1, "false": 0, "0": 0}
 _MOMENT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)Z?)?")
+_TIME: Final = re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9]{2})?")
+_NO_DAY: Final = (
+    "1900-01-01"  # of a time alone: which day the service shows is not known, and SQL Server takes this one
+)
 _MOST_ZEROS: Final = 100
 _DAY_LENGTH: Final = 10
 
@@ -32,6 +38,8 @@ def stored(column: Field, value: Any) -> Value:
             return None
         case bool():
             text = str(value).lower()
+            if column.type == "string" and len(text) > column.length:
+                text = str(int(value))
         case str() | int():
             text = str(value)
         case Decimal():
@@ -51,6 +59,15 @@ def stored(column: Field, value: Any) -> Value:
             return float(_number(column, text.strip()))
 
 
+def stored_digits(column: Field, value: Any) -> str | None:
+    """Convert a value of an exact decimal to the text with its digits that the store keeps beside the number.
+
+    Raises:
+        ValueError: It does not fit the column.
+    """
+    return None if value in {None, ""} else format(_number(column, str(value).strip()), "f")
+
+
 def _string(column: Field, text: str) -> str:
     # SQLite compares keys only up to a null character.
     if len(text) > column.length or "\0" in text:
@@ -65,6 +82,8 @@ def _boolean(text: str) -> int:
 
 
 def _number(column: Field, text: str) -> Decimal:
+    if column.type == "decimal" and _COMMA.fullmatch(text):
+        text = text.replace(",", ".")
     if not _NUMBER.fullmatch(text):
         raise ValueError(text)
     number = Decimal(text)
@@ -74,6 +93,8 @@ def _number(column: Field, text: str) -> Decimal:
 
 
 def _moment(column: Field, text: str) -> str:
+    if _TIME.fullmatch(text) and column.length > _DAY_LENGTH:
+        text = f"{_NO_DAY}T{text}"
     found = _MOMENT.fullmatch(text)
     if found is None:
         raise ValueError(text)

@@ -1,0 +1,123 @@
+"""Spans and metrics for OpenTelemetry: `pip install "afas-async[opentelemetry]"`.
+
+The instrumentation of the HTTP library puts URLs into spans, and with them the values of your filters. This one makes
+them out of events, which have no value: no condition, no key, no record and no text of the service.
+
+    >>> from opentelemetry.sdk.trace import TracerProvider
+    >>> from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    >>> from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    >>> exporter, provider = InMemorySpanExporter(), TracerProvider()
+    >>> provider.add_span_processor(SimpleSpanProcessor(exporter))
+    >>> async def main():
+    ...     telemetry = Telemetry(tracer_provider=provider)  # Telemetry() takes the global provider
+    ...     async with (
+    ...         Simulator(rows=500) as sim,
+    ...         AfasClient(base_url=sim.base_url, auth=sim.token, on_event=telemetry) as afas,
+    ...     ):
+    ...         await afas.page("Profit_Article", take=3, where=F.ItemCode > "000010")
+    >>> asyncio.run(main())
+    >>> [(span.name, span.attributes["afas.rows"]) for span in exporter.get_finished_spans()]
+    [('page Profit_Article', 3)]
+
+Spans
+    One for each operation, that is for each call of yours such as `page`, a stream or a load. It is made when the
+    operation has ended, with the time at which it began, as a child of the span in which it ended.
+Metrics
+    `afas.operation.duration`, `afas.request.duration` and `afas.request.wait` (for a slot) are histograms in seconds.
+    `afas.requests.failed`, `afas.requests.retried`, `afas.rows` and `afas.bytes` are counters. Failures have the class
+    of the error as `error.type`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TypeAlias
+
+from afas_async.http.events import Event
+from afas_async.vocabulary.version import __version__
+
+try:
+    from opentelemetry import metrics, trace
+except ImportError:
+    raise ImportError(
+        'afas_async.integrations.opentelemetry needs OpenTelemetry: run `pip install "afas-async[opentelemetry]"`'
+    ) from None
+
+Attributes: TypeAlias = dict[str, str | int | float]
+
+_NAME = "afas_async"
+
+
+class Telemetry:
+    """Makes spans and metrics out of events: `AfasClient(..., on_event=Telemetry())`.
+
+    One may serve any number of clients: the attribute `server.address` is the host of an environment. To listen
+    yourself as well, call it from your own function.
+
+    Args:
+        tracer_provider: In place of the global one.
+        meter_provider: In place of the global one.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+    ) -> None:
+        self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider)
+        meter = metrics.get_meter(_NAME, __version__, meter_provider)
+        self._operations = meter.create_histogram("afas.operation.duration", "s", "Time that an operation took")
+        self._requests = meter.create_histogram("afas.request.duration", "s", "Time that a request took")
+        self._waits = meter.create_histogram("afas.request.wait", "s", "Time that a request waited for a slot")
+        self._failed = meter.create_counter("afas.requests.failed", "{request}", "Requests that failed")
+        self._retried = meter.create_counter("afas.requests.retried", "{request}", "Requests that were sent again")
+        self._rows = meter.create_counter("afas.rows", "{row}", "Rows handed out")
+        self._bytes = meter.create_counter("afas.bytes", "By", "Bytes of bodies received")
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        common: Attributes = {"server.address": event.environment, "afas.connector": event.connector}
+        if event.name:
+            common["afas.operation"] = event.name
+        if event.error:
+            common["error.type"] = event.error
+        if event.kind == "ended":
+            self._end(event, common)
+        elif event.kind == "retrying":
+            self._retried.add(1, common)
+        elif event.kind != "sent":
+            common["http.request.method"] = event.method
+            if event.status:
+                common["http.response.status_code"] = event.status
+            self._requests.record(event.seconds, common)
+            self._waits.record(event.waited, common)
+            self._bytes.add(event.bytes, common)
+            if event.kind == "failed":
+                self._failed.add(1, common)
+
+    def _end(self, event: Event, common: Attributes) -> None:
+        self._operations.record(event.seconds, common)
+        self._rows.add(event.rows, common)
+        ended = time.time_ns()
+        facts: Attributes = {
+            "afas.operation.id": event.operation,
+            "afas.attempts": event.attempt,
+            "afas.waited": event.waited,
+            "afas.bytes": event.bytes,
+            "afas.rows": event.rows,
+            "afas.elements": event.elements,
+        }
+        if event.status:
+            facts["http.response.status_code"] = event.status
+        if event.trace_id:
+            facts["afas.trace_id"] = event.trace_id
+        span = self._tracer.start_span(
+            f"{event.name} {event.connector}".strip(),
+            kind=trace.SpanKind.CLIENT,
+            attributes=common | facts,
+            start_time=ended - int(event.seconds * 1e9),
+        )
+        if event.error:
+            span.set_status(trace.Status(trace.StatusCode.ERROR))
+        span.end(ended)

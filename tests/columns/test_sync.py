@@ -1,0 +1,157 @@
+"""A copy in a database equals its source after every run, and is that of the run before after every end of a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pytest
+
+from afas_async import AfasClient, AnswerError, F, GetConnector, SortKeyRequiredError, UsageError, columns
+from afas_async.simulator import Change, Simulator
+from tests.support import canary
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
+adbc = pytest.importorskip("adbc_driver_postgresql.dbapi", reason="adbc_driver_postgresql is not installed")
+
+T = GetConnector("T", key="Code")
+ROWS = [
+    {
+        "Code": f"a'{number:03}",
+        "Price": number / 4,
+        "Text": None if number % 3 else f'"{number}"\n;',
+        "Flag": number % 2 == 0,
+        "Count": number,
+        "ModifiedOn": f"2024-01-{1 + number % 20:02}T10:00:00Z",
+    }
+    for number in range(60)
+]
+
+
+def _duckdb(_: Callable[[], str]) -> Any:
+    return duckdb.connect()
+
+
+def _psycopg(uri: Callable[[], str]) -> Any:
+    return psycopg.connect(uri())
+
+
+def _adbc(uri: Callable[[], str]) -> Any:
+    return adbc.connect(uri())
+
+
+@pytest.fixture(params=[_duckdb, _psycopg, _adbc], ids=["duckdb", "psycopg", "adbc"])
+def database(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """An empty database of each kind; PostgreSQL is started when the first one needs it."""
+    with request.param(lambda: request.getfixturevalue("server")) as connection:
+        yield connection
+        connection.rollback() if request.param is not _duckdb else None
+        with connection.cursor() as cursor:
+            for table in ("T", "afas_async_sync", "Profit_JournalLines", "other"):
+                cursor.execute(f'drop table if exists "{table}"')
+        connection.commit() if request.param is not _duckdb else None
+
+
+@pytest.fixture
+async def source() -> AsyncIterator[Simulator]:
+    async with Simulator(connectors={"T": ROWS}, token=canary.TOKEN) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+async def afas(source: Simulator) -> AsyncIterator[AfasClient]:
+    async with AfasClient(base_url=source.base_url, auth=source.token) as client:
+        yield client
+
+
+def query(database: Any, statement: str) -> list[tuple[Any, ...]]:
+    with database.cursor() as cursor:
+        cursor.execute(statement)
+        found = [tuple(row) for row in cursor.fetchall()]
+    if not isinstance(database, duckdb.DuckDBPyConnection):
+        database.commit()
+    return found
+
+
+def copy(database: Any) -> list[tuple[Any, ...]]:
+    found = query(database, 'select "Code", "Price", "Text", "Flag", "Count", "ModifiedOn" from "T" order by 1')
+    return [(row[0], Decimal(row[1]), *row[2:]) for row in found]  # of which ADBC makes a text
+
+
+def meant(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [
+        (
+            *(
+                row
+                | {"Price": Decimal(repr(row["Price"])), "ModifiedOn": datetime.fromisoformat(row["ModifiedOn"][:-1])}
+            ).values(),
+        )
+        for row in rows
+    ]
+
+
+async def test_a_copy_follows_its_source(source: Simulator, afas: AfasClient, database: Any) -> None:
+    """Everything at first; then what was modified; deletions if they are asked for."""
+    first = await columns.sync(afas, T, modified="ModifiedOn", into=database)
+    assert (first.rows, first.deleted) == (60, 0)
+    assert copy(database) == meant(ROWS)
+    new = {"Price": 99.75, "Text": None, "ModifiedOn": "2024-02-01T10:00:00Z"}
+    source.changes.add(Change(connector="T", update=[({"Count": 7}, new)], delete=[{"Count": 11}]))
+    changed = [row | new if row["Count"] == 7 else row for row in ROWS]
+    second = await columns.sync(afas, T, modified="ModifiedOn", into=database)
+    assert 0 < second.rows < 10
+    assert {row[0]: row for row in copy(database)} == {row[0]: row for row in meant(changed)}
+    third = await columns.sync(afas, T, modified="ModifiedOn", into=database, deletions=True)
+    assert third.deleted == 1
+    assert copy(database) == meant([row for row in changed if row["Count"] != 11])
+
+
+async def test_a_run_that_ends_early_leaves_the_copy_as_it_was(afas: AfasClient, database: Any) -> None:
+    """An error after rows were written, a refusal of the database, a cancellation."""
+    only = {"select": ["Code", "Count", "ModifiedOn"]}
+    await columns.sync(afas, T, modified="ModifiedOn", into=database, where=F.Count < 20, **only)
+    before = query(database, 'select * from "T" order by 1'), query(database, "select * from afas_async_sync")
+    with pytest.raises(UsageError, match="watermark in since= is of other changes"):
+        await columns.sync(afas, T, modified="ModifiedOn", into=database, **only)
+    with pytest.raises(UsageError, match=r"has other columns \(Flag, Price, Text\)"):
+        await columns.sync(afas, T, modified="ModifiedOn", into=database, where=F.Count < 20)
+    with pytest.raises(UsageError, match="the table T is a copy of T: give another"):
+        await columns.sync(afas, GetConnector("U", key="Code"), modified="ModifiedOn", into=database, table="T")
+    for turns in range(0, 200, 40):
+        task = asyncio.ensure_future(columns.sync(afas, T, modified="ModifiedOn", into=database, table="other"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    assert before == (
+        query(database, 'select * from "T" order by 1'),
+        query(database, "select * from afas_async_sync where target = 'T'"),
+    )
+
+
+async def test_an_emptied_connector_does_not_empty_the_copy(source: Simulator, afas: AfasClient, database: Any) -> None:
+    await columns.sync(afas, T, modified="ModifiedOn", into=database)
+    source.changes.add(Change(connector="T", delete=[{"Code": row["Code"]} for row in ROWS]))
+    with pytest.raises(AnswerError, match="none of the 60 rows of the copy is there any more"):
+        await columns.sync(afas, T, modified="ModifiedOn", into=database, deletions=True)
+    assert len(copy(database)) == 60
+
+
+async def test_mistakes_are_explained(afas: AfasClient) -> None:
+    with pytest.raises(UsageError, match="into: expected a connection of DuckDB"):
+        await columns.sync(afas, T, modified="ModifiedOn", into="postgresql://")
+    with pytest.raises(SortKeyRequiredError, match="a copy needs a key"):
+        await columns.sync(afas, "T", modified="ModifiedOn", into=duckdb.connect())
+    with pytest.raises(UsageError, match="select: a copy needs the key: add Code"):
+        await columns.sync(afas, T, modified="ModifiedOn", into=duckdb.connect(), select=["Count"])
+    with pytest.raises(UsageError, match="deletions"):
+        await columns.sync(afas, T, modified="ModifiedOn", into=duckdb.connect(), deletions=1)  # type: ignore[arg-type]
+
+
+async def test_a_connection_that_commits_by_itself_is_refused(afas: AfasClient, server: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection, pytest.raises(UsageError, match="without autocommit"):
+        await columns.sync(afas, T, modified="ModifiedOn", into=connection)
