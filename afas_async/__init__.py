@@ -1,157 +1,32 @@
 """The asyncio client for the AFAS Profit REST API: connectors as typed, memory-bounded streams."""
 
-from afas_async import models as models
-from afas_async import otp as otp
-from afas_async.calls.file import File
-from afas_async.calls.raw import RawAnswer
-from afas_async.client.client import AfasClient
-from afas_async.client.pool import ClientPool, PoolStatistics
-from afas_async.client.verification import Verification
-from afas_async.errors import (
-    AfasError,
-    AnswerError,
-    AnswerLostError,
-    ApiError,
-    AuthenticationError,
-    BadRequestError,
-    BusinessError,
-    ClientClosedError,
-    ConfigurationError,
-    ConnectError,
-    InvalidElementError,
-    InvalidFilterError,
-    InvalidNameError,
-    JournalError,
-    KeyOrderError,
-    LockedError,
-    NonUniqueKeyError,
-    NotFoundError,
-    OutcomeUnknownError,
-    PagingError,
-    PayloadTooLargeError,
-    PermissionDeniedError,
-    QueryTooLongError,
-    RateLimitError,
-    RequestTimeoutError,
-    RowError,
-    SchemaDriftError,
-    SchemaDriftWarning,
-    ServerError,
-    SortKeyRequiredError,
-    TransportError,
-    UnavailableError,
-    UnknownFieldError,
-    UsageError,
-)
-from afas_async.http.events import Event
-from afas_async.http.limiter import Limiter
-from afas_async.http.shared_limiter import FileLimiter, SharedLimiter
-from afas_async.http.statistics import Statistics
-from afas_async.read.changes import Changes
-from afas_async.read.stream import Page, Pages, Progress, Rows
-from afas_async.vocabulary.connectors import GetConnector, UpdateConnector
-from afas_async.vocabulary.credentials import AppToken, BearerToken, ClientCredentials
-from afas_async.vocabulary.elements import Element, ElementFault
-from afas_async.vocabulary.environment import Environment
-from afas_async.vocabulary.filters import Condition, F
-from afas_async.vocabulary.metainfo import (
-    Code,
-    GetMetainfo,
-    ListedConnector,
-    Metainfo,
-    MetainfoField,
-    TokenInfo,
-    UpdateField,
-    UpdateMetainfo,
-    UpdateObject,
-)
-from afas_async.vocabulary.outcomes import LoadError, LoadReport, Outcome, WriteResult
-from afas_async.vocabulary.private_keys import PrivateKeyCredentials
-from afas_async.vocabulary.version import __version__ as __version__
-from afas_async.write.failures import failed_records
-from afas_async.write.loader import Load
-from afas_async.write.lookups import Lookup
-from afas_async.write.ordered import Outcomes
-from afas_async.write.settings import LoadProgress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "AfasClient",
-    "AfasError",
-    "AnswerError",
-    "AnswerLostError",
-    "ApiError",
-    "AppToken",
-    "AuthenticationError",
-    "BadRequestError",
-    "BearerToken",
-    "BusinessError",
-    "Changes",
-    "ClientClosedError",
-    "ClientCredentials",
-    "ClientPool",
-    "Code",
-    "Condition",
-    "ConfigurationError",
-    "ConnectError",
-    "Element",
-    "ElementFault",
-    "Environment",
-    "Event",
-    "F",
-    "File",
-    "FileLimiter",
-    "GetConnector",
-    "GetMetainfo",
-    "InvalidElementError",
-    "InvalidFilterError",
-    "InvalidNameError",
-    "JournalError",
-    "KeyOrderError",
-    "Limiter",
-    "ListedConnector",
-    "Load",
-    "LoadError",
-    "LoadProgress",
-    "LoadReport",
-    "LockedError",
-    "Lookup",
-    "Metainfo",
-    "MetainfoField",
-    "NonUniqueKeyError",
-    "NotFoundError",
-    "Outcome",
-    "OutcomeUnknownError",
-    "Outcomes",
-    "Page",
-    "Pages",
-    "PagingError",
-    "PayloadTooLargeError",
-    "PermissionDeniedError",
-    "PoolStatistics",
-    "PrivateKeyCredentials",
-    "Progress",
-    "QueryTooLongError",
-    "RateLimitError",
-    "RawAnswer",
-    "RequestTimeoutError",
-    "RowError",
-    "Rows",
-    "SchemaDriftError",
-    "SchemaDriftWarning",
-    "ServerError",
-    "SharedLimiter",
-    "SortKeyRequiredError",
-    "Statistics",
-    "TokenInfo",
-    "TransportError",
-    "UnavailableError",
-    "UnknownFieldError",
-    "UpdateConnector",
-    "UpdateField",
-    "UpdateMetainfo",
-    "UpdateObject",
-    "UsageError",
-    "Verification",
-    "WriteResult",
-    "failed_records",
-]
+from afas_async.vocabulary.version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from afas_async import models as models
+    from afas_async import otp as otp
+    from afas_async.public import *  # noqa: F403 - the names stand there once, in `__all__`
+    from afas_async.public import __all__ as __all__
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Import the public names when the first of them is asked for.
+
+        A program that needs none, such as `afas-async --help` or a simulator's process, starts in half of the time.
+        """
+        if name.startswith("__") and name != "__all__":  # what the import system and `inspect` ask every module for
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        public = import_module("afas_async.public")
+        names = {each: getattr(public, each) for each in (*public.__all__, "__all__")}
+        names |= {each: import_module(f"afas_async.{each}") for each in ("models", "otp")}
+        globals().update(names)
+        if name not in names:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return names[name]
+
+    def __dir__() -> list[str]:
+        """Return the public names, for completion and `help`."""
+        return sorted({*globals(), *__getattr__("__all__")})

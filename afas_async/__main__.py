@@ -1,7 +1,5 @@
 """`python -m afas_async`."""
 
-import sys
+from afas_async.commands.cli import main
 
-from afas_async.commands.cli import run
-
-sys.exit(run(sys.argv[1:]))
+main()

@@ -18,6 +18,7 @@ from benchmarks.measures.fairness import fairness
 from benchmarks.measures.latency import efficiency, first_row, task
 from benchmarks.measures.loading import loading
 from benchmarks.measures.moments import moments
+from benchmarks.measures.service import service
 from benchmarks.measures.slow_view import slow_view
 from benchmarks.measures.steadiness import hold, memory
 from benchmarks.measures.throughput import iteration, throughput
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "loading": loading,
     "cluster": cluster,
     "columns": columns,
+    "service": service,
 }
 
 

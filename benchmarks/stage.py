@@ -71,9 +71,16 @@ def simulator(rows: int, latency: Latency) -> Iterator[Server]:
 
 
 @contextmanager
-def _running(module: str, *arguments: str) -> Iterator[bytes]:
+def web_service(server: Server) -> Iterator[int]:
+    """Run a web service that uses a simulator, on the readers' core, and yield its port."""
+    with _running("benchmarks.service_app", f"--base-url={server.base_url}", core=_READER_CORE) as line:
+        yield int(line)
+
+
+@contextmanager
+def _running(module: str, *arguments: str, core: int = _SERVER_CORE) -> Iterator[bytes]:
     """Run a server that prints a line when it is ready, and ends when its input does."""
-    process = _start(module, *arguments, core=_SERVER_CORE)
+    process = _start(module, *arguments, core=core)
     try:
         line = process.stdout.readline() if process.stdout else b""
         if not line:

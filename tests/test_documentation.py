@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CONTRIBUTING = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
-GUIDES = ("read", "write", "client", "errors", "commands", "simulator")
+GUIDES = ("read", "write", "client", "errors", "commands", "simulator", "integrations")
 DOCUMENTS = {path.name: path.read_text() for path in (*ROOT.glob("*.md"), *ROOT.glob(".github/*.md"))} | {
     guide: importlib.import_module(f"afas_async.{guide}").__doc__ or "" for guide in GUIDES
 }

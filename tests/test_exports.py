@@ -6,7 +6,10 @@ import subprocess
 import sys
 import types
 
+import pytest
+
 import afas_async
+import afas_async.public
 
 HEAVY = ("aiohttp.web", "sqlite3", "pyarrow", "fastapi", "dask", "typer", "rich", "argparse", "opentelemetry")
 
@@ -15,10 +18,19 @@ def test_the_public_names_are_those_of_all() -> None:
     """Everything public in the package is in `__all__`, and nothing else is."""
     public = {
         name
-        for name, value in vars(afas_async).items()
+        for name, value in vars(afas_async.public).items()
         if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
     assert public == set(afas_async.__all__)
+    assert {name for name in public if not hasattr(afas_async, name)} == set()
+    assert public <= set(dir(afas_async))
+
+
+def test_a_name_that_is_not_there() -> None:
+    """It is missed as in every module, and a module of the package is found."""
+    with pytest.raises(AttributeError, match="module 'afas_async' has no attribute 'AfasCleint'"):
+        afas_async.AfasCleint  # noqa: B018
+    assert afas_async.models.source
 
 
 def test_all_is_sorted() -> None:

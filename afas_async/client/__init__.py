@@ -21,7 +21,8 @@ AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL.
 The author of an async service
 ------------------------------
 
-You await one page, and stream a connector into a response (`pip install fastapi`):
+You await one page, and stream a connector into a response (`pip install "afas-async[fastapi]"`). A complete service,
+with tenants and loads, stands in `afas_async.integrations`:
 
     >>> import asyncio
     >>> import sqlite3
@@ -29,10 +30,10 @@ You await one page, and stream a connector into a response (`pip install fastapi
     >>> from contextlib import asynccontextmanager
     >>> from decimal import Decimal
     >>> import msgspec
-    >>> from fastapi import FastAPI
-    >>> from fastapi.responses import StreamingResponse
+    >>> from fastapi import FastAPI, Response
     >>> from fastapi.testclient import TestClient
     >>> from afas_async import AfasClient, GetConnector
+    >>> from afas_async.integrations.fastapi import Afas, json_response, ndjson_response
     >>> from afas_async.simulator import Latency, Simulator
     >>> class Article(msgspec.Struct, frozen=True, rename="pascal"):
     ...     item_code: str
@@ -47,15 +48,12 @@ You await one page, and stream a connector into a response (`pip install fastapi
     ...         yield
     >>> app = FastAPI(lifespan=lifespan)
     >>> @app.get("/articles/dearest")
-    ... async def dearest() -> list[dict[str, object]]:
-    ...     page = await app.state.afas.page(ARTICLES, take=3, order_by="-Price")  # exactly one request
-    ...     return msgspec.to_builtins(page.rows)
+    ... async def dearest(afas: Afas) -> Response:
+    ...     page = await afas.page(ARTICLES, take=3, order_by="-Price")  # exactly one request
+    ...     return json_response(page.rows)
     >>> @app.get("/articles")
-    ... async def articles() -> StreamingResponse:
-    ...     async def lines() -> AsyncIterator[bytes]:  # a client that goes away ends the read
-    ...         async for batch in app.state.afas.rows(ARTICLES).batches():
-    ...             yield msgspec.json.Encoder().encode_lines(batch)
-    ...     return StreamingResponse(lines(), media_type="application/x-ndjson")
+    ... async def articles(afas: Afas) -> Response:
+    ...     return ndjson_response(afas.rows(ARTICLES))  # a client that goes away ends the read
     >>> with TestClient(app) as http:
     ...     for article in http.get("/articles/dearest").json():
     ...         print(article)

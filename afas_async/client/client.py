@@ -69,7 +69,8 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             the write is unknown.
         max_retries: How often a request is sent again after a transport fault or a sign of overload.
         proxy: URL of an HTTP proxy. None is taken from the environment.
-        ssl_context: In place of the default context, which verifies the server and demands TLS 1.2.
+        ssl_context: In place of the default context, which verifies the server and demands TLS 1.2. All clients of a
+            process share that one; it knows the authorities that this machine trusts when the first client opens.
         integration_id: The id that AFAS partners send, such as "12345_678900" (AFAS, Integration id).
         user_agent: Name and version of your program, such as "orders/2.1", which follow those of this library in the
             `User-Agent` header.

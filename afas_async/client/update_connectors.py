@@ -43,6 +43,7 @@ class LoadArguments(TypedDict, total=False):
     load_id: str | None
     max_rejected: float | None
     failures: str | os.PathLike[str] | None
+    on_outcome: Callable[[Outcome], None] | None
     must: Must | None
 
 
@@ -262,6 +263,8 @@ class UpdateConnectors(Caller):
             failures: Path of a file to which each record that is not applied is written, a JSON document a line with
                 its status and message; `afas_async.failed_records(path)` reads those to load again. It is complete when
                 the load ends, and has the name `path` then; `.part` is added until then.
+            on_outcome: Called with each `Outcome` as soon as it is known, in the event loop: it must not block. What a
+                lookup corrects later stands in the report only.
             must: "apply" to have the end of the block raise a LoadError unless every record is applied. Without it,
                 look at the `report`: if it has failures and nobody looks at it, a warning in the log says so.
 

@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 from pathlib import Path
-from typing import Any, Final, Literal, Unpack, cast
+from typing import IO, Any, Final, Literal, Unpack, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -86,7 +86,7 @@ async def _to_file(
 ) -> Written:
     stream = batches(afas, connector, **options)
     async with stream:
-        size = await write_file(path, lambda part: _ParquetFile(part, stream.schema, compression), stream)
+        size = await write_file(path, lambda part: ParquetFile(part, stream.schema, compression), stream)
         return Written(stream.progress.rows, size, stream.cursor if stream.keyed else None)
 
 
@@ -107,7 +107,7 @@ async def _to_folder(
         try:
             await worker.run(folder.mkdir)
             for number, part in enumerate(plan):
-                ranged: ColumnArguments = {**options, "part": part}
+                ranged: ColumnArguments = {**options, "part": part, "where": None}  # the part has the condition
                 written = await _to_file(afas, connector, folder / f"part-{number:05}.parquet", compression, ranged)
                 rows, size = rows + written.rows, size + written.bytes
             await worker.run(_rename, folder, path)
@@ -127,16 +127,25 @@ def _refuse_content(path: Path) -> None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
 
 
-class _ParquetFile:
-    def __init__(self, path: Path, schema: pa.Schema, compression: Compression) -> None:
+class ParquetFile:
+    """Writes record batches in row groups of 131,072 rows.
+
+    Args:
+        target: The path, or a binary file.
+        schema: The schema of the batches.
+        compression: See `to_parquet`.
+    """
+
+    def __init__(self, target: Path | IO[bytes], schema: pa.Schema, compression: Compression) -> None:
         # Of numbers, a dictionary makes the file larger and takes a third more time.
-        texts = [column.name for column in schema if pa.types.is_string(column.type)]
-        self._writer = pq.ParquetWriter(path, schema, compression=compression, use_dictionary=cast("Any", texts))
+        texts = [name for name, kind in zip(schema.names, schema.types, strict=True) if pa.types.is_string(kind)]
+        self._writer = pq.ParquetWriter(target, schema, compression=compression, use_dictionary=cast("Any", texts))
         self._schema = schema
         self._held: list[pa.RecordBatch] = []
         self._rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
+        """Add a batch, and write the row groups that are full."""
         while self._rows + batch.num_rows >= ROW_GROUP:
             rest = ROW_GROUP - self._rows
             self._held.append(batch.slice(0, rest))
@@ -150,9 +159,11 @@ class _ParquetFile:
         self._held, self._rows = [], 0
 
     def finish(self) -> None:
+        """Write what is left, and the end of the file."""
         if self._rows:
             self._write_held()
         self._writer.close()
 
     def abandon(self) -> None:
+        """Close a file that is given up."""
         self._writer.close()

@@ -1,19 +1,19 @@
-"""The command line: `python -m afas_async`."""
+"""The command line, `afas-async` or `python -m afas_async`: from arguments to an exit status."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import os
 import sys
+from typing import Final
 
-from afas_async.commands import demo, inspect, journal, models
-from afas_async.commands.record import record_environment
-from afas_async.commands.terminal import PROGRAM
-from afas_async.errors import AfasError
-from afas_async.simulator import SimulatorError
-from afas_async.simulator.command import INTERRUPTED
-from afas_async.simulator.command import run as simulate
+from afas_async.commands.naming import INTERRUPTED, NOT_ALL, PROGRAM
+
+_NEEDED: Final = {"typer", "rich"}
+
+
+def main() -> None:
+    """Run the command of the process, and end the process with its status."""
+    sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
@@ -23,33 +23,43 @@ def run(arguments: list[str]) -> int:
         arguments: The command line without the program's name.
 
     Returns:
-        The exit status: 0 if all went well, 1 if not, 130 after Ctrl+C.
-
-    Raises:
-        SystemExit: With status 2 if the arguments make no sense, with 0 after `--help`.
+        The exit status: 0 if all went well, 1 if not, 2 if the arguments make no sense, 3 if a load leaves outcomes
+        unknown, 130 after Ctrl+C.
     """
     try:
-        if arguments[:1] == ["simulate"]:
-            return simulate(arguments[1:], record_environment)
-        options = _parser().parse_args(arguments)
-        if misuse := options.misuse(options):
-            options.parser.error(misuse)
-        return 0 if asyncio.run(options.run(options)) else 1
+        from afas_async.commands.program import invoke  # noqa: PLC0415 - the extra may be missing
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _NEEDED:
+            raise
+        return _say('the command line needs typer and rich: pip install "afas-async[cli]"', NOT_ALL)
+    try:
+        return invoke(arguments)
     except BrokenPipeError:  # as `| head` does; what is still in the buffer must not fail again at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (AfasError, SimulatorError, OSError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 1
+        return NOT_ALL
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return INTERRUPTED
+    except Exception as error:
+        status = _status_of(error)
+        if status is None:
+            raise
+        return _say(str(error), status)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=PROGRAM, description="The asyncio client for AFAS Profit.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (demo, inspect, journal, models):
-        command.add_to(commands)
-    commands.add_parser("simulate", help="serve a simulated AFAS Profit on this computer", add_help=False)
-    return parser
+def _status_of(error: Exception) -> int | None:
+    """Return the exit status after an error that is the user's or the service's; None if it is a fault of ours."""
+    from typer import TyperException  # noqa: PLC0415 - as above
+
+    from afas_async.errors import AfasError  # noqa: PLC0415 - `--help` has no use for it
+
+    if isinstance(error, TyperException):
+        return error.exit_code
+    process = sys.modules.get("afas_async.simulator.remote")
+    known = (AfasError, OSError) if process is None else (AfasError, OSError, process.SimulatorError)
+    return NOT_ALL if isinstance(error, known) else None
+
+
+def _say(text: str, status: int) -> int:
+    print(f"{PROGRAM}: {text}", file=sys.stderr)
+    return status

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+import typer
 
 from afas_async.client.client import AfasClient
-from afas_async.commands.arguments import (
-    ENVIRONMENT,
-    Commands,
-    environment_client,
-    inspect_command,
-    key_fields,
-    row_count,
-)
-from afas_async.commands.terminal import PROGRAM, ProgressLine, fitting, peak_memory
+from afas_async.commands.bars import print_bars, save_bars
+from afas_async.commands.environment import HIDDEN, completed, environment_client
+from afas_async.commands.latency import typed_latency
+from afas_async.commands.naming import PROGRAM
+from afas_async.commands.options import KEY_NOTATION, OwnSimulator, inspect_command, key_fields
+from afas_async.commands.terminal import ProgressLine, fitting, peak_memory
 from afas_async.errors import NonUniqueKeyError, UsageError
 from afas_async.http.statistics import Statistics
 from afas_async.read.stream import Progress
 from afas_async.simulator import Latency, spawn
-from afas_async.simulator.latency import NOTATION, parse_latency
+from afas_async.simulator.latency import NOTATION
 from afas_async.simulator.samples.connectors import SAMPLES
 from afas_async.vocabulary.connectors import GetConnector
 
@@ -37,6 +35,7 @@ LATENCY = Latency(base=0.05, per_row=0.00002)
 WINDOW = 5
 LOOP_TAKE = 1_000  # what a loop written by hand usually asks for
 SHOWN = 3
+EPILOG = HIDDEN
 
 
 class WideRow(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
@@ -101,7 +100,7 @@ class Read:
 
 
 async def demo_simulator(
-    connector: GetConnector[Any], *, rows: int, latency: Latency, window: int, compare: bool
+    connector: GetConnector[Any], *, rows: int, latency: Latency, window: int, compare: bool, svg: Path | None = None
 ) -> bool:
     """Read a connector from a simulator in another process, and compare the result with its database.
 
@@ -111,6 +110,7 @@ async def demo_simulator(
         latency: How long its answers take.
         window: Pages on their way at a time, 1 to 8.
         compare: Whether to read it again as a plain loop would.
+        svg: Where to draw the comparison.
 
     Returns:
         Whether what was read is what the database holds.
@@ -152,7 +152,7 @@ async def demo_simulator(
     _print_rows(reads[0])
     _print_facts(reads[0], memory=peak_memory() - memory_before)
     print(f"  check        {check}\n               ({truth.rows:,} rows, checksum {truth.crc32:08x})")
-    _print_comparison(reads)
+    _print_comparison(reads, svg)
     return right
 
 
@@ -164,6 +164,7 @@ async def demo_environment(
     window: int,
     compare: bool,
     show: bool,
+    svg: Path | None = None,
 ) -> None:
     """Read a connector of a real environment, and say what was measured and what nobody could check.
 
@@ -174,6 +175,7 @@ async def demo_environment(
         window: Pages on their way at a time, 1 to 8.
         compare: Whether to read it again as a plain loop would.
         show: Whether to print the first rows: they may be personal data.
+        svg: Where to draw the comparison.
 
     Raises:
         AfasError: If the rows cannot be read.
@@ -191,7 +193,7 @@ async def demo_environment(
     else:
         print("  check        stopped as asked, so neither the end nor the values could be checked:")
     print("               the service tells neither the number of its rows nor a checksum")
-    _print_comparison(reads)
+    _print_comparison(reads, svg)
 
 
 async def _read(
@@ -234,11 +236,18 @@ async def _read_once(
                     lines = encoder.encode_lines(wanted)
                     crc32 = zlib.crc32(lines, crc32)
                     crc32_sum += sum(map(zlib.crc32, lines.splitlines()))
-                line.show(rows, stream.progress.pages, stream.progress.seconds)
+                progress = stream.progress
+                line.show(rows, pages=progress.pages, seconds=progress.seconds, bytes=progress.bytes)
                 if rows == limit:
                     break
-        line.finish(rows, stream.progress.pages, stream.progress.seconds)
+    _print_end(rows, total, stream.progress)
     return Read(rows, rows != limit, crc32, crc32_sum, first_row_after, head, stream.progress, afas.statistics())
+
+
+def _print_end(rows: int, total: int | None, progress: Progress) -> None:
+    of = "" if total is None else f" of {total:,}"
+    rate = rows / progress.seconds if progress.seconds else 0.0
+    print(fitting(f"  {rows:>11,}{of} rows  {progress.pages:>4} pages  {rate:>9,.0f} rows/s"), flush=True)
 
 
 def _print_rows(read: Read) -> None:
@@ -256,8 +265,8 @@ def _print_facts(read: Read, *, memory: float) -> None:
   memory       {memory:.0f} MB more at its peak than after the import""")
 
 
-def _print_comparison(reads: list[Read]) -> None:
-    """Print two reads side by side; nothing for one."""
+def _print_comparison(reads: list[Read], svg: Path | None) -> None:
+    """Print two reads side by side, and draw them; nothing for one."""
     for fast, slow in pairwise(reads):
         print(f"""
                  afas_async   plain loop
@@ -265,70 +274,61 @@ def _print_comparison(reads: list[Read]) -> None:
   rows/s       {fast.rows_per_second:>12,.0f} {slow.rows_per_second:>12,.0f}
   requests     {fast.statistics.requests:>12,} {slow.statistics.requests:>12,}
   first row    {fast.first_row_after * 1000:>9,.0f} ms {slow.first_row_after * 1000:>9,.0f} ms
-  ratio        {fast.rows_per_second / max(slow.rows_per_second, 1e-9):>12,.1f} times as fast""")
+  ratio        {fast.rows_per_second / max(slow.rows_per_second, 1e-9):>12,.1f} times as fast
+""")
+        bars = {"afas_async": fast.rows_per_second, "plain loop": slow.rows_per_second}
+        print_bars(bars, unit="rows/s")
+        if svg is not None:
+            save_bars(svg, bars, unit="rows/s")
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "demo",
-        help="read a large connector, and check the result",
-        description="Read a connector of a simulator, and compare the result with its database; or, with --connector"
-        " and without --simulator, read a connector of an environment.",
-        epilog=ENVIRONMENT,
-    )
-    parser.add_argument("--connector", metavar="NAME", help="read this connector, as dicts")
-    parser.add_argument("--key", type=key_fields, default=(), metavar="FIELD[,FIELD]", help="the key of that connector")
-    parser.add_argument("--simulator", action="store_true", help="read it from the simulator")
-    parser.add_argument(
-        "--rows", type=row_count, metavar="N", help=f"rows of the simulator (default: {ROWS}), or to stop after"
-    )
-    parser.add_argument(
-        "--latency",
-        type=parse_latency,
-        metavar=NOTATION,
-        help="seconds that each answer of the simulator takes, each 1,000 rows in it, and each 1,000 rows skipped"
-        f" (default: {LATENCY})",
-    )
-    parser.add_argument(
-        "--window",
-        type=int,
-        choices=range(1, 9),
-        default=WINDOW,
-        metavar="N",
-        help=f"pages fetched at a time, 1 to 8 (default: {WINDOW})",
-    )
-    parser.add_argument("--compare", action="store_true", help="read it again as a plain loop would, and compare")
-    parser.add_argument("--show", action="store_true", help="print the first rows of an environment too")
-    parser.set_defaults(parser=parser, misuse=_misuse, run=_run)
+def command(
+    *,
+    connector: Annotated[str | None, typer.Option(metavar="NAME", help="Read this connector, as dicts.")] = None,
+    key: Annotated[str | None, typer.Option(metavar=KEY_NOTATION, help="The key of that connector.")] = None,
+    simulator: OwnSimulator = False,
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help=f"Rows of the simulator ({ROWS:,} by default), or to stop after."),
+    ] = None,
+    latency: Annotated[
+        Latency | None,
+        typer.Option(
+            parser=typed_latency,
+            metavar=NOTATION,
+            help="Seconds that each answer of the simulator takes, each 1,000 rows in it, and each 1,000 rows skipped"
+            f" ({LATENCY} by default).",
+        ),
+    ] = None,
+    window: Annotated[int, typer.Option(min=1, max=8, metavar="N", help="Pages fetched at a time.")] = WINDOW,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Read it again as a plain loop would, and compare.")
+    ] = False,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --compare: draw the comparison into this SVG file.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the first rows of an environment too.")] = False,
+) -> int:
+    """Read a large connector of a simulator, and compare the result with its database.
 
-
-def _misuse(options: argparse.Namespace) -> str | None:
-    if options.connector is None:
-        return "--key is the key of a --connector" if options.key else None
-    if not options.key:
-        return f"--connector needs its --key FIELD[,FIELD]; this proposes some: {inspect_command(options)}"
-    if options.latency is not None and not options.simulator:
-        return "--latency is the simulator's: give --simulator too"
-    return None
-
-
-async def _run(options: argparse.Namespace) -> bool:
-    connector = WIDE if options.connector is None else GetConnector(options.connector, key=options.key)
-    if connector is WIDE or options.simulator:
-        return await demo_simulator(
-            connector,
-            rows=options.rows or ROWS,
-            latency=options.latency or LATENCY,
-            window=options.window,
-            compare=options.compare,
+    With --connector and without --simulator it reads a connector of your environment.
+    """
+    if connector is None and key:
+        raise typer.BadParameter("--key is the key of a --connector")
+    if connector is not None and not key:
+        advice = inspect_command(connector, simulator=simulator)
+        raise typer.BadParameter(f"--connector needs its --key {KEY_NOTATION}; this proposes some: {advice}")
+    if connector is not None and latency is not None and not simulator:
+        raise typer.BadParameter("--latency is the simulator's: give --simulator too")
+    if svg is not None and not compare:
+        raise typer.BadParameter("--svg draws the comparison: give --compare too")
+    declared: GetConnector[Any] = WIDE if connector is None else GetConnector(connector, key=key_fields(key))
+    if declared is WIDE or simulator:
+        work = demo_simulator(
+            declared, rows=rows or ROWS, latency=latency or LATENCY, window=window, compare=compare, svg=svg
         )
-    await demo_environment(
-        environment_client,
-        connector,
-        limit=options.rows,
-        window=options.window,
-        compare=options.compare,
-        show=options.show,
+        return 0 if completed(work) else 1
+    completed(
+        demo_environment(environment_client, declared, limit=rows, window=window, compare=compare, svg=svg, show=show)
     )
-    return True
+    return 0

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
+from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+import typer
 
 from afas_async.client.client import AfasClient
-from afas_async.commands.arguments import ENVIRONMENT, Commands, client, inspect_command, key_fields, row_count
-from afas_async.commands.key_check import KEY_TYPES, TAIL, KeyCheck, as_sorted, candidates, declaration, type_fault
+from afas_async.commands.environment import HIDDEN, client, completed
+from afas_async.commands.inspect_all import inspect_all
+from afas_async.commands.key_check import KEY_TYPES, TAIL, KeyCheck, as_sorted, declaration, type_fault
+from afas_async.commands.key_proposal import MOST_FIELDS, key_row, page_size, proposed_keys
+from afas_async.commands.keys_file import NAME, KeysOption
+from afas_async.commands.naming import NOT_ALL
+from afas_async.commands.options import KEY_NOTATION, AsJson, OwnSimulator, inspect_command, key_fields
 from afas_async.commands.terminal import ProgressLine, fitting
 from afas_async.errors import UsageError
-from afas_async.policy.sizing import CELL_LIMIT
 from afas_async.vocabulary.connectors import GetConnector
 from afas_async.vocabulary.metainfo import MetainfoField
 
-SAMPLE = 1_000
-TAKE = 10_000
-MOST_FIELDS = 3  # of a key that is proposed
+EPILOG = "The exit status is 0 if the key holds, or without --key if there are candidates; else 1. " + HIDDEN
 
 
 async def inspect(
@@ -51,7 +54,7 @@ async def inspect(
         raise UsageError(
             f"{name} has no field {' and no field '.join(unknown)}: use the ids of the list, as they stand"
         )
-    take = min(TAKE, (CELL_LIMIT - 1) // max(1, len(fields)))
+    take = page_size(fields)
     if not declared.key:
         return await _propose(afas, name, fields, take, command)
     print(f"\nKey {', '.join(declared.key)}:", flush=True)
@@ -76,34 +79,21 @@ def _print_fields(name: str, fields: list[MetainfoField]) -> None:
 
 
 async def _propose(afas: AfasClient, name: str, fields: list[MetainfoField], take: int, command: str) -> bool:
-    page = await afas.page(name, take=min(SAMPLE, take))
-    if len(page.rows) < 2:
-        print(f"\nNo key can be proposed: there are {len(page.rows)} rows to judge by.")
+    rows, found = await proposed_keys(afas, name, fields, take)
+    if rows < 2:
+        print(f"\nNo key can be proposed: there are {rows} rows to judge by.")
         return False
-    for size in range(1, MOST_FIELDS + 1):
-        found = [key for key in candidates(fields, page.rows, size) if await _may_be_key(afas, name, key, take)]
-        if found:
-            print("\nCandidates for the key, unique and never empty in some of the rows. Test the one you mean with:\n")
-            for key in found:
-                print(f"  {command} --key {','.join(key)}")
-            return True
+    if found:
+        print("\nCandidates for the key, unique and never empty in some of the rows. Test the one you mean with:\n")
+        for key in found:
+            print(f"  {command} --key {','.join(key)}")
+        return True
     print(f"""
 No candidate for a key: in some of the rows no field of type {" or ".join(KEY_TYPES)} is unique and never empty, and no
 combination of up to {MOST_FIELDS} that are named like identifiers. Test your own with:
 
   {command} --key FIELD,FIELD""")
     return False
-
-
-async def _may_be_key(afas: AfasClient, name: str, key: tuple[str, ...], take: int) -> bool:
-    """Look at the first rows in the candidate's own order, where empty ones come first and equal ones are neighbours.
-
-    Rows in another order mislead: within the first administration, say, each entry number occurs once.
-    """
-    check = KeyCheck(key)
-    page = await afas.page(GetConnector(name, _key_row(key)), take=min(SAMPLE, take), order_by=key)
-    check.feed(map(msgspec.structs.astuple, page.rows))
-    return not check.faults()
 
 
 async def _test(
@@ -116,7 +106,7 @@ async def _test(
     """
     check, complete = KeyCheck(declared.key), False
     pages, started = 0, perf_counter()
-    connector = GetConnector(declared.name, _key_row(declared.key))
+    connector = GetConnector(declared.name, key_row(declared.key))
     with ProgressLine() as line:
         # Single pages rather than a stream: a stream relies on the key, which is what is in question here.
         while limit is None or check.rows < limit:
@@ -127,8 +117,7 @@ async def _test(
                 break
             check.feed(map(msgspec.structs.astuple, page.rows))
             pages += 1
-            line.show(check.rows, pages, perf_counter() - started)
-        line.finish(check.rows, pages, perf_counter() - started)
+            line.show(check.rows, pages=pages, seconds=perf_counter() - started)
     faults = check.faults()
     reverse = await _is_reversible(afas, connector, declared.key, check) if complete else None
     if reverse is False:
@@ -153,12 +142,6 @@ async def _is_reversible(afas: AfasClient, connector: GetConnector[Any], key: tu
     return first == [as_sorted(values) for values in reversed(check.tail)]
 
 
-def _key_row(key: tuple[str, ...]) -> type[msgspec.Struct]:
-    """Return a row type with the fields of the key alone, so that nothing else is decoded or kept."""
-    names = [f"field_{number}" for number in range(len(key))]
-    return msgspec.defstruct("KeyRow", [(name, Any) for name in names], rename=dict(zip(names, key, strict=True)))
-
-
 def _print_check(key: tuple[str, ...], check: KeyCheck, *, complete: bool, reverse: bool | None, show: bool) -> None:
     order = {None: "not checked", True: "the same from the other end", False: "another from the other end"}[reverse]
     print(f"""
@@ -174,40 +157,49 @@ def _print_check(key: tuple[str, ...], check: KeyCheck, *, complete: bool, rever
             print(fitting("  " + ", ".join(f"{field}={value!r}" for field, value in zip(key, found, strict=True))))
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "inspect",
-        help="list the fields of a connector, propose or test a key",
-        description="List the fields of a connector, and test a key on its rows, or propose some.",
-        epilog="The exit status is 0 if the key holds, or without --key if there are candidates; else 1. "
-        + ENVIRONMENT,
-    )
-    parser.add_argument("connector", metavar="NAME", help="the connector's name")
-    parser.add_argument(
-        "--key",
-        type=key_fields,
-        default=(),
-        metavar="FIELD[,FIELD]",
-        help="the key to test, read from the service in its order",
-    )
-    parser.add_argument("--simulator", action="store_true", help="inspect it in a simulator with its sample connectors")
-    parser.add_argument("--rows", type=row_count, metavar="N", help="stop the test after so many rows")
-    parser.add_argument("--show", action="store_true", help="print up to three keys that occur more than once")
-    parser.set_defaults(parser=parser, misuse=_misuse, run=_run)
+def command(
+    connector: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="The connector's name; or --all.", show_default=False)
+    ] = None,
+    *,
+    key: Annotated[
+        str | None, typer.Option(metavar=KEY_NOTATION, help="The key to test, read from the service in its order.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop the test after so many rows.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print up to three keys that occur more than once.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Propose a key for every GetConnector, and write the file of keys.")
+    ] = False,
+    keys: KeysOption = Path(NAME),
+    as_json: AsJson = False,
+    simulator: OwnSimulator = False,
+) -> int:
+    """List the fields of a connector, and test a key on its rows, or propose some.
 
+    With --all it looks at a sample of every connector, and writes the likeliest keys into a file that the other
+    commands read. Keys that stand in it already stay.
+    """
+    if (connector is None) != everything:
+        raise typer.BadParameter("give the name of a connector, or --all")
+    if (rows or show) and not key:
+        raise typer.BadParameter("--rows and --show go with --key")
+    if as_json and not everything:
+        raise typer.BadParameter("--json goes with --all; `fields NAME --json` has the fields of one")
 
-def _misuse(options: argparse.Namespace) -> str | None:
-    return "--rows and --show go with --key" if (options.rows or options.show) and not options.key else None
+    async def one(name: str) -> int:
+        async with client(simulator=simulator) as afas:
+            holds = await inspect(
+                afas,
+                name,
+                key=key_fields(key),
+                limit=rows,
+                show=show,
+                command=inspect_command(name, simulator=simulator),
+            )
+            return 0 if holds else NOT_ALL
 
+    async def each() -> int:
+        async with client(simulator=simulator) as afas:
+            return await inspect_all(afas, keys, as_json=as_json)
 
-async def _run(options: argparse.Namespace) -> bool:
-    async with client(simulator=options.simulator) as afas:
-        return await inspect(
-            afas,
-            options.connector,
-            key=options.key,
-            limit=options.rows,
-            show=options.show,
-            command=inspect_command(options),
-        )
+    return completed(each() if connector is None else one(connector))

@@ -1,39 +1,50 @@
-"""What the journal of a load knows, and settling by hand what nobody knows: `python -m afas_async journal`."""
+"""What the journal of a load knows, and settling by hand what nobody knows."""
 
 from __future__ import annotations
 
-import argparse
 import os
+import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
 
-from afas_async.commands.arguments import Commands
-from afas_async.commands.terminal import PROGRAM, fitting, printable
+import typer
+
+from afas_async.commands.environment import completed
+from afas_async.commands.naming import PROGRAM
+from afas_async.commands.terminal import fitting, printable
 from afas_async.errors import JournalError, OutcomeUnknownError
 from afas_async.write.entries import Entry
 from afas_async.write.journal import Journal
 from afas_async.write.lookups import is_quiet
 
-_MOMENT = "%Y-%m-%d %H:%M:%S UTC"
-_LOADS = {"insert": "Inserts into", "update": "Updates of", "delete": "Deletes from"}
+EPILOG: Final = (
+    "The exit status is 0 if all elements are applied, else 1. The elements are printed only with --show: they may hold"
+    " personal data."
+)
+_MOMENT: Final = "%Y-%m-%d %H:%M:%S UTC"
+_LOADS: Final = {"insert": "Inserts into", "update": "Updates of", "delete": "Deletes from"}
+_ALL: Final = "all"
+_NUMBERS: Final = "N[-N][,...]|all"
+_RANGE: Final = re.compile(r"(\d+)(?:-(\d+))?")
+_MOST_RANGES: Final = 12  # that are printed for a group
 
 
-async def show_journal(
-    path: str | os.PathLike[str], *, applied: Sequence[int] = (), again: Sequence[int] = (), show: bool = False
-) -> bool:
-    """Print what a journal knows of its load, and what to do about each element whose outcome is unknown.
+def show_journal(path: str | os.PathLike[str], *, applied: str = "", again: str = "", show: bool = False) -> bool:
+    """Print what a journal knows of its load, and what to do about the elements that are not applied.
 
     Elements may hold personal data, so they are printed only where that is asked for.
 
     Args:
         path: The journal of a load that is not running.
-        applied: Numbers of elements to note as applied.
-        again: Numbers of elements to note as planned, so that the next run sends them.
+        applied: Which elements to note as applied: numbers and ranges such as "3,7-9", or "all" that are unknown.
+        again: Which elements to note as planned, so that the next run sends them.
         show: Whether to print the elements.
 
     Returns:
-        Whether no outcome is unknown.
+        Whether all elements are applied.
 
     Raises:
         JournalError: If the journal cannot be opened or written, an element is not unknown, or it is to be sent again
@@ -41,53 +52,104 @@ async def show_journal(
     """
     journal = Journal(path)
     try:
-        _correct(journal, applied, again)
-        unknown = journal.unknown()
+        _correct(journal, _numbers(journal, applied), _numbers(journal, again))
+        unknown, rejected, counts = journal.unknown(), journal.rejected(), journal.counts()
         load = journal.identity
         print(f"{_LOADS.get(load['action'], load['action'])} {load['connector']} at {load['service']}\n")
-        for state, count in journal.counts().items():
+        for state, count in counts.items():
             print(f"  {state:<9}{count:>12,}{'  to be sent by the next run' if state == 'planned' and count else ''}")
+        if rejected:
+            print("\nRejected: the service refused these, and has nothing of them. The next run sends them again.")
+            _print_groups(rejected, lambda entry: ("", str(entry.error)))
         if unknown:
-            _print_unknown(journal, unknown, show=show)
+            print("\nUnknown: each of these may have been applied or not.")
+            _print_groups(unknown, _circumstances)
+            if show:
+                for entry in unknown:
+                    print(f"  element {entry.number}: {printable(journal.body(entry.number).decode())}")
             _print_advice(unknown, shlex.quote(os.fspath(path)), show=show)
     finally:
         journal.close()
-    return not unknown
+    return not any(count for state, count in counts.items() if state != "applied")
 
 
-def _correct(journal: Journal, applied: Sequence[int], again: Sequence[int]) -> None:
+def ranges_text(numbers: Iterable[int]) -> str:
+    """Return numbers that rise as ranges.
+
+    Example:
+        >>> ranges_text([1, 2, 3, 7, 9, 10])
+        '1-3, 7, 9-10'
+    """
+    found = list[list[int]]()
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    texts = [str(first) if first == last else f"{first}-{last}" for first, last in found]
+    more = len(texts) - _MOST_RANGES
+    return ", ".join(texts[:_MOST_RANGES]) + (f" and {more:,} more ranges" if more > 0 else "")
+
+
+def _numbers(journal: Journal, text: str) -> Iterable[int]:
+    if text == _ALL:
+        return [entry.number for entry in journal.unknown()]
+    return _typed_numbers(text)
+
+
+def _typed_numbers(text: str) -> list[int]:
+    found = list[int]()
+    for part in text.split(",") if text else ():
+        match = _RANGE.fullmatch(part.strip())
+        if match is None:
+            raise typer.BadParameter(f"{text!r} is not {_NUMBERS}, such as 3,7-9")
+        found += range(int(match[1]), int(match[2] or match[1]) + 1)
+    return found
+
+
+def _correct(journal: Journal, applied: Iterable[int], again: Iterable[int]) -> None:
     for number in applied:
         journal.correct(number, "applied")
-    busy = {entry.number: _error(entry) for entry in journal.unknown() if _is_busy(entry)} if again else {}
-    for number in again:
+    wanted = list(again)
+    busy = {entry.number: _error(entry) for entry in journal.unknown() if _is_busy(entry)} if wanted else {}
+    for number in wanted:
         if number in busy:
             until = f"{busy[number].quiet_until:{_MOMENT}}"
             raise JournalError(f"element {number}: wait until {until}, or it may be there twice: the service goes on")
         journal.correct(number, "planned")
 
 
-def _print_unknown(journal: Journal, unknown: Sequence[Entry], *, show: bool) -> None:
-    print("\nUnknown: each of these may have been applied or not.")
-    for entry in unknown:
-        error = _error(entry)
-        print(f"\n  element {entry.number}, sent {error.sent_at:{_MOMENT}}")
-        print(fitting(f"    why     {error.reason}"))
-        if _is_busy(entry):
-            print(f"    to do   wait until {error.quiet_until:{_MOMENT}}, as the service may be at work on it")
-        else:
-            print("    to do   look it up: the service is done with it")
-        if show:
-            print(f"    what    {printable(journal.body(entry.number).decode())}")
+def _print_groups(entries: Sequence[Entry], group_of: Callable[[Entry], tuple[str, str]]) -> None:
+    """Print elements by call and by reason: a thousand that failed for one reason are one thing to look at."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(group_of(entry), []).append(entry)
+    for (when, why), found in groups.items():
+        count = "1 element" if len(found) == 1 else f"{len(found):,} elements"
+        print(f"\n  {count}{when}: {ranges_text(entry.number for entry in found)}")
+        print(fitting(f"    why     {why}"))
+        if isinstance(found[0].error, OutcomeUnknownError):
+            if _is_busy(found[0]):
+                until = f"{found[0].error.quiet_until:{_MOMENT}}"
+                print(f"    to do   wait until {until}, as the service may be at work on it")
+            else:
+                print("    to do   look it up: the service is done with it")
+
+
+def _circumstances(entry: Entry) -> tuple[str, str]:
+    error = _error(entry)
+    return f", sent {error.sent_at:{_MOMENT}}", error.reason
 
 
 def _print_advice(unknown: Sequence[Entry], path: str, *, show: bool) -> None:
-    number = unknown[0].number
+    some = str(unknown[0].number) if len(unknown) == 1 else _ALL
+    it, them = ("it is", "it") if len(unknown) == 1 else ("they are", "them")
     print(f"""
-It is {datetime.now(UTC):{_MOMENT}}. To find out, run the load again with the same elements and lookup=Lookup(...). Or
-look in Profit, and note what you have found:
+It is {datetime.now(UTC):{_MOMENT}}. To find out, run the load again with the same elements and lookup=Lookup(...), or
+by `load` with --lookup. Or look in Profit, and note what you have found:
 
-  {PROGRAM} journal {path} --applied {number}   it is there
-  {PROGRAM} journal {path} --again {number}     it is not: the next run is to send it""")
+  {PROGRAM} journal {path} --applied {some}   {it} there
+  {PROGRAM} journal {path} --again {some}     {it} not: the next run is to send {them}""")
     if not show:
         print("\nWith --show the elements are printed.")
 
@@ -101,36 +163,35 @@ def _error(entry: Entry) -> OutcomeUnknownError:
     return entry.error
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "journal",
-        help="show what became of a load, and say what became of what is unknown",
-        description="Show the states of the elements of a load by its parser, and each element whose outcome is"
-        " unknown; or note what you have found out about some of these.",
-        epilog="The exit status is 0 if no outcome is unknown, else 1. The elements are printed only with --show: they"
-        " may hold personal data.",
-    )
-    parser.add_argument("path", metavar="PATH", help="the journal that a load was given")
-    parser.add_argument(
-        "--applied", type=int, nargs="+", default=[], metavar="N", help="note that these elements are in Profit"
-    )
-    parser.add_argument(
-        "--again",
-        type=int,
-        nargs="+",
-        default=[],
-        metavar="N",
-        help="note that these elements are not in Profit, so that the next run sends them",
-    )
-    parser.add_argument("--show", action="store_true", help="print the elements whose outcome is unknown")
-    parser.set_defaults(parser=parser, misuse=_misuse, run=_run)
+def command(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="The journal that a load was given.", show_default=False)
+    ],
+    *,
+    applied: Annotated[
+        str, typer.Option(metavar=_NUMBERS, help="Note that these elements are in Profit.", show_default=False)
+    ] = "",
+    again: Annotated[
+        str,
+        typer.Option(
+            metavar=_NUMBERS,
+            help="Note that these elements are not in Profit, so that the next run sends them.",
+            show_default=False,
+        ),
+    ] = "",
+    show: Annotated[bool, typer.Option("--show", help="Print the elements whose outcome is unknown.")] = False,
+) -> int:
+    """Show what became of a load, and say what became of what is unknown.
 
+    What is not applied is grouped by call and by reason.
+    """
+    if _ALL in {applied, again} and applied and again:
+        raise typer.BadParameter("--applied all and --again all leave nothing to the other: give one of them")
+    both = sorted({*_typed_numbers(applied.replace(_ALL, ""))} & {*_typed_numbers(again.replace(_ALL, ""))})
+    if both:
+        raise typer.BadParameter(f"element {both[0]} is either applied or sent again")
 
-def _misuse(options: argparse.Namespace) -> str | None:
-    both = sorted({*options.applied} & {*options.again})
-    return f"element {both[0]} is either applied or sent again" if both else None
+    async def work() -> bool:  # the journal reads the clock of event loops
+        return show_journal(path, applied=applied, again=again, show=show)
 
-
-async def _run(options: argparse.Namespace) -> bool:
-    return await show_journal(options.path, applied=options.applied, again=options.again, show=options.show)
+    return 0 if completed(work()) else 1

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from afas_async import models
 from afas_async.client.client import AfasClient
-from afas_async.commands.arguments import ENVIRONMENT, Commands, client, key_fields
+from afas_async.commands.environment import ENVIRONMENT, client, completed
+from afas_async.commands.options import KEY_NOTATION, OwnSimulator, key_fields
 from afas_async.simulator.samples.connectors import SAMPLES
+
+EPILOG = ENVIRONMENT
 
 
 async def write_models(
@@ -53,47 +58,48 @@ def _put(source: str, path: Path | None, *, check: bool) -> bool:
     return True
 
 
-def add_to(commands: Commands) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "models",
-        help="write typed models of connectors as a Python module",
-        description="Write a module with a msgspec.Struct for each connector, and the connector as a constant. The same"
-        " metainfo gives the same module.",
-        epilog=ENVIRONMENT,
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a connector (default: all that the token may use)")
-    parser.add_argument(
-        "--key",
-        type=_named_key,
-        action="append",
-        default=[],
-        metavar="NAME=FIELD[,FIELD]",
-        help="the key of a GetConnector, which metainfo does not tell and `inspect` proposes; may be repeated",
-    )
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the module (default: standard output)")
-    parser.add_argument("--check", action="store_true", help="only tell, by exit status 1, that the FILE would differ")
-    parser.add_argument(
-        "--simulator", action="store_true", help="the sample connectors of a simulator, with their keys"
-    )
-    parser.set_defaults(parser=parser, misuse=_misuse, run=_run)
+def command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="A connector; all that the token may use by default."),
+    ] = None,
+    *,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar=f"NAME={KEY_NOTATION}",
+            help="The key of a GetConnector, which metainfo does not tell and `inspect` proposes; may be repeated.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The module; standard output by default.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only say, by exit status 1, that the FILE would differ.")
+    ] = False,
+    simulator: OwnSimulator = False,
+) -> int:
+    """Write a module with a msgspec.Struct for each connector, and the connector as a constant.
+
+    The same metainfo gives the same module.
+    """
+    if check and output is None:
+        raise typer.BadParameter("--check needs the -o FILE to compare with")
+    keys = dict(map(_named_key, key or ()))
+    wanted = names or []
+    if simulator:
+        samples = {sample.connector.name: sample.connector.key for sample in SAMPLES}
+        keys = {name: fields for name, fields in samples.items() if name in (wanted or samples)} | keys
+
+    async def work() -> bool:
+        async with client(simulator=simulator) as afas:
+            return await write_models(afas, wanted, keys, path=output, check=check)
+
+    return 0 if completed(work()) else 1
 
 
 def _named_key(text: str) -> tuple[str, tuple[str, ...]]:
     name, equals, fields = text.partition("=")
     if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=FIELD[,FIELD]")
+        raise typer.BadParameter(f"{text!r} is not NAME={KEY_NOTATION}", param_hint="--key")
     return name, key_fields(fields)
-
-
-def _misuse(options: argparse.Namespace) -> str | None:
-    return "--check needs the -o FILE to compare with" if options.check and options.output is None else None
-
-
-async def _run(options: argparse.Namespace) -> bool:
-    keys = dict[str, tuple[str, ...]](options.key)
-    if options.simulator:
-        samples = {sample.connector.name: sample.connector.key for sample in SAMPLES}
-        keys = {name: key for name, key in samples.items() if name in (options.names or samples)} | keys
-    async with client(simulator=options.simulator) as afas:
-        return await write_models(afas, options.names, keys, path=options.output, check=options.check)

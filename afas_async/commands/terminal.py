@@ -1,62 +1,200 @@
-"""What the commands write: a line about work under way, and text that fits the terminal."""
+"""What the commands write: data to standard output, and how it goes to standard error where a person watches."""
 
 from __future__ import annotations
 
-import shutil
+import json
 import sys
+from collections.abc import Iterable, Sequence
+from math import inf
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Any, Final, Self
 
-PROGRAM = "python -m afas_async"
-REWRITE_SECONDS = 0.1
-LINE_SECONDS = 1.0  # where lines stay, as in a log
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from afas_async.commands.json_log import is_json_log, note
+
+REWRITE_SECONDS: Final = 0.1
+LOG_SECONDS: Final = 5.0
+_NARROW: Final = 12  # characters that a column of a table has room for in any case
+_WIDE: Final = 24  # that it has room for before a further column is left out
+_GAP: Final = 3  # between two columns
+
+
+def output() -> Console:
+    """Return the console for data and reports. It has colours on a terminal only, and none with NO_COLOR."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def errors() -> Console:
+    """Return the console for progress and remarks."""
+    return Console(stderr=True, highlight=False)
+
+
+def remark(text: str) -> None:
+    """Write a line about the work to standard error, where a person watches."""
+    if sys.stderr.isatty() and not is_json_log():
+        errors().print(Text(printable(text), style="dim"), soft_wrap=True)
 
 
 class ProgressLine:
-    """A line about a read that is under way: rewritten in place on a terminal, elsewhere a new line each second.
+    """How far a work is: a line that is rewritten in place on a terminal, and nothing elsewhere.
+
+    With --log-json there is a line of JSON every few seconds.
 
     Args:
-        total: How many rows there are, if that is known.
+        total: How many rows or records there are, if that is known.
+        what: What is counted.
     """
 
-    def __init__(self, total: int | None = None) -> None:
-        self._of = "" if total is None else f" of {total:,}"
-        self._rewrite = sys.stdout.isatty()
-        self._seconds = REWRITE_SECONDS if self._rewrite else LINE_SECONDS
-        self._next = 0.0 if self._rewrite else perf_counter() + self._seconds
-        self._open = False
+    def __init__(self, total: int | None = None, what: str = "rows") -> None:
+        self._total = total
+        self._what = what
+        self._next = 0.0
+        self._bar: Any = None
+        self._task: Any = None
 
-    def show(self, rows: int, pages: int, seconds: float) -> None:
-        """Show how far the read has come, unless that was done a moment ago.
+    @property
+    def is_due(self) -> bool:
+        """Whether the line would be shown now; never where nobody watches."""
+        return self._next < inf and perf_counter() >= self._next
+
+    def show(self, done: int, **facts: float) -> None:
+        """Show how far the work is, unless that was done a moment ago.
 
         Args:
-            rows: Rows read.
-            pages: Pages read completely.
-            seconds: Seconds since the start.
+            done: How many are done.
+            facts: Further numbers by what they are; `seconds` makes a rate, and `bytes` a size.
         """
-        if perf_counter() >= self._next:
-            self._next = perf_counter() + self._seconds
-            self._write(rows, pages, seconds)
-
-    def finish(self, rows: int, pages: int, seconds: float) -> None:
-        """Show how far the read has come in the end."""
-        self._write(rows, pages, seconds)
-
-    def _write(self, rows: int, pages: int, seconds: float) -> None:
-        rate = rows / seconds if seconds else 0.0
-        text = fitting(f"  {rows:>11,}{self._of} rows  {pages:>4} pages  {rate:>9,.0f} rows/s")
-        print(f"\r{text}" if self._rewrite else text, end="" if self._rewrite else "\n", flush=True)
-        self._open = self._rewrite
+        if not self.is_due:
+            return
+        if is_json_log():
+            self._next = perf_counter() + LOG_SECONDS
+            note("progress", **{self._what: done}, **facts)
+        elif self._bar is not None:
+            self._next = perf_counter() + REWRITE_SECONDS
+            self._bar.update(self._task, completed=done, text=facts_text(done, self._what, self._total, facts))
+            self._bar.refresh()
+        else:
+            self._next = inf
 
     def __enter__(self) -> Self:
+        console = errors()
+        if console.is_terminal and not is_json_log():
+            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415 - seldom needed
+
+            column = SpinnerColumn() if self._total is None else BarColumn(bar_width=20)
+            text = TextColumn("{task.fields[text]}", table_column=None, markup=False)
+            self._bar = Progress(column, text, console=console, auto_refresh=False, transient=True)
+            self._task = self._bar.add_task("", total=self._total, text="")
+            self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._open:
-            print(flush=True)
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def facts_text(done: int, what: str, total: int | None, facts: dict[str, float]) -> str:
+    """Return how far a work is, in a line.
+
+    Example:
+        >>> facts_text(1_000, "rows", 3_000, {"pages": 2, "seconds": 0.5, "bytes": 1_500_000})
+        '1,000 of 3,000 rows  2 pages  2,000 rows/s  1.5 MB'
+    """
+    rest = dict(facts)
+    seconds, size = rest.pop("seconds", 0.0), rest.pop("bytes", None)
+    parts = [f"{done:,} {'' if total is None else f'of {total:,} '}{what}"]
+    parts += [f"{value:,.0f} {name.replace('_', ' ')}" for name, value in rest.items()]
+    if seconds:
+        parts.append(f"{done / seconds:,.0f} {what}/s")
+    if size is not None:
+        parts.append(size_text(size))
+    return "  ".join(parts)
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes as a person reads it.
+
+    Example:
+        >>> size_text(900), size_text(1_234_000)
+        ('900 bytes', '1.2 MB')
+    """
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:,.0f} {unit}" if unit == "bytes" else f"{size:,.1f} {unit}"
+        size /= 1000
+    raise AssertionError
+
+
+def print_table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Sequence[str] = (),
+    wrap: bool = True,
+    whole: int = 1,
+) -> None:
+    """Print a table: within the width of a terminal, and elsewhere as wide as it is, two spaces between columns.
+
+    Args:
+        headers: The names of the columns.
+        rows: What stands in them; None is nothing.
+        right: Names of the columns with numbers.
+        whole: How many of the first columns are never cut.
+        wrap: Whether a text that is too long goes on in the next line, rather than to be cut.
+    """
+    texts = [["" if value is None else printable(str(value)) for value in row] for row in rows]
+    console = output()
+    if console.is_terminal:
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+        for number, (header, width) in enumerate(zip(headers, _widths(headers, texts), strict=True)):
+            table.add_column(
+                header,
+                min_width=None if wrap else min(width, _NARROW),
+                justify="right" if header in right else "left",
+                style="cyan" if number == 0 else None,
+                no_wrap=number < whole or not wrap,
+                overflow="fold" if number < whole else "ellipsis",
+            )
+        for row in texts:
+            table.add_row(*map(Text, row))
+        console.print(table, soft_wrap=False)
+        return
+    widths = _widths(headers, texts)
+    for row in (list(headers), *texts):
+        cells = [
+            text.rjust(width) if header in right else text.ljust(width)
+            for text, width, header in zip(row, widths, headers, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+def columns_that_fit(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+    """Return how many columns of a table have room on the terminal; at least one."""
+    texts = [["" if value is None else str(value) for value in row] for row in rows]
+    room, count = output().width + _GAP, 0
+    for width in _widths(headers, texts):
+        room -= min(width, _WIDE) + _GAP
+        if room < 0:
+            break
+        count += 1
+    return max(count, 1)
+
+
+def _widths(headers: Sequence[str], texts: Iterable[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(headers, *texts, strict=True)]
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON, indented for a person on a terminal and else in one line."""
+    indent = 2 if sys.stdout.isatty() else None
+    print(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
 
 
 def printable(text: str) -> str:
@@ -66,9 +204,9 @@ def printable(text: str) -> str:
 
 def fitting(text: str) -> str:
     """Return a text without the characters that would steer a terminal, and cut to its width if there is one."""
-    width = shutil.get_terminal_size().columns
     shown = printable(text)
-    return shown if len(shown) <= width or not sys.stdout.isatty() else shown[: width - 3] + "..."
+    console = output()
+    return shown if len(shown) <= console.width or not console.is_terminal else shown[: console.width - 3] + "..."
 
 
 def peak_memory() -> float:

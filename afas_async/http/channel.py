@@ -100,7 +100,8 @@ def operation(method: MethodT) -> MethodT:
     @wraps(method)
     async def call(self: Any, *arguments: Any, **options: Any) -> Any:
         running = _operation(method.__name__, self._session, self._options)
-        before = _OPERATION.set(running)
+        before = _OPERATION.get()
+        _OPERATION.set(running)
         try:
             if running is not None:
                 running.begin()
@@ -114,6 +115,6 @@ def operation(method: MethodT) -> MethodT:
                 running.end()
             return result
         finally:
-            _OPERATION.reset(before)
+            _OPERATION.set(before)  # no reset: a task that is left for good is closed in another context
 
     return cast("MethodT", call)

@@ -180,8 +180,9 @@ class Engine:
 
     async def _attempt(self, call: Call, options: Options) -> AfasError | None:
         waited = await self._limiter.take(call, background=options.priority == "background")
-        for counted in self.counts.of(call.connector):
-            counted.seconds_waited += waited
+        if waited:
+            for counted in self.counts.of(call.connector):
+                counted.seconds_waited += waited
         try:
             # A request that waits for a credential keeps its slot, and the request that fetches the credential needs
             # none of its own here. So the service never gets more requests at a time, and a deadlock is impossible.

@@ -24,13 +24,13 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened to a request or to an operation: what `on_event` is called with.
 
     An *operation* is one call of yours, such as `page`, a stream or a load. It sends any number of requests; each of
-    them is made in one or more *attempts*.
+    them is made in one or more *attempts*. Requests beyond the last row of a stream may be answered after its end.
 
     An event never holds a value: no condition, no record, no key, no header and no text of the service. So you can log
     it, and send it to your metrics. What you give as a connector's name or a path is in it.
 
-    `on_event` runs in the event loop, in the task that made the attempt: it must not block. The caller's context
-    variables (`contextvars`) are those of the moment of the call. What it raises is logged.
+    `on_event` runs in the event loop: it must not block. The context variables (`contextvars`) of whoever made the call
+    are set in it. What it raises is logged.
 
     Attributes:
         kind: Of an attempt: "sent" (its last byte has left), "answered" (received to its end, with a success),

@@ -42,6 +42,9 @@ NO_IDLE_SECONDS = 1e-9  # 0 would keep a connection for one tick of the clock
 HEADER_LIMIT = 1 << 16
 READ_BUFFER = 1 << 18
 SEND_BUFFER = 1 << 18
+# Set by the pytest plugin. Read when a client is opened, and here, as a test may clear the environment.
+LOOPBACK_ONLY: Final = "AFAS_LOOPBACK_ONLY"
+_LOOPBACK_ONLY_AT_FIRST: Final = os.environ.get(LOOPBACK_ONLY)
 
 
 class Response(Protocol):
@@ -122,6 +125,13 @@ class AiohttpTransport:
         self._writes: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        if not is_loopback(urlsplit(self._base).hostname or "") and (
+            _LOOPBACK_ONLY_AT_FIRST or os.environ.get(LOOPBACK_ONLY)
+        ):
+            raise ConfigurationError(
+                f"{self._base}: {LOOPBACK_ONLY} is set, so only addresses of this machine may be called; in tests, use"
+                " the fixture afas_simulator, or run pytest with --afas-real"
+            )
         context = self._context
         if context is None and self._base.startswith("https:"):
             context = _CONTEXTS.get(_authorities()) or await asyncio.to_thread(_common_context)

@@ -21,7 +21,7 @@ from afas_async.policy.spans import Key
 from afas_async.read.known_keys import KnownKeys
 from afas_async.read.reader import Feed, Reader
 from afas_async.read.scan import Scan
-from afas_async.vocabulary.connectors import RowT
+from afas_async.vocabulary.connectors import GetConnector, RowT
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -86,6 +86,11 @@ class _Stream(Generic[RowT]):
         self._last_rows = 0  # how many of them the last pull returned
         self._started: float | None = None
         self._ended: float | None = None
+
+    @property
+    def connector(self) -> GetConnector[RowT]:
+        """The connector that is read, with its row type and key."""
+        return self._scan.query.connector
 
     @property
     def progress(self) -> Progress:

@@ -26,7 +26,7 @@ from afas_async.simulator.service import authorization
 from afas_async.simulator.traffic import TOKEN_PARAMETER
 
 TOKEN_VARIABLE: Final = "AFAS_SIMULATOR_TOKEN"  # noqa: S105 (the name of the variable)
-_EPILOG: Final = f"""\
+EPILOG: Final = f"""\
 The token is random, or the whole XML in the environment variable {TOKEN_VARIABLE}.
 
 What goes wrong can be scripted, here with --port 8765: the next request meets a 503.
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m afas_async simulate",
         description="Serve a simulated AFAS Profit REST API on this computer.",
-        epilog=_EPILOG,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rows", type=int, default=1_000, help="rows in a large connector (default: 1000)")

@@ -34,7 +34,7 @@ from afas_async.simulator.samples.connectors import SAMPLES, Sample
 from afas_async.simulator.service import API_ROOT, Service
 from afas_async.simulator.storage.sources import Source
 from afas_async.simulator.storage.store import Store
-from afas_async.simulator.storage.tables import read_table
+from afas_async.simulator.storage.tables import Table, read_table
 from afas_async.simulator.traffic import Counters, RequestRecord, Traffic
 from afas_async.vocabulary.environment import is_loopback
 
@@ -138,10 +138,7 @@ class Simulator:
             token = f"<token><version>1</version><data>{secrets.token_hex(32).upper()}</data></token>"
         elif not re.fullmatch(r"<token><version>1</version><data>[^<>\s]+</data></token>", token):
             raise ValueError("the token must be the whole XML: <token><version>1</version><data>...</data></token>")
-        tables = [
-            read_described_table(name, source) if isinstance(source, OwnGetConnector) else read_table(name, source)
-            for name, source in (connectors or {}).items()
-        ]
+        tables = [_table(name, source) for name, source in (connectors or {}).items()]
         samples: Sequence[Sample] = SAMPLES
         recorded_updates: Mapping[str, UpdateSource] = {}
         if recording is not None:
@@ -286,6 +283,43 @@ class Simulator:
         """The script of what happens to the rows while they are read; empty at first."""
         return self._service.changes
 
+    def define_get(self, connector: str, source: Source | OwnGetConnector) -> None:
+        """Add a GetConnector of your own to a simulator that runs, until `reset`.
+
+        It takes the place of a connector of its name. Define before you write: all rows are those of the start again.
+
+            simulator.define_get("My_Articles", [{"ItemCode": "A1", "Stock": 3}])
+
+        Args:
+            connector: Its name.
+            source: Its rows, or an `OwnGetConnector`; see `connectors` of the class.
+
+        Raises:
+            ValueError: Something is wrong with it.
+            OSError: Its file cannot be read.
+        """
+        self.store.define([_table(connector, source)])
+        self._service.learn_connectors()
+
+    def define_update(self, connector: str, source: UpdateSource) -> None:
+        """Add an UpdateConnector of your own to a simulator that runs, until `reset`.
+
+        It takes the place of a connector of its name. Define before you write: all rows are those of the start again.
+
+            simulator.define_update("FbSales", "metainfo/FbSales.json")
+
+        Args:
+            connector: Its name.
+            source: Its metainfo, or an `OwnUpdateConnector`; see `updates` of the class.
+
+        Raises:
+            ValueError: Something is wrong with it.
+            OSError: Its file cannot be read.
+        """
+        own = read_update(connector, source)
+        self.store.define(own.shown, [own.connector], own.tables)
+        self._service.learn_connectors()
+
     def written(self, connector: str) -> list[dict[str, Any]]:
         """Return what an UpdateConnector has written, for the assertions of a test.
 
@@ -351,6 +385,10 @@ def _in_place(recorded: Mapping[str, UpdateSource], updates: Mapping[str, Update
     """Return the UpdateConnectors of the user and those recorded ones in whose place none of them is."""
     names = {name.lower() for name in updates}
     return {**updates, **{name: source for name, source in recorded.items() if name.lower() not in names}}
+
+
+def _table(name: str, source: Source | OwnGetConnector) -> Table:
+    return read_described_table(name, source) if isinstance(source, OwnGetConnector) else read_table(name, source)
 
 
 def _quotes_no_request(record: logging.LogRecord) -> bool:

@@ -98,10 +98,9 @@ class Service:
         self._file_routes = FileRoutes(files, self._report_lines)
         self._first_latency = delivery.latency
         self._authorization = authorization(token)
-        self._connectors = {name.lower(): connector for name, connector in store.connectors.items()}
         self._works = PendingWork()
         self._filling = defaultdict[str, asyncio.Lock](asyncio.Lock)
-        self._update_connectors = {name.lower(): connector for name, connector in store.updates.items()}
+        self.learn_connectors()
         self._control = Control(
             traffic=traffic,
             delivery=delivery,
@@ -120,6 +119,11 @@ class Service:
         application.router.add_route("*", "/{path:.*}", self._handle)
         return application
 
+    def learn_connectors(self) -> None:
+        """Serve the connectors that the store has now."""
+        self._connectors = {name.lower(): connector for name, connector in self._store.connectors.items()}
+        self._update_connectors = {name.lower(): connector for name, connector in self._store.updates.items()}
+
     def written(self, name: str) -> list[dict[str, Any]]:
         """Return the elements that an UpdateConnector has written.
 
@@ -135,6 +139,7 @@ class Service:
         """Go back to the start: rows, files, scripts, latency, clock, and what came in and went out."""
         self._works.give_up()
         self._store.reset()
+        self.learn_connectors()
         self._files.reset()
         self.updates.reset()
         self.changes.clear()

@@ -37,10 +37,20 @@ class FailureFile:
 
     Args:
         path: The file; one that is there is replaced.
+        line: What makes the line of an outcome, from it and the record as it was encoded.
+        head: What stands before the first line.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        line: Callable[[Outcome, bytes | None], bytes] | None = None,
+        head: bytes = b"",
+    ) -> None:
         self._path = Path(path)
+        self._line = line or line_of
+        self._head = head
         self._part: Path | None = Path(f"{self._path}.part")  # None once the file is complete, for what follows
         self._is_begun = False
         self._file: IO[bytes] | None = None
@@ -66,7 +76,8 @@ class FailureFile:
         Raises:
             OSError: If the file cannot be written.
         """
-        (self._part or self._path).open("wb").close()  # which a device takes too
+        with (self._part or self._path).open("wb") as file:  # which a device takes too
+            file.write(self._head)
         self._is_begun = True
 
     def add(self, outcome: Outcome, body: bytes | None) -> None:
@@ -76,7 +87,7 @@ class FailureFile:
             outcome: The outcome.
             body: The record as it was encoded, as the one that was given may be another by now; None if it could not.
         """
-        self._waiting += line_of(outcome, body)
+        self._waiting += self._line(outcome, body)
 
     @property
     def is_full(self) -> bool:

@@ -188,6 +188,14 @@ class Journal:
         """
         return self._entries("state = 'unknown'")
 
+    def rejected(self) -> list[Entry]:
+        """Return the elements that the service refused, in order.
+
+        Raises:
+            JournalError: If they cannot be read.
+        """
+        return self._entries("state = 'rejected'")
+
     def body(self, number: int) -> bytes:
         """Return the encoded element, for one whose outcome is unknown: of others it is not kept."""
         with self._file.failing("cannot be read"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
@@ -19,6 +20,8 @@ from afas_async.write.failures import FailureFile
 from afas_async.write.journal_thread import JournalThread
 from afas_async.write.lookups import Finder
 
+log: logging.Logger = logging.getLogger("afas_async")
+
 _AHEAD: Final = 1_000  # entries of the journal that are read at a time
 
 
@@ -28,7 +31,7 @@ class Ledger:
     Args:
         connector: The connector's name.
         finder: Looks up elements whose outcome is unknown; None if nothing can.
-        listener: Called with each outcome.
+        listeners: Called with each outcome.
         failures: Where those that are not applied are written, if anywhere.
         journal_failed: Called when an outcome cannot be noted.
 
@@ -43,7 +46,7 @@ class Ledger:
         connector: str,
         *,
         finder: Finder | None,
-        listener: Callable[[Outcome], None] | None = None,
+        listeners: Sequence[Callable[[Outcome], None]] = (),
         failures: FailureFile | None = None,
         journal_failed: Callable[[JournalError], None],
     ) -> None:
@@ -53,7 +56,7 @@ class Ledger:
         self._read_until = 0
         self._connector = connector
         self._finder = finder
-        self._listener = listener
+        self._listeners = listeners
         self._failures = failures
         self._journal_failed = journal_failed
         self.looked_up: int = 0
@@ -123,8 +126,11 @@ class Ledger:
         self.report.record(outcome)
         if self._failures is not None and outcome.status != "applied":
             self._failures.add(outcome, None if piece is None else piece.record)
-        if self._listener is not None:
-            self._listener(outcome)
+        for listener in self._listeners:
+            try:
+                listener(outcome)
+            except Exception:  # a fault in a log or metric must not cost an outcome
+                log.exception("on_outcome raised")
 
     def not_sent(self, pieces: Sequence[Piece], error: AfasError) -> None:
         """Record that elements are not sent, in their order."""

@@ -71,7 +71,11 @@ class Load:
         finder = None if settings.lookup is None else Finder(channel, settings.lookup, action, settings.reference)
         self._failures = None if settings.failures is None else FailureFile(settings.failures)
         self._ledger = Ledger(
-            connector.name, finder=finder, listener=listener, failures=self._failures, journal_failed=self.stop
+            connector.name,
+            finder=finder,
+            listeners=[each for each in (listener, settings.on_outcome) if each is not None],
+            failures=self._failures,
+            journal_failed=self.stop,
         )
         self._calls = Dispatch(channel, connector.name, self._plan(0), self._ledger)
         self._first_call = 0

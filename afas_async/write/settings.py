@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from types import NoneType
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from afas_async.errors import UsageError
-from afas_async.vocabulary.arguments import check_type
+from afas_async.vocabulary.arguments import check_callback, check_type
 from afas_async.vocabulary.connectors import check_nulls
 from afas_async.vocabulary.elements import Nulls
 from afas_async.vocabulary.names import field_id
+from afas_async.vocabulary.outcomes import Outcome
 from afas_async.wire.element_bodies import BODY_LIMIT
 from afas_async.write.lookups import Lookup
 
@@ -58,11 +60,13 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
     load_id: str | None = None
     max_rejected: float | None = None
     failures: str | os.PathLike[str] | None = None
+    on_outcome: Callable[[Outcome], None] | None = None
     must: Must | None = None
 
     def __post_init__(self) -> None:
         for name, types, expected in _TYPES:
             check_type(name, getattr(self, name), types, expected)
+        check_callback("on_outcome", self.on_outcome)
         if self.nulls is not None:
             check_nulls(self.nulls, "load")
         if self.reference is not None:

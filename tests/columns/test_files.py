@@ -228,7 +228,7 @@ async def pieces():
     os.kill(os.getpid(), 9)
 path = Path(sys.argv[1])
 schema = pa.schema([("x", pa.int64())])
-asyncio.run(new_file.write_file(path, lambda part: parquet._ParquetFile(part, schema, "zstd"), pieces()))
+asyncio.run(new_file.write_file(path, lambda part: parquet.ParquetFile(part, schema, "zstd"), pieces()))
 """
 
 

@@ -115,7 +115,7 @@ async def test_a_run_that_ends_early_leaves_the_copy_as_it_was(afas: AfasClient,
     only = {"select": ["Code", "Count", "ModifiedOn"]}
     await columns.sync(afas, T, modified="ModifiedOn", into=database, where=F.Count < 20, **only)
     before = query(database, 'select * from "T" order by 1'), query(database, "select * from afas_async_sync")
-    with pytest.raises(UsageError, match="watermark in since= is of other changes"):
+    with pytest.raises(UsageError, match="watermark in since= belongs to other changes"):
         await columns.sync(afas, T, modified="ModifiedOn", into=database, **only)
     with pytest.raises(UsageError, match=r"has other columns \(Flag, Price, Text\)"):
         await columns.sync(afas, T, modified="ModifiedOn", into=database, where=F.Count < 20)

@@ -61,7 +61,9 @@ def test_compare(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.status == 0
     assert COMPLETE in ended.out
     assert ended.out.count("3,000 of 3,000 rows") == 2
-    columns = {line.split()[0]: line.split()[1:] for line in ended.out.partition("plain loop\n")[2].splitlines()}
+    columns = {
+        line.split()[0]: line.split()[1:] for line in ended.out.partition("plain loop\n")[2].splitlines() if line
+    }
     assert columns["requests"][1] == "5"  # three pages, and two for the end, as the last one is full
     assert {"seconds", "rows/s", "first", "ratio"} <= columns.keys()
 

@@ -122,7 +122,7 @@ def test_the_declaration_is_python(connector: str, key: tuple[str, ...], line: s
 
 def test_a_key_that_holds_is_declared(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """All rows are read, in pages and one request at a time, and the declaration is the last line."""
-    monkeypatch.setattr("afas_async.commands.inspect.TAKE", 700)
+    monkeypatch.setattr("afas_async.commands.key_proposal.TAKE", 700)
     with environment(monkeypatch) as simulator:
         ended = run(capsys, "inspect", ARTICLE, "--key", "ItemCode")
         assert simulator.counters.peak_in_flight == 1
@@ -173,7 +173,7 @@ def test_pages_that_disagree_on_equal_rows_do_not_matter(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Rows that are equal in the candidate come in another order on each page, and are counted right all the same."""
-    monkeypatch.setattr("afas_async.commands.inspect.TAKE", 7)
+    monkeypatch.setattr("afas_async.commands.key_proposal.TAKE", 7)
     with environment(monkeypatch, rows=400) as simulator:
         ended = run(capsys, "inspect", LINES, "--key", "EntryNo")
         assert simulator.counters.rows > 200

@@ -17,7 +17,7 @@ import pytest
 
 from afas_async import AfasClient, AfasError, ConfigurationError, ConnectError, F, UsageError, __version__
 from afas_async.http.engine import Engine
-from afas_async.http.events import Event
+from afas_async.http.events import Event, log, log_as_asked
 from afas_async.http.limiter import Limiter
 from afas_async.http.statistics import MOST_CONNECTORS, OTHERS
 from afas_async.simulator import Fault, Latency, Simulator
@@ -501,6 +501,19 @@ def test_afas_log(level: str, lines: int) -> None:
     if level == "debug":
         assert "page GET Profit_Article: sent attempt=1 " in said[0]
         assert "DEBUG afas_async.events: page Profit_Article: ended status=200 attempt=2" in said[-1]
+
+
+@pytest.mark.parametrize("has_handlers", [True, False])
+def test_afas_log_and_a_configuration_of_logging(monkeypatch: pytest.MonkeyPatch, *, has_handlers: bool) -> None:
+    """The level is set in any case, and a handler added only where lines would go nowhere."""
+    monkeypatch.setattr(log, "hasHandlers", lambda: has_handlers)
+    monkeypatch.setattr(log, "handlers", [])
+    monkeypatch.setattr(log, "level", log.level)
+    log_as_asked({"AFAS_LOG": "error"})
+    assert log.level == logging.ERROR
+    assert len(log.handlers) == (0 if has_handlers else 1)
+    log_as_asked({})
+    assert log.level == logging.ERROR
 
 
 def test_afas_log_that_is_no_level(monkeypatch: pytest.MonkeyPatch) -> None:

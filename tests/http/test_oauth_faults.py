@@ -218,6 +218,23 @@ async def test_renewal_is_refused(service: Simulator, watch: canary.Watch, name:
         assert at_work(service) == 2
 
 
+async def test_ping_sends_refused_credentials_again(service: Simulator, watch: canary.Watch) -> None:
+    """A test of the connection works at once after the secret was mended at the service, and so does what follows."""
+    mended = service.oauth.client_secret
+    service.oauth.client_secret = "another"
+    async with client(service, watch) as afas:
+        for _ in range(3):
+            assert isinstance(await refusal(afas), AuthenticationError)
+        with pytest.raises(AuthenticationError):
+            await afas.ping()
+        assert len(grants(service)) == 2
+        service.oauth.client_secret = mended
+        assert isinstance(await refusal(afas), AuthenticationError)
+        await afas.ping()
+        await afas.page(ARTICLES, take=1)
+    assert len(grants(service)) == 3
+
+
 async def test_other_connectors_keep_their_token(service: Simulator, watch: canary.Watch) -> None:
     """A refused renewal for the sake of one connector costs no other one a token that is not to be renewed yet."""
     async with client(service, watch) as afas:

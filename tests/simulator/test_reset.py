@@ -125,3 +125,28 @@ async def test_answers_under_way_are_complete() -> None:
         simulator.reset()
         assert simulator.store.count("Profit_Article") == 3_000
         assert count + sum(block.rows for block in blocks) == 2_999
+
+
+async def test_connectors_defined_while_it_runs() -> None:
+    """They take the place of those of their names, also of samples and of each other, until a reset."""
+    async with Simulator(rows=300, updates={"FbSales": SALES}) as simulator:
+        article = simulator.store.checksum("Profit_Article")
+        simulator.define_get("Profit_Article", [{"ItemCode": "A1"}])
+        simulator.define_get("profit_article", [{"ItemCode": "A1"}, {"ItemCode": "A2"}])
+        simulator.define_update("FbSales", OwnUpdateConnector(metainfo=SALES, read_as="My_Sales"))
+        assert (await send(simulator, "POST", "connectors/FbSales", ORDER)).status == 201
+        assert simulator.store.count("My_Sales") == 1
+        assert len(json.loads((await send(simulator, "GET", "connectors/Profit_Article")).body)["rows"]) == 2
+        # What writes a sample is not there without the sample, as when a simulator is made.
+        assert "FbItemArticle" not in simulator.store.updates
+        with pytest.raises(ValueError, match="two connectors have the same name"):
+            simulator.define_update(
+                "FbSales", OwnUpdateConnector(metainfo=SALES, read_as={"FbSales": "X", "FbSalesLines": "x"})
+            )
+        simulator.define_get("My_Sales", [{"A": 1}])
+        assert "FbSales" not in simulator.store.updates
+        simulator.reset()
+        assert simulator.store.checksum("Profit_Article") == article
+        assert (await send(simulator, "POST", "connectors/FbItemArticle", b"{}")).status == 500
+        assert "My_Sales" not in simulator.store.connectors
+        assert (await send(simulator, "POST", "connectors/FbSales", ORDER)).status == 201

@@ -71,5 +71,5 @@ def simulate_within(monkeypatch: pytest.MonkeyPatch) -> None:
         async with Simulator(**options) as simulator, aiohttp.ClientSession() as session:
             yield SimulatorProcess(simulator.base_url, simulator.token, os.getpid(), session, io.BytesIO())
 
-    for module in ("demo", "arguments"):
-        monkeypatch.setattr(f"afas_async.commands.{module}.spawn", spawn)
+    for module in ("afas_async.commands.demo", "afas_async.simulator"):
+        monkeypatch.setattr(f"{module}.spawn", spawn)

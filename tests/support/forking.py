@@ -13,7 +13,12 @@ from typing import Any
 
 CONTEXT = multiprocessing.get_context("forkserver")
 # Each child imports the main module of this process: that of pytest, if there are no workers.
-CONTEXT.set_forkserver_preload(["pytest", "tests.support.kill_loader", "afas_async.commands.cli"])
+CONTEXT.set_forkserver_preload([
+    "pytest",
+    "tests.support.kill_loader",
+    "afas_async.commands.program",
+    "afas_async.commands.demo",
+])
 
 
 def start(

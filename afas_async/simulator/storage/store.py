@@ -114,25 +114,75 @@ class Store:
         *,
         samples: Sequence[Sample] = SAMPLES,
     ) -> None:
+        self._rows = rows
+        self._seed = seed
+        self._samples = samples
+        self._first = (tuple(tables), tuple(updates), tuple(hidden))
+        self._now = self._first
+        self.connectors: dict[str, Connector]
+        self.updates: dict[str, UpdateConnector]
+        self._numbers: dict[tuple[Value, ...], int] = {}
+        self._turn = 0
+        self._database = self._build(*self._first)
+
+    def define(
+        self, tables: Sequence[Table], updates: Sequence[UpdateConnector] = (), hidden: Sequence[Table] = ()
+    ) -> None:
+        """Add connectors until `reset`, each in place of one of its name; all rows are those of the start again.
+
+        As with samples, an UpdateConnector is not there without the tables that it writes.
+
+        Args:
+            tables: See the class.
+            updates: See the class.
+            hidden: See the class.
+
+        Raises:
+            ValueError: Two tables have one name.
+        """
+        new = {each.connector.name.lower() for each in (*tables, *hidden)}
+        new_updates = {each.name.lower() for each in updates}
+        shown, known, unseen = self._now
+        now = (
+            (*tables, *(each for each in shown if each.connector.name.lower() not in new)),
+            (
+                *updates,
+                *(
+                    each
+                    for each in known
+                    if each.name.lower() not in new_updates and new.isdisjoint(map(str.lower, each.root.tables()))
+                ),
+            ),
+            (*hidden, *(each for each in unseen if each.connector.name.lower() not in new)),
+        )
+        self._replace(now)
+
+    def _replace(self, now: tuple[tuple[Table, ...], tuple[UpdateConnector, ...], tuple[Table, ...]]) -> None:
+        before, self._database = self._database, self._build(*now)
+        self._now = now
+        before.close()
+        self._numbers.clear()
+        self._turn = 0
+
+    def _build(self, tables: Sequence[Table], updates: Sequence[UpdateConnector], hidden: Sequence[Table]) -> Database:
         own = {table.connector.name.lower() for table in (*tables, *hidden)}
         if len(own) < len(tables) + len(hidden):
             raise ValueError("two connectors have the same name, if case does not count")
         own_updates = {update.name.lower() for update in updates}
         if len(own_updates) < len(updates):
             raise ValueError("two UpdateConnectors have the same name, if case does not count")
-        samples = [sample for sample in samples if sample.connector.name.lower() not in own]
+        samples = [sample for sample in self._samples if sample.connector.name.lower() not in own]
+        database = Database(samples, (*tables, *hidden), self._rows, self._seed)
         made: tuple[Table | Sample, ...] = (*tables, *samples)
-        self.connectors: dict[str, Connector] = {each.connector.name: each.connector for each in made}
+        self.connectors = {each.connector.name: each.connector for each in made}
         kept = {sample.connector.name for sample in samples}
-        self.updates: dict[str, UpdateConnector] = {each.name: each for each in updates}
+        self.updates = {each.name: each for each in updates}
         self.updates |= {
             each.name: each
             for each in UPDATES
             if each.name.lower() not in own_updates and kept.issuperset(each.root.tables())
         }
-        self._numbers: dict[tuple[Value, ...], int] = {}
-        self._turn = 0
-        self._database = Database(samples, (*tables, *hidden), rows, seed)
+        return database
 
     def close(self) -> None:
         """Forget all rows; may be called more than once."""
@@ -145,6 +195,8 @@ class Store:
             ValueError: A file with rows has changed, and something is wrong with it.
             OSError: Such a file cannot be read any more.
         """
+        if self._now is not self._first:
+            self._replace(self._first)
         self._numbers.clear()
         self._turn = 0
         self._database.reset()

@@ -1,0 +1,204 @@
+"""The lines of a file on their way to Profit: each with one outcome, and a report of all."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import signal
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from afas_async.commands.failed_lines import FailedLines
+from afas_async.commands.json_log import note
+from afas_async.commands.lines import LineFile
+from afas_async.commands.naming import NOT_ALL, PROGRAM, UNKNOWN_LEFT
+from afas_async.commands.terminal import ProgressLine, print_table, remark
+from afas_async.errors import AfasError, ApiError, ClientClosedError, OutcomeUnknownError
+from afas_async.policy.field_map import UnfitRecordError
+from afas_async.vocabulary.elements import Element
+from afas_async.vocabulary.outcomes import LoadReport, Outcome
+from afas_async.write.loader import Load
+
+_REASONS: Final = 10  # that are printed
+_INTERRUPTED: Final = "interrupted before it was sent"
+
+
+class LineLoad:
+    """Loads the lines of a file, and writes those that are not applied as that becomes known.
+
+    Args:
+        source: The file.
+        make: What makes the record of a line.
+        failed: Where lines that are not applied are written.
+
+    Attributes:
+        reasons: Why lines are not applied, by status and reason.
+        is_interrupted: Whether it was ended by a signal.
+        seconds: How long it took.
+    """
+
+    def __init__(self, source: LineFile, make: Callable[[Any], Element], failed: FailedLines | None) -> None:
+        self._source = source
+        self._make = make
+        self._failed = failed
+        self._lines: dict[int, tuple[int, Any, str | None]] = {}  # those without an outcome, with what is wrong
+        self._load: Load | None = None
+        self._progress = ProgressLine(what="lines")
+        self.reasons: Counter[tuple[str, str]] = Counter()
+        self.is_interrupted: bool = False
+        self.seconds: float = 0.0
+
+    def hear(self, outcome: Outcome) -> None:
+        """Take the outcome of a line; this is what the load is given as `on_outcome`."""
+        number, line, fault = self._lines.pop(outcome.index)
+        if outcome.status != "applied":
+            if fault is None and self.is_interrupted and isinstance(outcome.error, ClientClosedError):
+                fault = _INTERRUPTED
+            self.reasons[outcome.status, fault or _reason(outcome.error)] += 1
+            if self._failed is not None:
+                noted = (number, line, fault)
+                self._failed.add(Outcome(outcome.index, outcome.status, error=outcome.error, item=noted))
+        if self._progress.is_due and self._load is not None:
+            done, counts = self._load.progress, self._load.report.counts
+            self._progress.show(done.elements, **counts, calls=done.calls, seconds=done.seconds)
+
+    async def run(self, load: Load, *, wait: bool) -> LoadReport:
+        """Load the lines, to their end or until a signal ends that.
+
+        Args:
+            load: The load.
+            wait: Whether to wait out the quiet period of unknown outcomes, and look them up once more.
+
+        Raises:
+            AfasError: If the load cannot be opened, such as for a journal that is in use.
+            OSError: If a file cannot be read or written.
+        """
+        self._load = load
+        try:
+            with self._draining(load), self._progress:
+                async with load:
+                    if self._failed is not None:
+                        await self._failed.open()  # not before: the load has its journal now, and no other one writes
+                    await self._feed(load)
+            if wait and load.report.unknown:
+                await _wait_and_resolve(load)
+        except asyncio.CancelledError:
+            if not self.is_interrupted:
+                raise
+        finally:
+            self.seconds = load.progress.seconds
+            if self._failed is not None:
+                await self._failed.close(load.report)
+        return load.report
+
+    async def _feed(self, load: Load) -> None:
+        chunks = self._source.chunks()
+        while chunk := await asyncio.to_thread(next, chunks, None):
+            for number, line in chunk:
+                if self.is_interrupted:
+                    return
+                record: object
+                fault = None
+                try:
+                    record = self._make(line)
+                except UnfitRecordError as error:
+                    record, fault = _Unfit(), str(error)
+                self._lines[load.report.total] = number, line, fault
+                await load.add(record)
+            if self._failed is not None:
+                await self._failed.flush()
+
+    @contextmanager
+    def _draining(self, load: Load) -> Generator[None]:
+        """Let the first signal end the load in good order, and the second one at once."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+        def interrupt() -> None:
+            if self.is_interrupted and task is not None:
+                task.cancel()
+                return
+            self.is_interrupted = True
+            remark("sending nothing more, and waiting for what is under way; Ctrl+C once more stops at once")
+            load.stop(ClientClosedError("the load was interrupted"))
+
+        signals = (signal.SIGINT, signal.SIGTERM)
+        with suppress(NotImplementedError):  # on Windows Ctrl+C stops at once
+            for number in signals:
+                loop.add_signal_handler(number, interrupt)
+        try:
+            yield
+        finally:
+            with suppress(NotImplementedError):
+                for number in signals:
+                    loop.remove_signal_handler(number)
+
+
+class _Unfit:
+    """Stands for a line that makes no record, so that it has a place and an outcome."""
+
+
+def _reason(error: AfasError | None) -> str:
+    """Return why lines are not applied, without what differs from call to call."""
+    match error:
+        case OutcomeUnknownError():
+            return error.reason
+        case ApiError():
+            return f"HTTP {error.status}: {error.message}"
+        case _:
+            return str(error)
+
+
+async def _sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)
+
+
+async def _wait_and_resolve(load: Load) -> None:
+    errors = [outcome.error for outcome in load.report.unknown]
+    until = max(error.quiet_until for error in errors if isinstance(error, OutcomeUnknownError))
+    seconds = (until - datetime.now(UTC)).total_seconds() + 1
+    if seconds > 0:
+        remark(f"waiting until {until:%H:%M:%S} UTC, when the service is done with what is unknown")
+        note("waiting", seconds=round(seconds))
+        await _sleep(seconds)
+    await load.resolve()
+
+
+def print_report(name: str, report: LoadReport, run: LineLoad, failed: Path | None, journal: Path | None) -> None:
+    """Print what became of a load: counts, the reasons of what is not applied, and what to do next."""
+    counts = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in report.counts.items())
+    print(f"{name}: {report.total:,} lines: {counts}, in {run.seconds:,.1f} s")
+    note("loaded", connector=name, lines=report.total, **report.counts, seconds=round(run.seconds, 3))
+    if report.beyond:
+        print(f"The journal has {report.beyond:,} more lines than the file, which is shorter than before.")
+    if run.reasons:
+        print()
+        print_table(
+            ("lines", "status", "reason"),
+            [
+                (f"{count:,}", status.replace("_", " "), reason)
+                for (status, reason), count in run.reasons.most_common(_REASONS)
+            ],
+            right=("lines",),
+        )
+        if len(run.reasons) > _REASONS:
+            print(f"... and {len(run.reasons) - _REASONS:,} more reasons")
+    if failed is not None and report.counts["applied"] < report.total:
+        print(f"\nThe lines that are not applied are in {failed}: correct them there, and load that file.")
+    if report.counts["unknown"]:
+        look = "look them up in Profit" if journal is None else f"{PROGRAM} journal {shlex.quote(str(journal))}"
+        print(f"\nUnknown lines may be applied or not: {look}")
+    if run.is_interrupted:
+        again = "without a journal, lines that were applied would be sent again" if journal is None else "it goes on"
+        print(f"\nInterrupted: run the same command again, and {again}.")
+
+
+def status_of(report: LoadReport, run: LineLoad) -> int:
+    """Return the exit status after a load."""
+    if report.counts["unknown"]:
+        return UNKNOWN_LEFT
+    done = report.counts["applied"] == report.total and not run.is_interrupted and not report.beyond
+    return 0 if done else NOT_ALL

@@ -1,0 +1,276 @@
+"""A file of records to an UpdateConnector: each line with one outcome, also after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from afas_async.commands.environment import ENVIRONMENT, client, completed
+from afas_async.commands.failed_lines import FailedLines
+from afas_async.commands.line_load import LineLoad, print_report, status_of
+from afas_async.commands.lines import FORMATS, BrokenLine, LineFile
+from afas_async.commands.load_check import check_lines, print_check, print_forecast
+from afas_async.commands.lookup import NOTATION, typed_lookup
+from afas_async.commands.naming import NOT_ALL
+from afas_async.commands.options import OwnSimulator
+from afas_async.errors import UsageError
+from afas_async.policy.field_map import Empty, FieldMap, RecordMaker, UnfitRecordError
+from afas_async.vocabulary.connectors import UpdateConnector
+from afas_async.vocabulary.elements import Action, Element
+
+if TYPE_CHECKING:
+    from afas_async.vocabulary.metainfo import UpdateMetainfo
+
+EPILOG: Final = (
+    "The exit status is 0 if every line is applied, 1 if some are not, 3 if the outcome of some is unknown. The first"
+    " Ctrl+C sends nothing more and waits for what is under way; the second one stops at once. " + ENVIRONMENT
+)
+
+
+def read_map(path: Path | None) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the columns and constants of a map: `column = "field"`, and a table `[constants]`.
+
+    Raises:
+        UsageError: If it is no such file.
+        OSError: If it cannot be read.
+    """
+    if path is None:
+        return {}, {}
+    try:
+        with path.open("rb") as file:
+            columns = tomllib.load(file)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}") from None
+    constants = columns.pop("constants", {})
+    for column, target in columns.items():
+        if not isinstance(target, str):
+            raise UsageError(f'{path}: {column} must be the field as a text, such as "@ItCd", or "" to leave it out')
+    return columns, constants
+
+
+def maker_of(
+    source: LineFile,
+    metainfo: UpdateMetainfo,
+    columns: Mapping[str, str],
+    constants: Mapping[str, Any],
+    *,
+    empty: Empty,
+    dutch: bool,
+) -> Callable[[Any], Element]:
+    """Return what makes the record of a line. It reads an NDJSON file through, so call it in a thread.
+
+    Raises:
+        UsageError: If a column or member is no field; nothing is sent then.
+    """
+    maker = RecordMaker(FieldMap(metainfo, columns, dutch=dutch), empty, constants)
+    if source.header is not None:
+        return maker.of_cells(source.header)
+    maker.check_names(source.names())
+
+    def make(line: Any) -> Element:
+        if isinstance(line, BrokenLine):
+            raise UnfitRecordError(line.fault)
+        return maker.of_object(line)
+
+    return make
+
+
+def command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The UpdateConnector.", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="The records: CSV, NDJSON, Excel or Parquet.", show_default=False, dir_okay=False
+        ),
+    ],
+    *,
+    action: Annotated[Action, typer.Option(help="What to do with the records.", show_default=False)],
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Note each call here before it is sent, so that the same command goes on after a crash.",
+            rich_help_panel="Safety",
+        ),
+    ] = None,
+    load_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Which load the journal belongs to, such as a date; a finished journal begins anew with another one.",
+            rich_help_panel="Safety",
+        ),
+    ] = None,
+    failed: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the lines that are not applied here, each with its error and number, to be loaded again.",
+            rich_help_panel="Safety",
+        ),
+    ] = None,
+    max_errors: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Send nothing more after so many refusals.", rich_help_panel="Safety"),
+    ] = None,
+    lookup: Annotated[
+        str | None,
+        typer.Option(
+            metavar=NOTATION,
+            help="How to find a record whose answer was lost, such as Profit_Subjects:Subject=Ds.",
+            rich_help_panel="Safety",
+        ),
+    ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD",
+            help="A free text field into which the load writes a reference of its own, for --lookup to find.",
+            rich_help_panel="Safety",
+        ),
+    ] = None,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait",
+            help="Wait until the service is done with what is unknown (16 minutes), and look it up once more.",
+            rich_help_panel="Safety",
+        ),
+    ] = False,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Check the whole file, and send nothing.", rich_help_panel="Before you send"),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Check the file, and say how many calls it takes.", rich_help_panel="Before you send"
+        ),
+    ] = False,
+    field_map: Annotated[
+        Path | None,
+        typer.Option(
+            "--map",
+            metavar="FILE",
+            help='A TOML file that says which column is which field: Artikel = "@ItCd". Without, a column is a field'
+            " by its id or its label.",
+            rich_help_panel="What the file means",
+        ),
+    ] = None,
+    empty: Annotated[
+        Empty | None,
+        typer.Option(
+            help="What an empty cell means: leave the field as it is, or clear it. An update must say it.",
+            rich_help_panel="What the file means",
+            show_default=False,
+        ),
+    ] = None,
+    dutch: Annotated[
+        bool,
+        typer.Option(
+            "--dutch",
+            help="Numbers are written 1.234,56 and dates 31-01-2024.",
+            rich_help_panel="What the file means",
+        ),
+    ] = False,
+    language: Annotated[
+        str,
+        typer.Option(metavar="CODE", help="The language of the labels.", rich_help_panel="What the file means"),
+    ] = "nl-nl",
+    format: Annotated[  # noqa: A002 - the name of the option
+        str | None,
+        typer.Option(
+            metavar="|".join(FORMATS),
+            help="What the file is, where its suffix does not say it.",
+            rich_help_panel="What the file means",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The encoding of a CSV file; found by default.",
+            rich_help_panel="What the file means",
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHARACTER",
+            help="What stands between its cells; found by default.",
+            rich_help_panel="What the file means",
+        ),
+    ] = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The sheet of an Excel file; the first by default.",
+            rich_help_panel="What the file means",
+        ),
+    ] = None,
+    simulator: OwnSimulator = False,
+) -> int:
+    """Load a file of records: insert, update or delete one record for each line.
+
+    Every line ends with one outcome: applied, rejected, not sent, or unknown where the answer was lost. Nothing is sent
+    twice, and a line that is refused does not keep others from being applied. Text stays text, with its leading zeros;
+    codes are written by id or by description.
+    """
+    if action == "update" and empty is None:
+        raise typer.BadParameter("an update must say what an empty cell means: --empty omit or --empty clear")
+    if wait and lookup is None:
+        raise typer.BadParameter("--wait looks up what is unknown: give --lookup too")
+    if load_id is not None and journal is None:
+        raise typer.BadParameter("--load-id names the load of a --journal: give both")
+    if format is not None and format not in FORMATS:
+        raise typer.BadParameter(f"--format is {', '.join(FORMATS)}")
+    found_by = None if lookup is None else typed_lookup(lookup, action)
+    columns, constants = read_map(field_map)
+
+    async def work() -> int:
+        source = await asyncio.to_thread(
+            LineFile, file, format=format, encoding=encoding, delimiter=delimiter, sheet=sheet
+        )
+        failures = None if failed is None else FailedLines(failed, source, looks_up=found_by is not None)
+        async with client(simulator=simulator, language=language) as afas:
+            metainfo = await afas.update_metainfo(name)
+            make = await asyncio.to_thread(
+                maker_of,
+                source,
+                metainfo,
+                columns,
+                constants,
+                empty=empty or "omit",
+                dutch=dutch,
+            )
+            if check or dry_run:
+                found = await asyncio.to_thread(check_lines, source, make, metainfo, action)
+                print_check(found)
+                if dry_run:
+                    print_forecast(found, UpdateConnector(name), action)
+                return NOT_ALL if found.unfit else 0
+            run = LineLoad(source, make, failures)
+            load = afas.load(
+                name,
+                action=action,
+                on_reject="split",
+                journal=journal,
+                load_id=load_id,
+                max_rejected=max_errors,
+                lookup=found_by,
+                reference=reference,
+                on_outcome=run.hear,
+            )
+            report = await run.run(load, wait=wait)
+        print_report(name, report, run, failed, journal)
+        if source.left_out:
+            print(f"{source.left_out:,} lines were left out, as they may have been applied: the file says unknown.")
+        return status_of(report, run)
+
+    return completed(work())

@@ -1,0 +1,103 @@
+"""A copy of a connector in DuckDB or PostgreSQL, kept up to date."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import typer
+
+from afas_async.commands.environment import ENVIRONMENT, client, completed
+from afas_async.commands.keys_file import NAME, KeyOption, KeysOption, key_of
+from afas_async.commands.options import ConnectorName, OwnSimulator, key_fields
+from afas_async.commands.row_read import columns_room, watched
+from afas_async.commands.where import parsed_condition
+from afas_async.errors import UsageError
+
+if TYPE_CHECKING:
+    from afas_async.columns.synchronise import Synced
+
+EPILOG: Final = (
+    "The password of PostgreSQL comes from PGPASSWORD or the file of passwords, never from an argument. " + ENVIRONMENT
+)
+_POSTGRES: Final = {"postgresql", "postgres"}
+
+
+def connection(into: str) -> Any:
+    """Return a connection to a database: the file of DuckDB, or the URL of PostgreSQL.
+
+    Raises:
+        UsageError: If the URL holds a password, or a library is missing.
+    """
+    if urlsplit(into).scheme in _POSTGRES:
+        if urlsplit(into).password is not None:
+            raise UsageError("--into: leave the password out of the URL, and set PGPASSWORD: arguments are not secret")
+        return _library("psycopg", "psycopg[binary]").connect(into)
+    return _library("duckdb", "duckdb").connect(into)
+
+
+def _library(name: str, package: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError:
+        raise UsageError(f'this database needs {name}: pip install "{package}"') from None
+
+
+def command(
+    name: ConnectorName,
+    *,
+    into: Annotated[
+        str,
+        typer.Option(
+            metavar="DATABASE",
+            help="A file of DuckDB, such as afas.duckdb, or the URL of PostgreSQL, such as postgresql://host/database.",
+            show_default=False,
+        ),
+    ],
+    modified: Annotated[
+        str, typer.Option(metavar="FIELD", help="The field with the moment of the last change.")
+    ] = "ModifiedOn",
+    table: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The table; by default it is called as the connector.")
+    ] = None,
+    deletions: Annotated[
+        bool, typer.Option("--deletions", help="Delete rows that the connector no longer has, which reads all keys.")
+    ] = False,
+    select: Annotated[str | None, typer.Option(metavar="FIELD[,...]", help="Only these fields.")] = None,
+    where: Annotated[str | None, typer.Option(metavar="CONDITION", help="A further condition, as for `rows`.")] = None,
+    key: KeyOption = None,
+    keys: KeysOption = Path(NAME),
+    simulator: OwnSimulator = False,
+) -> int:
+    """Keep a copy of a GetConnector up to date, in DuckDB or PostgreSQL.
+
+    The first run makes the table and reads everything; each further one reads what was modified. A run is one
+    transaction: whatever ends it, the copy is that of the run before.
+    """
+    columns = columns_room()
+    condition = None if where is None else parsed_condition(where)
+    fields = key_of(name, key, keys)
+
+    async def work(database: Any) -> Synced:
+        async with client(simulator=simulator) as afas, watched(afas):
+            done: Synced = await columns.sync(
+                afas,
+                name,
+                modified=modified,
+                into=database,
+                table=table,
+                deletions=deletions,
+                key=fields,
+                select=key_fields(select) or None,
+                where=condition,
+            )
+            return done
+
+    with closing(connection(into)) as database:
+        done = completed(work(database))
+    deleted = f", {done.deleted:,} deleted" if deletions else ""
+    print(f"{table or name}: {done.rows:,} rows inserted or updated{deleted}")
+    return 0

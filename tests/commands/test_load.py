@@ -1,0 +1,438 @@
+"""`load`: what a file means, what becomes of each line, and what is left to load again."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from afas_async.commands import line_load
+from afas_async.simulator import Fault, Simulator
+from afas_async.write import lookups
+from tests.support.command_line import environment, refused, run
+
+ARTICLES = "ItCd;Description;SaPr;Bl\n900001;Café;1.234,56;ja\n000012;Bestaat al;2,50;nee\n900003;Bout;;\n"
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., str]:
+    """Write a file, and return its path."""
+
+    def make(name: str, content: str, encoding: str = "utf-8") -> str:
+        (tmp_path / name).write_text(content, encoding, newline="")
+        return str(tmp_path / name)
+
+    return make
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file, delimiter=";"))
+
+
+def writes(simulator: Simulator) -> int:
+    return sum(request.method != "GET" for request in simulator.requests)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_dutch_file(
+    encoding: str, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Leading zeros, Dutch decimals, ja and é survive; dates too. One line that is refused keeps no other away."""
+    with environment(monkeypatch) as simulator:
+        path = write("a.csv", ARTICLES, encoding)
+        ended = run(capsys, "load", "FbItemArticle", path, "--action", "insert", "--dutch")
+        subjects = write("s.csv", "StId,Ds,DtFr,St,Dn\n1,0012,31-01-2024,closed,ja\n", encoding)
+        dates = run(capsys, "load", "KnSubject", subjects, "--action", "insert", "--dutch", "--language", "en-us")
+        written = simulator.written("FbItemArticle"), simulator.written("KnSubject")
+    assert (ended.status, dates.status) == (1, 0)
+    assert "FbItemArticle: 3 lines: 2 applied, 1 rejected, 0 unknown, 0 not sent, in " in ended.out
+    assert "1  rejected  HTTP 500: " in ended.out
+    assert ended.err == ""
+    assert [{name: each[name] for name in each if name != "@Action"} for each in written[0]] == [
+        {"@ItCd": "900001", "Ds": "Café", "SaPr": Decimal("1234.56"), "Bl": True},
+        {"@ItCd": "900003", "Ds": "Bout"},
+    ]
+    assert {name: written[1][0][name] for name in ("Ds", "DtFr", "St", "Dn")} == {
+        "Ds": "0012",
+        "DtFr": "2024-01-31",
+        "St": "C",
+        "Dn": True,
+    }
+
+
+def test_a_map_with_objects_and_constants(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A TOML file says which column is which field."""
+    path = write("p.csv", "Nr,Naam,Weg,Postcode\n77001,Peeters,x,9000\n77002,Jansen,y,\n")
+    mapping = write(
+        "map.toml",
+        'Nr = "@BcCo"\nNaam = "LaNm"\nWeg = ""\nPostcode = "KnBasicAddressAdr.ZpCd"\n[constants]\n"FiNm" = "Jan"\n',
+    )
+    with environment(monkeypatch) as simulator:
+        ended = run(capsys, "load", "KnPerson", path, "--action", "insert", "--map", mapping)
+        written = simulator.written("KnPerson")
+    assert "2 lines: 1 applied" in ended.out  # an address needs its country
+    assert [(each["@BcCo"], each["LaNm"], each["FiNm"]) for each in written] == [(77002, "Jansen", "Jan")]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("Nr = 5\n", 'Nr must be the field as a text, such as "@ItCd", or "" to leave it out'),
+        ("Nr = \n", "Invalid value"),
+        ('Nr = "Nothing"\n', "the map has 'Nothing', which is no field"),
+    ],
+)
+def test_a_map_that_makes_no_sense(
+    content: str,
+    text: str,
+    write: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line says why."""
+    with environment(monkeypatch):
+        path, mapping = write("a.csv", "Nr\n1\n"), write("m.toml", content)
+        assert text in refused(run(capsys, "load", "FbItemArticle", path, "--action", "insert", "--map", mapping))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.csv", "ItCd,Descripton\n1,x\n"), ("a.ndjson", '{"ItCd": "1"}\n{"ItCd": "2", "Descripton": "x"}\n')],
+)
+def test_an_unknown_column_is_an_error_before_anything_is_sent(
+    name: str,
+    content: str,
+    write: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It says what could be meant."""
+    with environment(monkeypatch) as simulator:
+        line = refused(run(capsys, "load", "FbItemArticle", write(name, content), "--action", "insert"))
+        assert writes(simulator) == 0
+    assert "'Descripton' is no field" in line
+    assert "did you mean Ds?" in line
+
+
+def test_failed_lines_are_loaded_again(
+    write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each stands there as in its file, with status, error and number; corrected, the command takes that file."""
+    failed = tmp_path / "failed.csv"
+    with environment(monkeypatch):
+        content = ARTICLES + "900004;Duur;duur;nee\n900005\n"
+        arguments = ("--action", "insert", "--dutch", "--failed", str(failed))
+        ended = run(capsys, "load", "FbItemArticle", write("a.csv", content), *arguments)
+        assert (ended.status, f"in {failed}: correct them" in ended.out) == (1, True)
+        found = sorted((row for row in rows(failed) if row["_line"]), key=lambda row: row["_line"])
+        assert [(row["ItCd"], row["SaPr"], row["_status"], row["_line"]) for row in found] == [
+            ("000012", "2,50", "rejected", "3"),
+            ("900004", "duur", "not_sent", "5"),
+        ]
+        assert "bestaat al" in found[0]["_error"]
+        assert found[1]["_error"] == "SaPr (Sales price): is no number such as 1.234,56"
+        assert "900005;not_sent;the line has 1 cells, and the header 4;6\n" in failed.read_text("utf-8-sig")
+        corrected = failed.read_text("utf-8-sig").replace("000012", "900012").replace(";duur;", ";3,5;")
+        failed.write_text(corrected, "utf-8-sig")
+        again = run(capsys, "load", "FbItemArticle", str(failed), *arguments)
+        assert "FbItemArticle: 3 lines: 2 applied, 0 rejected, 0 unknown, 1 not sent" in again.out
+        assert failed.read_text("utf-8-sig").splitlines()[1].startswith("900005;not_sent;")
+        assert list(tmp_path.glob("*.part")) == []
+
+
+def test_lines_of_json(
+    write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Objects in objects are records as they are; failed lines are JSON again, one that was none as text."""
+    lines = [
+        {"BcCo": 77001, "Last name": "Peeters", "KnBasicAddressAdr": {"CoId": "Belgium", "ZpCd": "9000"}},
+        {"BcCo": 77002, "LaNm": 12},
+    ]
+    path = write("p.ndjson", "".join(json.dumps(line) + "\n" for line in lines) + "{\n[1]\n")
+    failed = tmp_path / "failed.ndjson"
+    with environment(monkeypatch) as simulator:
+        arguments = ("--action", "insert", "--language", "en-us", "--failed", str(failed))
+        ended = run(capsys, "load", "KnPerson", path, *arguments)
+        assert simulator.written("KnPerson")[0]["KnBasicAddressAdr"]["CoId"] == "BE"
+        assert run(capsys, "load", "KnPerson", str(failed), *arguments, "--check").status == 1
+    assert (ended.status, "4 lines: 1 applied, 0 rejected, 0 unknown, 3 not sent" in ended.out) == (1, True)
+    found = [json.loads(line) for line in failed.read_text().splitlines()]
+    assert [(each["_line"], each["_status"]) for each in found] == [(2, "not_sent"), (3, "not_sent"), (4, "not_sent")]
+    assert "is a number in the file and a text in Profit" in found[0]["_error"]
+    assert (found[0]["LaNm"], found[1]["_text"], found[2]["_value"]) == (12, "{", [1])
+
+
+def test_a_table_with_types(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Parquet has numbers and dates of its own; a number for a text is refused, as its zeros are lost."""
+    table = pa.table({
+        "ItCd": pa.array(["000900", "000901"]),
+        "Ds": pa.array(["x", None]),
+        "SaPr": pa.array([Decimal("1.10"), Decimal("2.20")]),
+    })
+    pq.write_table(table, tmp_path / "a.parquet")
+    pq.write_table(pa.table({"ItCd": [900]}), tmp_path / "b.parquet")
+    pq.write_table(pa.table({"StId": [1], "DtFr": [date(2024, 1, 31)]}), tmp_path / "s.parquet")
+    failed = tmp_path / "failed.csv"
+    with environment(monkeypatch, rows=500) as simulator:
+        arguments = ("--action", "insert", "--failed", str(failed))
+        ended = run(capsys, "load", "FbItemArticle", str(tmp_path / "a.parquet"), *arguments)
+        assert simulator.written("FbItemArticle")[0]["SaPr"] == Decimal("1.10")
+        numbers = run(capsys, "load", "FbItemArticle", str(tmp_path / "b.parquet"), "--action", "insert")
+        dates = run(capsys, "load", "KnSubject", str(tmp_path / "s.parquet"), "--action", "insert")
+    assert "2 lines: 1 applied, 0 rejected, 0 unknown, 1 not sent" in ended.out
+    assert failed.read_text("utf-8-sig").startswith("ItCd,Ds,SaPr,_status,_error,_line\n000901,,2.20,not_sent,")
+    assert "no leading zeros" in numbers.out
+    assert dates.status == 0
+
+
+def test_updates_and_deletes(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An update says what an empty cell means; a delete takes the key."""
+    with environment(monkeypatch, rows=500) as simulator:
+        path = write("a.csv", "Item code,Ds,BiUn\n000001,Bout,\n")
+        command = ("load", "FbItemArticle", path, "--action", "update", "--language", "en-us")
+        unsaid = run(capsys, *command)
+        assert (unsaid.status, "--empty omit or --empty clear" in unsaid.err) == (2, True)
+        assert [run(capsys, *command, "--empty", each).status for each in ("omit", "clear")] == [0, 0]
+        assert [each.get("BiUn", "kept") for each in simulator.written("FbItemArticle")] == ["kept", ""]
+        deleted = run(capsys, "load", "FbItemArticle", write("d.csv", "@ItCd\n000001\n"), "--action", "delete")
+        assert deleted.status == 0
+        assert simulator.store.count("Profit_Article") == 499
+
+
+def test_check(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The whole file, the first 20 faults by line, a count for each kind, and no write."""
+    content = "".join(f"9{n:05};{'x' * (n % 2)};{'a' if n % 3 == 0 else '1'}\n" for n in range(60))
+    with environment(monkeypatch) as simulator:
+        path = write("a.csv", "ItCd;Ds;SaPr\n" + content)
+        ended = run(capsys, "load", "FbItemArticle", path, "--action", "insert", "--check")
+        fine = run(capsys, "load", "FbItemArticle", write("b.csv", "ItCd,Ds\n1,x\n"), "--action", "insert", "--check")
+        broken = run(capsys, "load", "FbItemArticle", write("c.ndjson", "{\n"), "--action", "insert", "--check")
+        assert writes(simulator) == 0
+    assert (ended.status, fine.status, broken.status) == (1, 0, 1)
+    first, kinds, total = ended.out.split("\n\n")
+    assert len(first.splitlines()) == 21
+    assert first.splitlines()[1] == "   2  SaPr (Sales price): is no number such as 1234.56"
+    assert [line.split()[:2] for line in kinds.splitlines()[1:]] == [["20", "SaPr"], ["20", "Ds"]]
+    assert total == "60 lines: 20 can be sent, 40 cannot\n"
+    assert fine.out == "1 lines: 1 can be sent, 0 cannot\n"
+    assert "the line is no JSON" in broken.out
+
+
+def test_dry_run(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says how many calls a load takes, and how long."""
+    content = "".join(f"{n},x\n" for n in range(900_000, 903_500))
+    with environment(monkeypatch) as simulator:
+        command = ("load", "FbItemArticle", write("a.csv", "@ItCd,Ds\n" + content), "--dry-run", "--action")
+        inserted, deleted = run(capsys, *command, "insert"), run(capsys, *command, "delete")
+        assert writes(simulator) == 0
+    assert "at least 4 calls of up to 1,000 records, 4 at a time;" in inserted.out
+    assert "at least 3,500 calls of up to 1 records" in deleted.out
+    assert "Nothing was sent." in inserted.out
+
+
+def test_too_many_errors(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After so many refusals nothing more is sent, and many reasons are counted."""
+    content = "".join(f"{n:06},x\n" for n in range(1, 200))
+    with environment(monkeypatch) as simulator:
+        path = write("a.csv", "ItCd,Ds\n" + content)
+        ended = run(capsys, "load", "FbItemArticle", path, "--action", "insert", "--max-errors", "3")
+        assert simulator.written("FbItemArticle") == []
+    assert ended.status == 1
+    assert "not sent" in ended.out
+
+
+class TestJournal:
+    """A load that goes on, and one that is finished."""
+
+    def test_it_goes_on_where_it_was(
+        self,
+        write: Callable[..., str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        with environment(monkeypatch) as simulator:
+            journal, failed = str(tmp_path / "j"), tmp_path / "f.csv"
+            command = ("load", "KnSubject", write("s.csv", "StId,Ds\n" + "1,x\n" * 50), "--action", "insert")
+            command += ("--journal", journal, "--failed", str(failed))
+            simulator.faults.add(Fault(method="POST", cut="reset", connector="KnSubject"))
+            ended = run(capsys, *command)
+            assert ended.status == 3
+            assert f"Unknown lines may be applied or not: python -m afas_async journal {journal}" in ended.out
+            unknown = [row for row in failed.read_text("utf-8-sig").splitlines() if ",unknown," in row]
+            assert run(capsys, *command).status == 3
+            assert [row for row in failed.read_text("utf-8-sig").splitlines() if ",unknown," in row] == unknown
+            assert run(capsys, "load", "KnSubject", str(failed), "--action", "insert").out.endswith(
+                f"{len(unknown)} lines were left out, as they may have been applied: the file says unknown.\n"
+            )
+            assert run(capsys, "journal", journal, "--applied", "all").status == 0
+            assert run(capsys, *command).status == 0
+            assert simulator.store.count("Profit_Subjects") >= 50
+            assert "its load was finished" in refused(run(capsys, *command))
+            assert run(capsys, *command, "--load-id", "2").status == 0
+
+    def test_a_shorter_file(
+        self,
+        write: Callable[..., str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Lines that the journal has and the file has no more are told."""
+        with environment(monkeypatch):
+            path, journal = write("s.csv", "StId,Ds\n1,x\n1,y\nx,z\n"), str(tmp_path / "j")
+            command = ("load", "KnSubject", path, "--action", "insert", "--journal", journal)
+            assert run(capsys, *command).status == 1
+            write("s.csv", "StId,Ds\n1,x\n")
+            ended = run(capsys, *command)
+        assert (ended.status, "The journal has 1 more lines than the file" in ended.out) == (1, True)
+
+
+class TestLookup:
+    """What became of a line whose answer was lost is found out by itself."""
+
+    COMMAND = ("--action", "insert", "--lookup", "Profit_Subjects:Subject=Ds")
+
+    @pytest.mark.parametrize("reference", [False, True])
+    def test_what_was_applied_is_found(
+        self,
+        reference: bool,  # noqa: FBT001
+        write: Callable[..., str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        failed = tmp_path / "f.csv"
+        with environment(monkeypatch) as simulator:
+            simulator.faults.add(Fault(method="POST", cut="reset", connector="KnSubject", works_after=0))
+            path = write("s.csv", "StId,Ds\n" + "".join(f"1,Offerte {n}\n" for n in range(9)))
+            command = self.COMMAND
+            if reference:
+                command = ("--action", "insert", "--lookup", "Profit_Subjects:Explanation=SbTx", "--reference", "SbTx")
+            ended = run(capsys, "load", "KnSubject", path, *command, "--failed", str(failed))
+            assert len(simulator.written("KnSubject")) == 9
+        assert (ended.status, ended.out.count("9 applied")) == (0, 1)
+        assert failed.read_text("utf-8-sig") == "StId,Ds,_status,_error,_line\n"
+
+    def test_waiting(
+        self,
+        write: Callable[..., str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """`--wait` waits out the quiet period; what is absent after it was not sent, and stands in the file so."""
+        slept = list[float]()
+
+        async def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            monkeypatch.setattr(lookups, "is_quiet", lambda *_: True)
+            await real(0)
+
+        real = asyncio.sleep
+        monkeypatch.setattr(line_load, "_sleep", sleep)
+        failed = tmp_path / "f.csv"
+        with environment(monkeypatch) as simulator:
+            simulator.faults.add(Fault(method="POST", status=503, cut="reset", connector="KnSubject", after=1))
+            path = write("s.csv", "StId,Ds\n" + "".join(f"1,Offerte {n}\n" for n in range(40)))
+            ended = run(capsys, "load", "KnSubject", path, *self.COMMAND, "--wait", "--failed", str(failed))
+            applied = len(simulator.written("KnSubject"))
+        assert 900 < slept[0] < 1_100
+        assert (ended.status, f"{applied} applied" in ended.out, 0 < applied < 40) == (1, True, True)
+        lines = failed.read_text("utf-8-sig").splitlines()[1:]
+        assert len(lines) == 40 - applied
+        assert all(",not_sent," in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--wait"], "--wait looks up what is unknown: give --lookup too"),
+        (["--load-id", "x"], "--load-id names the load of a --journal: give both"),
+        (["--format", "xml"], "--format is csv, ndjson, xlsx, parquet"),
+        (["--action", "upsert"], "Invalid value for '--action'"),
+    ],
+)
+def test_arguments_that_make_no_sense(
+    arguments: list[str], text: str, write: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are refused with status 2, before anything is asked for."""
+    ended = run(capsys, "load", "KnSubject", write("s.csv", "StId\n1\n"), "--action", "insert", *arguments)
+    assert (ended.status, ended.out) == (2, "")
+    assert text in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--lookup", "Profit_Subjects"], "'Profit_Subjects' is not NAME:ROW=FIELD[,...]"),
+        (["--failed", "f.xlsx"], "the file of --failed is a .csv or an .ndjson file"),
+        (["--map", "nothing.toml"], "nothing.toml"),
+    ],
+)
+def test_what_cannot_be_used(
+    arguments: list[str],
+    text: str,
+    write: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line says why, and nothing is sent."""
+    with environment(monkeypatch) as simulator:
+        path = write("s.csv", "StId\n1\n")
+        assert text in refused(run(capsys, "load", "KnSubject", path, "--action", "insert", *arguments))
+        assert writes(simulator) == 0
+
+
+def test_json_does_not_fit_into_csv(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines of JSON have no columns."""
+    with environment(monkeypatch):
+        path = write("s.ndjson", '{"StId": 1}\n')
+        line = refused(run(capsys, "load", "KnSubject", path, "--action", "insert", "--failed", "f.csv"))
+    assert "give --failed a name in .ndjson" in line
+
+
+def test_the_log(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--log-json` writes requests and the end as lines of JSON to standard error, without a value of a row."""
+    with environment(monkeypatch):
+        path = write("s.csv", "StId,Ds\n1,Geheim\n")
+        ended = run(capsys, "--log-json", "load", "KnSubject", path, "--action", "insert")
+    told = [json.loads(line) for line in ended.err.splitlines()]
+    assert {each["event"] for each in told} >= {"answered", "loaded"}
+    assert told[-1] | {"applied": 1, "lines": 1} == told[-1]
+    assert "Geheim" not in ended.err
+
+
+def test_nobody_may_have_the_file(
+    write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that is not there is told before anything is sent."""
+    with environment(monkeypatch) as simulator:
+        path = write("s.csv", "StId\n1\n")
+        failed = str(tmp_path / "nothing" / "f.csv")
+        line = refused(run(capsys, "load", "KnSubject", path, "--action", "insert", "--failed", failed))
+        assert writes(simulator) == 0
+    assert "No such file or directory" in line
