@@ -45,16 +45,12 @@ def cluster(simulator: Simulator) -> Iterator[Any]:
         "distributed.scheduler.locks.lease-validation-interval": "500ms",
         "distributed.worker.multiprocessing-method": "forkserver",
     }
-    with pytest.MonkeyPatch.context() as patch, dask.config.set(settings):
-        patch.setenv("AFAS_TOKEN_ONE", canary.TOKEN)
-        patch.setenv("AFAS_BASE_URL_ONE", simulator.base_url)
-        for name in EIGHT:
-            patch.setenv("TEST_VAULT_" + name, f"{simulator.base_url} {canary.DATA}")
-        with (
-            LocalCluster(n_workers=2, threads_per_worker=2, processes=True, dashboard_address=":0") as local,
-            Client(local) as client,
-        ):
-            yield client
+    # Not by this process's own variables: a server that forks workers has those of the moment when it began.
+    variables = {"AFAS_TOKEN_ONE": canary.TOKEN, "AFAS_BASE_URL_ONE": simulator.base_url}
+    variables |= {"TEST_VAULT_" + name: f"{simulator.base_url} {canary.DATA}" for name in EIGHT}
+    options: Any = {"n_workers": 2, "threads_per_worker": 2, "processes": True, "dashboard_address": ":0"}
+    with dask.config.set(settings), LocalCluster(**options, env=variables) as local, Client(local) as client:
+        yield client
 
 
 def _shown(cluster: Any, folder: Path) -> str:
@@ -82,7 +78,7 @@ def test_a_worker_killed_at_any_moment(cluster: Any, simulator: Simulator, tmp_p
         with ThreadPoolExecutor(1) as pool:
             run: Future[PlanReport] = pool.submit(run_plan, cluster, {"one": parts}, to=folder, limit=LIMIT)
             if number == 0:  # without a kill, to see how long it takes, and what shows meanwhile
-                while not files_in(tmp_path, ".json"):
+                while not run.done() and not files_in(tmp_path, ".json"):
                     time.sleep(0.01)
                 shown = _shown(cluster, tmp_path)
                 assert "Profit_Article" in shown
