@@ -66,9 +66,17 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
 
-from afas_async.columns.manifest import Manifest, PartFile, check_tiling, part_files
-from afas_async.columns.part_folder import PartOptions, manifests_of, sweep, write_part
-from afas_async.columns.stream import batches, to_table
+from afas_async.columns import (
+    Manifest,
+    PartFile,
+    batches,
+    check_tiling,
+    manifests_of,
+    part_files,
+    sweep,
+    to_table,
+    write_part,
+)
 from afas_async.columns.worker import Worker
 from afas_async.errors import AfasError, UsageError
 from afas_async.http.clock import loop_time
@@ -84,6 +92,8 @@ except ImportError as error:  # pragma: no cover
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from afas_async.columns.part_folder import PartOptions
 
 __all__ = ["PlanReport", "as_dask_dataframe", "run_plan"]
 
