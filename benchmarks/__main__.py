@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.figures import QUICK, Scale, Section
+from benchmarks.measures.cluster import cluster
 from benchmarks.measures.columns import columns
 from benchmarks.measures.completeness import completeness, requests
 from benchmarks.measures.depth import depth, overlap
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
     "moments": moments,
     "task": task,
     "loading": loading,
+    "cluster": cluster,
     "columns": columns,
     "service": service,
 }

@@ -101,12 +101,21 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Section(msgspec.Struct, frozen=True):
-    """What one benchmark yields."""
+    """What one benchmark yields.
+
+    Args:
+        title: What it is about.
+        figures: The figures that have a target.
+        standings: How the contestants did.
+        notes: Lines of text.
+        curves: Rows per second by the number of workers, by name.
+    """
 
     title: str
     figures: list[Figure]
     standings: list[Standing] = []
     notes: list[str] = []
+    curves: dict[str, dict[int, float]] = {}
 
 
 def interleave(tasks: Mapping[Label, Task], rounds: int) -> Runs[Label]:

@@ -7,7 +7,7 @@ from benchmarks.report import Results, describe
 
 
 def draw(results: Results, path: str) -> None:
-    """Draw the rates of all contestants, one group of bars for each comparison, into an SVG file.
+    """Draw the rates of all contestants, a group of bars for each comparison, and curves below, into an SVG file.
 
     Raises:
         ImportError: matplotlib is not there: it comes with the extra `benchmarks`.
@@ -20,12 +20,22 @@ def draw(results: Results, path: str) -> None:
         for line in section.standings:
             if line.rate:
                 groups.setdefault(f"{section.title}\n{line.group}".strip(), []).append(line)
-    if not groups:
+    curved = [section for section in results.sections if section.curves]
+    if not groups and not curved:
         raise ValueError("nothing to draw: this benchmark measures no rates")
-    canvas = Figure(figsize=(9, 1 + sum(0.6 + 0.3 * len(lines) for lines in groups.values())), layout="constrained")
-    ratios = [len(lines) + 1 for lines in groups.values()]
-    axes = canvas.subplots(len(groups), 1, squeeze=False, gridspec_kw={"height_ratios": ratios})
-    for axis, (title, lines) in zip(axes[:, 0], groups.items(), strict=True):
+    height = sum(0.6 + 0.3 * len(lines) for lines in groups.values()) + 4 * len(curved)
+    canvas = Figure(figsize=(9, 1 + height), layout="constrained")
+    ratios = [len(lines) + 1 for lines in groups.values()] + [12] * len(curved)
+    axes = canvas.subplots(len(ratios), 1, squeeze=False, gridspec_kw={"height_ratios": ratios})[:, 0]
+    for axis, section in zip(axes[len(groups) :], curved, strict=True):
+        for name, curve in section.curves.items():
+            axis.plot([*curve], [*curve.values()], marker="o", label=name)
+        axis.set_title(section.title, fontsize=9, loc="left")
+        axis.set_xlabel("workers", fontsize=7)
+        axis.set_ylabel("rows/s", fontsize=7)
+        axis.tick_params(labelsize=7)
+        axis.legend(fontsize=7)
+    for axis, (title, lines) in zip(axes, groups.items(), strict=False):
         names = [line.contestant for line in lines]
         bars = axis.barh(
             names, [line.rate for line in lines], color=["#c33" if "afas" in name else "#789" for name in names]

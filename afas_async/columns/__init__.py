@@ -117,42 +117,55 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from afas_async.columns.manifest import Manifest, PartFile, check_tiling, part_files
 from afas_async.columns.ndjson import to_ndjson
 from afas_async.columns.new_file import Written
 
 if TYPE_CHECKING:
     from afas_async.columns.csv import to_csv
     from afas_async.columns.parquet import to_parquet
+    from afas_async.columns.part_folder import manifests_of, sweep, write_part
     from afas_async.columns.reader import open_reader
     from afas_async.columns.stream import Batches, batches, changes, to_table
     from afas_async.columns.synchronise import Synced, sync
 
 __all__ = [
     "Batches",
+    "Manifest",
+    "PartFile",
     "Synced",
     "Written",
     "batches",
     "changes",
+    "check_tiling",
+    "manifests_of",
     "open_reader",
+    "part_files",
+    "sweep",
     "sync",
     "to_csv",
     "to_ndjson",
     "to_parquet",
     "to_table",
+    "write_part",
 ]
 
-# What needs pyarrow is imported when it is used.
+# What needs pyarrow or fsspec is imported when it is used.
 _HOMES: Final = {
     "Batches": "stream",
     "batches": "stream",
     "changes": "stream",
+    "manifests_of": "part_folder",
+    "sweep": "part_folder",
     "open_reader": "reader",
     "Synced": "synchronise",
     "sync": "synchronise",
     "to_csv": "csv",
     "to_parquet": "parquet",
     "to_table": "stream",
+    "write_part": "part_folder",
 }
+_EXTRAS: Final = {"pyarrow": "columns", "fsspec": "dask"}
 
 
 def __getattr__(name: str) -> Any:
@@ -161,10 +174,11 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] != "pyarrow":
+        package = (missing.name or "").partition(".")[0]
+        if package not in _EXTRAS:
             raise
         raise ModuleNotFoundError(
-            f'columns.{name} needs pyarrow: run `pip install "afas-async[columns]"`', name="pyarrow"
+            f'columns.{name} needs {package}: run `pip install "afas-async[{_EXTRAS[package]}]"`', name=package
         ) from None
 
 

@@ -313,6 +313,10 @@ def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = tmp_path / "rates.svg"
     assert command.main(["task", "--quick", "--plot", str(picture)]) == 0
     assert "<svg" in picture.read_text()
+    curves = Section("Growth", FIGURES, curves={"8 environments": {1: 10.0, 2: 20.0}})
+    monkeypatch.setitem(command.BENCHMARKS, "task", lambda _: curves)
+    assert command.main(["task", "--quick", "--plot", str(picture)]) == 0
+    assert picture.read_text().count("8 environments")
     monkeypatch.setitem(command.BENCHMARKS, "task", lambda _: Section("Title", FIGURES))
     with pytest.raises(SystemExit) as ended:
         command.main(["task", "--quick", "--plot", str(picture)])
