@@ -15,7 +15,7 @@ from afas_async.simulator import Simulator
 from tests.support import canary
 from tests.support.kill_syncer import connect
 from tests.support.sample_connectors import truth
-from tests.support.thoroughness import by_default
+from tests.support.thoroughness import by_default, full_only
 
 ROOT = Path(__file__).parents[2]
 ROWS = 1_000
@@ -46,6 +46,7 @@ def _run(source: Simulator, target: str, place: int) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
+@full_only
 @pytest.mark.timeout(300)
 def test_a_killed_run_is_made_good_by_the_next(source: Simulator, target: str) -> None:
     """Killed among the batches, or between the watermark and its commit: nothing of the run is there, or all."""

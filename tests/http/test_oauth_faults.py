@@ -150,7 +150,7 @@ async def test_renewal_fails_for_a_moment(service: Simulator, watch: canary.Watc
         assert attempts > 1
         while loop.time() - started < 50:
             await afas.page(ARTICLES, take=1)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.5)
         # Each attempt has up to three retries; without a pause between them there would be hundreds.
         assert attempts + 2 < at_work(service) < 50
         service.faults.clear()

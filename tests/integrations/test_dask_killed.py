@@ -22,7 +22,7 @@ from afas_async.integrations.dask import PlanReport, run_plan
 from afas_async.simulator import Latency, Simulator
 from tests.support import canary
 from tests.support.cluster import arguments_of, check_rows, files_in, plans_of
-from tests.support.thoroughness import FULL
+from tests.support.thoroughness import FULL, full_only
 
 ROUNDS = int(os.environ.get("AFAS_CLUSTER_KILLS", "1"))
 LIMIT = 3
@@ -64,6 +64,7 @@ def _shown(cluster: Any, folder: Path) -> str:
     return "\n".join([*pages, repr(logs), (plugins + state).decode("utf-8", "replace")])
 
 
+@full_only
 @pytest.mark.timeout(60 + 60 * ROUNDS)
 def test_a_worker_killed_at_any_moment(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
     """20 ranges of 3 connectors: each row once, never more requests than the limit, no stray file, no token."""

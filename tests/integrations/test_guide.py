@@ -24,6 +24,7 @@ from aiohttp import web
 import afas_async.integrations
 from afas_async.simulator import Fault, Latency, Simulator
 from tests.support import canary
+from tests.support.thoroughness import full_only
 from tests.support.web_server import get, served, until
 
 ROOT = Path(afas_async.__file__).parent.parent
@@ -156,6 +157,7 @@ def test_a_complete_service(service: Service, apart: Simulator) -> None:
     assert len(apart.written("KnSubject")) == 31
 
 
+@full_only
 def test_sigterm_in_the_middle_of_a_stream_and_an_import(service: Service, apart: Simulator, tmp_path: Path) -> None:
     """Nothing is unknown, the log has no traceback, and the import goes on after the restart."""
     apart.latency = Latency(per_row=0.001, per_element=0.005)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.thoroughness import full_only
+
 ROOT = Path(__file__).parent.parent.parent
 PLUGIN = (
     "-p",
@@ -158,6 +160,7 @@ READS = """
 """
 
 
+@full_only
 def test_real_traffic_is_refused_in_a_cleared_environment(pytester: pytest.Pytester) -> None:
     """A test that clears the environment meets the refusal nevertheless."""
     test = """
@@ -175,6 +178,7 @@ def test_anyio(pytester: pytest.Pytester) -> None:
     run(pytester, backend + test).assert_outcomes(passed=1)
 
 
+@full_only
 @pytest.mark.parametrize(("mode", "processes"), [("strict", "0"), ("auto", "2")])
 def test_pytest_asyncio(pytester: pytest.Pytester, mode: str, processes: str) -> None:
     """The fixtures are for pytest-asyncio's tests in both modes, in one process and in several."""

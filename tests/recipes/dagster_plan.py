@@ -18,7 +18,7 @@ from dagster import AssetExecutionContext, Definitions, DynamicPartitionsDefinit
 from afas_async import AfasClient
 from afas_async.columns import PartFile, check_tiling, manifests_of, part_files, sweep, write_part
 
-TO = Path(os.environ.get("AFAS_FOLDER", "/data/afas"))  # a folder that all processes see; a new one for each plan
+TO = Path(os.environ.get("TARGET_FOLDER", "/data/afas"))  # a folder that all processes see; a new one for each plan
 KEYS = {"Profit_Article": "ItemCode", "Profit_Wide": "Id"}
 PARTS = 8
 

@@ -93,7 +93,7 @@ def test_dagster(
     simulator: Simulator, tmp_path: Path, load: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The plan adds a partition for each part, each partition writes its own, and the last asset checks them all."""
-    monkeypatch.setenv("AFAS_FOLDER", str(tmp_path))
+    monkeypatch.setenv("TARGET_FOLDER", str(tmp_path))
     fake = SimpleNamespace(
         AssetExecutionContext=SimpleNamespace,
         Definitions=SimpleNamespace,

@@ -13,6 +13,7 @@ from textwrap import dedent
 import pytest
 
 from afas_async import simulator
+from tests.support.thoroughness import full_only
 
 FILES = {
     name: dedent(text)
@@ -97,7 +98,7 @@ def test_a_test_is_short(name: str) -> None:
     assert len([line for line in FILES[name].splitlines() if line.strip()]) <= 15
 
 
-@pytest.mark.sampled(2)  # each starts three processes
+@full_only
 @pytest.mark.parametrize("mode", ["strict", "auto"])
 def test_they_run_under_each_plugin(mode: str, tmp_path: Path) -> None:
     """They pass under anyio, pytest-asyncio in both modes and TestClient, and fail if nobody met the lock."""

@@ -45,3 +45,6 @@ def left_out(items: Iterable[pytest.Item]) -> list[pytest.Item]:
             if total % marker.args[0]:
                 out.append(item)
     return out
+
+
+full_only = pytest.mark.skipif(not FULL, reason="it starts several processes: AFAS_FULL=1 runs it")
