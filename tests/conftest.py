@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -17,6 +18,9 @@ from afas_async.simulator import Simulator
 from tests.support import canary
 from tests.support.thoroughness import FULL, left_out
 from tests.support.virtual_time import VirtualTimeLoop
+
+# The processes that tests start, and those in which they run, keep what they compile: that is a third of their time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A full run makes as many examples of a property as CI can bear.
 settings.register_profile("sampled", max_examples=30, deadline=None)
