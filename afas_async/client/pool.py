@@ -25,8 +25,20 @@ from afas_async.vocabulary.arguments import check_type, type_name
 PATIENCE_SECONDS: Final = 30.0
 
 log: logging.Logger = logging.getLogger("afas_async")
-# The pools of which the running task holds a client already: it cannot wait for another one to be given back.
-_HOLDING: ContextVar[frozenset[int]] = ContextVar("afas_async_holding", default=frozenset())
+
+
+class _Hold:
+    """A client of a pool in use: by the task that entered the block, and by those that it awaits."""
+
+    def __init__(self, pool: ClientPool, before: _Hold | None) -> None:
+        self.pool = pool
+        self.before = before
+        self.is_over = False
+
+
+# What the running task holds already: it cannot wait for another client to be given back. Tasks that it starts inherit
+# this, and may outlive the block.
+_HOLDING: ContextVar[_Hold | None] = ContextVar("afas_async_holding", default=None)
 
 
 class PoolStatistics(msgspec.Struct, frozen=True):
@@ -170,13 +182,14 @@ class ClientPool:
         self._idle.pop(tenant, None)
         if self._is_held:
             self._give_place(used.waiter)
-        before = _HOLDING.get()
+        hold = _Hold(self, before=_HOLDING.get())
         try:
             view = used.view or await self._opening(used)
-            _HOLDING.set(before | {id(self)})
+            _HOLDING.set(hold)
             yield view
         finally:
-            _HOLDING.set(before)
+            hold.is_over = True
+            _HOLDING.set(hold.before)
             used.users -= 1
             self._given_back(used)
 
@@ -222,7 +235,10 @@ class ClientPool:
     @property
     def _is_held(self) -> bool:
         """Whether the running task holds a client already, and must not wait for a place."""
-        return id(self) in _HOLDING.get()
+        hold = _HOLDING.get()
+        while hold is not None and (hold.is_over or hold.pool is not self):
+            hold = hold.before
+        return hold is not None
 
     async def _opening(self, tenant: _Tenant) -> AfasClient:
         """Wait for the job that opens a client; a cancelled wait leaves it to the others."""
@@ -244,7 +260,7 @@ class ClientPool:
             raise
         self._open.add(tenant)
         try:
-            _HOLDING.set(_HOLDING.get() | {id(self)})  # `make` may use the client of another tenant
+            _HOLDING.set(_Hold(self, before=None))  # `make` may use the client of another tenant
             client = await self._made(tenant.name)
             await client.open()
         except Exception as error:  # noqa: BLE001 - it travels to those who wait

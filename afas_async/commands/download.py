@@ -56,6 +56,11 @@ def download(
         name = printable(Path(file.name.replace("\\", "/")).name).strip().lstrip(".")
         path = Path(name or f"{stem}{guess_extension(file.mimetype) or ''}")
         with path.open("xb") as target:
-            target.write(file.data)
+            try:
+                target.write(file.data)
+                target.flush()
+            except OSError:
+                path.unlink()  # half a file under its name would pass for whole
+                raise
     print(f"{path}: {size_text(file.size)}, {printable(file.mimetype)}")
     return 0

@@ -224,14 +224,16 @@ class _Streamed(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
             while chunk and scope["method"] != "HEAD":
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                try:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                except OSError:  # servers say in this way, too, that the reader has gone
+                    return
                 chunk = await anext(self._chunks, b"")
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except AfasError as error:  # a RequestTimeoutError is an OSError, too
-            reason = _cut(scope, str(error))
-        except OSError:  # servers say in this way, too, that the reader has gone
-            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, half of the rows must not pass for all
+            reason = _cut(scope, str(error) if isinstance(error, AfasError) else type(error).__name__)
         else:
+            with suppress(OSError):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
         # A BaseHTTPMiddleware ends the response in good order, whatever is raised in it, so that half of the rows would
         # pass for all. It fails at a message that it does not know, and so does the server, which has to by ASGI.

@@ -154,6 +154,8 @@ A service that filters by the key in another order than it sorts
     does not see deletions (`deleted_keys` does), nor changes of joined tables, which AFAS does not stamp. It does not
     see a row whose `modified` is empty, except in a run without `since`. A changed key looks like a deleted row and a
     new one.
+Parts of a plan
+    do not hold a row in which a field of the key becomes empty after the plan was made.
 One response with everything (`take=-1`)
     counts as complete when it ends.
 A request that you cut off by leaving a stream

@@ -19,7 +19,7 @@ from afas_async.read.parts import Part
 from afas_async.read.query import KEY_LENGTH, MOST_GROUPS, SKIP_LIMIT, Query, refuse_without_key
 from afas_async.read.window import read_page
 from afas_async.vocabulary.arguments import check_type
-from afas_async.vocabulary.filters import Group, Operator, Test
+from afas_async.vocabulary.filters import NO_VALUE, Group, Operator, Test
 from afas_async.vocabulary.values import value_text
 from afas_async.wire.requests import QUERY_LIMIT
 from afas_async.wire.row_requests import EVERY_ROW
@@ -69,6 +69,9 @@ async def _ranges(query: Query[Any], count: int) -> list[tuple[Group, int]]:
         return [((), 0)]
     if len(key) == 1 and isinstance(first, int) and isinstance(last, int):
         return _even(key[0], first, last, count)
+    for field in key[1:]:
+        # No range has a row in which it is empty: the check of the keys raises if there is one.
+        await _key_at(query.within((Test(field, Operator.EMPTY, NO_VALUE),)), 0)
     rows = await _about_how_many(query, count)
     return await _balanced(query, -(-rows // count))
 
@@ -127,8 +130,7 @@ async def _balanced(query: Query[Any], share: int, same: Group = ()) -> list[tup
         before = (*lower, _test(field, Operator.LESS, value))
         at = (*same, _test(field, Operator.EQUAL, value))
         if not innermost and await _key_after(query.within(at), share) is not None:  # too many rows for one part
-            if await _key_at(query.within(before), 0) is not None:
-                found.append((before, share))
+            found.append((before, share))  # even if it is empty now: rows may appear there
             found += await _balanced(query, share, at)
             lower = (*same, _test(field, Operator.GREATER, value))
         elif innermost or await _key_after(query.within(before), share * 3 // 4) is not None:

@@ -191,6 +191,23 @@ async def test_nested_use_of_a_tenant_that_others_wait_for(server: Simulator) ->
         assert await waiting == 3
 
 
+async def test_tasks_that_outlive_the_block_they_were_started_in(server: Simulator) -> None:
+    """They inherit what their parent held, and hold nothing once it has left: the limit counts for them too."""
+    maker, go = Maker(server), asyncio.Event()
+
+    async def later(number: int) -> None:
+        await go.wait()
+        await use(pool, f"t{number}", seconds=1)
+
+    async with ClientPool(maker, most=2) as pool:
+        async with pool.client("parent"):
+            children = [asyncio.create_task(later(number)) for number in range(6)]
+        go.set()
+        await asyncio.sleep(0.5)
+        assert maker.open() <= 2
+        await asyncio.gather(*children)
+
+
 async def test_idle_clients_are_closed(server: Simulator) -> None:
     """A client that nobody uses for some time is closed, without a task that waits for that."""
     maker = Maker(server)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from afas_async import AfasClient, F, GetConnector, SortKeyRequiredError, UsageError
+from afas_async import AfasClient, F, GetConnector, NonUniqueKeyError, SortKeyRequiredError, UsageError
 from afas_async.simulator import Change
 from tests.read.conftest import Serve
 from tests.support.own_connectors import BY_BOTH, BY_CODE, BY_NUMBER, KEYS, numbers, row, table
@@ -206,7 +206,7 @@ async def test_one_value_of_the_first_field(serve: Serve) -> None:
     assert len(in_order) == len(rows)
     for count in by_default((7,), (2, 7, 23)):
         parts = await afas.plan(connector, parts=count)
-        assert count <= len(parts) <= count + 3
+        assert count <= len(parts) <= count + 4
         found = [numbers(await afas.rows(connector, part=part).to_list()) for part in parts]
         assert [number for part in found for number in part] == in_order
         assert max(map(len, found)) <= 1.8 * len(rows) / count
@@ -227,3 +227,23 @@ async def test_no_room_for_deep_cuts(serve: Serve) -> None:
     assert counts[0] > 20
     assert counts[-1] == 1
     assert {*counts} == {counts[0], 1}
+
+
+async def test_rows_before_a_value_that_had_none_before_it(serve: Serve) -> None:
+    """The parts tile the key: a row that appears before the first value, or after the last, is in one of them."""
+    simulator, afas = await serve(connectors={"T": [{"A": 1, "B": number} for number in range(400)]})
+    connector = GetConnector("T", key=("A", "B"))
+    parts = await afas.plan(connector, parts=4)
+    simulator.changes.add(Change(connector="T", insert=[{"A": 0, "B": 7}, {"A": 2, "B": 7}]))
+    found = [row for part in parts for row in await afas.rows(connector, part=part).to_list()]
+    assert len(found) == 402
+
+
+@pytest.mark.parametrize("field", ["A", "B"])
+async def test_an_empty_field_of_the_key(field: str, serve: Serve) -> None:
+    """No range would hold such a row, so that it would be lost: the plan refuses it, as a read does."""
+    rows = [{"A": number // 100, "B": f"b{number}"} for number in range(1_000)]
+    rows[-1 if field == "A" else 333][field] = None  # type: ignore[assignment]
+    _, afas = await serve(connectors={"T": rows})
+    with pytest.raises(NonUniqueKeyError, match=f"{field}, a field of the key, is empty"):
+        await afas.plan(GetConnector("T", key=("A", "B")), parts=4)
