@@ -185,7 +185,8 @@ class ConnectError(TransportError):
         super().__init__(message, connector=connector)
         self.permanent = permanent
         if permanent:
-            self.retryable, self.whose = False, "service"
+            self.retryable: bool = False
+            self.whose: Whose = "service"
 
 
 class AnswerLostError(TransportError):
@@ -235,12 +236,12 @@ class ApiError(AfasError, whose="afas"):
         self.connector = connector
         self.error_number = error_number
         self.log_reference = log_reference
-        self.trace_id = trace_id
+        self.trace_id: str = trace_id
         self.retry_after = retry_after
         self.attempts = 1
         self.hint = ""
         if status in {408, 501, 505}:  # a time-out passes; what the service has not implemented does not come
-            self.retryable = status == 408
+            self.retryable: bool = status == 408
 
     def __str__(self) -> str:
         text = f"{self.connector}: HTTP {self.status}: {self.message}"
@@ -313,7 +314,7 @@ class AnswerError(AfasError, whose="afas"):
         self.connector = connector
         self.page = page
         self.damaged = damaged
-        self.retryable = damaged
+        self.retryable: bool = damaged
 
 
 class RowError(AnswerError, whose="service"):
@@ -396,4 +397,4 @@ class OutcomeUnknownError(AfasError, applied="maybe", whose="afas"):
         self.quiet_until = quiet_until
         self.stage = stage
         self.reason = reason
-        self.trace_id = trace_id
+        self.trace_id: str = trace_id

@@ -86,8 +86,8 @@ from afas_async.vocabulary.arguments import check_callback
 
 try:
     from distributed import Client, as_completed, get_worker
-except ImportError as error:  # pragma: no cover
-    raise ImportError('install Dask: pip install "afas-async[dask]"') from error
+except ImportError:  # pragma: no cover
+    raise ImportError('install Dask: pip install "afas-async[dask]"') from None
 
 if TYPE_CHECKING:
     import pandas as pd

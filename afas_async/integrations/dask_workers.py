@@ -21,8 +21,8 @@ from afas_async.vocabulary.arguments import check_type
 
 try:
     from distributed import Semaphore, Worker, WorkerPlugin
-except ImportError as error:  # pragma: no cover
-    raise ImportError('install Dask: pip install "afas-async[dask]"') from error
+except ImportError:  # pragma: no cover
+    raise ImportError('install Dask: pip install "afas-async[dask]"') from None
 
 Secrets: TypeAlias = Callable[[str], Mapping[str, Any]]
 

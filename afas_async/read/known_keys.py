@@ -32,7 +32,7 @@ class KnownKeys:
             raise UsageError(f"{name}: known_keys: expected several keys, got one str")
         check_type("known_keys", keys, Iterable, "several keys", connector=name)
         try:
-            self.missing = dict.fromkeys(keys)
+            self.missing: dict[Key, None] = dict.fromkeys(keys)
         except TypeError:  # lists, which JSON has instead of tuples
             raise UsageError(f"{name}: known_keys: keys of several fields must be tuples") from None
         self._connector = query.connector

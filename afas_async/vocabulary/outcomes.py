@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from afas_async.errors import AfasError
+from afas_async.errors import AfasError, Applied, Whose
 from afas_async.vocabulary.hiding import OwnRepr
 
 Status: TypeAlias = Literal["applied", "rejected", "unknown", "not_sent"]
@@ -176,8 +176,8 @@ class LoadError(AfasError):
         text = str(report)
         if first is not None and first.error is not None:
             text += f"; the first is element {first.index}: {first.error}"
-            self.whose = first.error.whose
+            self.whose: Whose = first.error.whose
         if report.counts["applied"] or report.counts["unknown"]:
-            self.applied = "maybe"
+            self.applied: Applied = "maybe"
         super().__init__(text)
         self.report = report

@@ -29,7 +29,7 @@ class Dispatch:
     """
 
     def __init__(self, channel: Channel, connector: str, schedule: Schedule, ledger: Ledger) -> None:
-        self.schedule = schedule
+        self.schedule: Schedule = schedule
         self.stopped: AfasError | None = None
         self._channel = channel
         self._connector = connector

@@ -102,7 +102,7 @@ class JournalFile:
 
     def _connect(self) -> str:
         uri = f"{self._path.absolute().as_uri()}?mode=rw"
-        self.database = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
+        self.database: sqlite3.Connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=0)
         try:
             self.database.execute("PRAGMA locking_mode = EXCLUSIVE")  # the system frees it, also after kill -9
             self.database.execute("BEGIN EXCLUSIVE")
