@@ -65,7 +65,7 @@ class LineFile:
         delimiter: The delimiter of a CSV file.
         is_failed: Whether it is a file of failed lines: those whose outcome is unknown are left out, as they may have
             been applied.
-        left_out: How many of these there were, as far as the lines were read.
+        left_out: These, as far as the lines were read: the number, the line itself and the error that are noted.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class LineFile:
         columns = None if self.format == "ndjson" else self._columns()
         self.is_failed: bool = columns is not None and tuple(columns[-len(NOTES) :]) == NOTES
         self.header = columns[: -len(NOTES)] if self.is_failed and columns is not None else columns
-        self.left_out: int = 0
+        self.left_out: list[tuple[int, Any, str]] = []
 
     def chunks(self) -> Iterator[list[Numbered]]:
         """Go through the lines, up to 1,000 at a time; blank ones are left out. It blocks: call it in a thread.
@@ -101,7 +101,7 @@ class LineFile:
             UsageError: If the file is no such file.
             OSError: If it cannot be read.
         """
-        self.left_out = 0
+        self.left_out = []
         chunk = list[Numbered]()
         for numbered in self._lines():
             line = self._without_notes(numbered[1])
@@ -133,15 +133,16 @@ class LineFile:
             return line
         if self.header is not None:
             cells = cast("list[Any]", line)
-            status, line = cells[-len(NOTES)], cells[: -len(NOTES)]
+            (status, error, number), line = cells[-len(NOTES) :], cells[: -len(NOTES)]
         elif _has_notes(line):
             members = cast("dict[str, Any]", line)
             self.is_failed = True
-            status, line = members[STATUS], {name: each for name, each in members.items() if name not in NOTES}
+            status, error, number = (members[name] for name in NOTES)
+            line = {name: each for name, each in members.items() if name not in NOTES}
         else:
             return line
         if status == "unknown":
-            self.left_out += 1
+            self.left_out.append((number, line, error))
             return None
         return line
 

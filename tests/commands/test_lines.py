@@ -142,7 +142,7 @@ def test_failed_lines_are_read_again(tmp_path: Path) -> None:
     path.write_text("a,b,_status,_error,_line\n1,2,rejected,no,7\n3,4,unknown,lost,8\n5,not_sent,short,9\n")
     file = LineFile(path)
     assert (file.header, file.is_failed) == (["a", "b"], True)
-    assert (lines(file), file.left_out) == ([(2, ["1", "2"]), (4, ["5"])], 1)
+    assert (lines(file), file.left_out) == ([(2, ["1", "2"]), (4, ["5"])], [("8", ["3", "4"], "lost")])
     (tmp_path / "f.ndjson").write_text(
         '{"a":1,"_status":"unknown","_error":"","_line":1}\n{"a":2,"_status":"rejected","_error":"","_line":2}\n'
     )
