@@ -62,13 +62,14 @@ def maker_of(
     empty: Empty,
     dutch: bool,
 ) -> Callable[[Any], Element]:
-    """Return what makes the record of a line. It reads an NDJSON file through, so call it in a thread.
+    """Return what makes the record of a line. It reads a CSV or NDJSON file through, so call it in a thread.
 
     Raises:
-        UsageError: If a column or member is no field; nothing is sent then.
+        UsageError: If a column or member is no field, or the file is broken; nothing is sent then.
     """
     maker = RecordMaker(FieldMap(metainfo, columns, dutch=dutch), empty, constants)
     if source.header is not None:
+        source.read_through()
         return maker.of_cells(source.header)
     maker.check_names(source.names())
 

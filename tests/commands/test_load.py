@@ -212,6 +212,18 @@ class TestAFileThatIsItsOwnSource:
         assert ",Regel 7,not_sent," in Path("f.csv.part").read_text("utf-8-sig")
 
 
+@pytest.mark.parametrize("fault", [',"3/4" bolt\n', ',"3/4\n'])
+def test_a_lone_quotation_mark_is_found_before_anything_is_sent(
+    fault: str, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would swallow the lines after it, or a sign of its cell."""
+    with environment(monkeypatch) as simulator:
+        path = write("s.csv", "StId,Ds\n" + "1,x\n" * 1_100 + "1" + fault + "1,y\n")
+        line = refused(run(capsys, "load", "KnSubject", path, "--action", "insert"))
+        assert writes(simulator) == 0
+    assert "s.csv, line 1102: " in line
+
+
 def _feeding(chunks: Callable[[LineFile], Iterator[list[Numbered]]]) -> Callable[[LineLoad, Load], Awaitable[None]]:
     """Return what feeds a load from a file that is read through first, and is another one by then."""
     feed = LineLoad._feed
