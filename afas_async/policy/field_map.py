@@ -310,9 +310,10 @@ def _put(record: dict[str, Any], target: Target, value: Any, *, beyond: int = 0,
         UnfitRecordError: If an object has several lines, or there is a value already, unless the new one replaces it.
     """
     for name in target.objects[beyond:]:
-        record = record.setdefault(name, {})
-        if not isinstance(record, dict):
+        inner: object = record.setdefault(name, {})
+        if not isinstance(inner, dict):
             raise UnfitRecordError(f"{target.place}: {name} has a list of lines, and it is not said which one is meant")
+        record = cast("dict[str, Any]", inner)
     place = f"@{target.id}" if target.is_key else target.id
     if place in record and not replaces:
         raise UnfitRecordError(f"{target.place}: two members of the line are this field")
