@@ -86,7 +86,10 @@ def command(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="The records: CSV, NDJSON, Excel or Parquet.", show_default=False, dir_okay=False
+            metavar="FILE",
+            help="The records: CSV, NDJSON, Excel (formulas as they were last calculated) or Parquet.",
+            show_default=False,
+            dir_okay=False,
         ),
     ],
     *,
