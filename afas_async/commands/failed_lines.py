@@ -17,7 +17,8 @@ from afas_async.write.failures import FailureFile
 class FailedLines:
     """Writes each line that is not applied, as it stands in its file, with its status, the error and its number.
 
-    It has the name `path` once the load has ended; `.part` is added until then.
+    It has the name `path` once it has all lines that are not applied; `.part` is added until then, as the file that is
+    there may be the very source.
 
     Args:
         path: The file: `.csv`, with the columns of the source, or `.ndjson`.
@@ -61,6 +62,10 @@ class FailedLines:
             return
         self._file.add(outcome, None)
 
+    def keep(self, noted: tuple[int, Any, str]) -> None:
+        """Take a line that was not loaded again, as an earlier load left it unknown: its number, itself, the error."""
+        self._file.add(Outcome(0, "unknown", item=noted), None)
+
     async def flush(self) -> None:
         """Write what has been taken, if that is much.
 
@@ -70,19 +75,20 @@ class FailedLines:
         if self._file.is_full:
             await self._file.flush()
 
-    async def close(self, report: LoadReport | None = None) -> None:
+    async def close(self, report: LoadReport, *, is_whole: bool) -> None:
         """Write the lines whose outcome was unknown, as they stand in the end, and complete the file.
 
         Args:
-            report: What became of the load; None if that is not known, so that they stay unknown.
+            report: What became of the load.
+            is_whole: Whether the source was read to its end; otherwise the file keeps its `.part`.
 
         Raises:
             OSError: If it cannot be written.
         """
-        for outcome in self._unsettled.values() if report is None else _settled(self._unsettled, report):
+        for outcome in _settled(self._unsettled, report):
             self._file.add(outcome, None)
         self._unsettled.clear()
-        await self._file.close()
+        await self._file.close(is_whole=is_whole)
 
     def _line(self, outcome: Outcome, _: bytes | None) -> bytes:
         number, line, fault = cast("tuple[int, Any, str | None]", outcome.item)

@@ -17,7 +17,7 @@ from afas_async.commands.json_log import note
 from afas_async.commands.lines import LineFile
 from afas_async.commands.naming import NOT_ALL, PROGRAM, UNKNOWN_LEFT
 from afas_async.commands.terminal import ProgressLine, print_table, remark
-from afas_async.errors import AfasError, ApiError, ClientClosedError, OutcomeUnknownError
+from afas_async.errors import AfasError, ApiError, ClientClosedError, OutcomeUnknownError, UsageError
 from afas_async.policy.field_map import UnfitRecordError
 from afas_async.vocabulary.elements import Element
 from afas_async.vocabulary.outcomes import LoadReport, Outcome
@@ -38,6 +38,7 @@ class LineLoad:
     Attributes:
         reasons: Why lines are not applied, by status and reason.
         is_interrupted: Whether it was ended by a signal.
+        is_read: Whether the file was read to its end, so that the file of failed lines has all of them.
         fault: Why a file could not be read or written to its end, which ended the load; empty if all could.
         seconds: How long it took.
     """
@@ -51,6 +52,8 @@ class LineLoad:
         self._progress = ProgressLine(what="lines")
         self.reasons: Counter[tuple[str, str]] = Counter()
         self.is_interrupted: bool = False
+        self.is_read: bool = False
+        self._interrupted = asyncio.Event()
         self.fault: str = ""
         self.seconds: float = 0.0
 
@@ -78,20 +81,22 @@ class LineLoad:
         Raises:
             AfasError: If the load cannot be opened, such as for a journal that is in use.
             OSError: If a file cannot be read or written, before anything is sent; later it is the `fault`.
+            UsageError: If the file breaks off or is no such file, likewise.
         """
         self._load = load
         try:
-            with self._draining(load), self._progress:
-                async with load:
-                    if self._failed is not None:
-                        await self._failed.open()  # not before: the load has its journal now, and no other one writes
-                    await self._feed(load)
-            if wait and load.report.unknown:
-                await _wait_and_resolve(load)
+            with self._draining(load):
+                with self._progress:
+                    async with load:
+                        if self._failed is not None:
+                            await self._failed.open()  # not before: the load has its journal, and no other one writes
+                        await self._feed(load)
+                if wait and load.report.unknown:
+                    await self._wait_and_resolve(load)
         except asyncio.CancelledError:
             if not self.is_interrupted:
                 raise
-        except OSError as error:
+        except (OSError, UsageError) as error:
             if not load.report.total:
                 raise
             self.fault = str(error)  # what became of the lines that were sent must not be lost
@@ -103,7 +108,7 @@ class LineLoad:
     async def _close(self, report: LoadReport) -> None:
         if self._failed is not None:
             try:
-                await self._failed.close(report)
+                await self._failed.close(report, is_whole=self.is_read)
             except OSError as error:
                 self.fault = self.fault or str(error)
 
@@ -112,7 +117,11 @@ class LineLoad:
         while chunk := await asyncio.to_thread(next, chunks, None):
             for number, line in chunk:
                 if self.is_interrupted:
-                    return
+                    if self._failed is None:
+                        return
+                    # The file of failed lines may take the place of this one, so that it must have the rest of it.
+                    self._failed.add(Outcome(load.report.total, "not_sent", item=(number, line, _INTERRUPTED)))
+                    continue
                 record: object
                 fault = None
                 try:
@@ -123,6 +132,21 @@ class LineLoad:
                 await load.add(record)
             if self._failed is not None:
                 await self._failed.flush()
+        if self._failed is not None:
+            for noted in self._source.left_out:
+                self._failed.keep(noted)
+        self.is_read = True
+
+    async def _wait_and_resolve(self, load: Load) -> None:
+        errors = [outcome.error for outcome in load.report.unknown]
+        until = max(error.quiet_until for error in errors if isinstance(error, OutcomeUnknownError))
+        seconds = (until - datetime.now(UTC)).total_seconds() + 1
+        if seconds > 0 and not self.is_interrupted:
+            remark(f"waiting until {until:%H:%M:%S} UTC, when the service is done with what is unknown")
+            note("waiting", seconds=round(seconds))
+            await _sleep(seconds, self._interrupted)
+        if not self.is_interrupted:
+            await load.resolve()
 
     @contextmanager
     def _draining(self, load: Load) -> Generator[None]:
@@ -134,6 +158,7 @@ class LineLoad:
                 task.cancel()
                 return
             self.is_interrupted = True
+            self._interrupted.set()
             remark("sending nothing more, and waiting for what is under way; Ctrl+C once more stops at once")
             load.stop(ClientClosedError("the load was interrupted"))
 
@@ -164,19 +189,9 @@ def _reason(error: AfasError | None) -> str:
             return str(error)
 
 
-async def _sleep(seconds: float) -> None:
-    await asyncio.sleep(seconds)
-
-
-async def _wait_and_resolve(load: Load) -> None:
-    errors = [outcome.error for outcome in load.report.unknown]
-    until = max(error.quiet_until for error in errors if isinstance(error, OutcomeUnknownError))
-    seconds = (until - datetime.now(UTC)).total_seconds() + 1
-    if seconds > 0:
-        remark(f"waiting until {until:%H:%M:%S} UTC, when the service is done with what is unknown")
-        note("waiting", seconds=round(seconds))
-        await _sleep(seconds)
-    await load.resolve()
+async def _sleep(seconds: float, interrupted: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(interrupted.wait(), seconds)
 
 
 def print_report(name: str, report: LoadReport, run: LineLoad, failed: Path | None, journal: Path | None) -> None:
@@ -198,8 +213,13 @@ def print_report(name: str, report: LoadReport, run: LineLoad, failed: Path | No
         )
         if len(run.reasons) > _REASONS:
             print(f"... and {len(run.reasons) - _REASONS:,} more reasons")
-    if failed is not None and report.counts["applied"] < report.total:
-        print(f"\nThe lines that are not applied are in {failed}: correct them there, and load that file.")
+    if failed is not None and (report.counts["applied"] < report.total or run.is_interrupted or not run.is_read):
+        if run.is_read:
+            print(f"\nThe lines that are not applied are in {failed}: correct them there, and load that file.")
+        else:
+            print(
+                f"\n{failed}.part has the lines that are not applied, but not what was not read: {failed} is as it was."
+            )
     if report.counts["unknown"]:
         look = "look them up in Profit" if journal is None else f"{PROGRAM} journal {shlex.quote(str(journal))}"
         print(f"\nUnknown lines may be applied or not: {look}")

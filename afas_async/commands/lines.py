@@ -6,16 +6,19 @@ import codecs
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Final, TypeAlias, cast
+from zipfile import BadZipFile
 
 import msgspec
 
 from afas_async.errors import UsageError
+from afas_async.policy.coercion import ErrorCell
 from afas_async.policy.field_map import parts_of
 
 Numbered: TypeAlias = tuple[int, Any]  # a line of cells, or a JSON value, with its number from 1
@@ -49,6 +52,9 @@ class BrokenLine(msgspec.Struct, frozen=True):
 class LineFile:
     """A file whose lines are records. What it is, its encoding and its delimiter are found, unless they are given.
 
+    Of a formula in an Excel file the value is read that is stored with it. A program that does not calculate stores
+    none, and the cell is empty then.
+
     Args:
         path: The file; `.gz` may stand behind the suffix of a CSV or NDJSON file.
         format: "csv", "ndjson", "xlsx" or "parquet", in place of what the suffix says.
@@ -65,7 +71,7 @@ class LineFile:
         delimiter: The delimiter of a CSV file.
         is_failed: Whether it is a file of failed lines: those whose outcome is unknown are left out, as they may have
             been applied.
-        left_out: How many of these there were, as far as the lines were read.
+        left_out: These, as far as the lines were read: the number, the line itself and the error that are noted.
     """
 
     def __init__(
@@ -92,7 +98,7 @@ class LineFile:
         columns = None if self.format == "ndjson" else self._columns()
         self.is_failed: bool = columns is not None and tuple(columns[-len(NOTES) :]) == NOTES
         self.header = columns[: -len(NOTES)] if self.is_failed and columns is not None else columns
-        self.left_out: int = 0
+        self.left_out: list[tuple[int, Any, str]] = []
 
     def chunks(self) -> Iterator[list[Numbered]]:
         """Go through the lines, up to 1,000 at a time; blank ones are left out. It blocks: call it in a thread.
@@ -101,7 +107,7 @@ class LineFile:
             UsageError: If the file is no such file.
             OSError: If it cannot be read.
         """
-        self.left_out = 0
+        self.left_out = []
         chunk = list[Numbered]()
         for numbered in self._lines():
             line = self._without_notes(numbered[1])
@@ -112,6 +118,17 @@ class LineFile:
                     chunk = []
         if chunk:
             yield chunk
+
+    def read_through(self) -> None:
+        """Make sure that a CSV file can be read to its end, before a line of it is sent. It blocks.
+
+        Raises:
+            UsageError: If it is no such file: it is packed and breaks off, has a quotation mark too few, and the like.
+            OSError: If it cannot be read.
+        """
+        if self.format == "csv":
+            for _ in self._csv_rows():
+                pass
 
     def names(self) -> set[tuple[tuple[str, ...], str]]:
         """Return the names of all members in the lines of an NDJSON file, each with the objects around it."""
@@ -133,15 +150,16 @@ class LineFile:
             return line
         if self.header is not None:
             cells = cast("list[Any]", line)
-            status, line = cells[-len(NOTES)], cells[: -len(NOTES)]
+            (status, error, number), line = cells[-len(NOTES) :], cells[: -len(NOTES)]
         elif _has_notes(line):
             members = cast("dict[str, Any]", line)
             self.is_failed = True
-            status, line = members[STATUS], {name: each for name, each in members.items() if name not in NOTES}
+            status, error, number = (members[name] for name in NOTES)
+            line = {name: each for name, each in members.items() if name not in NOTES}
         else:
             return line
         if status == "unknown":
-            self.left_out += 1
+            self.left_out.append((number, line, error))
             return None
         return line
 
@@ -180,7 +198,7 @@ class LineFile:
     def _csv_rows(self) -> Iterator[Numbered]:
         with self._text() as file:
             csv.field_size_limit(1 << 30)  # a remark of any length
-            reader = csv.reader(file, delimiter=self.delimiter)
+            reader = csv.reader(file, delimiter=self.delimiter, strict=True)  # or a lone quote swallows lines
             number = 1
             try:
                 for cells in reader:
@@ -188,7 +206,8 @@ class LineFile:
                         yield number, cells
                     number = reader.line_num + 1
             except csv.Error as error:
-                raise UsageError(f"{self._path}, line {number}: {error}") from None
+                fault = f'{error}: a cell with a quotation mark is written as "3/4"" bolt"'
+                raise UsageError(f"{self._path}, line {number}: {fault}") from None
 
     @contextmanager
     def _text(self) -> Generator[IO[str]]:
@@ -203,8 +222,13 @@ class LineFile:
         except LookupError:
             raise UsageError(f"there is no encoding {self._encoding!r}: give one such as utf-8 or cp1252") from None
 
-    def _bytes(self) -> IO[bytes]:
-        return cast("IO[bytes]", gzip.open(self._path)) if self._is_packed else self._path.open("rb")
+    @contextmanager
+    def _bytes(self) -> Generator[IO[bytes]]:
+        try:
+            with cast("IO[bytes]", gzip.open(self._path)) if self._is_packed else self._path.open("rb") as file:
+                yield file
+        except (EOFError, zlib.error) as error:
+            raise UsageError(f"{self._path} cannot be unpacked to its end: {error}") from None
 
     def _found_encoding(self) -> str:
         with self._bytes() as file:
@@ -248,21 +272,27 @@ class LineFile:
 
     def _sheet_rows(self) -> Iterator[Numbered]:
         openpyxl = _library("openpyxl", "excel", "an Excel file")
-        book = openpyxl.load_workbook(self._path, read_only=True, data_only=True)
+        book = None
         try:
+            book = openpyxl.load_workbook(self._path, read_only=True, data_only=True)
             names = book.sheetnames
             if self._sheet is not None and self._sheet not in names:
                 raise UsageError(f"{self._path}: it has no sheet {self._sheet!r}, but {', '.join(names)}")
             sheet = book[self._sheet or names[0]]
-            for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+            sheet.reset_dimensions()  # which some programs write wrongly, and rows and columns would be cut off
+            for number, row in enumerate(sheet.iter_rows(), 1):
+                cells = [ErrorCell(cell.value) if cell.data_type == "e" else cell.value for cell in row]
                 if any(cell is not None and cell != "" for cell in cells):
                     yield number, cells
+        except (BadZipFile, EOFError, KeyError, SyntaxError, ValueError, zlib.error) as error:
+            raise UsageError(f"{self._path} is no Excel file, or a broken one: {error}") from None
         finally:
-            book.close()
+            if book is not None:
+                book.close()
 
     def _parquet_lines(self) -> Iterator[Numbered]:
         number = 0
-        with _parquet(self._path) as file:
+        with _parquet(self._path) as file, _understood(self._path):
             for batch in file.iter_batches(batch_size=_CHUNK):
                 for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     number += 1
@@ -321,10 +351,15 @@ def _collect(members: dict[str, Any], within: tuple[str, ...], found: set[tuple[
 
 def _parquet(path: Path) -> Any:
     parquet = _library("pyarrow.parquet", "columns", "a Parquet file")
-    pyarrow = import_module("pyarrow")
-    try:
+    with _understood(path):
         return parquet.ParquetFile(path)
-    except pyarrow.ArrowInvalid as error:
+
+
+@contextmanager
+def _understood(path: Path) -> Generator[None]:
+    try:
+        yield
+    except (import_module("pyarrow").ArrowException, ValueError) as error:  # also a text that is none, or no day
         raise UsageError(f"{path}: {error}") from None
 
 

@@ -16,7 +16,7 @@ from afas_async.commands.line_load import LineLoad, print_report, status_of
 from afas_async.commands.lines import FORMATS, BrokenLine, LineFile
 from afas_async.commands.load_check import check_lines, print_check, print_forecast
 from afas_async.commands.lookup import NOTATION, typed_lookup
-from afas_async.commands.naming import NOT_ALL
+from afas_async.commands.naming import NOT_ALL, UNKNOWN_LEFT
 from afas_async.commands.options import OwnSimulator
 from afas_async.errors import UsageError
 from afas_async.policy.field_map import Empty, FieldMap, RecordMaker, UnfitRecordError
@@ -62,13 +62,14 @@ def maker_of(
     empty: Empty,
     dutch: bool,
 ) -> Callable[[Any], Element]:
-    """Return what makes the record of a line. It reads an NDJSON file through, so call it in a thread.
+    """Return what makes the record of a line. It reads a CSV or NDJSON file through, so call it in a thread.
 
     Raises:
-        UsageError: If a column or member is no field; nothing is sent then.
+        UsageError: If a column or member is no field, or the file is broken; nothing is sent then.
     """
     maker = RecordMaker(FieldMap(metainfo, columns, dutch=dutch), empty, constants)
     if source.header is not None:
+        source.read_through()
         return maker.of_cells(source.header)
     maker.check_names(source.names())
 
@@ -85,7 +86,10 @@ def command(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="The records: CSV, NDJSON, Excel or Parquet.", show_default=False, dir_okay=False
+            metavar="FILE",
+            help="The records: CSV, NDJSON, Excel (formulas as they were last calculated) or Parquet.",
+            show_default=False,
+            dir_okay=False,
         ),
     ],
     *,
@@ -270,7 +274,8 @@ def command(
             report = await run.run(load, wait=wait)
         print_report(name, report, run, failed, journal)
         if source.left_out:
-            print(f"{source.left_out:,} lines were left out, as they may have been applied: the file says unknown.")
-        return status_of(report, run)
+            count = f"{len(source.left_out):,} lines were left out"
+            print(f"{count}, as they may have been applied: the file says unknown.")
+        return UNKNOWN_LEFT if source.left_out else status_of(report, run)
 
     return completed(work())

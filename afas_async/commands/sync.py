@@ -6,7 +6,7 @@ from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import typer
 
@@ -24,19 +24,24 @@ EPILOG: Final = (
     "The password of PostgreSQL comes from PGPASSWORD or the file of passwords, never from an argument. " + ENVIRONMENT
 )
 _POSTGRES: Final = {"postgresql", "postgres"}
+_PASSWORDS: Final = {"password", "sslpassword"}  # parameters of the URL
 
 
 def connection(into: str) -> Any:
     """Return a connection to a database: the file of DuckDB, or the URL of PostgreSQL.
 
     Raises:
-        UsageError: If the URL holds a password, or a library is missing.
+        UsageError: If the URL holds a password, a library is missing, or the database cannot be reached or opened.
     """
-    if urlsplit(into).scheme in _POSTGRES:
-        if urlsplit(into).password is not None:
-            raise UsageError("--into: leave the password out of the URL, and set PGPASSWORD: arguments are not secret")
-        return _library("psycopg", "psycopg[binary]").connect(into)
-    return _library("duckdb", "duckdb").connect(into)
+    url = urlsplit(into)
+    is_postgres = url.scheme in _POSTGRES
+    if is_postgres and (url.password is not None or _PASSWORDS & parse_qs(url.query, keep_blank_values=True).keys()):
+        raise UsageError("--into: leave the password out of the URL, and set PGPASSWORD: arguments are not secret")
+    database = _library("psycopg", "psycopg[binary]") if is_postgres else _library("duckdb", "duckdb")
+    try:
+        return database.connect(into)
+    except database.Error as error:
+        raise UsageError(f"--into: {' '.join(str(error).split())}") from None
 
 
 def _library(name: str, package: str) -> Any:

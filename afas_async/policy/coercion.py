@@ -20,14 +20,25 @@ Reading: TypeAlias = Callable[[Any], Any]
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _WITH_COMMA: Final = re.compile(r"[+-]?[0-9][0-9.]*,[0-9]+")
-_DUTCH_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)(?:,[0-9]+)?")
+_DUTCH_NUMBER: Final = re.compile(r"[+-]?(?:[1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]+)(?:,[0-9]+)?")
 _DUTCH_MOMENT: Final = re.compile(
     r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})(?:[ T]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?)?"
 )
+_DIGITS: Final = 20  # more than any whole number of Profit has
 _BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "ja", "j", "yes", "y", "waar"), True),
     **dict.fromkeys(("false", "0", "nee", "n", "no", "onwaar"), False),
 }
+
+
+class ErrorCell:
+    """What a sheet has where a formula failed, such as `#N/A`: no value of any field."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
 
 
 class UnfitCellError(ValueError):
@@ -70,6 +81,8 @@ def reading_of(field: UpdateField, *, dutch: bool = False) -> Reading:
 
 
 def _anything(cell: Any) -> Any:
+    if isinstance(cell, ErrorCell):
+        raise UnfitCellError("is the error of a formula in the file")
     return cell
 
 
@@ -80,26 +93,28 @@ def _text(cell: Any) -> Any:
         raise UnfitCellError(
             "is a number in the file and a text in Profit: store the column as text, as a number has no leading zeros"
         )
+    _anything(cell)
     raise UnfitCellError("is no text in the file: store the column as text")
 
 
 def _coded(codes: list[Code], otherwise: Reading) -> Reading:
-    ids = {folded(code.id): code.id for code in codes}
+    exact = {code.id for code in codes}
+    ids: dict[str, set[str]] = {}
     descriptions: dict[str, set[str]] = {}
     for code in codes:
+        ids.setdefault(folded(code.id), set()).add(code.id)
         descriptions.setdefault(folded(code.description), set()).add(code.id)
 
     def read(cell: Any) -> Any:
         if isinstance(cell, (bool, float)):
             return otherwise(cell)
-        text = folded(str(cell).strip())
-        if text in ids:
-            return ids[text]
-        meant = descriptions.get(text, set())
+        text = str(cell).strip()
+        if text in exact:
+            return text
+        text = folded(text)
+        meant = ids.get(text) or descriptions.get(text, set())
         if len(meant) > 1:
-            raise UnfitCellError(
-                f"is the description of several codes, {' and '.join(sorted(meant))}: give one of them"
-            )
+            raise UnfitCellError(f"may be several codes, {' and '.join(sorted(meant))}: give one of them as it is")
         return next(iter(meant)) if meant else otherwise(cell)  # the check of the element knows what there is
 
     return read
@@ -133,9 +148,11 @@ def _native_number(cell: Any, example: str) -> Decimal:
 
 def _whole(read: Reading) -> Reading:
     def whole(cell: Any) -> int:
-        if isinstance(cell, str) and cell.isascii() and cell.isdigit():
+        if isinstance(cell, str) and len(cell) < _DIGITS and cell.isascii() and cell.isdigit():
             return int(cell)
         number = read(cell)
+        if number.is_finite() and number.adjusted() >= _DIGITS:
+            raise UnfitCellError("is too large for a whole number")
         if not number.is_finite() or number != number.to_integral_value():
             raise UnfitCellError("must be a whole number")
         return int(number)

@@ -116,11 +116,12 @@ class FieldMap:
         given = self._columns.get(".".join((*within, column)))
         if given == LEFT_OUT:
             return None
-        *objects, last = (column if given is None else given).strip().split(".")
+        last = (column if given is None else given).strip()
         part, around = self._root, list(within) if given is None else []
         for name in around:
             part = part.objects[name]
-        for name in objects:
+        while "." in last and (given is not None or last.casefold() not in part.labels):  # a label may have dots
+            name, _, last = last.partition(".")
             if name not in part.objects:
                 raise UsageError(self._unknown(column, given, part))
             part, around = part.objects[name], [*around, name]
@@ -211,7 +212,7 @@ class RecordMaker:
                     fields[target.id] = value
             for target, value in fixed:
                 if target.objects:
-                    _put(objects, target, value)
+                    _put(objects, target, value, replaces=True)
                 else:
                     (key if target.is_key else fields)[target.id] = value
             return Element(fields, key, _without_empty_objects(objects) if clear else objects)
@@ -250,13 +251,15 @@ class RecordMaker:
             raise UnfitRecordError("the line is no JSON object")
         record = self._converted(cast("dict[str, Any]", line), ())
         for target, value in self._fixed():
-            _put(record, target, value)
+            _put(record, target, value, replaces=True)
         return element_of(record)
 
     def _converted(self, line: dict[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
         record: dict[str, Any] = {}
         for column, cell in line.items():
             if isinstance(cell, (dict, list)) and self.field_map.has_object(column, within):
+                if column in record:
+                    raise UnfitRecordError(f"{column}: another member of the line is a field of it, by the map")
                 parts = parts_of(cast("object", cell))
                 if not all(isinstance(part, dict) for part in parts):
                     raise UnfitRecordError(f"{column}: its lines must be JSON objects")
@@ -300,11 +303,21 @@ def parts_of(value: object) -> list[object]:
     return cast("list[object]", value) if isinstance(value, list) else [value]
 
 
-def _put(record: dict[str, Any], target: Target, value: Any, *, beyond: int = 0) -> None:
-    """Put a value into a record or an object, and into the objects in it; a key by its id has an `@` there."""
+def _put(record: dict[str, Any], target: Target, value: Any, *, beyond: int = 0, replaces: bool = False) -> None:
+    """Put a value into a record or an object, and into the objects in it; a key by its id has an `@` there.
+
+    Raises:
+        UnfitRecordError: If an object has several lines, or there is a value already, unless the new one replaces it.
+    """
     for name in target.objects[beyond:]:
-        record = record.setdefault(name, {})
-    record[f"@{target.id}" if target.is_key else target.id] = value
+        inner: object = record.setdefault(name, {})
+        if not isinstance(inner, dict):
+            raise UnfitRecordError(f"{target.place}: {name} has a list of lines, and it is not said which one is meant")
+        record = cast("dict[str, Any]", inner)
+    place = f"@{target.id}" if target.is_key else target.id
+    if place in record and not replaces:
+        raise UnfitRecordError(f"{target.place}: two members of the line are this field")
+    record[place] = value
 
 
 def _without_empty_objects(record: dict[str, Any]) -> dict[str, Any]:

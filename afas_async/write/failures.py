@@ -103,11 +103,15 @@ class FailureFile:
         if self._file is not None and self._waiting:
             await self._write(_write, self._file)
 
-    async def close(self) -> None:
-        """Write what waits, and close the file; may be called twice."""
+    async def close(self, *, is_whole: bool = True) -> None:
+        """Write what waits, and close the file; may be called twice.
+
+        Args:
+            is_whole: Whether it may take the place of the one that is there; otherwise it keeps its `.part`.
+        """
         file, self._file = self._file, None
         if file is not None:
-            await self._write(self._finish, file)
+            await self._write(self._finish if is_whole else _close, file)
 
     def _finish(self, file: IO[bytes], lines: bytes) -> None:
         _close(file, lines)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import io
 import sys
+import zipfile
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from afas_async.commands.lines import BrokenLine, LineFile, found_delimiter
+from afas_async.commands.lines import BrokenLine, LineFile, as_json, found_delimiter
 from afas_async.errors import UsageError
+from afas_async.policy.coercion import UnfitCellError, reading_of
+from afas_async.vocabulary.metainfo import UpdateField
 
 MOMENT = datetime.fromisoformat("2024-01-31")
 TEXT = 'code;naam;prijs\r\n000012;Café;1,5\r\n\r\n13;"twee\r\nregels; en meer";2,5\r\n'
@@ -81,6 +87,16 @@ def test_delimiters(text: str, delimiter: str) -> None:
         ("a.csv", b'a,b\n"' + b"x" * 70_000 + b'",\x81\n', {}, "not in cp1252"),
         ("a.data", b"", {}, "its suffix does not say what it is: give --format csv, ndjson, xlsx, parquet"),
         ("a.parquet", b"nothing", {}, "a.parquet"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"a,b\n" + bytes(range(48, 58)) * 999, mtime=0)[:-9],
+            {},
+            "cannot be unpacked to its end",
+        ),
+        ("a.ndjson.gz", gzip.compress(b"{}\n", mtime=0)[:-9], {}, "cannot be unpacked to its end"),
+        ("a.xlsx", b"nothing", {}, "is no Excel file, or a broken one"),
+        ("a.csv", b'a,b\n1,"x\n2,y\n3,z\n', {}, "line 2: unexpected end of data: a cell with a quotation mark"),
+        ("a.csv", b'a,b\n1,x\n2,"3/4" bolt\n', {}, "line 3: ',' expected after '\"'"),
     ],
 )
 def test_files_that_cannot_be_read(
@@ -129,6 +145,50 @@ def test_an_excel_file(tmp_path: Path) -> None:
         LineFile(tmp_path / "a.xlsx", sheet="drie")
 
 
+def test_a_sheet_that_tells_a_wrong_size(tmp_path: Path) -> None:
+    """What `dimension` says is not believed: every row and column is there. The error of a formula is no value."""
+    _write_sheet(
+        tmp_path / "a.xlsx",
+        '<dimension ref="A1:A2"/><sheetData>'
+        '<row r="1"><c r="A1" t="str"><v>code</v></c><c r="B1" t="str"><v>naam</v></c></row>'
+        '<row r="2"><c r="A2" t="str"><v>1</v></c><c r="B2" t="str"><v>x</v></c></row>'
+        '<row r="3"><c r="A3" t="str"><v>2</v></c><c r="B3" t="e"><v>#N/A</v></c></row></sheetData></worksheet>',
+    )
+    file = LineFile(tmp_path / "a.xlsx")
+    (first, (number, cells)) = lines(file)
+    assert (file.header, first, number) == (["code", "naam"], (2, ["1", "x"]), 3)
+    assert (cells[0], str(cells[1]), as_json(cells)) == ("2", "#N/A", b'["2","#N/A"]')
+    for kind in ("string", "int", "decimal", "boolean", "date", ""):
+        with pytest.raises(UnfitCellError):
+            reading_of(UpdateField(id="Ds", data_type=kind))(cells[1])
+
+
+def test_a_sheet_that_breaks_off(tmp_path: Path) -> None:
+    """It is one sentence, after the lines before."""
+    _write_sheet(tmp_path / "a.xlsx", '<sheetData><row r="1"><c r="A1" t="str"><v>code</v></c></row><row r="2"><c')
+    with pytest.raises(UsageError, match=r"a\.xlsx is no Excel file, or a broken one"):
+        lines(LineFile(tmp_path / "a.xlsx"))
+
+
+def _write_sheet(path: Path, content: str) -> None:
+    """Write a sheet as XML, in a book that openpyxl makes."""
+    made = io.BytesIO()
+    openpyxl.Workbook().save(made)
+    head = '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+    with zipfile.ZipFile(made) as book, zipfile.ZipFile(path, "w") as changed:
+        for name in book.namelist():
+            changed.writestr(name, head + content if name == "xl/worksheets/sheet1.xml" else book.read(name))
+
+
+def test_a_parquet_file_that_is_damaged(tmp_path: Path) -> None:
+    """A text in it that is none is an error of the file."""
+    pq.write_table(pa.table({"a": ["x" * 50] * 9}), tmp_path / "a.parquet", compression="none")
+    content = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(content.replace(b"x" * 50, b"\xff" * 50))
+    with pytest.raises(UsageError, match=r"a\.parquet: 'utf-8' codec"):
+        lines(LineFile(tmp_path / "a.parquet"))
+
+
 def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One sentence says how to install it."""
     monkeypatch.setitem(sys.modules, "openpyxl", None)
@@ -142,7 +202,7 @@ def test_failed_lines_are_read_again(tmp_path: Path) -> None:
     path.write_text("a,b,_status,_error,_line\n1,2,rejected,no,7\n3,4,unknown,lost,8\n5,not_sent,short,9\n")
     file = LineFile(path)
     assert (file.header, file.is_failed) == (["a", "b"], True)
-    assert (lines(file), file.left_out) == ([(2, ["1", "2"]), (4, ["5"])], 1)
+    assert (lines(file), file.left_out) == ([(2, ["1", "2"]), (4, ["5"])], [("8", ["3", "4"], "lost")])
     (tmp_path / "f.ndjson").write_text(
         '{"a":1,"_status":"unknown","_error":"","_line":1}\n{"a":2,"_status":"rejected","_error":"","_line":2}\n'
     )

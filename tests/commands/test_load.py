@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -16,10 +18,14 @@ import pytest
 
 from afas_async.commands import line_load
 from afas_async.commands.failed_lines import FailedLines
+from afas_async.commands.line_load import LineLoad
+from afas_async.commands.lines import LineFile, Numbered
 from afas_async.commands.lookup import is_shown
+from afas_async.errors import UsageError
 from afas_async.simulator import Fault, Simulator
 from afas_async.vocabulary.outcomes import LoadReport
 from afas_async.write import lookups
+from afas_async.write.loader import Load
 from tests.support.command_line import environment, refused, run
 
 ARTICLES = "ItCd;Description;SaPr;Bl\n900001;Café;1.234,56;ja\n000012;Bestaat al;2,50;nee\n900003;Bout;;\n"
@@ -154,6 +160,82 @@ def test_failed_lines_are_loaded_again(
         assert list(tmp_path.glob("*.part")) == []
 
 
+class TestAFileThatIsItsOwnSource:
+    """A load of failed lines onto themselves loses none, however it ends."""
+
+    COMMAND = ("load", "KnSubject", "f.csv", "--action", "insert", "--failed", "f.csv")
+    HEAD = "StId,Ds,_status,_error,_line\n"
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+
+    def test_interrupted(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        """What is not applied, and all that was not sent, is in the file then."""
+        Path("f.csv").write_text(self.HEAD + "".join(f"1,Regel {n},not_sent,,{n}\n" for n in range(3_000)))
+        make, made = Load.add, list[object]()
+
+        async def add(self: Load, item: object) -> None:
+            made.append(item)
+            if len(made) == 1_500:
+                os.kill(os.getpid(), signal.SIGINT)
+            await make(self, item)
+
+        monkeypatch.setattr(Load, "add", add)
+        with environment(monkeypatch) as simulator:
+            ended = run(capsys, *self.COMMAND)
+            applied = {each["Ds"] for each in simulator.written("KnSubject")}
+        left = [line.split(",")[1] for line in Path("f.csv").read_text("utf-8-sig").splitlines()[1:]]
+        assert (ended.status, "The lines that are not applied are in f.csv" in ended.out) == (1, True)
+        assert len(left) == 3_000 - len(applied) >= 1_500
+        assert {*left, *applied} == {f"Regel {n}" for n in range(3_000)}
+        assert list(Path().glob("*.part")) == []
+
+    def test_broken_off(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        """The file stays as it was, and what is known of its lines stands beside it; the report is printed."""
+        content = self.HEAD + "".join(f"{'x' if n == 7 else 1},Regel {n},not_sent,,{n}\n" for n in range(1_500))
+        Path("f.csv").write_text(content)
+        chunks = LineFile.chunks
+
+        def break_off(self: LineFile) -> Iterator[list[Numbered]]:
+            yield next(chunks(self))
+            raise UsageError("f.csv: it breaks off")
+
+        monkeypatch.setattr(LineLoad, "_feed", _feeding(break_off))
+        with environment(monkeypatch):
+            ended = run(capsys, *self.COMMAND)
+        assert ended.status == 1
+        assert "KnSubject: 1,000 lines: " in ended.out
+        assert "The load was ended, or its file of failed lines is not complete: f.csv: it breaks off" in ended.out
+        assert "f.csv.part has the lines that are not applied, but not what was not read" in ended.out
+        assert Path("f.csv").read_text() == content
+        assert ",Regel 7,not_sent," in Path("f.csv.part").read_text("utf-8-sig")
+
+
+@pytest.mark.parametrize("fault", [',"3/4" bolt\n', ',"3/4\n'])
+def test_a_lone_quotation_mark_is_found_before_anything_is_sent(
+    fault: str, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would swallow the lines after it, or a sign of its cell."""
+    with environment(monkeypatch) as simulator:
+        path = write("s.csv", "StId,Ds\n" + "1,x\n" * 1_100 + "1" + fault + "1,y\n")
+        line = refused(run(capsys, "load", "KnSubject", path, "--action", "insert"))
+        assert writes(simulator) == 0
+    assert "s.csv, line 1102: " in line
+
+
+def _feeding(chunks: Callable[[LineFile], Iterator[list[Numbered]]]) -> Callable[[LineLoad, Load], Awaitable[None]]:
+    """Return what feeds a load from a file that is read through first, and is another one by then."""
+    feed = LineLoad._feed
+
+    async def changed(self: LineLoad, load: Load) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(LineFile, "chunks", chunks)
+            await feed(self, load)
+
+    return changed
+
+
 def test_lines_of_json(
     write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,9 +366,12 @@ class TestJournal:
             unknown = [row for row in failed.read_text("utf-8-sig").splitlines() if ",unknown," in row]
             assert run(capsys, *command).status == 3
             assert [row for row in failed.read_text("utf-8-sig").splitlines() if ",unknown," in row] == unknown
-            assert run(capsys, "load", "KnSubject", str(failed), "--action", "insert").out.endswith(
+            again = run(capsys, "load", "KnSubject", str(failed), "--action", "insert", "--failed", str(failed))
+            assert again.status == 3
+            assert again.out.endswith(
                 f"{len(unknown)} lines were left out, as they may have been applied: the file says unknown.\n"
             )
+            assert failed.read_text("utf-8-sig").splitlines()[1:] == unknown
             assert run(capsys, "journal", journal, "--applied", "all").status == 0
             assert run(capsys, *command).status == 0
             assert simulator.store.count("Profit_Subjects") >= 50
@@ -346,7 +431,7 @@ class TestLookup:
         """`--wait` waits out the quiet period; what is absent after it was not sent, and stands in the file so."""
         slept = list[float]()
 
-        async def sleep(seconds: float) -> None:
+        async def sleep(seconds: float, _: asyncio.Event) -> None:
             slept.append(seconds)
             monkeypatch.setattr(lookups, "is_quiet", lambda *_: True)
             await real(0)
@@ -364,6 +449,25 @@ class TestLookup:
         lines = failed.read_text("utf-8-sig").splitlines()[1:]
         assert len(lines) == 40 - applied
         assert all(",not_sent," in line for line in lines)
+
+    def test_waiting_is_interrupted(
+        self, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Ctrl+C ends the wait alone: what became of the lines is told."""
+        real = line_load._sleep
+
+        async def sleep(seconds: float, interrupted: asyncio.Event) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            await real(seconds, interrupted)
+
+        monkeypatch.setattr(line_load, "_sleep", sleep)
+        with environment(monkeypatch) as simulator:
+            simulator.faults.add(Fault(method="POST", status=503, cut="reset", connector="KnSubject"))
+            path = write("s.csv", "StId,Ds\n1,Offerte\n")
+            ended = run(capsys, "load", "KnSubject", path, *self.COMMAND, "--wait")
+        assert ended.status == 3
+        assert "KnSubject: 1 lines: 0 applied, 0 rejected, 1 unknown" in ended.out
+        assert "Interrupted: " in ended.out
 
     @pytest.mark.parametrize(
         "case",
@@ -497,8 +601,8 @@ def test_a_disk_that_fills_up(
 
     close = FailedLines.close
 
-    async def refuse(self: FailedLines, report: LoadReport | None = None) -> None:
-        await close(self, report)
+    async def refuse(self: FailedLines, report: LoadReport, *, is_whole: bool) -> None:
+        await close(self, report, is_whole=is_whole)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(FailedLines, "close", refuse)

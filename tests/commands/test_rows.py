@@ -249,9 +249,12 @@ class TestSync:
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         command = ("sync", "Profit_Article", "--key", "ItemCode", "--into")
-        line = refused(run(capsys, *command, "postgresql://user:secret@host/database"))
-        assert "leave the password out of the URL" in line
-        assert "secret" not in line.replace("not secret", "")
+        for url in ("postgresql://user:secret@host/database", "postgresql://host/database?user=x&password=secret"):
+            line = refused(run(capsys, *command, url))
+            assert "leave the password out of the URL" in line
+            assert "secret" not in line.replace("not secret", "")
+        assert "--into: " in refused(run(capsys, *command, "postgresql://127.0.0.1:1/database"))
+        assert "--into: " in refused(run(capsys, *command, "no/such/folder/afas.duckdb"))
         monkeypatch.setitem(sys.modules, "psycopg", None)
         assert "needs psycopg" in refused(run(capsys, *command, "postgresql://host/database"))
 

@@ -12,6 +12,7 @@ from afas_async.policy.coercion import UnfitCellError, reading_of
 from afas_async.vocabulary.metainfo import Code, UpdateField
 
 CODES = [Code("A", "Active"), Code("C", "Closed"), Code("X", "Other"), Code("Y", "other")]
+CASED = [Code("a", "Small"), Code("A", "Large"), Code("b", "A")]
 NUMBERED = [Code("1", "One"), Code("2", "Two")]
 
 
@@ -41,6 +42,8 @@ def field(kind: str, values: list[Code] | None = None) -> UpdateField:
         ("decimal", True, "1.234,56", Decimal("1234.56")),
         ("decimal", True, "-1234,5", Decimal("-1234.5")),
         ("decimal", True, "1.234", Decimal(1234)),
+        ("decimal", True, "0,125", Decimal("0.125")),
+        ("int", False, "1234567890123456789", 1234567890123456789),
         ("decimal", True, 1.5, Decimal("1.5")),
         ("boolean", False, "ja", True),
         ("boolean", False, " Nee ", False),
@@ -78,6 +81,10 @@ def test_a_cell_means(kind: str, dutch: bool, cell: Any, value: Any) -> None:  #
         ("decimal", False, "1,234.56", "is no number"),
         ("decimal", True, "12.5", "is no number such as 1.234,56"),
         ("decimal", True, "1.23,4", "is no number"),
+        ("decimal", True, "0.125", "is no number such as 1.234,56"),
+        ("int", True, "00.500", "is no number"),
+        ("int", False, "1" * 5_000, "too large"),
+        ("int", False, "1e999", "too large"),
         ("decimal", False, True, "is no number"),
         ("boolean", False, "perhaps", "neither yes nor no"),
         ("boolean", False, 2, "neither yes nor no"),
@@ -103,6 +110,9 @@ def test_what_could_mean_another_thing_is_refused(kind: str, dutch: bool, cell: 
         ("string", CODES, "a", "A"),
         ("string", CODES, "nothing", "nothing"),
         ("string", NUMBERED, 1, "1"),
+        ("string", CASED, "a", "a"),
+        ("string", CASED, "A", "A"),
+        ("string", CASED, "B", "b"),
         ("string", NUMBERED, "Art", "Art"),
         ("int", NUMBERED, "two", "2"),
         ("int", NUMBERED, True, True),
@@ -113,7 +123,9 @@ def test_codes_by_id_or_description(kind: str, codes: list[Code], cell: Any, val
     assert reading_of(field(kind, codes))(cell) == value
 
 
-def test_a_description_of_two_codes() -> None:
+def test_a_description_or_an_id_of_two_codes() -> None:
     """It could mean either."""
+    with pytest.raises(UnfitCellError, match="several codes, Ab and ab: give one of them"):
+        reading_of(field("string", [Code("ab", "x"), Code("Ab", "y")]))("AB")
     with pytest.raises(UnfitCellError, match="several codes, X and Y: give one of them"):
         reading_of(field("string", CODES))("Other")

@@ -21,11 +21,15 @@ METAINFO = UpdateMetainfo(
         UpdateField(id="SaPr", label="Prijs", data_type="decimal"),
         UpdateField(id="Un1", label="Eenheid", data_type="string"),
         UpdateField(id="Un2", label="Eenheid", data_type="string"),
+        UpdateField(id="TeNr", label="Tel.nr. werk", data_type="string"),
     ],
     objects=[
         UpdateObject(
             name="Adr",
-            fields=[UpdateField(id="ZpCd", label="Postcode", data_type="string"), UpdateField(id="Rs")],
+            fields=[
+                UpdateField(id="ZpCd", label="Postcode", data_type="string"),
+                UpdateField(id="Rs", label="Res. plaats"),
+            ],
             objects=[INNER],
         )
     ],
@@ -152,3 +156,33 @@ def test_names_are_checked_before_anything_is_made() -> None:
     with pytest.raises(UsageError, match=r"'Prize' is no field.*'Zip' is no field") as refused:
         maker().check_names({((), "Prize"), (("Adr",), "Zip"), (("Nothing",), "x"), ((), "Nothing")})
     assert "'x'" not in str(refused.value)
+
+
+def test_a_label_with_dots() -> None:
+    """It is no field of an object, unless one is named before it."""
+    found = FieldMap(METAINFO, {}).targets(["tel.nr. werk", "Adr.Res. plaats"])
+    assert [each.place for each in found if each] == ["TeNr", "Adr.Rs"]
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ({"Ds": "x", "Omschrijving": "y"}, "Ds: two members of the line are this field"),
+        ({"zip": "1", "Adr": {"ZpCd": "2"}}, "Adr: another member of the line is a field of it, by the map"),
+        ({"Adr": {"ZpCd": "2"}, "zip": "1"}, "Adr.ZpCd: two members of the line are this field"),
+        ({"Adr": [{"ZpCd": "2"}], "zip": "1"}, "Adr.ZpCd: Adr has a list of lines"),
+    ],
+)
+def test_two_members_for_one_field(line: dict[str, Any], text: str) -> None:
+    """Neither wins without a word; the line is refused."""
+    with pytest.raises(UnfitRecordError, match=text):
+        maker(columns={"zip": "Adr.ZpCd"}).of_object(line)
+
+
+def test_a_constant_replaces_what_a_line_has() -> None:
+    """That is what it is for, in objects too, of which there must be one then."""
+    made = maker(constants={"Ds": "always", "Adr.ZpCd": "9000"})
+    record = plain(made.of_object({"Ds": "x", "Adr": {"ZpCd": "1"}}))
+    assert (record["Ds"], record["Adr"]["ZpCd"]) == ("always", "9000")
+    with pytest.raises(UnfitRecordError, match="Adr has a list of lines"):
+        made.of_object({"Adr": [{"ZpCd": "1"}]})
