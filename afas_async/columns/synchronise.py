@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
 
 from afas_async.client.client import AfasClient
-from afas_async.columns.databases import Database, database_of, quoted, sql_type
+from afas_async.columns.databases import Database, database_of, literal, quoted, quoted_whole, sql_type
 from afas_async.columns.groups import declared
 from afas_async.columns.stream import changes
 from afas_async.columns.worker import Worker
@@ -57,8 +58,9 @@ async def sync(
 
     The first run makes the table out of the schema and reads everything. Each further one reads what was modified since
     the watermark of the last, and inserts or updates. Rows, deletions and watermark are one transaction: whatever ends
-    a run, a cancellation or `kill -9`, the copy is that of the run before, and the next run does it again. The guide,
-    `python -m pydoc afas_async.read`, states which changes a run can miss. Two runs into one table exclude each other.
+    a run, a cancellation or `kill -9`, the copy is that of the run before, and the next run does it again. If you
+    cancel during the commit, the commit is done first. The guide, `python -m pydoc afas_async.read`, states which
+    changes a run can miss. Two runs into one table exclude each other.
 
     Args:
         afas: The client.
@@ -78,7 +80,8 @@ async def sync(
         How many rows were written and deleted.
 
     Raises:
-        UsageError: If an argument makes no sense, or the table has other columns. Nothing is written.
+        UsageError: If an argument makes no sense, or the table has columns of other names or types, or rows that no run
+            has written. Nothing is written.
         AnswerError: If no row of the copy is there any more: an empty connector must not empty the copy.
         AfasError: As for `batches`. Nothing is written.
         Exception: The database's own, if it refuses. Nothing is written.
@@ -103,7 +106,7 @@ async def sync(
     async with Worker() as worker:
         try:
             await worker.run(database.begin)
-            copy = _Copy(database, named, table or named.name)
+            copy = _Copy(database, named, table)
             since = await worker.run(copy.watermark)
             stream = changes(afas, named, modified=modified, since=since, types=types, select=select, where=where)
             async with stream:
@@ -115,7 +118,8 @@ async def sync(
             await worker.run(copy.delete, gone)
             await worker.run(copy.finish, watermark)
         except BaseException:
-            await worker.run(database.rollback)
+            with suppress(Exception):  # the connection is lost, or the failed commit has ended the transaction
+                await worker.run(database.rollback)
             raise
     return Synced(rows, len(gone), watermark)
 
@@ -126,7 +130,7 @@ async def _gone(afas: AfasClient, connector: GetConnector[Any], known: list[Any]
     if gone and len(gone) == len(known):
         raise AnswerError(
             f"{connector.name}: none of the {len(known)} rows of the copy is there any more: nothing was written; if"
-            " that is right, drop the table",
+            f" that is right, drop the table and delete its row in {_STATE}",
             connector=connector.name,
         )
     return gone
@@ -135,27 +139,27 @@ async def _gone(afas: AfasClient, connector: GetConnector[Any], known: list[Any]
 class _Copy:
     """The table, and beside it the table that keeps the watermarks."""
 
-    def __init__(self, database: Database, connector: GetConnector[Any], table: str) -> None:
+    def __init__(self, database: Database, connector: GetConnector[Any], table: str | None) -> None:
         self._database = database
         self._connector = connector
-        self._name = table
-        self._table = quoted(table)
+        self._name = table or connector.name
+        self._table = quoted(table) if table else quoted_whole(connector.name)
         self._key = ", ".join(map(quoted, connector.key))
+        self._known = False
         self._columns: list[str] = []
         self._schema = pa.schema([])
 
     def watermark(self) -> str | None:
         """Return the watermark of the last run, and keep other runs out until this one has ended."""
-        self._database.execute(
-            f"create table if not exists {_STATE} (target text primary key, connector text, watermark text)"
-        )
-        self._database.lock(_STATE)
-        found = self._database.rows(f"select connector, watermark from {_STATE} where target = {_literal(self._name)}")
+        self._database.create_once(_STATE, "target text primary key, connector text, watermark text")
+        self._database.lock(self._name)
+        found = self._database.rows(f"select connector, watermark from {_STATE} where target = {literal(self._name)}")
         if not found:
             return None
         ((connector, watermark),) = found
         if connector != self._connector.name:
             raise UsageError(f"{self._connector.name}: the table {self._name} is a copy of {connector}: give another")
+        self._known = True
         return str(watermark)
 
     def open(self, schema: pa.Schema) -> None:
@@ -171,14 +175,21 @@ class _Copy:
         self._database.execute(
             f"create table if not exists {self._table} ({', '.join(lines)}, primary key ({self._key}))"
         )
-        known = self._database.columns(self._table)
-        if set(known) != set(schema.names):
-            differ = ", ".join(sorted(set(known) ^ set(schema.names)))
-            raise UsageError(
-                f"{name}: the table {self._name} has other columns ({differ}): alter it, or give select=, or drop it"
-                f" and delete its row in {_STATE}"
-            )
         self._stage(schema)
+        there, wanted = self._database.columns(self._table), self._database.columns(quoted(_STAGE))
+        if there != wanted:
+            both = there.keys() & wanted.keys()
+            differ = [it for it in sorted(there.keys() | wanted.keys()) if there.get(it) != wanted.get(it)]
+            shown = [f"{it} is {there[it]}, not {wanted[it]}" if it in both else it for it in differ]
+            raise UsageError(
+                f"{name}: the table {self._name} has other columns ({', '.join(shown)}): alter it, or give select= or"
+                f" types=, or drop it and delete its row in {_STATE}"
+            )
+        if not self._known and self._database.rows(f"select 1 from {self._table} limit 1"):
+            raise UsageError(
+                f"{name}: the table {self._name} has rows, and is no copy that {_STATE} knows by this name: give"
+                " another, or drop it"
+            )
 
     def _stage(self, schema: pa.Schema) -> None:
         lines = [f"{quoted(column.name)} {sql_type(column.type)}" for column in schema]
@@ -216,14 +227,10 @@ class _Copy:
 
     def finish(self, watermark: str) -> None:
         """Store the watermark, and make everything last."""
-        target, name = _literal(self._name), _literal(self._connector.name)
+        target, name = literal(self._name), literal(self._connector.name)
         self._database.execute(f"drop table {quoted(_STAGE)}")
         self._database.execute(
-            f"insert into {_STATE} values ({target}, {name}, {_literal(watermark)})"
+            f"insert into {_STATE} values ({target}, {name}, {literal(watermark)})"
             " on conflict (target) do update set watermark = excluded.watermark"
         )
         self._database.commit()
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
