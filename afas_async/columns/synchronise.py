@@ -16,7 +16,7 @@ import pyarrow as pa
 from afas_async.client.client import AfasClient
 from afas_async.columns.databases import Database, database_of, literal, quoted, quoted_whole, sql_type
 from afas_async.columns.groups import declared
-from afas_async.columns.stream import changes
+from afas_async.columns.stream import batches, changes
 from afas_async.columns.worker import Worker
 from afas_async.errors import AnswerError, SortKeyRequiredError, UsageError
 from afas_async.vocabulary.arguments import check_type
@@ -25,6 +25,7 @@ from afas_async.vocabulary.filters import Condition
 
 _STATE: Final = quoted("afas_async_sync")
 _STAGE: Final = "afas_async_stage"
+_KEYS: Final = "afas_async_keys"
 
 
 class Synced(msgspec.Struct, frozen=True):
@@ -69,8 +70,8 @@ async def sync(
         into: A connection of DuckDB, or of PostgreSQL by psycopg, psycopg2 or ADBC, without autocommit and without an
             open transaction. It is committed here, and stays open. It is used in a thread.
         table: The name of the table, or schema and table with a dot between them; by default that of the connector.
-        deletions: Whether to delete rows that the connector no longer has. That reads all keys of the connector, and
-            holds those of the copy in memory.
+        deletions: Whether to delete rows that the connector no longer has. That reads the whole connector
+            once more, for its keys, into a temporary table.
         key: The key of a connector that you give by name.
         types: As for `batches`.
         select: As for `batches`; it must have the key.
@@ -114,26 +115,21 @@ async def sync(
                 async for batch in stream:
                     await worker.run(copy.upsert, batch)
                 rows, watermark = stream.progress.rows, stream.watermark
-            gone = await _gone(afas, named, await worker.run(copy.keys), where) if deletions else []
-            await worker.run(copy.delete, gone)
+            deleted = 0
+            if deletions and await worker.run(copy.has_rows):
+                kept = {name: kind for name, kind in (types or {}).items() if name in named.key}
+                keys = batches(afas, named, select=named.key, types=kept, where=where)
+                async with keys:
+                    await worker.run(copy.expect_keys)
+                    async for batch in keys:
+                        await worker.run(copy.add_keys, batch)
+                deleted = await worker.run(copy.delete_others)
             await worker.run(copy.finish, watermark)
         except BaseException:
             with suppress(Exception):  # the connection is lost, or the failed commit has ended the transaction
                 await worker.run(database.rollback)
             raise
-    return Synced(rows, len(gone), watermark)
-
-
-async def _gone(afas: AfasClient, connector: GetConnector[Any], known: list[Any], where: Condition | None) -> list[Any]:
-    """Return the keys of the copy that the connector no longer has."""
-    gone = await afas.deleted_keys(connector, known, where=where) if known else []
-    if gone and len(gone) == len(known):
-        raise AnswerError(
-            f"{connector.name}: none of the {len(known)} rows of the copy is there any more: nothing was written; if"
-            f" that is right, drop the table and delete its row in {_STATE}",
-            connector=connector.name,
-        )
-    return gone
+    return Synced(rows, deleted, watermark)
 
 
 class _Copy:
@@ -175,7 +171,7 @@ class _Copy:
         self._database.execute(
             f"create table if not exists {self._table} ({', '.join(lines)}, primary key ({self._key}))"
         )
-        self._stage(schema)
+        self._temporary(_STAGE, schema)
         there, wanted = self._database.columns(self._table), self._database.columns(quoted(_STAGE))
         if there != wanted:
             both = there.keys() & wanted.keys()
@@ -185,16 +181,16 @@ class _Copy:
                 f"{name}: the table {self._name} has other columns ({', '.join(shown)}): alter it, or give select= or"
                 f" types=, or drop it and delete its row in {_STATE}"
             )
-        if not self._known and self._database.rows(f"select 1 from {self._table} limit 1"):
+        if not self._known and self.has_rows():
             raise UsageError(
                 f"{name}: the table {self._name} has rows, and is no copy that {_STATE} knows by this name: give"
                 " another, or drop it"
             )
 
-    def _stage(self, schema: pa.Schema) -> None:
+    def _temporary(self, name: str, schema: pa.Schema) -> None:
         lines = [f"{quoted(column.name)} {sql_type(column.type)}" for column in schema]
-        self._database.execute(f"drop table if exists {quoted(_STAGE)}")
-        self._database.execute(f"create temporary table {quoted(_STAGE)} ({', '.join(lines)})")
+        self._database.execute(f"drop table if exists {quoted(name)}")
+        self._database.execute(f"create temporary table {quoted(name)} ({', '.join(lines)})")
 
     def upsert(self, batch: pa.RecordBatch) -> None:
         """Insert rows, or update those with their keys."""
@@ -208,22 +204,34 @@ class _Copy:
             f" on conflict ({self._key}) do {f'update set {update}' if others else 'nothing'}"
         )
 
-    def keys(self) -> list[Any]:
-        """Return the keys of all rows."""
-        found = self._database.rows(f"select {self._key} from {self._table}")
-        return [row[0] for row in found] if len(self._connector.key) == 1 else list(found)
+    def has_rows(self) -> bool:
+        """Whether there are any."""
+        return bool(self._database.rows(f"select 1 from {self._table} limit 1"))
 
-    def delete(self, keys: list[Any]) -> None:
-        """Delete the rows with some keys."""
-        if not keys:
-            return
-        fields = self._connector.key
-        rows = [dict(zip(fields, key if len(fields) > 1 else (key,), strict=True)) for key in keys]
-        schema = pa.schema([self._schema.field(name) for name in fields])
-        self._stage(schema)
-        self._database.fill(_STAGE, pa.RecordBatch.from_pylist(rows, schema))
-        where = " and ".join(f"gone.{quoted(name)} = {self._table}.{quoted(name)}" for name in fields)
-        self._database.execute(f"delete from {self._table} using {quoted(_STAGE)} as gone where {where}")
+    def expect_keys(self) -> None:
+        """Make a temporary table for the keys that the connector has."""
+        self._temporary(_KEYS, pa.schema([self._schema.field(name) for name in self._connector.key]))
+
+    def add_keys(self, batch: pa.RecordBatch) -> None:
+        """Take note of keys that the connector has."""
+        self._database.fill(_KEYS, batch)
+
+    def delete_others(self) -> int:
+        """Delete the rows whose keys the connector does not have, and return how many those were."""
+        same = " and ".join(f"found.{name} = {self._table}.{name}" for name in map(quoted, self._connector.key))
+        others = f"from {self._table} where not exists (select 1 from {quoted(_KEYS)} as found where {same})"
+        ((gone, known),) = self._database.rows(
+            f"select (select count(*) {others}), (select count(*) from {self._table})"
+        )
+        if gone == known:
+            raise AnswerError(
+                f"{self._connector.name}: none of the {known} rows of the copy is there any more: nothing was written;"
+                f" if that is right, drop the table and delete its row in {_STATE}",
+                connector=self._connector.name,
+            )
+        self._database.execute(f"delete {others}")
+        self._database.execute(f"drop table {quoted(_KEYS)}")
+        return int(gone)
 
     def finish(self, watermark: str) -> None:
         """Store the watermark, and make everything last."""

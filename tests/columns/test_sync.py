@@ -197,6 +197,33 @@ async def test_a_failing_rollback_does_not_hide_the_cause(afas: AfasClient, data
     database.rollback()
 
 
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["2024-01-31T00:00:00Z", "2024-02-01T00:00:00Z"], None),
+        (["2024-01-31T00:00:00Z", "2024-02-01T00:00:00Z"], pa.date32()),
+        ([1, 20], pa.decimal128(18, 2)),
+    ],
+    ids=["moment", "date", "decimal"],
+)
+async def test_deletions_are_found_by_keys_of_any_type(database: Any, values: list[Any], kind: Any) -> None:
+    """The database has other words for such keys than the service."""
+    rows = [
+        {"Id": number, "Value": value, "ModifiedOn": "2024-01-01T10:00:00Z"} for number in range(3) for value in values
+    ]
+    async with (
+        Simulator(connectors={"T": rows}, token=canary.TOKEN) as source,
+        AfasClient(base_url=source.base_url, auth=source.token) as afas,
+    ):
+        options: dict[str, Any] = {"modified": "ModifiedOn", "into": database, "deletions": True}
+        options |= {"types": {"Value": kind}} if kind else {}
+        kept = await columns.sync(afas, GetConnector("T", key=("Id", "Value")), **options)
+        source.changes.add(Change(connector="T", delete=[rows[3]]))
+        second = await columns.sync(afas, GetConnector("T", key=("Id", "Value")), **options)
+    assert (kept.deleted, second.deleted) == (0, 1)
+    assert query(database, 'select "Id", count(*) from "T" group by 1 order by 1') == [(0, 2), (1, 1), (2, 2)]
+
+
 async def test_an_emptied_connector_does_not_empty_the_copy(source: Simulator, afas: AfasClient, database: Any) -> None:
     await columns.sync(afas, T, modified="ModifiedOn", into=database)
     source.changes.add(Change(connector="T", delete=[{"Code": row["Code"]} for row in ROWS]))
