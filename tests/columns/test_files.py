@@ -93,6 +93,12 @@ async def test_parts_are_files_of_a_folder(afas: AfasClient, tmp_path: Path) -> 
     assert names(tmp_path) == ["wide"]
 
 
+async def test_an_unknown_compression_is_refused(afas: AfasClient, simulator: Simulator, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="compression: expected one of zstd, snappy, gzip, lz4, none"):
+        await columns.to_parquet(afas, WIDE, tmp_path / "rows.parquet", compression="zipp")  # type: ignore[arg-type]
+    assert simulator.counters.requests == 0
+
+
 async def test_a_part_that_fails_leaves_no_folder(tmp_path: Path) -> None:
     rows = [b'"Price":1'] * 50 + [b'"Price":"free"'] * 50
     async with served(rows, field("Price", "decimal", decimals=2)) as afas:
