@@ -53,7 +53,7 @@ code without `await`: it takes its client from the environment, or the one that 
     ...     with psycopg.connect(uri) as connection, connection.cursor() as cursor:
     ...         cursor.execute("create table prices (code text primary key, price numeric(18, 2))")
     ...         with columns.open_reader(ARTICLES, client=client, select=["ItemCode", "Price"]) as reader:
-    ...             with cursor.copy("copy prices from stdin (format csv)") as copy:
+    ...             with cursor.copy("copy prices from stdin (format csv, encoding 'UTF8')") as copy:
     ...                 for batch in reader:
     ...                     text = io.BytesIO()
     ...                     csv.write_csv(batch, text, no_header)

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
@@ -15,6 +18,9 @@ from afas_async.client.client import AfasClient
 from afas_async.columns.new_file import Written, write_file
 from afas_async.columns.stream import ColumnArguments, batches
 from afas_async.vocabulary.connectors import GetConnector
+
+_PLAIN: Final = 6  # decimals up to which pyarrow never writes an exponent
+_TEXT_OR_EXPONENT: Final = re.compile(rb'"[^"]*"|-?[0-9.]+E-[0-9]+')
 
 
 async def to_csv(
@@ -28,8 +34,8 @@ async def to_csv(
     """Write the rows of a GetConnector into a CSV file in UTF-8, with the field ids as its first line.
 
     Texts are in quotation marks, so that an empty text (`""`) differs from no value (nothing). Decimals have a dot and
-    all their digits, moments look like `2024-01-31 09:30:00`. The file is there when it is complete, as that of
-    `to_parquet`.
+    all their digits, never an exponent; moments look like `2024-01-31 09:30:00`. The file is there when it is complete,
+    as that of `to_parquet`.
 
     Args:
         afas: The client.
@@ -64,13 +70,31 @@ async def to_csv(
 
 class _CsvFile:
     def __init__(self, path: Path, schema: pa.Schema, delimiter: str) -> None:
-        self._writer = arrow_csv.CSVWriter(str(path), schema, write_options=arrow_csv.WriteOptions(delimiter=delimiter))
+        options = arrow_csv.WriteOptions(delimiter=delimiter)
+        fine = any(pa.types.is_decimal(kind) and kind.scale > _PLAIN for kind in schema.types)
+        self._file = _PlainDecimals(path.open("wb", buffering=0)) if fine else path.open("wb")
+        self._writer = arrow_csv.CSVWriter(self._file, schema, write_options=options)
 
     def write(self, batch: pa.RecordBatch) -> None:
         self._writer.write_batch(batch)
 
     def finish(self) -> None:
-        self._writer.close()
+        with self._file:
+            self._writer.close()
 
     def abandon(self) -> None:
-        self._writer.close()
+        with self._file:
+            self._writer.close()
+
+
+class _PlainDecimals(io.BufferedWriter):
+    """A file for CSV in which pyarrow's 1.2E-9 becomes 0.0000000012. It gets whole rows, about a thousand at a time."""
+
+    def write(self, rows: Any) -> int:
+        text = bytes(rows)
+        return super().write(_TEXT_OR_EXPONENT.sub(_plain, text) if b"E-" in text else text)
+
+
+def _plain(found: re.Match[bytes]) -> bytes:
+    value = found[0]
+    return value if value.startswith(b'"') else format(Decimal(value.decode()), "f").encode()

@@ -30,11 +30,22 @@ _TYPES: Final[dict[pa.DataType, str]] = {
     pa.float64(): "double precision",
     pa.date32(): "date",
 }
+_IDLE: Final = 0  # libpq, PQTRANS_IDLE
 
 
 def quoted(name: str) -> str:
     """Return a name as SQL has it; that of a table may have its schema before a dot."""
-    return ".".join('"' + part.replace('"', '""') + '"' for part in name.split("."))
+    return ".".join(map(quoted_whole, name.split(".")))
+
+
+def quoted_whole(name: str) -> str:
+    """Return a name as SQL has it, whose dots are part of it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def sql_type(kind: pa.DataType) -> str:
@@ -59,11 +70,19 @@ class Database:
         """Begin the transaction.
 
         Raises:
-            UsageError: If the connection commits each statement by itself.
+            UsageError: If the connection commits each statement by itself, or has an open transaction.
         """
-        if getattr(self._connection, "autocommit", False):
+        if self._commits_by_itself():
             raise UsageError("into: the connection commits each statement by itself: open it without autocommit")
+        if self._is_busy():
+            raise UsageError("into: the connection has an open transaction: commit it, or take it back, first")
         self._cursor = self._connection.cursor()
+
+    def _commits_by_itself(self) -> bool:
+        return bool(self._connection.autocommit)
+
+    def _is_busy(self) -> bool:
+        return bool(self._connection.info.transaction_status != _IDLE)
 
     def execute(self, statement: str) -> None:
         """Carry out a statement."""
@@ -74,19 +93,28 @@ class Database:
         self._cursor.execute(statement)
         return [tuple(row) for row in self._cursor.fetchall()]
 
-    def columns(self, table: str) -> list[str]:
-        """Return the names of a table's columns."""
-        self._cursor.execute(f"select * from {table} limit 0")  # noqa: S608 - a quoted name
-        return [column[0] for column in self._cursor.description]
+    def columns(self, table: str) -> dict[str, str]:
+        """Return the names of a table's columns, with their types in the words of the database."""
+        found = self.rows(
+            "select attname::text, format_type(atttypid, atttypmod) from pg_attribute"  # noqa: S608 - a quoted literal
+            f" where attrelid = cast({literal(table)} as regclass) and attnum > 0 and not attisdropped"
+        )
+        return {str(name): str(kind) for name, kind in found}
 
-    def lock(self, table: str) -> None:
-        """Keep another transaction from writing to a table until this one has ended."""
-        self.execute(f"lock table {table} in share row exclusive mode")
+    def create_once(self, table: str, columns: str) -> None:
+        """Make a table unless it is there. A transaction that is making it is waited for."""
+        if self.rows(f"select 1 where to_regclass({literal(table)}) is null"):
+            self.lock(table)
+            self.execute(f"create table if not exists {table} ({columns})")
+
+    def lock(self, name: str) -> None:
+        """Wait until no other transaction holds the lock of that name, and hold it until this one has ended."""
+        self.rows(f"select 1 from pg_advisory_xact_lock(hashtextextended({literal('afas_async ' + name)}, 0))")  # noqa: S608 - a quoted literal
 
     def fill(self, stage: str, batch: pa.RecordBatch) -> None:
         """Add a batch to a temporary table, which has its columns."""
         columns = ", ".join(map(quoted, batch.schema.names))
-        statement = f"copy {quoted(stage)} ({columns}) from stdin (format csv)"
+        statement = f"copy {quoted(stage)} ({columns}) from stdin (format csv, encoding 'UTF8')"
         text = io.BytesIO()
         arrow_csv.write_csv(batch, text, arrow_csv.WriteOptions(include_header=False))
         if hasattr(self._cursor, "copy"):
@@ -100,9 +128,10 @@ class Database:
         """End the transaction."""
         self._connection.commit()
         self._cursor.close()
+        self._cursor = None
 
     def rollback(self) -> None:
-        """Take everything back."""
+        """Take everything back, unless the transaction has not begun or has ended."""
         if self._cursor is not None:
             self._connection.rollback()
             self._cursor.close()
@@ -110,6 +139,12 @@ class Database:
 
 class AdbcDatabase(Database):
     """The same by ADBC, which takes batches as they are."""
+
+    def _commits_by_itself(self) -> bool:
+        return bool(self._connection.adbc_connection.get_option("adbc.connection.autocommit") == "true")
+
+    def _is_busy(self) -> bool:
+        return False  # which ADBC does not say
 
     def fill(self, stage: str, batch: pa.RecordBatch) -> None:
         """Add a batch to a temporary table, which has its columns."""
@@ -124,7 +159,15 @@ class DuckDatabase(Database):
         self._connection.begin()
         self._cursor = self._connection
 
-    def lock(self, table: str) -> None:
+    def columns(self, table: str) -> dict[str, str]:
+        """Return the names of a table's columns, with their types in the words of the database."""
+        return {name: kind for name, kind, *_ in self.rows(f"describe {table}")}
+
+    def create_once(self, table: str, columns: str) -> None:
+        """Make a table unless it is there."""
+        self.execute(f"create table if not exists {table} ({columns})")
+
+    def lock(self, name: str) -> None:
         """Do nothing: a transaction that writes the same rows as another one fails."""
 
     def fill(self, stage: str, batch: pa.RecordBatch) -> None:
@@ -137,9 +180,10 @@ class DuckDatabase(Database):
     def commit(self) -> None:
         """End the transaction."""
         self._connection.commit()
+        self._cursor = None
 
     def rollback(self) -> None:
-        """Take everything back."""
+        """Take everything back, unless the transaction has not begun or has ended."""
         if self._cursor is not None:
             self._connection.rollback()
 

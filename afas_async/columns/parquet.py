@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 from pathlib import Path
-from typing import IO, Any, Final, Literal, Unpack, cast
+from typing import IO, Any, Final, Literal, Unpack, cast, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,6 +69,8 @@ async def to_parquet(
         ...     asyncio.run(main(f"{folder}/articles.parquet")).rows
         500
     """
+    if compression not in get_args(Compression):
+        raise UsageError(f"to_parquet: compression: expected one of {', '.join(get_args(Compression))}")
     if parts is None:
         return await _to_file(afas, connector, Path(path), compression, options)
     if options.get("part") is not None or options.get("after") is not None:

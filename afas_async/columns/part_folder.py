@@ -68,8 +68,10 @@ async def write_part(afas: AfasClient, file: PartFile, **options: Unpack[PartOpt
             return there
         started = loop_time()
         await disk.run(folder.make_room, file.name)
-        scratch = None if folder.is_local else Path(await disk.run(tempfile.mkdtemp))
+        scratch = None if folder.is_local else Path(tempfile.gettempdir(), f"afas_async-{secrets.token_hex(6)}")
         try:
+            if scratch is not None:
+                await disk.run(scratch.mkdir, 0o700)
             path = Path(folder.path(file.name + _DATA)) if scratch is None else scratch / "rows.parquet"
             key: tuple[str, ...] = tuple(file.part["key"])
             written = await to_parquet(afas, file.connector, path, key=key, part=file.part, **options)

@@ -154,6 +154,8 @@ class ReaderThread:
     async def _live(self) -> None:
         self._task = asyncio.current_task()
         try:
+            if self._stopping:  # since before there was a task to cancel
+                self._cancel()
             async with self._client, self._opening(self._client) as stream:
                 self._stream.set_result(stream)
                 await asyncio.Event().wait()

@@ -125,6 +125,8 @@ def _selected(select: object, connector: str) -> list[str]:
     if isinstance(select, str) or not isinstance(select, Iterable):
         raise UsageError(f'{connector}: select: expected field ids such as ["Id", "Name"], got {type_name(select)}')
     names: list[Any] = list(select)
+    if not names:
+        raise UsageError(f"{connector}: select: expected field ids, got none: leave it out for all columns")
     for name in names:
         check_type("select", name, str, "field ids", connector=connector)
     return names

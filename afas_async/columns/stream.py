@@ -22,6 +22,7 @@ from afas_async.errors import ApiError, UsageError
 from afas_async.http.host import to_its_end
 from afas_async.read.changes import Changes
 from afas_async.read.drift import report_drift
+from afas_async.read.parts import part_of
 from afas_async.read.stream import Progress
 from afas_async.vocabulary.connectors import GetConnector, row_fields
 from afas_async.vocabulary.filters import Condition
@@ -71,7 +72,10 @@ def batches(afas: AfasClient, connector: GetConnector[Any] | str, **options: Unp
         >>> asyncio.run(main())
         ('decimal128(18, 2)', [500])
     """
-    named = declared(afas, connector, options.pop("key", ()))
+    key, part = options.pop("key", ()), options.get("part")
+    if not key and part is not None and isinstance(connector, str):
+        key = part_of(connector, part).key
+    named = declared(afas, connector, key)
     types, select = options.pop("types", None), options.pop("select", None)
     rows = afas.rows(GetConnector(named.name, msgspec.Raw, key=named.key), **cast("ReadArguments", options))
     keyed = bool(named.key) and options.get("verify", True)

@@ -243,7 +243,7 @@ async def _read(
             key = (f"{file.connector}-{run}", file.name)  # the dashboard shows a bar for each connector
             future = cluster.submit(_write, file, run, options.get(file.connector, {}), key=key, retries=retries)
             futures[future] = file
-        async for future in as_completed(futures):
+        async for future in as_completed(futures, loop=cluster.loop):  # else it asks for the default client
             try:
                 result: Manifest | Exception = await future.result()
             except Exception as error:  # noqa: BLE001 - the other parts go on
@@ -331,7 +331,9 @@ def _frame_of(file: PartFile, run: str, options: PartOptions, *, rows: bool = Tr
 
 
 def _clients(worker: Any, run: str) -> EnvironmentClients:
-    found: EnvironmentClients = worker.plugins[run]
+    found: EnvironmentClients | None = worker.plugins.get(run)
+    if found is None:
+        raise UsageError(f"{run}: this run has ended, and with it its clients on the workers: start it again")
     return found
 
 

@@ -46,6 +46,19 @@ def exact(kind: pa.DataType, value: Any) -> Any:
     return value
 
 
+async def test_a_part_brings_its_key(afas: AfasClient) -> None:
+    """As in `AfasClient.rows`, for a connector that is given by name."""
+    parts = await afas.plan("Profit_Wide", key="Id", parts=3)
+    tables = [await columns.to_table(afas, "Profit_Wide", part=part) for part in parts]
+    assert pa.concat_tables(tables).equals(await columns.to_table(afas, "Profit_Wide", key="Id"))
+
+
+async def test_no_columns_are_a_mistake(afas: AfasClient) -> None:
+    """They would be batches without rows."""
+    with pytest.raises(UsageError, match="select: expected field ids, got none"):
+        await columns.to_table(afas, "Profit_Wide", key="Id", select=[])
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("small_groups")
 async def test_all_rows_come_value_by_value(name: str, simulator: Simulator, afas: AfasClient) -> None:

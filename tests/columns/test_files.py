@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -93,6 +94,12 @@ async def test_parts_are_files_of_a_folder(afas: AfasClient, tmp_path: Path) -> 
     assert names(tmp_path) == ["wide"]
 
 
+async def test_an_unknown_compression_is_refused(afas: AfasClient, simulator: Simulator, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="compression: expected one of zstd, snappy, gzip, lz4, none"):
+        await columns.to_parquet(afas, WIDE, tmp_path / "rows.parquet", compression="zipp")  # type: ignore[arg-type]
+    assert simulator.counters.requests == 0
+
+
 async def test_a_part_that_fails_leaves_no_folder(tmp_path: Path) -> None:
     rows = [b'"Price":1'] * 50 + [b'"Price":"free"'] * 50
     async with served(rows, field("Price", "decimal", decimals=2)) as afas:
@@ -118,6 +125,25 @@ async def test_csv_tells_no_value_from_an_empty_one(tmp_path: Path) -> None:
         ["0", 'say "hi", you', "1.50", "2024-01-31 09:30:00"],
         ["1", "", "", ""],
         ["2", "two\nlines", "-0.05", "0001-01-01 00:00:00"],
+    ]
+
+
+async def test_csv_has_all_digits_of_a_decimal(tmp_path: Path) -> None:
+    """Without an exponent, also of zero and of the smallest; a text that looks like one stays as it is."""
+    rows = [
+        b'"Rate":0,"Name":"0E-10"',
+        rb'"Rate":0.0000000012,"Name":"\",1.2E-9"',
+        b'"Rate":-0.00000025,"Name":"c"',
+        b'"Rate":1234.5,"Name":null',
+    ]
+    path = tmp_path / "rates.csv"
+    async with served(rows, field("Rate", "decimal"), field("Name", "string")) as afas:
+        await columns.to_csv(afas, "T", path, key="Id", types={"Rate": pa.decimal128(38, 10)})
+    assert path.read_text().splitlines()[1:] == [
+        '0,0.0000000000,"0E-10"',
+        '1,0.0000000012,""",1.2E-9"',
+        '2,-0.0000002500,"c"',
+        "3,1234.5000000000,",
     ]
 
 

@@ -46,6 +46,10 @@ def names(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+def content(folder: Path) -> list[Path]:
+    return [*folder.iterdir()]
+
+
 async def test_the_files_of_a_plan(afas: AfasClient, planned: Planned, tmp_path: Path) -> None:
     """The files in the order of their names are the read in key order, and each manifest says what its file holds."""
     files = await planned()
@@ -179,11 +183,11 @@ async def test_a_cancelled_write_leaves_nothing(
     assert names(tmp_path / "run") == set()
 
 
-async def test_a_remote_folder(afas: AfasClient, planned: Planned, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_remote_folder(
+    afas: AfasClient, planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A URL of fsspec does as well; a part that cannot be put there leaves nothing, here or there."""
-    scratch: list[Path] = []
-    make = part_folder.tempfile.mkdtemp
-    monkeypatch.setattr(part_folder.tempfile, "mkdtemp", lambda: scratch.append(Path(make())) or str(scratch[-1]))
+    monkeypatch.setattr(part_folder.tempfile, "tempdir", str(tmp_path))
     files = await planned("memory://afas/run")
     memory = fsspec.filesystem("memory")
     with monkeypatch.context() as broken:
@@ -197,9 +201,28 @@ async def test_a_remote_folder(afas: AfasClient, planned: Planned, monkeypatch: 
     memory.pipe_file(f"/afas/run/12345/Profit_Article/.{Path(files[0].name).name}.json.0123.part", b"")
     assert sweep(files) == 1
     assert len(memory.find("/afas")) == 2 * len(files)
-    assert len(scratch) == 1 + len(files)
-    assert not any(path.exists() for path in scratch)
+    assert content(tmp_path) == []
     memory.rm("/afas", recursive=True)
+
+
+async def test_a_cancellation_while_the_scratch_folder_is_made_leaves_none(
+    afas: AfasClient, planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, make, made = asyncio.get_running_loop(), Path.mkdir, list[Path]()
+
+    def mkdir(path: Path, mode: int) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+        make(path, mode)
+        made.append(path)
+
+    (file, *_) = await planned("memory://afas/cancelled")
+    monkeypatch.setattr(part_folder.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    task = asyncio.create_task(write_part(afas, file))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [path.parent for path in made] == [tmp_path]
+    assert content(tmp_path) == []
 
 
 def _refuse(*_: object, **__: object) -> None:

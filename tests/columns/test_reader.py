@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import time
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from afas_async import AfasClient, ConfigurationError, NonUniqueKeyError, RowError, UsageError, columns
+from afas_async.columns.reader import ReaderThread
 from afas_async.simulator import Latency, Simulator
 from tests.support import canary
 
@@ -119,6 +121,16 @@ def test_a_forgotten_reader_ends(client: AfasClient) -> None:
 
 def test_one_that_was_never_opened_is_no_trouble(client: AfasClient) -> None:
     columns.open_reader("Profit_Wide", key="Id", client=client)
+
+
+def test_a_reader_that_is_stopped_before_its_task_begins_ends(client: AfasClient) -> None:
+    """Then there is no task yet that could be cancelled."""
+    thread = ReaderThread("Profit_Wide", client, lambda afas: columns.batches(afas, "Profit_Wide", key="Id"))
+    thread._loop.call_soon(thread._cancel)
+    thread._stopping = True
+    with pytest.raises(asyncio.CancelledError):
+        thread.begin()
+    thread.end()
 
 
 def test_leaving_in_the_middle_of_a_slow_read(running: Simulator) -> None:

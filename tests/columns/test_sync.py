@@ -9,9 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from afas_async import AfasClient, AnswerError, F, GetConnector, SortKeyRequiredError, UsageError, columns
+from afas_async.columns.databases import Database, DuckDatabase
 from afas_async.simulator import Change, Simulator
 from tests.support import canary
 
@@ -58,7 +60,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 @pytest.fixture
 async def source() -> AsyncIterator[Simulator]:
-    async with Simulator(connectors={"T": ROWS}, token=canary.TOKEN) as simulator:
+    async with Simulator(connectors={"T": ROWS, "U.V": ROWS[:2]}, token=canary.TOKEN) as simulator:
         yield simulator
 
 
@@ -133,6 +135,95 @@ async def test_a_run_that_ends_early_leaves_the_copy_as_it_was(afas: AfasClient,
     )
 
 
+async def test_a_table_of_other_types_is_refused(afas: AfasClient, database: Any) -> None:
+    """Else the database would round and cut values without a word."""
+    await columns.sync(afas, T, modified="ModifiedOn", into=database, types={"Price": pa.decimal128(18, 2)})
+    for types, column in (
+        ({"Price": pa.decimal128(18, 4)}, r"Price is \w+\(18,2\), not \w+\(18,4\)"),
+        ({"Price": pa.decimal128(18, 2), "Count": pa.int32()}, "Count is .*, not .*"),
+    ):
+        with pytest.raises(UsageError, match=rf"other columns \({column}\): alter it"):
+            await columns.sync(afas, T, modified="ModifiedOn", into=database, types=types)
+    await columns.sync(afas, T, modified="ModifiedOn", into=database, types={"Price": pa.decimal128(18, 2)})
+    assert copy(database) == meant(ROWS)
+
+
+async def test_a_copy_by_another_spelling_is_refused(afas: AfasClient, database: Any) -> None:
+    """A state that is kept by name does not see that these are one table."""
+    await columns.sync(afas, T, modified="ModifiedOn", into=database)
+    other = GetConnector("U.V", key="Code")
+    spellings = ("main.T", "t") if isinstance(database, duckdb.DuckDBPyConnection) else ("public.T",)
+    for table in spellings:
+        with pytest.raises(UsageError, match="has rows, and is no copy"):
+            await columns.sync(afas, other, modified="ModifiedOn", into=database, table=table, deletions=True)
+    assert copy(database) == meant(ROWS)
+
+
+async def test_the_dot_in_a_connectors_name_is_part_of_its_tables(afas: AfasClient) -> None:
+    with duckdb.connect() as database:
+        await columns.sync(afas, GetConnector("U.V", key="Code"), modified="ModifiedOn", into=database)
+        assert query(database, 'select count(*) from "U.V"') == [(2,)]
+
+
+async def test_a_cancellation_during_the_commit_comes_after_it(
+    afas: AfasClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, committing = asyncio.get_running_loop(), DuckDatabase.commit
+
+    def commit(database: DuckDatabase) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+        committing(database)
+
+    monkeypatch.setattr(DuckDatabase, "commit", commit)
+    with duckdb.connect() as database:
+        task = asyncio.ensure_future(columns.sync(afas, T, modified="ModifiedOn", into=database))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert copy(database) == meant(ROWS)
+
+
+async def test_a_failing_rollback_does_not_hide_the_cause(afas: AfasClient, database: Any) -> None:
+    """The connection is lost when the transaction would commit, so that it cannot be taken back either."""
+    kind = DuckDatabase if isinstance(database, duckdb.DuckDBPyConnection) else Database
+
+    def fail(_: Any) -> None:
+        raise ConnectionError("lost")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "commit", lambda _: 1 / 0)
+        patch.setattr(kind, "rollback", fail)
+        with pytest.raises(ZeroDivisionError):
+            await columns.sync(afas, T, modified="ModifiedOn", into=database)
+    database.rollback()
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["2024-01-31T00:00:00Z", "2024-02-01T00:00:00Z"], None),
+        (["2024-01-31T00:00:00Z", "2024-02-01T00:00:00Z"], pa.date32()),
+        ([1, 20], pa.decimal128(18, 2)),
+    ],
+    ids=["moment", "date", "decimal"],
+)
+async def test_deletions_are_found_by_keys_of_any_type(database: Any, values: list[Any], kind: Any) -> None:
+    """The database has other words for such keys than the service."""
+    rows = [
+        {"Id": number, "Value": value, "ModifiedOn": "2024-01-01T10:00:00Z"} for number in range(3) for value in values
+    ]
+    async with (
+        Simulator(connectors={"T": rows}, token=canary.TOKEN) as source,
+        AfasClient(base_url=source.base_url, auth=source.token) as afas,
+    ):
+        options: dict[str, Any] = {"modified": "ModifiedOn", "into": database, "deletions": True}
+        options |= {"types": {"Value": kind}} if kind else {}
+        kept = await columns.sync(afas, GetConnector("T", key=("Id", "Value")), **options)
+        source.changes.add(Change(connector="T", delete=[rows[3]]))
+        second = await columns.sync(afas, GetConnector("T", key=("Id", "Value")), **options)
+    assert (kept.deleted, second.deleted) == (0, 1)
+    assert query(database, 'select "Id", count(*) from "T" group by 1 order by 1') == [(0, 2), (1, 1), (2, 2)]
+
+
 async def test_an_emptied_connector_does_not_empty_the_copy(source: Simulator, afas: AfasClient, database: Any) -> None:
     await columns.sync(afas, T, modified="ModifiedOn", into=database)
     source.changes.add(Change(connector="T", delete=[{"Code": row["Code"]} for row in ROWS]))
@@ -152,6 +243,43 @@ async def test_mistakes_are_explained(afas: AfasClient) -> None:
         await columns.sync(afas, T, modified="ModifiedOn", into=duckdb.connect(), deletions=1)  # type: ignore[arg-type]
 
 
-async def test_a_connection_that_commits_by_itself_is_refused(afas: AfasClient, server: str) -> None:
-    with psycopg.connect(server, autocommit=True) as connection, pytest.raises(UsageError, match="without autocommit"):
+@pytest.mark.parametrize("connect", [psycopg.connect, adbc.connect], ids=["psycopg", "adbc"])
+async def test_a_connection_that_commits_by_itself_is_refused(afas: AfasClient, server: str, connect: Any) -> None:
+    with connect(server, autocommit=True) as connection, pytest.raises(UsageError, match="without autocommit"):
         await columns.sync(afas, T, modified="ModifiedOn", into=connection)
+
+
+async def test_a_transaction_of_the_user_is_left_alone(afas: AfasClient, server: str) -> None:
+    with psycopg.connect(server) as connection:
+        connection.execute("create temporary table mine on commit drop as select 1 as one")
+        with pytest.raises(UsageError, match="has an open transaction"):
+            await columns.sync(afas, T, modified="ModifiedOn", into=connection)
+        assert connection.execute("select one from mine").fetchall() == [(1,)]
+
+
+async def test_runs_into_two_tables_do_not_wait_for_each_other(afas: AfasClient, server: str) -> None:
+    with psycopg.connect(server) as slow, psycopg.connect(server) as fast:
+        await columns.sync(afas, T, modified="ModifiedOn", into=slow)
+        run = Database(slow)
+        run.begin()
+        run.lock("T")
+        fast.execute("set lock_timeout = '1s'")
+        fast.commit()
+        await columns.sync(afas, T, modified="ModifiedOn", into=fast, table="other")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            await columns.sync(afas, T, modified="ModifiedOn", into=fast)
+        run.rollback()
+        fast.execute('drop table "T", other, afas_async_sync')
+
+
+async def test_texts_are_exact_whatever_the_encoding_of_the_connection(server: str) -> None:
+    row = {"Code": "é", "ModifiedOn": "2024-01-01T10:00:00Z"}
+    async with (
+        Simulator(connectors={"T": [row]}, token=canary.TOKEN) as source,
+        AfasClient(base_url=source.base_url, auth=source.token) as afas,
+    ):
+        with psycopg.connect(server, client_encoding="latin1") as connection:
+            await columns.sync(afas, T, modified="ModifiedOn", into=connection)
+            found = query(connection, 'select "Code" from "T"')
+            connection.execute('drop table "T", afas_async_sync')
+    assert found == [("é",)]

@@ -16,7 +16,7 @@ from distributed import Client, LocalCluster
 
 from afas_async import ConfigurationError, UnavailableError, UsageError
 from afas_async.columns import manifests_of, part_files
-from afas_async.integrations.dask import PlanReport, as_dask_dataframe, run_plan
+from afas_async.integrations.dask import PlanReport, _write, as_dask_dataframe, run_plan
 from afas_async.integrations.dask_workers import ClusterLimiter, variables_of
 from afas_async.simulator import Fault, Latency, Simulator
 from tests.support import canary
@@ -69,7 +69,7 @@ async def cluster(variables: None) -> AsyncIterator[Any]:  # noqa: ARG001
         LocalCluster(
             n_workers=2, threads_per_worker=2, processes=False, dashboard_address=None, asynchronous=True
         ) as local,
-        Client(local, asynchronous=True) as client,
+        Client(local, asynchronous=True, set_as_default=False) as client,  # a user may have another one
     ):
         yield client
 
@@ -200,6 +200,14 @@ async def test_a_part_that_fails_for_good(cluster: Any, simulator: Simulator, tm
     assert len(manifests_of(part_files(plans, tmp_path))) == 3
     report = await run_plan(cluster, plans, to=tmp_path)
     assert (report.kept, report.parts) == (3, 6)
+
+
+async def test_a_part_of_a_run_that_has_ended(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
+    """A worker that begins late says what happened, and Dask does not repeat it."""
+    (file, *_) = part_files({"one": await plans_of(simulator, 1)}, tmp_path)
+    error = await cluster.submit(_write, file, "0123", {})
+    assert isinstance(error, UsageError)
+    assert "0123: this run has ended" in str(error)
 
 
 async def test_an_error_that_passes(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
