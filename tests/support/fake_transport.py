@@ -14,7 +14,7 @@ from afas_async.http.options import Options
 from afas_async.policy.retrying import Retry, retry_read
 from afas_async.wire.requests import Request
 
-REQUEST = Request("GET", "connectors/X", "skip=31415&take=9265&orderbyfieldids=Id", "X")
+REQUEST = Request("GET", "connectors/X", "skip=3141592653&take=5897932384&orderbyfieldids=Id", "X")
 
 
 class FakeResponse:
