@@ -255,8 +255,9 @@ class TestSync:
             assert "secret" not in line.replace("not secret", "")
         assert "--into: " in refused(run(capsys, *command, "postgresql://127.0.0.1:1/database"))
         assert "--into: " in refused(run(capsys, *command, "no/such/folder/afas.duckdb"))
-        monkeypatch.setitem(sys.modules, "psycopg", None)
-        assert "needs psycopg" in refused(run(capsys, *command, "postgresql://host/database"))
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "psycopg", None)
+            assert "needs psycopg" in refused(run(capsys, *command, "postgresql://host/database"))
 
 
 class TestExport:
