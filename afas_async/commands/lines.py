@@ -272,23 +272,25 @@ class LineFile:
 
     def _sheet_rows(self) -> Iterator[Numbered]:
         openpyxl = _library("openpyxl", "excel", "an Excel file")
-        book = None
-        try:
-            book = openpyxl.load_workbook(self._path, read_only=True, data_only=True)
-            names = book.sheetnames
-            if self._sheet is not None and self._sheet not in names:
-                raise UsageError(f"{self._path}: it has no sheet {self._sheet!r}, but {', '.join(names)}")
-            sheet = book[self._sheet or names[0]]
-            sheet.reset_dimensions()  # which some programs write wrongly, and rows and columns would be cut off
-            for number, row in enumerate(sheet.iter_rows(), 1):
-                cells = [ErrorCell(cell.value) if cell.data_type == "e" else cell.value for cell in row]
-                if any(cell is not None and cell != "" for cell in cells):
-                    yield number, cells
-        except (BadZipFile, EOFError, KeyError, SyntaxError, ValueError, zlib.error) as error:
-            raise UsageError(f"{self._path} is no Excel file, or a broken one: {error}") from None
-        finally:
-            if book is not None:
-                book.close()
+        # Opened here: where a book breaks off, openpyxl leaves its file open.
+        with self._path.open("rb") as file:
+            book = None
+            try:
+                book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+                names = book.sheetnames
+                if self._sheet is not None and self._sheet not in names:
+                    raise UsageError(f"{self._path}: it has no sheet {self._sheet!r}, but {', '.join(names)}")
+                sheet = book[self._sheet or names[0]]
+                sheet.reset_dimensions()  # which some programs write wrongly, and rows and columns would be cut off
+                for number, row in enumerate(sheet.iter_rows(), 1):
+                    cells = [ErrorCell(cell.value) if cell.data_type == "e" else cell.value for cell in row]
+                    if any(cell is not None and cell != "" for cell in cells):
+                        yield number, cells
+            except (BadZipFile, EOFError, KeyError, SyntaxError, ValueError, zlib.error) as error:
+                raise UsageError(f"{self._path} is no Excel file, or a broken one: {error}") from None
+            finally:
+                if book is not None:
+                    book.close()
 
     def _parquet_lines(self) -> Iterator[Numbered]:
         number = 0
