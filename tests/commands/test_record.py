@@ -15,6 +15,7 @@ from afas_async.commands import record as recording
 from afas_async.commands.record import record
 from afas_async.simulator import Fault, OwnGetConnector, Rules, Simulator
 from afas_async.simulator.own.recordings import Recording, read_recording
+from afas_async.simulator.samples.connectors import SAMPLES
 from tests.support import canary
 from tests.support.command_line import environment, refused, run
 from tests.support.own_metainfo import ORDERS, SALES
@@ -49,7 +50,7 @@ async def test_no_value_of_any_row(tmp_path: Path) -> None:
     by_name = {each.id: each for each in found.get_connectors}
     assert by_name["My_Orders"].metainfo == {**ORDERS, "name": "My_Orders"}
     assert {each.id: each.metainfo for each in found.update_connectors}["FbSales"] == SALES
-    assert set(by_name) == {"My_People", "My_Orders", *Simulator().store.connectors}
+    assert set(by_name) == {"My_People", "My_Orders", *(sample.connector.name for sample in SAMPLES)}
 
 
 async def test_shapes(tmp_path: Path) -> None:

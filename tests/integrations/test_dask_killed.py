@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,11 @@ from distributed import Client, LocalCluster
 from afas_async.integrations.dask import PlanReport, run_plan
 from afas_async.simulator import Latency, Simulator
 from tests.support import canary
-from tests.support.cluster import arguments_of, check_rows, files_in, plans_of
-from tests.support.thoroughness import FULL, full_only
+from tests.support.cluster import check_rows, files_in, plans_of
+from tests.support.thoroughness import full_only
 
 ROUNDS = int(os.environ.get("AFAS_CLUSTER_KILLS", "1"))
 LIMIT = 3
-EIGHT = [f"e{number}" for number in range(8)]
 # What the dashboard's server says as JSON and as text; its pictures need bokeh.
 PAGES = ("json/counts.json", "json/identity.json", "json/index.html", "info/main/workers.html", "info/main/logs.html")
 
@@ -47,9 +47,14 @@ def cluster(simulator: Simulator) -> Iterator[Any]:
     }
     # Not by this process's own variables: a server that forks workers has those of the moment when it began.
     variables = {"AFAS_TOKEN_ONE": canary.TOKEN, "AFAS_BASE_URL_ONE": simulator.base_url}
-    variables |= {"TEST_VAULT_" + name: f"{simulator.base_url} {canary.DATA}" for name in EIGHT}
     options: Any = {"n_workers": 2, "threads_per_worker": 2, "processes": True, "dashboard_address": ":0"}
-    with dask.config.set(settings), LocalCluster(**options, env=variables) as local, Client(local) as client:
+    # A cluster that closes may look for a worker that it does not know any more.
+    with (
+        suppress(KeyError),
+        dask.config.set(settings),
+        LocalCluster(**options, env=variables) as local,
+        Client(local) as client,
+    ):
         yield client
 
 
@@ -94,24 +99,3 @@ def test_a_worker_killed_at_any_moment(cluster: Any, simulator: Simulator, tmp_p
         check_rows(folder / "one", simulator)
         assert simulator.counters.peak_in_flight <= LIMIT
     assert not canary.leaks(_shown(cluster, tmp_path))
-
-
-@pytest.mark.skipif(not FULL, reason="takes real time: AFAS_FULL=1 runs it")
-def test_two_workers_of_eight_environments(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
-    """With enough environments, two workers have at least 1.8 times the throughput of one."""
-    plans = dict.fromkeys(EIGHT, asyncio.run(plans_of(simulator, 4, connectors=("Profit_Article",))))
-    simulator.latency = Latency(base=0.05, per_row=0.0015)
-    rates = {}
-    for workers in (1, 2):
-        cluster.cluster.scale(workers)
-        cluster.wait_for_workers(workers)
-        while len(cluster.scheduler_info()["workers"]) != workers:
-            time.sleep(0.05)
-        seen: list[PlanReport] = []
-        run_plan(cluster, plans, to=tmp_path / str(workers), secrets=arguments_of, on_progress=seen.append)
-        first, last = (
-            seen[7],
-            seen[-5],
-        )  # without the imports of new workers, and the end, where one waits for the other
-        rates[workers] = (last.rows - first.rows) / (last.seconds - first.seconds)
-    assert rates[2] / rates[1] >= 1.8

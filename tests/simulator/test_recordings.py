@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,10 @@ async def test_rows_have_the_recorded_shapes(tmp_path: Path) -> None:
 async def test_size(rows: int, there: int, tmp_path: Path) -> None:
     """There are as many rows as were recorded, and `rows` at most; the seed decides on them."""
     path = written(tmp_path / "recording.json", document(FIELDS))
-    checksums = {Simulator(recording=path, rows=rows, seed=seed).store.checksum("My_Orders") for seed in (1, 1, 2)}
+    checksums = set()
+    for seed in (1, 1, 2):
+        with closing(Simulator(recording=path, rows=rows, seed=seed).store) as store:
+            checksums.add(store.checksum("My_Orders"))
     assert {each.rows for each in checksums} == {there}
     assert len(checksums) == 2
 
@@ -129,9 +133,9 @@ def test_codes_of_metainfo(tmp_path: Path) -> None:
     fields = [{"id": name, "dataType": "string", "length": 9, "values": codes} for name in ("Few", "Many")]
     shapes = {"Few": {"distinct": 2, "lengths": [1, 2, 5]}, "Many": {"distinct": 9, "lengths": [1, 2, 5]}}
     content = document(shapes, metainfo={"name": "X", "fields": fields}, key=[])
-    simulator = Simulator(recording=written(tmp_path / "recording.json", content))
-    assert simulator.store.execute("SELECT DISTINCT Few FROM My_Orders ORDER BY 1") == [("D",), ("O'pen",)]
-    assert simulator.store.execute("SELECT count(DISTINCT Many) FROM My_Orders") == [(9,)]
+    with closing(Simulator(recording=written(tmp_path / "recording.json", content)).store) as store:
+        assert store.execute("SELECT DISTINCT Few FROM My_Orders ORDER BY 1") == [("D",), ("O'pen",)]
+        assert store.execute("SELECT count(DISTINCT Many) FROM My_Orders") == [(9,)]
 
 
 async def test_composite_keys(tmp_path: Path) -> None:
@@ -211,7 +215,8 @@ async def test_in_a_process_and_on_the_command_line(tmp_path: Path) -> None:
     path = written(tmp_path / "recording.json", document(FIELDS))
     async with spawn(recording=path, rows=50) as there:
         assert (await there.checksum("My_Orders")).rows == 50
-        assert await there.checksum("My_Orders") == Simulator(recording=path, rows=50).store.checksum("My_Orders")
+        with closing(Simulator(recording=path, rows=50).store) as store:
+            assert await there.checksum("My_Orders") == store.checksum("My_Orders")
     empty = written(tmp_path / "empty.json", {**document(FIELDS), "get_connectors": []})
 
     def shown(*arguments: str) -> list[str]:
@@ -225,5 +230,6 @@ async def test_in_a_process_and_on_the_command_line(tmp_path: Path) -> None:
 def test_dates_of_the_past(tmp_path: Path) -> None:
     """Dates that were all past are not after the day of the recording."""
     path = written(tmp_path / "recording.json", document(FIELDS))
-    found = Simulator(recording=path, rows=500).store.execute("SELECT max(Datum) FROM My_Orders")
+    with closing(Simulator(recording=path, rows=500).store) as store:
+        found = store.execute("SELECT max(Datum) FROM My_Orders")
     assert date.fromisoformat(found[0][0][:10]) <= date(2026, 11, 30)
