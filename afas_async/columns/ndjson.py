@@ -59,6 +59,18 @@ async def to_ndjson(
         return Written(rows.progress.rows, size, rows.cursor if keyed else None)
 
 
+def one_on_each_line(text: bytes, rows: int) -> bytes:
+    """Return undecoded rows, which have a line break between them, as lines of JSON.
+
+    Args:
+        text: The rows.
+        rows: How many there are.
+    """
+    if text.count(b"\n") >= rows:  # an object is written over several lines, which JSON allows between its parts
+        text = b"\n".join(row.replace(b"\r", b" ").replace(b"\n", b" ") for row in split_rows(text))
+    return text + b"\n"
+
+
 async def _groups(groups: RawGroups) -> AsyncIterator[RawGroup]:
     while (group := await groups.read()) is not None:
         yield group
@@ -71,10 +83,7 @@ class _NdjsonFile:
         self._file = path.open("xb")
 
     def write(self, group: RawGroup) -> None:
-        text = group.text()
-        if text.count(b"\n") >= group.rows:  # an object is written over several lines
-            text = b"\n".join(row.replace(b"\r", b" ").replace(b"\n", b" ") for row in split_rows(text))
-        self._file.write(text + b"\n")
+        self._file.write(one_on_each_line(group.text(), group.rows))
 
     def finish(self) -> None:
         self._file.close()

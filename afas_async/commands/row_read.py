@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from afas_async.columns.ndjson import one_on_each_line
 from afas_async.commands.row_output import RowSink, in_thread
 from afas_async.commands.terminal import ProgressLine
 from afas_async.errors import UsageError
@@ -108,10 +109,7 @@ async def _read_lines(
 
 def json_lines(rows: Sequence[msgspec.Raw]) -> bytes:
     """Return undecoded rows as lines of JSON."""
-    text = b"\n".join(rows)
-    if text.count(b"\n") >= len(rows):  # an object is written over several lines, which JSON allows between its parts
-        text = b"\n".join(bytes(row).replace(b"\r", b" ").replace(b"\n", b" ") for row in rows)
-    return text + b"\n"
+    return one_on_each_line(b"\n".join(rows), len(rows))
 
 
 def _chosen(wanted: Wanted, rows: Sequence[dict[str, Any]]) -> bytes:
