@@ -176,3 +176,5 @@ The loop: one request at a time, so the service's 50 ms for each page add up.
 The loop: everything in memory, and the event loop stands still while a page is parsed.
     Here: slices of 64 KiB as they arrive, about 10 MB for any table, rests after half a millisecond.
 """
+
+__all__: list[str] = []  # the reference shows the guide alone: the names are those of `afas_async`

@@ -108,3 +108,5 @@ The loop: `except Exception: retry`.
 The loop: 200,000 records one by one take a night; in one call they pass the limit of 15 minutes.
     Here: calls grow to the time that you allow, several at a time. They shrink at once when the service slows down.
 """
+
+__all__: list[str] = []  # the reference shows the guide alone: the names are those of `afas_async`
