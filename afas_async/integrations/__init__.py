@@ -336,7 +336,7 @@ Litestar
     app = Litestar([first, articles], lifespan=[client], exception_handlers={AfasError: answer})
 '''
 
-# The modules that the reference shows.
+# The modules that the reference (pdoc) shows.
 # pyright: reportUnsupportedDunderAll=false
 __all__ = [
     "dask",
