@@ -284,6 +284,7 @@ def test_another_missing_module_is_not_called_pyarrow(monkeypatch: pytest.Monkey
         raise ModuleNotFoundError(f"No module named {name!r}", name=missing_name)
 
     monkeypatch.setattr(columns, "import_module", missing)
+    monkeypatch.delitem(vars(columns), "to_table", raising=False)
     missing_name = "pyarrow.json"
     with pytest.raises(ModuleNotFoundError, match="to_table needs pyarrow"):
         _ = columns.to_table
