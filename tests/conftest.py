@@ -44,7 +44,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "asyncio", {"debug": True, "loop_factory": VirtualTimeLoop}
+    return "asyncio", {"debug": FULL, "loop_factory": VirtualTimeLoop}
 
 
 @pytest.fixture(autouse=True)
