@@ -308,7 +308,7 @@ class Service:
         return RefusalError(HTTPStatus(self._rules.unknown_connector))
 
     def _rows(self, connector: Connector, query: Mapping[str, str]) -> Answer:
-        self.changes.pass_request(connector.name)
+        self.changes.count_request(connector.name)
         question = read_question(query, connector, self._rules)
         first, limit = question.first, question.limit
         cap = self._rules.page_cap
