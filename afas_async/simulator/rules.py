@@ -45,7 +45,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         one_each: UpdateConnectors that refuse several elements in one call, as AFAS's endpoint notes of 2026 describe.
         results: The body of the response to a write. "wrapped" returns the keys as `{"results":{"KnSubject":[...]}}`,
             "bare" without `results`, "first" only the key of the first element, "empty" nothing. You meet all of them
-            in AFAS's OpenAPI specification and in practice. None does what is usual for each connector.
+            in AFAS's OpenAPI specification and in practice. None uses the usual form of each connector.
         list_of_one: Whether the key of a single element comes as an object, or as a list of one.
         written: The status of a successful write. AFAS's texts and its OpenAPI specification differ here. A DELETE
             always returns 200.
