@@ -12,7 +12,7 @@ with pytest-asyncio in both modes, with a `TestClient`, and in tests without asy
 To change the arguments of the `Simulator`, such as `{"rows": 50_000}`, return them from a fixture
 `afas_simulator_options` in your conftest, with `scope="session"`.
 
-You test a program that reads its settings from the environment:
+You test a program, here one that reads its settings from the environment:
 
     def test_an_order_survives_a_lock(afas_simulator, afas_env):
         afas_simulator.define_update("FbSales", "tests/metainfo/FbSales.json")

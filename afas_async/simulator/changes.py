@@ -15,7 +15,7 @@ Row = Mapping[str, str | int | float | bool | None]
 class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Changes the rows of a connector in the middle of a read.
 
-    You test that your reader returns each row once that existed during the whole read:
+    You test your reader, which must return each row once that exists during the whole read:
 
         async with Simulator(rows=1_000) as simulator:
             simulator.changes.add(

@@ -94,7 +94,7 @@ class RemoteChanges:
 class RemoteOAuth:
     """The client credentials, as `Simulator.oauth`.
 
-    You test that your code gets a new token when the old one is revoked:
+    You test that your code gets a new token after `revoke`:
 
         state = await simulator.oauth.state()
         credentials = ClientCredentials(state.client_id, state.client_secret)

@@ -350,7 +350,7 @@ class Simulator:
         return self._service.written(connector)
 
     def reset(self) -> None:
-        """Go back to the start between two of your tests, in about a millisecond.
+        """Go back to the start between two of your tests, without a new port and without making the rows again.
 
         Rows, files, faults, changes, latency, clock, requests, counters and `written` are as they were at first. Your
         URL, token and access tokens stay valid. A pending write is abandoned, and its connection is closed.
