@@ -1,18 +1,18 @@
-"""Fixtures for tests of your own code: a simulated AFAS Profit, and no request to a real one.
+"""Fixtures for your tests: a simulated AFAS Profit, and no request to a real one.
 
-With `afas-async` installed, every pytest run has them. They are synchronous, so they work with anyio, with
-pytest-asyncio in both modes, with a `TestClient`, and in tests without async.
+You have them in every pytest run once `afas-async` is installed. They are synchronous, so you can use them with anyio,
+with pytest-asyncio in both modes, with a `TestClient`, and in tests without async.
 
-`afas_simulator`
-    One `Simulator` for the whole run, in a thread of its own. Each test gets it as it was at the start.
-`afas_env`
-    AFAS_BASE_URL and AFAS_TOKEN, so that `AfasClient.from_env()` in your code meets the simulator.
-`afas_client`
-    A client of the simulator. Open it in your test with `async with afas_client as afas:`.
-`afas_simulator_options`
-    The arguments of `Simulator`, such as `{"rows": 50_000}`. Override it in your conftest, with `scope="session"`.
+| Fixture | You get |
+|---|---|
+| `afas_simulator` | one `Simulator` for the whole run, in its own thread, reset after each test |
+| `afas_env` | AFAS_BASE_URL and AFAS_TOKEN, so that `AfasClient.from_env()` in your code calls the simulator |
+| `afas_client` | a client of the simulator; open it in your test with `async with afas_client as afas:` |
 
-A test of a program that reads its settings from the environment:
+To change the arguments of the `Simulator`, such as `{"rows": 50_000}`, return them from a fixture
+`afas_simulator_options` in your conftest, with `scope="session"`.
+
+You test a program, here one that reads its settings from the environment:
 
     def test_an_order_survives_a_lock(afas_simulator, afas_env):
         afas_simulator.define_update("FbSales", "tests/metainfo/FbSales.json")
@@ -21,14 +21,16 @@ A test of a program that reads its settings from the environment:
             assert http.post("/orders", json={"debtor": "10001"}).status_code == 201
         assert afas_simulator.written("FbSales")[0]["DbId"] == "10001"
 
-A test fails if a fault that it scripted did not happen, because it would prove nothing.
+Your test fails if a fault that you scripted did not happen: without it, the test proves nothing.
 
 Real traffic
 ------------
 
-A client that is opened for any address but those of this machine raises ConfigurationError. That holds for processes
-that your tests start, too: they find AFAS_LOOPBACK_ONLY in their environment, which works without pytest as well. With
-`pytest --afas-real` your tests may call AFAS. `-p no:afas_async` leaves the whole plugin out.
+If your code opens a client for another address than those of your computer, it raises ConfigurationError. That holds
+in processes that your tests start, too: they find AFAS_LOOPBACK_ONLY in their environment. You can set that variable
+without pytest as well.
+
+With `pytest --afas-real` your tests may call AFAS. With `-p no:afas_async` you turn the whole plugin off.
 """
 
 from __future__ import annotations
@@ -44,9 +46,10 @@ if TYPE_CHECKING:
     from afas_async.integrations.scripted_simulator import ScriptedSimulator
     from afas_async.simulator.server import SimulatorOptions
 
-# pytest imports this module at each start. What takes a third of a second to import is for tests that use a fixture.
+# pytest imports this module at each start. The client and the simulator take a third of a second to import, so only
+# the fixtures that need them do.
 
-# Read by afas_async.http.transport, also in processes that the tests start.
+# afas_async.http.transport reads it, also in processes that the tests start.
 _VARIABLE: Final = "AFAS_LOOPBACK_ONLY"
 _set_here = pytest.StashKey[bool]()
 
@@ -55,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that allows requests to AFAS."""
     group = parser.getgroup("afas-async")
     group.addoption(
-        "--afas-real", action="store_true", help="let tests call real AFAS environments, not only simulators"
+        "--afas-real", action="store_true", help="let your tests call real AFAS environments, not only simulators"
     )
 
 
@@ -68,14 +71,14 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave the environment as it was."""
+    """Restore the environment."""
     if config.stash.get(_set_here, default=False):
         os.environ.pop(_VARIABLE, None)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test that passed although a fault that it scripted did not happen."""
+    """Fail a test that passed although one of its faults did not happen."""
     yield
     simulator: ScriptedSimulator | None = getattr(item, "funcargs", {}).get("afas_simulator")
     missed = [] if simulator is None else [fault for fault in simulator.faults.left if fault.times is not None]
@@ -85,7 +88,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 
 @pytest.fixture(scope="session")
 def afas_simulator_options() -> SimulatorOptions:
-    """The arguments of the `Simulator` that all tests share: override it in your conftest."""
+    """The arguments of the `Simulator` that your tests share. Override it in your conftest, with `scope="session"`."""
     return {}
 
 
@@ -99,14 +102,14 @@ def _afas_running(afas_simulator_options: SimulatorOptions) -> Generator[Scripte
 
 @pytest.fixture
 def afas_simulator(_afas_running: ScriptedSimulator) -> Generator[ScriptedSimulator]:
-    """A simulated AFAS Profit in a thread of its own, as it was at its start: script it with `.fault(status=503)`."""
+    """A simulated AFAS Profit, reset after each of your tests. Script it with `afas_simulator.fault(status=503)`."""
     yield _afas_running
     _afas_running.reset()
 
 
 @pytest.fixture
 def afas_env(afas_simulator: ScriptedSimulator, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
-    """The environment variables with which `AfasClient.from_env()` makes a client of the simulator."""
+    """The environment variables with which `AfasClient.from_env()` in your code calls the simulator."""
     variables = {"AFAS_BASE_URL": afas_simulator.base_url, "AFAS_TOKEN": afas_simulator.token}
     for other in ("ENVIRONMENT", "ENVIRONMENT_TYPE", "CLIENT_ID", "CLIENT_SECRET"):
         monkeypatch.delenv(f"AFAS_{other}", raising=False)
@@ -117,7 +120,7 @@ def afas_env(afas_simulator: ScriptedSimulator, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def afas_client(afas_simulator: ScriptedSimulator) -> AfasClient:
-    """A client of the simulator, which the test opens in its own event loop: `async with afas_client as afas:`."""
+    """A client of the simulator. Open it in your test: `async with afas_client as afas:`."""
     from afas_async import AfasClient  # noqa: PLC0415 - see above
 
     return AfasClient(base_url=afas_simulator.base_url, auth=afas_simulator.token)

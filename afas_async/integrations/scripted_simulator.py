@@ -1,4 +1,4 @@
-"""The simulator of a test, with faults as keywords; see `afas_async.integrations.pytest`."""
+"""The simulator of your tests, with faults as keywords. See the guide `afas_async.integrations.pytest`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from afas_async.simulator import Fault, Simulator
 
 
 class ScriptedSimulator(Simulator):
-    """What the fixture `afas_simulator` returns: a `Simulator`, with `fault` for a test's script.
+    """The `Simulator` that you get from the fixture `afas_simulator`, with a short way to script a fault.
 
     Example:
         >>> with ScriptedSimulator.running(rows=10) as afas_simulator:
@@ -20,16 +20,16 @@ class ScriptedSimulator(Simulator):
     """
 
     def fault(self, **what: Any) -> None:
-        """Script a fault, which must happen in the test.
+        """Script a fault. Your test fails if it does not happen.
 
         Args:
             what: The attributes of a `Fault`, such as `status=503, retry_after=1` or `connector="KnSubject",
-                refusal="locked"`. With `times=None` it meets all requests, and may meet none.
+                refusal="locked"`. With `times=None` all requests get it, and it need not happen.
 
         Raises:
-            ValueError: A `Fault` has no such attribute, or together they make no sense.
+            ValueError: A `Fault` has no such attribute, or the attributes do not fit together.
         """
         try:
             self.faults.add(msgspec.convert(what, Fault))
         except msgspec.ValidationError as error:
-            raise ValueError(f"no such fault: {error}") from None
+            raise ValueError(f"invalid fault: {error}") from None

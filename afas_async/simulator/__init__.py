@@ -1,18 +1,19 @@
-"""A simulated AFAS Profit REST service, to test and to demonstrate against.
+"""A simulated AFAS Profit REST service for your tests and demonstrations: the guide.
 
-It is a real HTTP server on a loopback port, and rows lie in SQLite, so ordering, filtering and paging are a database's.
-What no documentation decides follows what clients of the service report.
+You get a real HTTP server on a loopback port. Its rows are in SQLite, so you sort, filter and page as in a database.
+Where AFAS documents nothing, it does what clients of the service report.
 
 On the command line
 -------------------
 
-`python -m afas_async simulate` prints a token, a curl line, a line for `requests` and an address for a browser. It
-serves whatever speaks the protocol. Writes through its sample UpdateConnectors change what reads return.
+`python -m afas_async simulate` prints a token, a curl line, a line for `requests` and an address for your browser. You
+can use any client that speaks the protocol. What you write with its sample UpdateConnectors, you read back from its
+GetConnectors.
 
 In your own tests
 -----------------
 
-There it is an object, and you script what goes wrong:
+You create a `Simulator`, and script what goes wrong:
 
     >>> import asyncio
     >>> from afas_async import AfasClient
@@ -31,30 +32,39 @@ There it is an object, and you script what goes wrong:
     250 rows; the first request was answered with 503
     faults that did not happen: []
 
-Rows vanish, change and appear between two pages with `simulator.changes.add(Change(...))`. `Rules` caps pages silently
-(`page_cap`), runs out of time (`time_limit`) or memory (`most_cells`), and has the other switches. A page that starts
-after a key is found by that key, also deep in a million rows.
+| You script | with |
+|---|---|
+| errors, delays and broken responses | `simulator.faults.add(Fault(...))` |
+| rows that appear, vanish or change between two pages | `simulator.changes.add(Change(...))` |
+| slow responses, at any time | `simulator.latency = Latency(...)` |
+| pages that are silently short | `Rules(page_cap=...)` |
+| reads and writes that take too long | `Rules(time_limit=...)` |
+| responses that need too much memory | `Rules(most_cells=...)` |
+
+`Rules` has the other switches. You can page through a million rows: a page that starts after a key is found by that
+key.
+
+If you use pytest, its fixtures save you most of this: see `afas_async.integrations.pytest`.
 
 Writes
 ------
 
-Its UpdateConnectors take lists, objects within elements (`FiEntries`, `KnPerson`) and `@Action`, and check each
-record. A write is done at the end of its `Latency` (`per_element`), also when its client has gone. You can make it
-difficult:
+The UpdateConnectors accept lists, objects within elements (`FiEntries`, `KnPerson`) and `@Action`, and check each
+record. A write is carried out after its `Latency` (`per_element`), even if your client has gone by then. You can make
+writes difficult:
 
-- `Rules(time_limit=..., finish_late=...)` and `Fault(cut="reset", works_after=600)` make writes that land after their
-  client has given up.
+- `Rules(time_limit=..., finish_late=...)` and `Fault(cut="reset", works_after=600)` carry out a write after your client
+  has given up.
 - `Fault(refusal="locked", times=3)` locks records.
-- `simulator.latency` may be assigned while it runs.
 
-A 503 that asks to wait a minute costs your test no time on a `SkippingLoop`.
+A 503 that asks your client to wait a minute costs your test no time on a `SkippingLoop`.
 
 Your own connectors
 -------------------
 
-`updates=` takes the metainfo of your environment: save the JSON of `GET metainfo/update/FbSales` in a file, and give
-its path. A few lines of Python do as well. `written()` returns what was carried out, and `reset()` goes back to the
-start in a millisecond, so that your tests can share one simulator.
+Save the JSON of `GET metainfo/update/FbSales` from your environment in a file, and pass its path in `updates=`.
+`written()` returns the elements that your code wrote. `reset()` goes back to the start in a millisecond, so your tests
+can share one simulator.
 
 `test_orders.py`, which tests your `place_order`:
 
@@ -75,8 +85,8 @@ start in a millisecond, so that your tests can share one simulator.
             order = {"@Action": "insert", "DbId": "10001", "FbSalesLines": [{"ItCd": "A7", "QuUn": 2}]}
             assert simulator.written("FbSales") == [order]
 
-With pytest-asyncio the mark is `@pytest.mark.asyncio`, and in its auto mode you need none. The client tries again some
-seconds after it has met the lock. With these lines your tests do not wait for that.
+With pytest-asyncio you write `@pytest.mark.asyncio`; in its auto mode you need no mark. The client retries some seconds
+after it meets the lock. With these lines your tests skip that wait.
 
 `conftest.py`, for anyio and for pytest-asyncio 1.4 or later:
 
@@ -93,8 +103,9 @@ seconds after it has met the lock. With these lines your tests do not wait for t
     def pytest_asyncio_loop_factories(config, item):
         return {"skipping": SkippingLoop}
 
-The same in Python is `OwnUpdateConnector(fields={"OrNu": "string(12)", ...}, key="OrNu", ...)`; with `read_as=` a
-GetConnector reads the records. `OwnGetConnector` gives your own rows the fields of metainfo.
+Without a file, you describe the connector in Python: `OwnUpdateConnector(fields={"OrNu": "string(12)", ...},
+key="OrNu", ...)`. With `read_as=` you read its records through a GetConnector. `OwnGetConnector` gives your own rows
+the fields of your metainfo.
 
 A recording of your environment
 -------------------------------
@@ -102,15 +113,16 @@ A recording of your environment
     AFAS_ENVIRONMENT=12345 AFAS_TOKEN=... python -m afas_async simulate --record environment.json
     python -m afas_async simulate --from environment.json
 
-The file has the metainfo of all connectors that the token may use, the number of their rows, and how often a field is
-empty, how long it is and whether it is unique. No value of a row is in it. `Simulator(recording="environment.json")`
-has these connectors, with made-up rows of these shapes (`python -m pydoc afas_async.simulator.own.recordings`). What
-you write is in `written()`; a recorded GetConnector does not show it.
+The file has the metainfo of all connectors that your token may use, and the number of their rows. Of each field it has
+how often it is empty, how long its values are and whether they are unique. It has no value of any row.
+
+`Simulator(recording="environment.json")` has these connectors, with made-up rows of the same shapes (see
+`afas_async.simulator.own.recordings`). What you write is in `written()`; a recorded GetConnector does not show it.
 
 Without an event loop
 ---------------------
 
-`Simulator.running()` runs it in a thread of its own, so that code and tests without async can use and script it:
+`Simulator.running()` runs a simulator in its own thread, for code and tests without async:
 
     @pytest.fixture
     def simulator():
@@ -122,7 +134,7 @@ Without an event loop
         assert len(your_reader(simulator.base_url, simulator.token)) == 1_000
         assert simulator.requests[0].status == 503
 
-`test_web.py`, which tests a web application by FastAPI's TestClient, with real waits:
+`test_web.py`, which tests your web application with FastAPI's TestClient, with real waits:
 
     from fastapi.testclient import TestClient
     from afas_async.simulator import Fault, Simulator
@@ -139,11 +151,11 @@ Without an event loop
             order = {"@Action": "insert", "DbId": "10001", "FbSalesLines": [{"ItCd": "A7", "QuUn": 2}]}
             assert simulator.written("FbSales") == [order]
 
-In a process of its own
------------------------
+In another process
+------------------
 
-`spawn()` runs one in a process of its own, also with connectors of your own. You script and ask it by the names of
-`Simulator`, with an `await`:
+`spawn()` runs a simulator in another process, with your own connectors if you like. You use the names of `Simulator`,
+with an `await`:
 
     async with spawn(updates={"FbSales": "metainfo/FbSales.json"}) as simulator:
         async with simulator.faults.expect(Fault(connector="FbSales", refusal="locked")):
@@ -151,9 +163,10 @@ In a process of its own
         assert len(await simulator.written("FbSales")) == 1
         await simulator.reset()
 
-`otp_code()` is the one-time password that the service would have sent, `oauth.state()` has the client credentials, and
-`files.images()` the images with their ids. Other programs do the same over HTTP
-(`python -m pydoc afas_async.simulator.control`):
+`otp_code()` returns the one-time password that the service would have sent, `oauth.state()` the client credentials, and
+`files.images()` the images with their ids.
+
+Your other programs do the same over HTTP (see `afas_async.simulator.control`):
 
     curl -d '{"status":503,"retry_after":2}' http://127.0.0.1:8765/simulator/faults
 """

@@ -1,4 +1,4 @@
-"""What the service answers: a body in pieces, or a refusal in the service's own shape."""
+"""The responses of the service: a body in pieces, or a refusal in the service's own form."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from afas_async.simulator.storage.store import Page
 
 JSON: Final = "application/json"
 XML: Final = "application/xml; charset=utf-8"
-# A whole string, so that nothing inside it is taken for a number; or the zero of a number below 1.
+# Either a whole string, whose digits must stay; or the zero of a number below 1.
 _STRING_OR_ZERO: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|(?<![0-9])0(?=\.)')
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A success that is ready to be sent.
+    """A successful response, ready to be sent.
 
     Attributes:
-        pieces: The body up to its end in pieces, each with the number of rows in it.
-        end: The end of the body; nothing for an answer without a body.
-        rows: The number of rows that the body will hold, for the latency.
-        skip: The number of rows passed over, for the latency.
-        seconds: How long the service has worked, if that is longer than the latency for the rows.
+        pieces: The body in pieces, without its end, each with the number of rows in it.
+        end: The end of the body; empty for a response without a body.
+        rows: The number of rows in the body, for the latency.
+        skip: The number of skipped rows, for the latency.
+        seconds: How long the service worked, in seconds, if longer than the latency for the rows.
         status: The HTTP status.
-        mimetype: What the body is, if it is neither JSON nor nothing.
+        mimetype: The type of the body, if it has one that is not JSON.
     """
 
     pieces: Iterable[Page]
@@ -47,18 +47,18 @@ class Answer:
 
     @property
     def content_type(self) -> str:
-        """The content type: an empty answer claims to be XML (AFAS's OpenAPI specification, headers of each 201)."""
+        """The content type: an empty response claims to be XML (AFAS's OpenAPI specification, headers of each 201)."""
         return self.mimetype or (f"{JSON}; charset=utf-8" if self.end else XML)
 
 
 class RefusalError(Exception):
-    """The service does not do what the request asks.
+    """The service refuses a request.
 
     Attributes:
         status: The HTTP status.
-        body: The JSON text of the answer, or nothing.
-        headers: The headers of this answer. An empty one claims to be XML, as an empty success does.
-        seconds: How long the service has worked in vain, if that is longer than the latency.
+        body: The JSON text of the response; may be empty.
+        headers: The headers of the response. An empty one claims to be XML, as an empty success does.
+        seconds: How long the service worked before it refused, in seconds, if longer than the latency.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class RefusalError(Exception):
 
 
 class MessageError(RefusalError):
-    """The service refuses with a message for the user.
+    """The service refuses a request with a message for the user.
 
     Attributes:
         message: The message in all languages.
@@ -90,7 +90,7 @@ class MessageError(RefusalError):
         """Return the refusal as it is sent (docs.afas.help, "Troubleshooting": the body of a 500).
 
         Args:
-            rules: What the answer looks like.
+            rules: The form of the response.
             accepted: The request's `Accept-Language`.
         """
         text = self.message.text(preferred(accepted, rules.language))
@@ -106,56 +106,56 @@ class MessageError(RefusalError):
 
 
 def json_answer(content: Any, status: HTTPStatus = HTTPStatus.OK) -> Answer:
-    """Answer with one JSON document."""
+    """Return a response with one JSON document."""
     return Answer([], msgspec.json.encode(content), status=status)
 
 
 def empty_answer(status: HTTPStatus = HTTPStatus.OK) -> Answer:
-    """Answer that it is done, and no more."""
+    """Return a response without a body."""
     return Answer([], b"", status=status)
 
 
 def metainfo_answer(content: Any, rules: Rules) -> Answer:
-    """Answer with a description."""
+    """Return a response with metainfo."""
     text = msgspec.json.encode(content)
     return Answer([], msgspec.json.format(text) if rules.profit < 7 else text)
 
 
-def rows_answer(blocks: Iterable[Page], *, skip: int, take: int, rows: int, passed: int, rules: Rules) -> Answer:
-    """Answer with rows.
+def rows_answer(blocks: Iterable[Page], *, skip: int, take: int, rows: int, skipped: int, rules: Rules) -> Answer:
+    """Return a response with rows.
 
     Args:
         blocks: The rows.
-        skip: What the answer says as `skip`.
-        take: What the answer says as `take`.
+        skip: The `skip` that the response repeats.
+        take: The `take` that the response repeats.
         rows: The number of rows.
-        passed: The number of rows passed over.
-        rules: What the answer looks like.
+        skipped: The number of rows that were skipped.
+        rules: The form of the response.
     """
     if rules.profit < 7:
         opening = b'{\n"skip":%d,\n"take":%d,\n"rows":[' % (skip, take)
         pieces = _opened(opening, (Page(block.rows, _without_zeros(block.json)) for block in blocks))
-        return Answer(pieces, b"]\n}", rows, passed)
-    return Answer(_opened(b'{"skip":%d,"take":%d,"rows":[' % (skip, take), blocks), b"]}", rows, passed)
+        return Answer(pieces, b"]\n}", rows, skipped)
+    return Answer(_opened(b'{"skip":%d,"take":%d,"rows":[' % (skip, take), blocks), b"]}", rows, skipped)
 
 
 def functional_error(message: Message, seconds: float = 0) -> MessageError:
-    """Refuse with a message for the user, after so many seconds if that is longer than the latency."""
+    """Return a refusal with a message for the user, sent after `seconds` if that is longer than the latency."""
     return MessageError(message, seconds)
 
 
 def unexpected_error() -> MessageError:
-    """Refuse with the message that says nothing."""
+    """Return a refusal with the service's general message."""
     return MessageError(UNEXPECTED)
 
 
 def invalid_json() -> RefusalError:
-    """Refuse a body that is no JSON, as a client's author has recorded it."""
+    """Return the refusal of a body that is not JSON, as a client's author recorded it."""
     return RefusalError(HTTPStatus.BAD_REQUEST, b'{"message":"Invalid json"}')
 
 
 def _opened(opening: bytes, blocks: Iterable[Page]) -> Iterator[Page]:
-    """The envelope with its rows, but without what closes it."""
+    """The envelope with its rows, without its end."""
     lead = opening
     for block in blocks:
         yield Page(block.rows, lead + block.json)

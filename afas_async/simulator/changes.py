@@ -1,4 +1,4 @@
-"""Scripted changes: rows that appear, vanish and change while a client reads."""
+"""Scripted changes: rows appear, vanish and change while your code reads."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Row = Mapping[str, str | int | float | bool | None]
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What happens to the rows of a connector at a moment of a read.
+    """Changes the rows of a connector in the middle of a read.
 
-    A test of your own reader, for which every row must come once that was there from beginning to end:
+    You test your reader, which must return each row once that exists during the whole read:
 
         async with Simulator(rows=1_000) as simulator:
             simulator.changes.add(
@@ -31,20 +31,20 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             assert simulator.changes.left == []  # it has happened
             assert {row["ItemCode"] for row in rows} >= {f"{number:06}" for number in range(6, 1_001)}
 
-    It happens all at once, directly before the request number `after` + 1 for rows of the connector is answered, and
-    this answer is the first to show it. One that is still on its way then may show a part of it.
+    All of it happens at once, before the simulator responds to request number `after` + 1 for rows of the connector.
+    You see it in that response first. An earlier response that is still being sent may show a part of it.
 
     Attributes:
-        connector: The GetConnector, in any case of letters.
-        after: How many requests for its rows are answered first, counted from when the change is added. One that meets
-            a fault with a status is not counted, and one that is refused is.
-        delete: Rows to remove, first of all: those that have these values, mostly the fields of the key. It is no error
-            if there are none.
-        update: Rows to change, each as a pair of the values that they have and those that they get.
-        insert: Rows to add; fields that are not named are empty.
+        connector: The name of the GetConnector; letter case does not count.
+        after: How many requests for its rows pass first, counted from when you add the change. A request that gets a
+            fault with a status does not count, a refused one does.
+        delete: Rows to remove, before all else: those that have these values. You usually give the fields of the key.
+            No row need have them.
+        update: Rows to change, as pairs: the values that a row has, and those that it gets.
+        insert: Rows to add. Fields that you leave out are empty.
 
     Raises:
-        ValueError: The change does nothing, or a part of it names no field.
+        ValueError: The change does nothing, or one of its rows has no field.
     """
 
     connector: str
@@ -62,12 +62,12 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise ValueError("each row of `delete`, `update` and `insert` must name a field")
 
     def rows(self) -> list[Row]:
-        """All parts of rows that the change names."""
+        """All rows in the change, with the fields that it names."""
         return [*self.delete, *(row for pair in self.update for row in pair), *self.insert]
 
 
 class Changes:
-    """The script of a simulator: the changes that are still to come; for any thread.
+    """Your script of changes, as `simulator.changes`. You can use it from any thread.
 
     Args:
         store: The rows.
@@ -81,19 +81,19 @@ class Changes:
 
     @property
     def left(self) -> list[Change]:
-        """The changes still to come, in the order in which they were added, with what is left of `after`."""
+        """The changes that have not happened yet, in the order in which you added them; `after` counts down."""
         return list(self._script)
 
     def add(self, *changes: Change) -> None:
-        """Put changes at the end of the script; of several for one moment the first added comes first.
+        """Add changes to your script. Those for the same moment happen in the order in which you added them.
 
         Raises:
-            ValueError: There is no such connector, or it has no such field; then none of the changes is added.
+            ValueError: A connector or a field does not exist. Then none of the changes is added.
         """
         for change in changes:
             name = self._names.get(change.connector.lower())
             if name is None:
-                raise ValueError(f"there is no connector {change.connector!r}")
+                raise ValueError(f"there is no connector {change.connector!r}: give the name of a GetConnector")
             known = {field.id for field in self._store.connectors[name].fields}
             for field in (field for row in change.rows() for field in row):
                 if field not in known:
@@ -102,25 +102,24 @@ class Changes:
             self._script.extend(changes)
 
     def add_json(self, content: bytes) -> None:
-        """Put one change, or an array of them, in JSON at the end of the script.
+        """Add a change, or an array of changes, in JSON.
 
         Raises:
-            ValueError: It is not JSON or no change, or as for `add`.
+            ValueError: The text is not JSON, or not a change; or as for `add`.
         """
         changes = msgspec.json.decode(content, type=Change | list[Change])
         self.add(*([changes] if isinstance(changes, Change) else changes))
 
     def clear(self) -> None:
-        """Forget all changes."""
+        """Remove all changes from your script."""
         with self._lock:
             self._script.clear()
 
-    def pass_request(self, name: str) -> None:
-        """Count a request for rows of a connector, and carry out the changes that come before it is answered.
+    def count_request(self, name: str) -> None:
+        """Count a request for rows of a connector, and carry out the changes that are due.
 
         Raises:
-            ValueError: A row to add has a key that is there already, or a change gives two rows one key. The change is
-                undone, and is over.
+            ValueError: A change would give two rows the same key. It is undone, and removed from the script.
         """
         for change in self._due(name):
             self._carry_out(name, change)
@@ -149,4 +148,4 @@ class Changes:
                 for row in change.insert:
                     self._store.insert(name, row)
             except DuplicateKeyError:
-                raise ValueError(f"a scripted change would give two rows of {name} one key: {change}") from None
+                raise ValueError(f"a scripted change would give two rows of {name} the same key: {change}") from None

@@ -29,22 +29,22 @@ TOKEN_VARIABLE: Final = "AFAS_SIMULATOR_TOKEN"  # noqa: S105 (the name of the va
 EPILOG: Final = f"""\
 The token is random, or the whole XML in the environment variable {TOKEN_VARIABLE}.
 
-What goes wrong can be scripted, here with --port 8765: the next request meets a 503.
+You can script what goes wrong, here with --port 8765. The next request gets a 503:
   curl -d '{{"status":503,"retry_after":2}}' http://127.0.0.1:8765/{CONTROL_ROOT}/faults
-What else there is tells: python -m pydoc afas_async.simulator.Fault
+To change how long responses take, post JSON to /{CONTROL_ROOT}/latency: {{"base":0.1,"per_element":0.02}}
+To change rows during a read, post JSON to /{CONTROL_ROOT}/changes.
 
-How long answers take can be changed, by JSON to /{CONTROL_ROOT}/latency: {{"base":0.1,"per_element":0.02}}
+--record FILE finds your environment by AFAS_TOKEN (or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET), and by AFAS_ENVIRONMENT
+(with AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL. The FILE has metainfo, counts, lengths and ranges, and no value of any
+row.
 
-What happens to the rows while they are read can be scripted too, by JSON to /{CONTROL_ROOT}/changes:
-python -m pydoc afas_async.simulator.Change
-
---record FILE takes your environment from the variables AFAS_TOKEN (or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET), and
-AFAS_ENVIRONMENT (with AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL. The FILE has metainfo, counts, lengths and ranges, and
-no value of any row: python -m pydoc afas_async.simulator.own.recordings
-
-What --rules can switch: python -m pydoc afas_async.simulator.Rules
+More about          Read
+faults              python -m pydoc afas_async.simulator.Fault
+changes             python -m pydoc afas_async.simulator.Change
+--rules             python -m pydoc afas_async.simulator.Rules
+--record            python -m pydoc afas_async.simulator.own.recordings
 """
-INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells count
+INTERRUPTED: Final = 130  # 128 plus the number of SIGINT, as in shells
 
 
 def run(arguments: list[str], record: Callable[[Path], Awaitable[bool]] | None = None) -> int:
@@ -52,8 +52,8 @@ def run(arguments: list[str], record: Callable[[Path], Awaitable[bool]] | None =
 
     Args:
         arguments: The command line without the name of the command.
-        record: Records the environment of the user in a file, and returns whether all of it is there; None for a
-            simulator that knows no client.
+        record: Records the user's environment in a file, and returns whether the recording is complete; None if the
+            caller cannot record.
 
     Returns:
         The exit status of the process.
@@ -62,7 +62,7 @@ def run(arguments: list[str], record: Callable[[Path], Awaitable[bool]] | None =
     options = parser.parse_args(arguments)
     if options.record is not None:
         if record is None or len(arguments) > 2:
-            parser.error("--record goes with no other option, and with `python -m afas_async simulate`")
+            parser.error("use --record alone, without other options: python -m afas_async simulate --record FILE")
         return 0 if asyncio.run(_done(record(options.record))) else 1
     connectors: dict[str, str | OwnGetConnector] = {**dict[str, str](options.connector)}
     described, updates = dict[str, str](options.metainfo), dict[str, str](options.update)
@@ -74,11 +74,11 @@ def run(arguments: list[str], record: Callable[[Path], Awaitable[bool]] | None =
             (updates, options.update),
         )
     ):
-        parser.error("two connectors have the same name")
+        parser.error("two connectors have the same name: give each name once")
     rows = dict[str, str](options.connector)
     connectors |= {name: OwnGetConnector(file, rows.get(name, ())) for name, file in described.items()}
     if sys.stdout is None:
-        parser.exit(1, f"{parser.prog}: there is no standard output to say the token on\n")
+        parser.exit(1, f"{parser.prog}: there is no standard output to write the token to\n")
     try:
         simulator = Simulator(
             rows=options.rows,
@@ -113,19 +113,19 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rows", type=int, default=1_000, help="rows in a large connector (default: 1000)")
-    parser.add_argument("--seed", type=int, default=1, help="what the rows come from (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same rows (default: 1)")
     parser.add_argument(
         "--latency",
         type=parse_latency,
         default=NO_LATENCY,
         metavar=NOTATION,
-        help="seconds that each answer takes, each 1,000 rows in it, each 1,000 rows skipped, and each 1,000 elements"
-        " written (default: none)",
+        help="seconds for each response, for 1,000 rows in it, for 1,000 rows skipped, and for 1,000 elements written"
+        " (default: 0)",
     )
     for option, what in (
         ("--connector", "serve the rows of a .csv, .ndjson or .jsonl file as the GetConnector NAME"),
-        ("--metainfo", "what the fields of the GetConnector NAME are: the JSON of GET metainfo/get/NAME"),
-        ("--update", "have the UpdateConnector NAME, from the JSON of GET metainfo/update/NAME"),
+        ("--metainfo", "take the fields of the GetConnector NAME from the JSON of GET metainfo/get/NAME"),
+        ("--update", "serve the UpdateConnector NAME, from the JSON of GET metainfo/update/NAME"),
     ):
         parser.add_argument(
             option,
@@ -133,26 +133,26 @@ def _parser() -> argparse.ArgumentParser:
             action="append",
             default=[],
             metavar="NAME=FILE",
-            help=f"{what}; may be repeated",
+            help=f"{what}; you can repeat it",
         )
     parser.add_argument(
         "--record",
         type=Path,
         metavar="FILE",
-        help="serve nothing: read what the connectors of your environment are, and the shapes and sizes of their rows",
+        help="serve nothing; record the connectors of your environment, and the shapes and number of their rows",
     )
     parser.add_argument(
         "--from",
         dest="recording",
         metavar="FILE",
-        help="serve the connectors that --record has recorded, with made-up rows, in place of the samples",
+        help="serve the connectors that you recorded with --record, with made-up rows, instead of the samples",
     )
     parser.add_argument(
         "--profit",
         type=int,
         choices=(6, 7),
         default=7,
-        help="the release whose way of writing is followed (default: 7)",
+        help="the release whose format you get (default: 7)",
     )
     parser.add_argument(
         "--rules",
@@ -161,12 +161,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="JSON",
         help="""how the service behaves, such as '{"page_cap":1000,"time_limit":5}'""",
     )
-    parser.add_argument("--gzip", action="store_true", help="compress for clients that accept it")
-    parser.add_argument("--port", type=int, default=0, help="port (default: a free one)")
+    parser.add_argument("--gzip", action="store_true", help="compress responses for clients that accept it")
+    parser.add_argument("--port", type=int, default=0, help="the port (default: a free one)")
     parser.add_argument(
         "--json",
         action="store_true",
-        help="say the URL and the token in a JSON line, and stop when standard input ends",
+        help="print the URL and the token as a line of JSON, and stop when standard input ends",
     )
     return parser
 
@@ -196,7 +196,7 @@ async def _run(simulator: Simulator, *, for_machine: bool) -> None:
         text = json.dumps({"base_url": simulator.base_url, "token": simulator.token})
     else:
         text = _welcome(simulator)
-    # Not every terminal's character set has the accent in the text.
+    # Some terminals cannot show the accent in the text.
     sys.stdout.write(text.encode(sys.stdout.encoding, "replace").decode(sys.stdout.encoding) + "\n")
     sys.stdout.flush()
     await serve(simulator)
@@ -205,7 +205,7 @@ async def _run(simulator: Simulator, *, for_machine: bool) -> None:
 def _welcome(simulator: Simulator) -> str:
     header = authorization(simulator.token)
     names = "\n           ".join(simulator.store.connectors)
-    example = next(iter(simulator.store.connectors.values()), SAMPLES[0].connector)  # a recording may have none
+    example = next(iter(simulator.store.connectors.values()), SAMPLES[0].connector)  # a recording may be empty
     order = ",".join(example.key or [example.fields[0].id])
     url = f"{simulator.base_url}/connectors/{example.name}?skip=0&take=3&orderbyfieldids={order}"
     browser = f"{url}&{TOKEN_PARAMETER}={quote(header.removeprefix('AfasToken '), safe='')}"
@@ -238,8 +238,8 @@ def _cancel_at_end_of_input() -> None:
     task = asyncio.current_task()
 
     def wait() -> None:
-        # The bare descriptor: a thread inside sys.stdin would hold its lock while the interpreter shuts down.
-        with suppress(OSError):  # there is none
+        # Not sys.stdin: this thread would hold its lock while the interpreter shuts down.
+        with suppress(OSError):  # there is no standard input
             while os.read(0, 4096):
                 pass
         if task is not None:

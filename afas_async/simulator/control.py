@@ -1,16 +1,18 @@
-"""The control door: how other programs ask a running simulator what came in, and script it.
+"""The control routes: your other programs inspect and script a running simulator over HTTP.
 
-All of it is JSON below `/simulator`, without a token.
+You send and receive JSON below `/simulator`, without a token:
+
+    curl -d '{"status":503,"retry_after":2}' http://127.0.0.1:8765/simulator/faults
 
 | Path | GET | POST | DELETE |
 |---|---|---|---|
-| `counters`, `requests` | what came in | | |
-| `checksum/X` | what the rows of a GetConnector add up to | | |
-| `written/X` | what an UpdateConnector has written | | |
-| `faults`, `changes` | what is left of the script | one, or an array of them | empty the script |
-| `latency` | how long answers take | another one | |
-| `otp` | the code that went out last | | |
-| `oauth` | client credentials, and what was issued | what to assign of them | revoke all access tokens |
+| `counters`, `requests` | the requests so far | | |
+| `checksum/X` | the checksum of a GetConnector | | |
+| `written/X` | the elements that you wrote | | |
+| `faults`, `changes` | those that have not happened yet | add one, or an array | remove all |
+| `latency` | the current latency | set another one | |
+| `otp` | the last one-time password | | |
+| `oauth` | client credentials and tokens issued | set some of them | revoke all access tokens |
 | `files` | attachments, images and reports | attach a file | |
 | `reset` | | go back to the start | |
 """
@@ -40,18 +42,18 @@ _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 class UnknownConnectorError(ValueError, LookupError):
-    """There is no connector of this name."""
+    """A connector with this name does not exist."""
 
 
 class OAuthState(OwnRepr, msgspec.Struct, frozen=True, kw_only=True):
-    """The client credentials that a simulator accepts, and what it has issued for them.
+    """The client credentials that you can use, and the number of tokens issued for them.
 
     Attributes:
-        client_id: The client id that tokens are given for.
+        client_id: The client id.
         client_secret: Its secret.
-        public_key: The public key in PEM of an app that signs with a private one, or None.
-        expires_in: For how many seconds the next tokens are valid.
-        issued: How many tokens were given.
+        public_key: The public key, in PEM, of an app that signs with a private key; or None.
+        expires_in: How many seconds new tokens are valid.
+        issued: The number of tokens that were issued.
     """
 
     client_id: str
@@ -65,7 +67,7 @@ class OAuthState(OwnRepr, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OAuthAssignment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to assign to the attributes of an `OAuth`; an attribute that is not named stays."""
+    """New values for attributes of an `OAuth`. Those that you leave out stay."""
 
     client_id: str | msgspec.UnsetType = msgspec.UNSET
     client_secret: str | msgspec.UnsetType = msgspec.UNSET
@@ -74,7 +76,7 @@ class OAuthAssignment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class FileList(msgspec.Struct, frozen=True):
-    """All files of a simulator, with their bytes in base64."""
+    """All files of a simulator; in JSON their bytes are in base64."""
 
     attached: list[Attachment]
     images: list[Image]
@@ -91,17 +93,17 @@ class NewAttachment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Control:
-    """Answers what is asked below `/simulator`.
+    """Responds to requests below `/simulator`.
 
     Args:
-        traffic: What came in.
+        traffic: The request log and the counters.
         delivery: Has the faults and the latency.
-        changes: What happens to the rows.
-        otp: Has the one-time password that went out last.
+        changes: The script of changes.
+        otp: Has the last one-time password.
         oauth: The client credentials.
         files: The files.
-        checksum: Adds up the rows of a GetConnector.
-        written: Returns what an UpdateConnector has written.
+        checksum: Returns the checksum of a GetConnector.
+        written: Returns the elements that an UpdateConnector wrote.
         reset: Goes back to the start.
     """
 
@@ -133,7 +135,7 @@ class Control:
         self._reset = reset
 
     async def answer(self, method: str, segments: list[str], body: bytes) -> web.Response:
-        """Answer a request.
+        """Respond to a request.
 
         Args:
             method: Its method.
@@ -141,7 +143,7 @@ class Control:
             body: Its body.
 
         Returns:
-            JSON; a 404 if there is no such path or connector, or a 400 with the reason if the body is refused.
+            JSON; or a 404 for an unknown path or connector, or a 400 with the reason for an invalid body.
         """
         try:
             content = await self._outcome(method, segments, body)
@@ -174,7 +176,9 @@ class Control:
                 self._reset()
                 return self._shown["counters"]()
             case _:
-                raise LookupError(f"the control door has no {method} of {'/'.join(segments)!r}")
+                raise LookupError(
+                    f"no {method} of {'/'.join(segments)!r}; `afas_async.simulator.control` has the paths"
+                )
 
     def _script(self, method: str, what: str, body: bytes) -> Sequence[Fault] | Sequence[Change]:
         script = self._scripts[what]

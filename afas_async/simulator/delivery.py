@@ -1,4 +1,4 @@
-"""How answers go out: headers, latency, compression, and what scripted faults do to them."""
+"""Sends responses, with headers, latency, compression and scripted faults."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ _TRACE: Final = "X-Trace-Identifier"
 _NEVER: Final = re.compile(r"q=0(\.0*)?")
 _MOST_READY: Final = 8
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, 0 seconds: closing drops the connection
-_FLUSH_SECONDS: Final = 0.001  # between two looks whether all is sent: a reset drops what is not
+_FLUSH_SECONDS: Final = 0.001  # between two checks that all bytes are sent, because a reset drops the others
 
 
 class Delivery:
-    """Sends answers.
+    """Sends responses.
 
     Args:
-        traffic: Where what is sent is counted.
-        latency: How long each answer takes.
+        traffic: Counts the bytes and rows that are sent.
+        latency: How long each response takes.
         gzip: Whether to compress for clients that accept it.
-        traced: Whether each answer has an identifier by which its call is found.
+        traced: Whether each response has an `X-Trace-Identifier`.
 
     Attributes:
-        faults: What goes wrong.
-        latency: How long each answer takes.
+        faults: The script of faults.
+        latency: How long each response takes.
     """
 
     def __init__(self, traffic: Traffic, *, latency: Latency, gzip: bool, traced: bool) -> None:
@@ -63,7 +63,7 @@ class Delivery:
         self._traced = traced
 
     async def refuse(self, request: web.Request, record: RequestRecord, refusal: RefusalError) -> web.StreamResponse:
-        """Send a refusal, or what a fault puts in place of the service's own answer."""
+        """Send a refusal of the service or of a fault."""
         response = _response(refusal.status, refusal.headers, len(refusal.body))
         seconds = max(self.latency.base, refusal.seconds)
         return await self._deliver(request, record, response, Answer([], refusal.body), seconds)
@@ -71,7 +71,7 @@ class Delivery:
     async def send(self, request: web.Request, record: RequestRecord, answer: Answer) -> web.StreamResponse:
         """Send a success."""
         response = _response(answer.status, {hdrs.CONTENT_TYPE: answer.content_type}, None if answer.end else 0)
-        # Not aiohttp's own compression: that moves to a thread, which a loop on virtual time does not wait for.
+        # Not aiohttp's own compression: it uses a thread, for which an event loop with a virtual clock does not wait.
         if self._gzip and answer.end and _takes_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
             response.headers[hdrs.CONTENT_ENCODING] = "gzip"
             answer = replace(answer, pieces=_compressed(answer.pieces, answer.end), end=b"")
@@ -113,7 +113,7 @@ class Delivery:
         if cut in {"stall", "reset", "close"}:
             await response.write(end)
             return await _end_early(request, response, cut)
-        # Before the client can see the end: its next request must not meet this one still under way.
+        # Before the client can see the end: when its next request arrives, this one must not count as in flight.
         self._traffic.answered(record)
         await response.write_eof(end)
         return response
@@ -126,13 +126,13 @@ def _response(status: int, headers: dict[str, str], length: int | None) -> web.S
 
 
 def _takes_gzip(accepted: str) -> bool:
-    """Whether an `Accept-Encoding` has an entry for gzip, and that has no weight of 0."""
+    """Whether an `Accept-Encoding` has an entry for gzip with a weight above 0."""
     codings = (entry.partition(";") for entry in "".join(accepted.lower().split()).split(","))
     return any(coding == "gzip" and not _NEVER.fullmatch(weight) for coding, _, weight in codings)
 
 
 async def _wait(pieces: Iterator[Page], due: float) -> list[Page]:
-    """Wait until an answer is due, and fetch its first pieces meanwhile: the work hides in the time that models it."""
+    """Wait until a response is due, and make its first pieces meanwhile, so that this work adds no time."""
     loop = asyncio.get_running_loop()
     ready: list[Page] = []
     for piece in islice(pieces, _MOST_READY):
@@ -152,12 +152,12 @@ def _compressed(pieces: Iterable[Page], end: bytes) -> Iterator[Page]:
 
 
 async def _end_early(request: web.Request, response: web.StreamResponse, cut: Cut) -> web.StreamResponse:
-    """Leave the client with what it has; aiohttp does not write the end of `response` on a connection that closes."""
+    """End a response early. On a connection that closes, aiohttp does not write the end of `response`."""
     transport = request.transport
     if cut == "stall":
-        await asyncio.Event().wait()  # cancelled when the client goes or the simulator stops
+        await asyncio.Event().wait()  # cancelled when the client leaves or the simulator stops
     elif transport is not None and cut == "reset":
-        while transport.get_write_buffer_size():  # noqa: ASYNC110 (asyncio has no event for it)
+        while transport.get_write_buffer_size():  # noqa: ASYNC110 (asyncio has no event for an empty buffer)
             await asyncio.sleep(_FLUSH_SECONDS)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         transport.abort()

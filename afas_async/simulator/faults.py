@@ -1,4 +1,4 @@
-"""Scripted faults: what goes wrong, with which requests, and how often."""
+"""Scripted faults: you choose what goes wrong, for which requests, and how often."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 Cut = Literal["stall", "reset", "close", "end"]
-Says = Literal["locked", "out of memory", "out of time"]
+Refusal = Literal["locked", "out of memory", "out of time"]
 
 WRITES: Final = frozenset({"POST", "PUT", "DELETE"})
 
@@ -31,9 +31,9 @@ class Fault(
     omit_defaults=True,
     repr_omit_defaults=True,
 ):
-    """One thing that goes wrong.
+    """One thing that goes wrong, for `simulator.faults`.
 
-    A test of your own retrying code against a service that is in maintenance first, and then loses an answer halfway:
+    You test your retries against a service that is in maintenance first, and then loses a response halfway:
 
         async with Simulator(rows=1_000) as simulator:
             with simulator.faults.expect(  # both must happen
@@ -43,37 +43,39 @@ class Fault(
                 assert len(await your_reader(simulator.base_url, simulator.token)) == 1_000
             assert [request.status for request in simulator.requests][:2] == [503, 200]
 
-    With a `status` the request is not carried out. Without one it is, also when its answer is cut: so
-    `Fault(method="POST", cut="reset")` is a write that was done and whose outcome nobody heard of, and
-    `Fault(method="POST", status=503, cut="reset")` one that was not done. `Fault(refusal="locked", times=3)` locks
-    records for three requests, and `Fault(method="POST", cut="reset", works_after=600)` is a write that is done ten
-    minutes after its client has lost the connection.
+    | You write | What happens |
+    |---|---|
+    | `Fault(status=503)` | the request is not carried out |
+    | `Fault(method="POST", cut="reset")` | the write is done, but your client gets no response |
+    | `Fault(method="POST", status=503, cut="reset")` | the write is not done, and your client gets no response |
+    | `Fault(method="POST", cut="reset", works_after=600)` | the write is done ten minutes after the reset |
+    | `Fault(refusal="locked", times=3)` | records are locked for three requests |
 
     Attributes:
-        connector: Only requests that have this name as a part of their path between slashes, in any case of letters.
-        path: Only requests with this text in their path, in any case of letters.
-        method: Only requests with this HTTP method; by default with any but OPTIONS, which a browser sends ahead.
-        after: How many such requests pass first, counted from when the fault is added.
-        times: How many such requests it meets, or None for all of them.
+        connector: Only requests with this name between two slashes of their path; letter case does not count.
+        path: Only requests with this text in their path; letter case does not count.
+        method: Only requests with this HTTP method. By default any but OPTIONS, which a browser sends first.
+        after: How many matching requests pass first, counted from when you add the fault.
+        times: How many matching requests get it, or None for all of them.
         delay: Seconds before the first byte, on top of the simulator's latency.
-        status: Answer with this HTTP status instead.
-        body: The text of that answer, such as a page of HTML; none by default.
-        refusal: Refuse with this message of the service, in the language asked, and do not carry the request out:
-            records that another user has locked (docs.afas.help, "Troubleshooting": to be tried again), or a service
-            that is short of memory or time.
-        works_after: How many seconds after the fault's own answer, or after the connection that it breaks, a write is
-            carried out, on the event loop's clock. Other requests do not meet such a fault.
-        retry_after: Seconds to wait that a 503 or 429 asks for.
+        status: The HTTP status of the response.
+        body: The text of that response, such as a page of HTML. Empty by default.
+        refusal: Refuse with this message of the service, in the language that the request asks for, and do not carry
+            the request out. "locked" is a record that another user has locked: you should retry
+            (docs.afas.help, "Troubleshooting").
+        works_after: Carry the write out this many seconds later, by the event loop's clock. They count from the
+            response of the fault, or from when it breaks the connection. Only writes get such a fault.
+        retry_after: Seconds that a 503 or 429 asks your client to wait.
         retry_after_in: Where it asks: in the header, in a body in the service's own form, or in both
             (docs.afas.help, "Troubleshooting": the body of a 503).
         content_type: The content type, whatever the body is.
-        headers: Further headers, in place of those of the same name.
-        cut: How the answer ends too early. `stall`: nothing more comes, until the client goes or the simulator stops;
-            `reset`: the connection is reset; `close`: it is closed in good order, without the end of a chunked body;
-            `end`: the answer ends as if it were complete, so that only its text is too short.
-        at: After how many bytes of the body, as sent (compressed, if it is), the cut comes: 0 is just behind the
-            headers, None before any of the answer. Of a body that is shorter only its end mark is missing. A reset
-            overtakes what the client has not read yet, so that of a long body less than this may arrive.
+        headers: Further headers; they replace those of the same name.
+        cut: How the response ends too early. `stall`: nothing more comes until your client leaves or the simulator
+            stops. `reset`: the connection is reset. `close`: it is closed normally, without the end of a chunked body.
+            `end`: the response ends as if it were complete, and only its text is too short.
+        at: Cut after this many bytes of the body as sent, after compression. 0 cuts after the headers, None before
+            them. A shorter body lacks only its end mark. After a `reset` your client may get fewer bytes, because it
+            loses those that it has not read yet.
 
     Raises:
         ValueError: The fault does nothing, or its parts do not fit together.
@@ -87,7 +89,7 @@ class Fault(
     delay: float = 0.0
     status: int | None = None
     body: str | None = None
-    refusal: Says | None = None
+    refusal: Refusal | None = None
     works_after: float | None = None
     retry_after: int | None = None
     retry_after_in: Literal["header", "body", "both"] = "both"
@@ -105,7 +107,7 @@ class Fault(
             (self.body is not None and self.status is None, "`body` needs a `status`"),
             (
                 self.refusal is not None and self.status is not None,
-                "give either `refusal` or `status`",
+                "give either `refusal` or `status`, not both",
             ),
             *self._wrong_work(),
             (
@@ -115,20 +117,23 @@ class Fault(
             (self.retry_after is not None and self.retry_after < 0, "`retry_after` must be 0 or more seconds"),
             (
                 self.body is not None and self.retry_after is not None and self.retry_after_in != "header",
-                'a `body` leaves no room for `retry_after` in it: use retry_after_in="header"',
+                'a `body` of your own has no `retry_after` in it: use retry_after_in="header"',
             ),
             (self.retry_after is None and self.retry_after_in != "both", "`retry_after_in` needs `retry_after`"),
             (self.at is not None and self.cut is None, "`at` needs a `cut`"),
             (self.at is not None and self.at < 0, "`at` must be 0 or more bytes"),
-            (self.cut == "end" and self.at is None, "an answer can end well only after its headers: give `at`"),
+            (
+                self.cut == "end" and self.at is None,
+                "a response can only end after its headers: give `at` for this `cut`",
+            ),
             (
                 not _FRAMING.isdisjoint(name.lower() for name in self.headers),
-                "the headers that frame a body are the server's own: use `cut`",
+                "`headers` cannot change Content-Length, Transfer-Encoding or Connection: use `cut`",
             ),
-            (not all(map(_TOKEN.fullmatch, self.headers)), "the name of a header has letters, digits and signs only"),
+            (not all(map(_TOKEN.fullmatch, self.headers)), "`headers`: the name of a header is an HTTP token"),
             (
                 not all(map(_PRINTABLE.fullmatch, (*self.headers.values(), self.content_type or ""))),
-                "a header and `content_type` have printable characters of ASCII only",
+                "`headers` and `content_type` can only have printable ASCII characters",
             ),
             (
                 self._does_nothing(),
@@ -139,7 +144,7 @@ class Fault(
                 raise ValueError(reason)
 
     def meets(self, method: str, path: str) -> bool:
-        """Whether the fault is for a request of this method and path."""
+        """Whether a request with this method and path matches."""
         path = path.lower()
         return (
             (method != "OPTIONS" if self.method is None else self.method.upper() == method)
@@ -149,7 +154,7 @@ class Fault(
         )
 
     def answer_body(self) -> bytes:
-        """The body of the answer that takes the place of the service's own."""
+        """The body of the response with this fault's `status`."""
         if self.retry_after is None or self.retry_after_in == "header":
             return (self.body or "").encode()
         message = "Service temporarily unavailable due to scheduled maintenance."
@@ -159,7 +164,7 @@ class Fault(
         })
 
     def answer_headers(self) -> dict[str, str]:
-        """The headers that the fault adds to an answer, or changes in it."""
+        """The headers that the fault adds to a response, or replaces."""
         headers = dict(self.headers)
         if self.content_type is not None:
             headers["Content-Type"] = self.content_type
@@ -173,9 +178,9 @@ class Fault(
             return
         answers = self.status is not None or self.refusal is not None
         yield not (math.isfinite(after) and after >= 0), "`works_after` must be 0 or more seconds"
-        yield self.method is not None and self.method.upper() not in WRITES, "`works_after` is for a write"
+        yield self.method is not None and self.method.upper() not in WRITES, "`works_after` is only for writes"
         yield not answers and self.cut is None, "`works_after` needs a `status`, `refusal` or `cut`"
-        yield not answers and self.at is not None, "before the work there is no answer to cut: give no `at`"
+        yield not answers and self.at is not None, "`works_after` cuts before the response, so leave out `at`"
 
     def _does_nothing(self) -> bool:
         changes = (self.status, self.refusal, self.cut, self.content_type)
@@ -183,7 +188,7 @@ class Fault(
 
 
 class Faults:
-    """The script of a simulator: the faults that are still to come; for any thread."""
+    """Your script of faults, as `simulator.faults`. You can use it from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -191,49 +196,59 @@ class Faults:
 
     @property
     def left(self) -> list[Fault]:
-        """The faults still to come, in the order in which they were added, with what is left of `after` and `times`."""
+        """The faults that have not happened yet, in the order in which you added them.
+
+        `after` and `times` count down, so a fault that you see here with `times=2` happens twice more.
+        """
         return list(self._script)
 
     def add(self, *faults: Fault) -> None:
-        """Put faults at the end of the script.
+        """Add faults to your script.
 
-        A request meets one fault at most: the first in the script that is for it and lets no more requests pass. Each
-        fault counts for its `after` all requests that it is for.
+        A request gets one fault at most: the first that matches it and has no more requests to let pass. The `after`
+        of a fault counts all requests that match it.
+
+            simulator.faults.add(Fault(status=503, retry_after=1), Fault(cut="reset", after=2))
         """
         with self._lock:
             self._script.extend(faults)
 
     @contextmanager
     def expect(self, *faults: Fault) -> Generator[None, None, None]:
-        """Add faults that must happen in the block, so that no test passes because they did not.
+        """Add faults that must happen in the block.
+
+        Your test cannot pass because a fault did not happen.
+
+            with simulator.faults.expect(Fault(connector="FbSales", refusal="locked")):
+                ...  # your code
 
         Args:
-            faults: The faults. One with `times=None` may happen or not.
+            faults: The faults. Those with `times=None` may happen or not.
 
         Raises:
-            AssertionError: At the end of a block that raises nothing: the faults in the script that did not happen as
-                often as they should, also those that were added before.
+            AssertionError: A fault in your script did not happen as often as it should, also if you added it before
+                the block. A block that raises keeps its own exception.
         """
         self.add(*faults)
         yield
         check_all_happened(self.left)
 
     def add_json(self, content: bytes) -> None:
-        """Put one fault, or an array of them, in JSON at the end of the script.
+        """Add a fault, or an array of faults, in JSON.
 
         Raises:
-            ValueError: It is not JSON, or no fault.
+            ValueError: The text is not JSON, or not a fault.
         """
         faults = msgspec.json.decode(content, type=Fault | list[Fault])
         self.add(*([faults] if isinstance(faults, Fault) else faults))
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Remove all faults from your script."""
         with self._lock:
             self._script.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """Return the fault that a request meets, and count the request."""
+        """Count a request, and return the fault that it gets."""
         with self._lock:
             return self._take(method, path)
 
@@ -257,10 +272,10 @@ class Faults:
 
 
 def check_all_happened(left: Iterable[Fault]) -> None:
-    """Check that the faults still to come are those that need not happen.
+    """Check that no fault is left that had to happen.
 
     Raises:
-        AssertionError: They are not.
+        AssertionError: One is left.
     """
     if missed := [fault for fault in left if fault.times is not None]:
         raise AssertionError(f"faults that did not happen: {', '.join(map(repr, missed))}")

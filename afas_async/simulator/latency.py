@@ -1,4 +1,4 @@
-"""How long an answer takes."""
+"""How long a response takes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ NOTATION: Final = "BASE[,PER_1000_ROWS[,PER_1000_SKIPPED[,PER_1000_ELEMENTS]]]"
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """The time that the service spends on an answer before its first byte, in seconds.
+    """How long your client waits for the first byte of a response, in seconds.
+
+        Simulator(latency=Latency(0.05, per_row=0.0001))  # 150 ms for a page of 1,000 rows
+
+    Attributes:
+        base: Seconds for every response.
+        per_row: Seconds for each row in the response.
+        per_skip: Seconds for each row that `skip` passes over
+            (docs.afas.help, "GetConnector": a skip above 100,000 is unacceptably slow).
+        per_element: Seconds for each element of a write, without those in objects. The write is carried out at the
+            end of this time, even if your client has gone by then.
 
     Raises:
         ValueError: A time is negative or not finite.
-
-    Attributes:
-        base: What every answer costs.
-        per_row: What each row in the answer adds.
-        per_skip: What each row passed over by `skip` adds
-            (docs.afas.help, "GetConnector": a skip above 100,000 is unacceptably slow).
-        per_element: What each element of a write adds, those in objects not counted. The write is carried out at the
-            end of this time, also when its client has gone by then.
     """
 
     base: float = 0.0
@@ -33,10 +35,10 @@ class Latency:
 
     def __post_init__(self) -> None:
         if not all(0 <= seconds < math.inf for seconds in astuple(self)):
-            raise ValueError(f"a latency is 0 or more seconds, and finite, which {self} is not")
+            raise ValueError(f"a latency must be 0 or more seconds, and finite: {self}")
 
     def delay(self, *, rows: int = 0, skip: int = 0, elements: int = 0) -> float:
-        """Return the seconds that an answer takes that holds `rows` rows after `skip`, or of a write of elements."""
+        """Return the seconds for a response with `rows` rows after `skip`, or for a write of `elements`."""
         return self.base + self.per_row * rows + self.per_skip * skip + self.per_element * elements
 
     def __str__(self) -> str:
@@ -48,10 +50,10 @@ NO_LATENCY: Final = Latency()
 
 
 def parse_latency(text: str) -> Latency:
-    """Return the latency that is written in the notation of the command lines, as `str` of one is.
+    """Read a latency from the command line: the inverse of `str(latency)`.
 
     Raises:
-        argparse.ArgumentTypeError: It is none.
+        argparse.ArgumentTypeError: The text is not a latency.
 
     Example:
         >>> parse_latency("0.05,0.02").delay(rows=1_000, skip=0)

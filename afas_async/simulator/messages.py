@@ -1,6 +1,6 @@
-"""What the service says to its users, in the two languages that its texts are known in.
+"""The messages of the service to its users, in English and Dutch.
 
-The English texts are those of docs.afas.help, "Troubleshooting"; of the Dutch ones only the sense is known.
+The English texts are those of docs.afas.help, "Troubleshooting". Of the Dutch texts only the meaning is known.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Message:
     Attributes:
         en: The text in English.
         nl: The text in Dutch.
-        number: The `errorNumber` that goes with it, which says little: different texts share one.
+        number: The `errorNumber` in the response. Different texts share one, so it identifies no error.
     """
 
     en: str
@@ -46,7 +46,7 @@ LOCKED: Final = Message("The record is locked by another user.", "Het record is 
 
 
 def not_supported(kind: Literal["GetConnector", "UpdateConnector"]) -> Message:
-    """Say that there is no such connector, or none for this user: the service does not tell which."""
+    """The connector does not exist, or this user may not use it: the service does not say which."""
     return Message(
         f"{kind} not supported for this app or the user is not authorized",
         f"{kind} wordt niet ondersteund voor deze app of de gebruiker is niet geautoriseerd",
@@ -54,54 +54,54 @@ def not_supported(kind: Literal["GetConnector", "UpdateConnector"]) -> Message:
 
 
 def field_not_found(field: str) -> Message:
-    """Say that a connector has no such field."""
+    """The connector does not have this field."""
     return Message(f"Connector field '{field}' not found", f"Connectorveld '{field}' niet gevonden")
 
 
 def element_not_found(name: str) -> Message:
-    """Say that a connector has no such element."""
+    """The connector does not have this element."""
     return Message(f"Element '{name}' not found", f"Element '{name}' niet gevonden")
 
 
 def one_only(name: str) -> Message:
-    """Say that an element may stand once only in the one around it."""
+    """Only one such object may be in an element."""
     return Message(
         f"Only one element '{name}' is allowed.", f"Van het element '{name}' is er niet meer dan 1 toegestaan."
     )
 
 
 def does_not_exist(label: str) -> Message:
-    """Say that there is no record with this key."""
+    """No record has this key."""
     return Message(
         f"The entered value for '{label}' does not exist.", f"De ingevoerde waarde bij '{label}' bestaat niet.", _VALUE
     )
 
 
 def already_exists(label: str) -> Message:
-    """Say that there is a record with this key."""
+    """A record with this key exists already."""
     return Message(
         f"The entered value for '{label}' already exists.", f"De ingevoerde waarde bij '{label}' bestaat al.", _VALUE
     )
 
 
 def not_valid(label: str) -> Message:
-    """Say that a field cannot have this value."""
+    """The field cannot have this value."""
     return Message(
         f"The entered value for '{label}' is not valid.", f"De ingevoerde waarde bij '{label}' is ongeldig.", _VALUE
     )
 
 
 def required(label: str) -> Message:
-    """Say that a field has no value and must have one."""
+    """The field must have a value."""
     return Message(f"Enter a value for '{label}'.", f"Vul een waarde in bij '{label}'.", _VALUE)
 
 
 def preferred(accepted: str, otherwise: Language) -> Language:
-    """Choose the language of an answer.
+    """Choose the language of a response.
 
     Args:
-        accepted: The request's `Accept-Language`, such as `nl-nl`, `en-en`, `*`, a browser's list, or nothing.
-        otherwise: The language if the header names none that is known.
+        accepted: The request's `Accept-Language`, such as `nl-nl`, `en-en`, `*`, a browser's list, or empty.
+        otherwise: The language if the header names neither Dutch nor English.
     """
     for entry in accepted.lower().split(","):
         match entry.partition(";")[0].strip().partition("-")[0]:

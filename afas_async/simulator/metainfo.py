@@ -15,12 +15,12 @@ def _codes(kind: UpdateObject) -> Iterator[tuple[tuple[str, str], Mapping[str, s
         yield from _codes(inner)
 
 
-# What is linked to a code list has its values also where it is read (docs.afas.help, "GetConnector").
+# A field with a code list has its values in the metainfo of the GetConnector too (docs.afas.help, "GetConnector").
 _CODES: Final = {place: codes for update in UPDATES for place, codes in _codes(update.root)}
 
 
 def describe(connector: Connector) -> dict[str, Any]:
-    """Describe a GetConnector."""
+    """Return the metainfo of a GetConnector."""
     if connector.document is not None:
         return {**connector.document, "name": connector.name}
     return {
@@ -44,7 +44,7 @@ def describe(connector: Connector) -> dict[str, Any]:
 
 
 def describe_update(connector: UpdateConnector) -> dict[str, Any]:
-    """Describe an UpdateConnector, with its objects."""
+    """Return the metainfo of an UpdateConnector, with its objects."""
     if connector.document is not None:
         return dict(connector.document)
     head = {"id": connector.name, "name": connector.root.name, "description": connector.description}

@@ -20,18 +20,18 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 
 class OAuth:
-    """Hands out access tokens that expire by the event loop's clock.
+    """Issues access tokens that expire by the event loop's clock, as `simulator.oauth`.
 
-    Each request gives a new token, and those given before stay valid until they expire. All attributes may be assigned
-    at any time.
+    Your client gets a new token with each request; earlier ones stay valid until they expire. You can assign all
+    attributes at any time.
 
     Attributes:
-        client_id: The client id that tokens are given for; a random one at first.
-        client_secret: Its secret, likewise.
-        public_key: The public key in PEM of an app that signs with a private one (`PrivateKeyCredentials`); None at
-            first.
-        expires_in: For how many seconds the next tokens are valid.
-        issued: How many tokens were given.
+        client_id: The client id; random at first.
+        client_secret: Its secret; random at first.
+        public_key: The public key, in PEM, of your app if it signs with a private key (`PrivateKeyCredentials`); None
+            at first.
+        expires_in: How many seconds new tokens are valid.
+        issued: The number of tokens that were issued.
     """
 
     def __init__(self) -> None:
@@ -47,20 +47,20 @@ class OAuth:
         return f"<OAuth issued={self.issued} expires_in={self.expires_in:g}>"
 
     def revoke(self) -> None:
-        """Make all tokens given so far invalid."""
+        """Make all tokens that were issued so far invalid."""
         self._valid_until.clear()
 
     def answer(self, content_type: str, body: bytes, url: str) -> Answer:
-        """Give a token.
+        """Issue a token.
 
         Args:
             content_type: The type of the request's body.
             body: The form.
-            url: Where it was sent.
+            url: The URL of the request.
 
         Raises:
-            RefusalError: The form is not as documented (`invalid_request`, `unsupported_grant_type`), or its client id
-                and its secret or assertion are not right (`invalid_client`).
+            RefusalError: The form is not as documented (`invalid_request`, `unsupported_grant_type`), or its client
+                id, secret or assertion is wrong (`invalid_client`).
         """
         pairs = parse_qsl(body.decode("latin-1"))
         fields = dict(pairs)
@@ -82,7 +82,7 @@ class OAuth:
         return json_answer({"access_token": token, "token_type": "Bearer", "expires_in": self.expires_in})
 
     def _is_assertion(self, assertion: str, url: str) -> bool:
-        """Whether the app has signed this assertion for this service, for at most 5 minutes, and not used it before."""
+        """Whether the app signed this assertion for this URL, for 5 minutes at most, and uses it for the first time."""
         import jwt  # noqa: PLC0415 - of an extra
 
         if self.public_key is None:
@@ -105,10 +105,10 @@ class OAuth:
         return True
 
     def check(self, token: str) -> None:
-        """Refuse a token that was not given, is revoked, or has expired.
+        """Check a token.
 
         Raises:
-            RefusalError: It is one of these.
+            RefusalError: The token is unknown, revoked or expired.
         """
         if self._valid_until.get(token, 0.0) <= asyncio.get_running_loop().time():
             raise RefusalError(HTTPStatus.UNAUTHORIZED, headers={hdrs.WWW_AUTHENTICATE: "Bearer"})

@@ -14,13 +14,13 @@ _IDENTITY: Final = ("apikey", "apitoken", "userid")
 
 
 class Otp:
-    """Hands out codes, and the token for them.
+    """Issues one-time passwords, and the token for them.
 
     Args:
-        token: The XML token that a code gives.
+        token: The XML token that a user gets for a code.
 
     Attributes:
-        code: The code that the service would have sent by e-mail last; None before that, and when it has been used.
+        code: The last code that the service would have e-mailed; None before the first, and after its use.
     """
 
     def __init__(self, token: str) -> None:
@@ -29,22 +29,22 @@ class Otp:
         self._asked_by: tuple[str, ...] = ()
 
     def request(self, body: bytes) -> Answer:
-        """Make a new code for the user in a request.
+        """Issue a new code for the user in a request.
 
-        Every user is served, and the answer would be the same for wrong keys: it gives nothing away.
+        The response is the same for wrong keys and unknown users, so it reveals nothing about them.
 
         Raises:
-            RefusalError: The body is no JSON object.
+            RefusalError: The body is not a JSON object.
         """
         self._asked_by, _ = _read(body)
-        self.code = str(secrets.randbelow(90_000_000) + 10_000_000)  # never a leading zero: it may come as a number
+        self.code = str(secrets.randbelow(90_000_000) + 10_000_000)  # no leading zero: clients may send it as a number
         return empty_answer(HTTPStatus.CREATED)
 
     def validate(self, body: bytes) -> Answer:
-        """Give the token for the code, once, to the user who asked for it; else nothing.
+        """Return the token for a code, once, to the user who requested it; anyone else gets an empty response.
 
         Raises:
-            RefusalError: The body is no JSON object.
+            RefusalError: The body is not a JSON object.
         """
         asked_by, code = _read(body)
         if self.code is None or (asked_by, code) != (self._asked_by, self.code):
@@ -54,7 +54,7 @@ class Otp:
 
 
 def _read(body: bytes) -> tuple[tuple[str, ...], str]:
-    """Read the keys and the user, and the code; clients write the names in any case of letters."""
+    """Return the keys with the user, and the code. Letter case of the names does not count, as clients vary."""
     try:
         content = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

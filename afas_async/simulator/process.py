@@ -1,4 +1,4 @@
-"""A simulator in a process of its own, so that it does not share the processor core of what it is used to measure."""
+"""A simulator in another process, so that it does not take processor time from the code that you measure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from afas_async.simulator.latency import NO_LATENCY, Latency
 from afas_async.simulator.own.documents import read_document
 from afas_async.simulator.own.get_connectors import OwnGetConnector
 from afas_async.simulator.own.update_connectors import UpdateSource, resolved
-from afas_async.simulator.remote import SimulatorError, SimulatorProcess, last_words
+from afas_async.simulator.remote import SimulatorError, SimulatorProcess, last_line
 from afas_async.simulator.rules import Rules
 
 _START_SECONDS: Final = 30
@@ -42,16 +42,25 @@ async def spawn(
     recording: str | os.PathLike[str] | None = None,
     rules: Rules = Rules(),  # noqa: B008 (frozen)
 ) -> AsyncGenerator[SimulatorProcess, None]:
-    """Run a simulator in a process of its own until the block ends.
+    """Run a simulator in another process until your block ends.
 
-    The process also ends when this one dies, in whatever way. The arguments are those of `Simulator`, but that the rows
-    of `connectors` come out of files: the other process cannot see dicts of this one.
+    The process also ends when yours dies, even if it is killed.
+
+        async with spawn(rows=100_000) as simulator:
+            ...  # your code calls simulator.base_url with simulator.token
+            print(len(await simulator.requests()))
+
+    You pass the arguments of `Simulator`, without `host` and `port`. Give the rows of `connectors` as the path of a
+    file: the other process cannot see your objects.
+
+    Yields:
+        The running simulator, for you to call and to script.
 
     Raises:
-        SimulatorError: The process did not come up within 30 seconds, or ended before.
-        TypeError: The rows of a connector are not a path.
-        ValueError: Something is wrong with the metainfo of a connector of your own.
-        OSError: A file of metainfo cannot be read.
+        SimulatorError: The process did not start within 30 seconds, or ended during its start.
+        TypeError: You gave the rows of a connector as objects.
+        ValueError: The metainfo of your own connector is wrong.
+        OSError: A file with metainfo cannot be read.
     """
     arguments = [
         "--json",
@@ -62,7 +71,7 @@ async def spawn(
         *(["--gzip"] if gzip else []),
         *([] if recording is None else [f"--from={os.fspath(recording)}"]),
     ]
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryFile() as stderr, tempfile.TemporaryDirectory() as folder:
         arguments += _own_connectors(connectors or {}, Path(folder))
         arguments += _own_updates(updates or {}, Path(folder))
         process = await asyncio.create_subprocess_exec(
@@ -70,27 +79,27 @@ async def spawn(
             "-m",
             "afas_async.simulator",
             *arguments,
-            # Not an argument: every user of a computer sees those. An empty one is none, whatever is inherited.
+            # Not an argument, which every user of the computer can see. An empty variable hides an inherited token.
             env={**os.environ, TOKEN_VARIABLE: token or ""},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=said,
-            start_new_session=True,  # Ctrl+C is for this process, which ends that one
+            stderr=stderr,
+            start_new_session=True,  # so that Ctrl+C reaches only this process, which then ends the other
         )
         try:
             line = await _first_line(process)
             if not line:
-                raise SimulatorError(f"the simulator did not come up: {last_words(said) or 'its process ended'}")
+                raise SimulatorError(f"the simulator did not start: {last_line(stderr) or 'its process ended'}")
             start = json.loads(line)
             async with aiohttp.ClientSession() as session:
-                yield SimulatorProcess(start["base_url"], start["token"], process.pid, session, said)
+                yield SimulatorProcess(start["base_url"], start["token"], process.pid, session, stderr)
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(process)
 
 
 def _own_connectors(connectors: Mapping[str, str | os.PathLike[str] | OwnGetConnector], folder: Path) -> Iterator[str]:
-    """The arguments for GetConnectors, whose metainfo is written to a folder."""
+    """Return the arguments for GetConnectors, and write their metainfo to a folder."""
     for number, (name, source) in enumerate(connectors.items()):
         rows = source.rows if isinstance(source, OwnGetConnector) else source
         if isinstance(source, OwnGetConnector):
@@ -100,13 +109,11 @@ def _own_connectors(connectors: Mapping[str, str | os.PathLike[str] | OwnGetConn
         if isinstance(rows, (str, os.PathLike)):
             yield f"--connector={name}={os.fspath(rows)}"
         elif rows or not isinstance(source, OwnGetConnector):
-            raise TypeError(
-                f"{name}: give the rows as the path of a file: another process cannot see those of this one"
-            )
+            raise TypeError(f"{name}: give the rows as the path of a file; the other process cannot see your objects")
 
 
 def _own_updates(updates: Mapping[str, UpdateSource], folder: Path) -> Iterator[str]:
-    """The arguments for UpdateConnectors, which are written to a folder."""
+    """Return the arguments for UpdateConnectors, and write their metainfo to a folder."""
     for number, (name, source) in enumerate(updates.items()):
         file = folder / f"update{number}.json"
         file.write_bytes(msgspec.json.encode(resolved(name, source)))
@@ -119,7 +126,7 @@ async def _first_line(process: Process) -> bytes:
     try:
         return await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
     except TimeoutError:
-        raise SimulatorError(f"the simulator did not come up within {_START_SECONDS} seconds") from None
+        raise SimulatorError(f"the simulator did not start within {_START_SECONDS} seconds") from None
 
 
 async def _end(process: Process) -> None:

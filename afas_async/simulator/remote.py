@@ -1,6 +1,6 @@
-"""What you ask of a simulator in another process, and script in it, under the names that `Simulator` has.
+"""A simulator in another process, which you use by the names of `Simulator`.
 
-What is an attribute of a `Simulator` is asked for with an `await` here, as it lies in another process.
+You `await` here what you read as an attribute of a `Simulator`.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ _WRITTEN: Final = msgspec.json.Decoder(list[dict[str, Any]], float_hook=Decimal)
 
 
 class SimulatorError(RuntimeError):
-    """A simulator's process did not come up, has died, or refuses what it is asked."""
+    """The process of a simulator did not start, has died, or refuses what you ask."""
 
 
 class _Ask(Protocol):
-    """Sends a request to the control door, and returns the body of its answer."""
+    """Sends a request to the control routes, and returns the body of the response."""
 
     async def __call__(self, path: str, method: str = "GET", content: bytes | None = None) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFaults:
-    """The script of what goes wrong, as `Simulator.faults`."""
+    """Your script of faults, as `Simulator.faults`."""
 
     _ask: _Ask = field(repr=False)
 
     async def left(self) -> list[Fault]:
-        """Return the faults still to come, as `Faults.left`."""
+        """Return the faults that have not happened yet, as `Faults.left`."""
         return msgspec.json.decode(await self._ask("faults"), type=list[Fault])
 
     async def add(self, *faults: Fault) -> None:
-        """Put faults at the end of the script, as `Faults.add`."""
+        """Add faults to your script, as `Faults.add`."""
         await self._ask("faults", "POST", msgspec.json.encode(faults))
 
     async def clear(self) -> None:
-        """Forget all faults."""
+        """Remove all faults from your script."""
         await self._ask("faults", "DELETE")
 
     @asynccontextmanager
@@ -60,7 +60,7 @@ class RemoteFaults:
         """Add faults that must happen in the block, as `Faults.expect`.
 
         Raises:
-            AssertionError: At the end of a block that raises nothing: faults that did not happen.
+            AssertionError: Some of the faults did not happen. A block that raises keeps its own exception.
         """
         await self.add(*faults)
         yield
@@ -69,24 +69,24 @@ class RemoteFaults:
 
 @dataclass(frozen=True, slots=True)
 class RemoteChanges:
-    """The script of what happens to the rows, as `Simulator.changes`."""
+    """Your script of changes to the rows, as `Simulator.changes`."""
 
     _ask: _Ask = field(repr=False)
 
     async def left(self) -> list[Change]:
-        """Return the changes still to come, as `Changes.left`."""
+        """Return the changes that have not happened yet, as `Changes.left`."""
         return msgspec.json.decode(await self._ask("changes"), type=list[Change])
 
     async def add(self, *changes: Change) -> None:
-        """Put changes at the end of the script, as `Changes.add`.
+        """Add changes to your script, as `Changes.add`.
 
         Raises:
-            SimulatorError: There is no such connector or field, or the process has died.
+            SimulatorError: A connector or a field does not exist, or the process has died.
         """
         await self._ask("changes", "POST", msgspec.json.encode(changes))
 
     async def clear(self) -> None:
-        """Forget all changes."""
+        """Remove all changes from your script."""
         await self._ask("changes", "DELETE")
 
 
@@ -94,7 +94,7 @@ class RemoteChanges:
 class RemoteOAuth:
     """The client credentials, as `Simulator.oauth`.
 
-    A test of your own rotation of tokens, in which the second call needs a new one:
+    You test that your code gets a new token after `revoke`:
 
         state = await simulator.oauth.state()
         credentials = ClientCredentials(state.client_id, state.client_secret)
@@ -118,14 +118,14 @@ class RemoteOAuth:
         public_key: str | msgspec.UnsetType | None = msgspec.UNSET,
         expires_in: float | msgspec.UnsetType = msgspec.UNSET,
     ) -> None:
-        """Assign the attributes that are given, as you assign those of `Simulator.oauth`."""
+        """Set the attributes that you pass, as you set those of `Simulator.oauth`."""
         assigned = OAuthAssignment(
             client_id=client_id, client_secret=client_secret, public_key=public_key, expires_in=expires_in
         )
         await self._ask("oauth", "POST", msgspec.json.encode(assigned))
 
     async def revoke(self) -> None:
-        """Make all tokens given so far invalid."""
+        """Make all tokens that were issued so far invalid."""
         await self._ask("oauth", "DELETE")
 
 
@@ -136,11 +136,11 @@ class RemoteFiles:
     _ask: _Ask = field(repr=False)
 
     async def attached(self) -> list[Attachment]:
-        """Return the attachments that no client has written."""
+        """Return the attachments, without those that your code wrote."""
         return (await self._list()).attached
 
     async def images(self) -> list[Image]:
-        """Return the images; the id of the last is a whole number."""
+        """Return the images. The id of the last is a whole number."""
         return (await self._list()).images
 
     async def reports(self) -> list[Report]:
@@ -160,9 +160,14 @@ class RemoteFiles:
 
 @dataclass(frozen=True, slots=True)
 class SimulatorProcess:
-    """A simulator that runs in another process.
+    """A simulator in another process, from `spawn`.
 
-    Every method, also of `faults`, `changes`, `oauth` and `files`, raises SimulatorError if the process has died.
+    All methods, also those of `faults`, `changes`, `oauth` and `files`, raise SimulatorError if the process has died.
+
+        async with spawn() as simulator:
+            await simulator.faults.add(Fault(status=503))
+            ...  # your code
+            assert (await simulator.requests())[0].status == 503
 
     Attributes:
         base_url: The URL of the service, ending in `/profitrestservices`.
@@ -174,21 +179,21 @@ class SimulatorProcess:
     token: str = field(repr=False)
     pid: int
     _session: aiohttp.ClientSession = field(repr=False)
-    _said: IO[bytes] = field(repr=False)
+    _stderr: IO[bytes] = field(repr=False)
 
     @property
     def faults(self) -> RemoteFaults:
-        """The script of what goes wrong; empty at first."""
+        """Your script of faults; empty at first."""
         return RemoteFaults(self._ask)
 
     @property
     def changes(self) -> RemoteChanges:
-        """The script of what happens to the rows while they are read; empty at first."""
+        """Your script of changes to the rows during a read; empty at first."""
         return RemoteChanges(self._ask)
 
     @property
     def oauth(self) -> RemoteOAuth:
-        """The client credentials that it accepts."""
+        """The client credentials that you can use."""
         return RemoteOAuth(self._ask)
 
     @property
@@ -197,35 +202,35 @@ class SimulatorProcess:
         return RemoteFiles(self._ask)
 
     async def otp_code(self) -> str | None:
-        """Ask for the one-time password that the service would have sent by e-mail last, until it is used."""
+        """Return the last one-time password that the service would have e-mailed, or None once you have used it."""
         return msgspec.json.decode(await self._ask("otp"), type=str | None)
 
     async def requests(self) -> list[RequestRecord]:
-        """Ask for the last 10,000 requests in order of arrival; their times are those of the other process."""
+        """Return the last 10,000 requests in order of arrival, with the times of the other process's clock."""
         return msgspec.json.decode(await self._ask("requests"), type=list[RequestRecord])
 
     async def counters(self) -> Counters:
-        """Ask for the counters as they are now."""
+        """Return the counters of this moment."""
         return msgspec.json.decode(await self._ask("counters"), type=Counters)
 
     async def checksum(self, connector: str) -> Checksum:
-        """Ask for what a complete reading of the connector must add up to.
+        """Return the checksum of a GetConnector, which you compare with that of the rows that you read.
 
         Raises:
-            SimulatorError: There is no such connector, or the process has died.
+            SimulatorError: The connector does not exist, or the process has died.
         """
         return msgspec.json.decode(await self._ask(f"checksum/{connector}"), type=Checksum)
 
     async def written(self, connector: str) -> list[dict[str, Any]]:
-        """Ask for what an UpdateConnector has written, as `Simulator.written` returns it.
+        """Return the elements that your code wrote with an UpdateConnector, as `Simulator.written`.
 
         Raises:
-            SimulatorError: There is no such connector, or the process has died.
+            SimulatorError: The connector does not exist, or the process has died.
         """
         return _WRITTEN.decode(await self._ask(f"written/{connector}"))
 
     async def set_latency(self, latency: Latency) -> None:
-        """Say how long each answer takes from now on, as you assign `Simulator.latency`."""
+        """Set how long responses take from now on, as you set `Simulator.latency`."""
         await self._ask("latency", "POST", msgspec.json.encode(latency))
 
     async def reset(self) -> None:
@@ -238,15 +243,15 @@ class SimulatorProcess:
             async with self._session.request(method, url, data=content) as response:
                 answer = await response.read()
                 if response.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
-                    raise SimulatorError(f"the simulator refuses this for {path!r}: {answer.decode()}")
+                    raise SimulatorError(f"the simulator refused the request for {path!r}: {answer.decode()}")
                 response.raise_for_status()
                 return answer
         except (aiohttp.ClientError, TimeoutError) as error:
-            reason = last_words(self._said) or repr(error)
+            reason = last_line(self._stderr) or repr(error)
             raise SimulatorError(f"the simulator did not answer {path!r}: {reason}") from None
 
 
-def last_words(said: IO[bytes]) -> str:
-    """Return the last line that a process has written to standard error: of a traceback it is the error."""
-    said.seek(0)
-    return said.read().decode(errors="replace").rstrip().rpartition("\n")[2]
+def last_line(stderr: IO[bytes]) -> str:
+    """Return the last line that a process wrote to standard error, which is the error if it wrote a traceback."""
+    stderr.seek(0)
+    return stderr.read().decode(errors="replace").rstrip().rpartition("\n")[2]

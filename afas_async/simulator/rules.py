@@ -1,4 +1,4 @@
-"""The switches: where releases of the service differ, or where nobody outside AFAS knows what it does."""
+"""Switches for what releases of the service do differently, and for what AFAS does not document."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from afas_async.simulator.messages import Language
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How the service behaves where its documentation lets it choose.
+    """Switches for your simulator, where AFAS documents several behaviours or none.
 
-    Each default is what AFAS documents, and otherwise what clients of the service report.
+    Each default follows AFAS's documentation. Where you find nothing there, it follows what clients of the service
+    report. You test that your code works with either:
+
+        async with Simulator(rules=Rules(page_cap=50, results="bare")) as simulator:
+            ...  # your code
 
     Attributes:
-        profit: The release whose way of writing is followed. Up to 6 a body has `skip`, `take` and `rows` on lines of
-            their own and decimals without the zero before the point (`.5`, which is not valid JSON), and metainfo is
-            on several lines; from 7 everything is on one line, and answers carry an `X-Trace-Identifier`
-            (docs.afas.help, news of Profit 7).
-        unknown_connector: The status for a connector that is not there or not allowed: 500 with a message
-            (docs.afas.help, "Troubleshooting"), or 401 (AFAS's OpenAPI specification) or 404, both empty.
-        take_zero: What `take=0` gives. A client's author saw one row in 2017; AFAS does not say.
-        and_first: Whether `A,B;C` means (A and B) or C, which fits the only worked example (docs.afas.help, how-to of
+        profit: The release whose format you get (docs.afas.help, news of Profit 7). Up to 6, `skip`, `take` and `rows`
+            are on separate lines, decimals lack the zero before the point (`.5`, which is not valid JSON), and
+            metainfo has several lines. From 7 all is on one line, and responses have an `X-Trace-Identifier`.
+        unknown_connector: The status for a connector that does not exist or that you may not use. 500 has a message
+            (docs.afas.help, "Troubleshooting"); 401 (AFAS's OpenAPI specification) and 404 are empty.
+        take_zero: The result of `take=0`. A client's author saw one row in 2017; AFAS documents nothing.
+        and_first: Whether `A,B;C` means (A and B) or C, as in AFAS's only worked example (docs.afas.help, how-to of
             employees and Active Directory). Otherwise it means A and (B or C), as some clients believe.
-        skip_alone: Whether `skip=-1` asks for everything whatever `take` is, as clients rely on; otherwise only
-            together with `take=-1`, as documented, and with another `take` it counts as 0.
-        most_cells: The most columns times rows that an answer may have before the service refuses with "Out of
-            memory"; None for no limit. AFAS advises to stay below 150,000 (docs.afas.help, "GetConnector").
-        page_cap: The most rows that an answer holds, whatever `take` is and without a word of it: it repeats `take` as
-            it was asked. None for no cap, as nothing is documented of one; so a reader shows that it does not take a
-            short page for the last one.
-        time_limit: The most seconds that a request for rows or a write may take by the simulator's latency; one that
-            would take longer is refused after that time. None for no limit: AFAS has one of 900 seconds
-            (docs.afas.help, "Troubleshooting"), and few want to wait as long.
-        finish_late: Whether a write that was refused so is carried out all the same when its time has come, as a
-            request goes on at AFAS after a time-out (docs.afas.help, "Troubleshooting"); otherwise never.
-        partial_lists: Whether of a list of elements those before one that is refused stay written; otherwise all of
-            them are or none is. AFAS documents neither, and its answer never tells which element was refused. An
-            element with its objects is always written as a whole, and so is a body with an `@Action` in it
-            (docs.afas.help, "UpdateConnector").
-        one_each: UpdateConnectors that refuse a call with several elements, as AFAS's endpoint notes of 2026 say of
-            some.
-        results: What the answer to a write tells: the keys as `{"results":{"KnSubject":[...]}}` ("wrapped"), without
-            the `results` around it ("bare"), the key of the first element only ("first"), or nothing ("empty"). All
-            occur in AFAS's OpenAPI specification and in the wild. None for what is usual at each connector.
-        list_of_one: Whether the key of a single element is told as an object, or as a list of one.
-        written: The status of a write that was carried out: both are a success, and AFAS's texts and its OpenAPI
-            specification differ about it. A DELETE is always a 200.
-        error_type: What an error with a JSON body claims to be: JSON, as a client's recorded errors, or XML, as AFAS's
-            OpenAPI specification has it.
-        profit_error: Whether errors also carry the obsolete `X-Profit-Error` header, the text in base64
+        skip_alone: Whether `skip=-1` returns all rows for any `take`, as clients rely on. Otherwise you need `take=-1`
+            too, as documented, and with another `take` the skip counts as 0.
+        most_cells: The most columns times rows in a response before it is refused with "Out of memory"; None for no
+            limit. AFAS advises you to stay below 150,000 (docs.afas.help, "GetConnector").
+        page_cap: The most rows in a response, or None for no cap. The response still repeats your `take`, so you see
+            whether your reader takes a short page for the last one. AFAS documents no such cap.
+        time_limit: The most seconds of latency for a read or a write, or None for no limit. A longer request is refused
+            after that time. AFAS allows 900 seconds (docs.afas.help, "Troubleshooting"), too long for most tests.
+        finish_late: Whether a write that exceeds `time_limit` is carried out later all the same. AFAS continues with a
+            request after a time-out (docs.afas.help, "Troubleshooting").
+        partial_lists: Whether elements before a refused one stay written. Otherwise a list is written as a whole or
+            not at all. AFAS documents neither, and its response never names the refused element. An element with its
+            objects is always written as a whole, and so is a body with an `@Action` (docs.afas.help,
+            "UpdateConnector").
+        one_each: UpdateConnectors that refuse several elements in one call, as AFAS's endpoint notes of 2026 describe.
+        results: The body of the response to a write. "wrapped" returns the keys as `{"results":{"KnSubject":[...]}}`,
+            "bare" without `results`, "first" only the key of the first element, "empty" nothing. You meet all of them
+            in AFAS's OpenAPI specification and in practice. None uses the usual form of each connector.
+        list_of_one: Whether the key of a single element comes as an object, or as a list of one.
+        written: The status of a successful write. AFAS's texts and its OpenAPI specification differ here. A DELETE
+            always returns 200.
+        error_type: The content type of an error with a JSON body: JSON, as in a client's recorded errors, or XML, as in
+            AFAS's OpenAPI specification.
+        profit_error: Whether errors also have the obsolete `X-Profit-Error` header, with the text in base64
             (docs.afas.help, news of Profit 5: to be removed).
-        language: The base language of the environment, for requests whose `Accept-Language` is missing or names no
-            language that the simulator speaks.
+        language: The language of messages, if your request's `Accept-Language` is missing or names neither Dutch nor
+            English.
 
     Raises:
-        ValueError: A limit is none.
+        ValueError: `page_cap` or `time_limit` is not a positive number.
     """
 
     profit: Literal[6, 7] = 7

@@ -1,4 +1,4 @@
-"""The simulator: a service on a port of this computer."""
+"""The simulator: a service on a port of your computer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from afas_async.simulator.storage.tables import Table, read_table
 from afas_async.simulator.traffic import Counters, RequestRecord, Traffic
 from afas_async.vocabulary.environment import is_loopback
 
-# Beyond aiohttp's 8 KiB, so that a query that is too long reaches the service and its 404.
+# More than aiohttp's 8 KiB, so that a query that is too long reaches the service and gets its 404.
 _LONGEST_LINE: Final = 64 * 1024
 _LOG: Final = logging.getLogger(__name__)
 
@@ -62,55 +62,58 @@ class SimulatorOptions(TypedDict, total=False):
 class Simulator:
     """A simulated AFAS Profit REST service on a real loopback port, with its rows in SQLite.
 
-    The sample GetConnectors are `Profit_Article` and `Profit_Wide` with `rows` rows each, the smaller
-    `Profit_Debtor`, `Profit_Employees`, `Profit_Persons`, `Profit_Addresses`, `Profit_JournalEntries`,
-    `Profit_JournalLines`, `Profit_Accounts`, `Profit_Subjects`, `Profit_SubjectAttachments`, `Profit_SubjectLinks` and
-    `Profit_DimensionCodes`, and `Profit_Empty` with none. The UpdateConnectors write what these read:
-
-    * `FbItemArticle` writes `Profit_Article`, `KnEmployee` (its element is `AfasEmployee`) `Profit_Employees`, and
-      `KnDimCode` `Profit_DimensionCodes`.
-    * `KnSubject` writes `Profit_Subjects`; each new one gets a number, so that a write done twice shows as two rows.
-      Its `Ds`, the field `Subject`, has room for a reference of your own. Its object `KnSubjectAttachment` writes
-      `Profit_SubjectAttachments`, whose `FileId` gives the file back, and `KnSubjectLink` writes `Profit_SubjectLinks`.
-    * `KnPerson` writes `Profit_Persons`, with one address at most as the object `KnBasicAddressAdr`, which is the row
-      of that person in `Profit_Addresses`.
-    * `FiEntries` writes `Profit_JournalEntries` with its element `FiEntryPar`, and their lines in
-      `Profit_JournalLines` with the object `FiEntries` in it.
-
-    `files` has what the data connectors answer: attachments of dossier items with awkward names, images in three sizes,
-    and reports over `Profit_Article` and `Profit_Debtor`. They come out of the seed, too.
-
         async with Simulator(rows=1_000) as simulator:
-            ...  # call simulator.base_url with simulator.token
+            ...  # your code calls simulator.base_url with simulator.token
 
-    `running` serves code without an event loop. You may use the properties from any thread while it runs.
+    In code without an event loop you use `Simulator.running`. You can use the properties from any thread. See the guide
+    `afas_async.simulator`.
+
+    You find these samples in it. What you write with an UpdateConnector, you read with its GetConnector:
+
+    | UpdateConnector | Element or object | GetConnector |
+    |---|---|---|
+    | `FbItemArticle` | `FbItemArticle` | `Profit_Article` |
+    | `KnEmployee` | `AfasEmployee` | `Profit_Employees` |
+    | `KnDimCode` | `KnDimCode` | `Profit_DimensionCodes` |
+    | `KnSubject` | `KnSubject` | `Profit_Subjects` |
+    | | `KnSubjectAttachment` | `Profit_SubjectAttachments` |
+    | | `KnSubjectLink` | `Profit_SubjectLinks` |
+    | `KnPerson` | `KnPerson` | `Profit_Persons` |
+    | | `KnBasicAddressAdr`, one at most | `Profit_Addresses` |
+    | `FiEntries` | `FiEntryPar` | `Profit_JournalEntries` |
+    | | `FiEntries` | `Profit_JournalLines` |
+    | | | `Profit_Wide`, `Profit_Debtor`, `Profit_Accounts` and `Profit_Empty` |
+
+    `Profit_Article` and `Profit_Wide` have `rows` rows, `Profit_Empty` has none, and the others are smaller.
+    `KnSubject` numbers its records, so you see a duplicate write as two rows. Its `Ds`, the field `Subject`, has room
+    for your own reference. `files` has attachments with awkward names, images in three sizes, and reports over
+    `Profit_Article` and `Profit_Debtor`.
 
     Args:
-        rows: The size of the large sample connectors.
-        seed: What the sample rows come from; the same seed gives the same bytes.
-        latency: How long each answer takes.
-        gzip: Whether to compress for clients that accept it.
-        token: The whole XML token that clients must use; by default a random one.
-        connectors: Connectors of your own, by name, each in place of a sample of its name: the path of a `.csv`,
-            `.ndjson` or `.jsonl` file, or dicts (see `afas_async.simulator.storage.tables`), or an `OwnGetConnector`
-            with the fields of metainfo. They have no key.
-        updates: UpdateConnectors of your own, by name, each in place of a sample of its name: the JSON of `GET
+        rows: The number of rows of the large samples.
+        seed: The same seed gives you the same sample rows and files, byte for byte.
+        latency: How long each response takes, in seconds.
+        gzip: Whether to compress responses for clients that accept it.
+        token: The whole XML token that your client must use; random by default.
+        connectors: Your own GetConnectors by name; they replace samples of the same name. Give the path of a `.csv`,
+            `.ndjson` or `.jsonl` file, dicts (see `afas_async.simulator.storage.tables`), or an `OwnGetConnector` with
+            your metainfo. They have no key.
+        updates: Your own UpdateConnectors by name; they replace samples of the same name. Give the JSON of `GET
             metainfo/update/X` as a dict, as bytes or as the path of a file, or an `OwnUpdateConnector`.
-        recording: The file of a recorded environment (`afas_async.simulator.own.recordings`): its connectors take the
-            place of all samples. Each GetConnector has as many made-up rows as were recorded, and `rows` at most.
-        rules: How the service behaves where releases differ or its documentation is silent.
+        recording: The path of a recording of your environment, which replaces all samples. A GetConnector has as many
+            made-up rows as it had then, and `rows` at most.
+        rules: How the service behaves where releases differ or AFAS documents nothing.
         host: A loopback address, or `localhost`.
         port: The port; 0 takes a free one.
 
     Raises:
-        ValueError: The host is not loopback, the port is no port, the token is no XML token, `rows` is negative, or
-            something is wrong with a connector of your own or with the recording.
-        OSError: The file of such a connector, or of the recording, cannot be read.
+        ValueError: An argument is invalid, or one of your connectors or the recording is wrong.
+        OSError: A file cannot be read.
 
     Attributes:
-        store: The rows; usable until `stop`, also before `start`.
-        files: The attachments, images and reports; `add` adds to them at any time.
-        oauth: The client credentials that it accepts, and the access tokens that it has given for them.
+        store: The rows. You can use it before `start`, and until `stop`.
+        files: The attachments, images and reports. You can `add` attachments at any time.
+        oauth: The client credentials that you can use, and the access tokens that were issued for them.
     """
 
     def __init__(
@@ -186,10 +189,10 @@ class Simulator:
     @classmethod
     @contextmanager
     def running(cls, **options: Unpack[SimulatorOptions]) -> Generator[Self, None, None]:
-        """Run a simulator in a thread of its own until the block ends, for code without an event loop.
+        """Run a simulator in its own thread until your block ends, for code without an event loop.
 
-        The simulator brings its own event loop, so the calling thread may have one too. The end of the block cuts off
-        the requests that are still under way.
+        It has its own event loop, so your thread may have one too. At the end of the block, requests in flight are cut
+        off.
 
             with Simulator.running(rows=1_000) as simulator:
                 simulator.faults.add(Fault(status=503))
@@ -199,9 +202,12 @@ class Simulator:
         Args:
             options: The arguments of `Simulator`.
 
+        Yields:
+            The running simulator, for you to call and to script.
+
         Raises:
             ValueError: As for `Simulator`.
-            OSError: As for `Simulator`, or the port is not free.
+            OSError: As for `Simulator`, or the port is in use.
         """
         simulator = cls(**options)
         with (
@@ -228,21 +234,21 @@ class Simulator:
         """The URL of the service, ending in `/profitrestservices`.
 
         Raises:
-            RuntimeError: The simulator has not been started.
+            RuntimeError: You have not started the simulator.
         """
         if not self._started:
-            raise RuntimeError("the simulator has no URL before start()")
+            raise RuntimeError("the simulator has no URL before start(): use `async with`, or call start() first")
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}/{API_ROOT}"
 
     @property
     def token(self) -> str:
-        """The whole XML token; an `Authorization` header carries it in base64."""
+        """The whole XML token. Your client sends it in base64, in the `Authorization` header."""
         return self._token
 
     @property
     def otp_code(self) -> str | None:
-        """The one-time password that the service would have sent by e-mail last, until it is used."""
+        """The last one-time password that the service would have e-mailed, or None once you have used it."""
         return self._otp.code
 
     @property
@@ -252,17 +258,17 @@ class Simulator:
 
     @property
     def counters(self) -> Counters:
-        """Sums over all requests; the object changes as they come and go."""
+        """Sums over all requests, which you see change as requests come and go."""
         return self._traffic.counters
 
     @property
     def faults(self) -> Faults:
-        """The script of what goes wrong; empty at first."""
+        """Your script of faults; empty at first."""
         return self._delivery.faults
 
     @property
     def latency(self) -> Latency:
-        """How long each answer takes; may be assigned at any time, for the requests that come after."""
+        """How long each response takes. You can assign it at any time, for the requests that follow."""
         return self._delivery.latency
 
     @latency.setter
@@ -271,7 +277,10 @@ class Simulator:
 
     @property
     def clock(self) -> Callable[[], datetime]:
-        """What tells the moment, or the wall time in Amsterdam, for the `ModifiedOn` of a row; may be assigned."""
+        """Returns the current time for the `ModifiedOn` of rows; you can assign your own function.
+
+        It returns a moment with a time zone, or wall time in Amsterdam without one.
+        """
         return self._service.updates.clock
 
     @clock.setter
@@ -280,81 +289,83 @@ class Simulator:
 
     @property
     def changes(self) -> Changes:
-        """The script of what happens to the rows while they are read; empty at first."""
+        """Your script of changes to the rows during a read; empty at first."""
         return self._service.changes
 
     def define_get(self, connector: str, source: Source | OwnGetConnector) -> None:
-        """Add a GetConnector of your own to a simulator that runs, until `reset`.
+        """Add your own GetConnector to a running simulator, until `reset`.
 
-        It takes the place of a connector of its name. Define before you write: all rows are those of the start again.
+        It replaces a connector of the same name. Define it before you write: all rows go back to those of the start.
 
             simulator.define_get("My_Articles", [{"ItemCode": "A1", "Stock": 3}])
 
         Args:
             connector: Its name.
-            source: Its rows, or an `OwnGetConnector`; see `connectors` of the class.
+            source: Its rows, or an `OwnGetConnector`, as in `connectors=` of `Simulator`.
 
         Raises:
-            ValueError: Something is wrong with it.
-            OSError: Its file cannot be read.
+            ValueError: The name, the rows or the metainfo is wrong; the message says where.
+            OSError: A file cannot be read.
         """
         self.store.define([_table(connector, source)])
         self._service.learn_connectors()
 
     def define_update(self, connector: str, source: UpdateSource) -> None:
-        """Add an UpdateConnector of your own to a simulator that runs, until `reset`.
+        """Add your own UpdateConnector to a running simulator, until `reset`.
 
-        It takes the place of a connector of its name. Define before you write: all rows are those of the start again.
+        It replaces a connector of the same name. Define it before you write: all rows go back to those of the start.
 
             simulator.define_update("FbSales", "metainfo/FbSales.json")
 
         Args:
             connector: Its name.
-            source: Its metainfo, or an `OwnUpdateConnector`; see `updates` of the class.
+            source: Its metainfo, or an `OwnUpdateConnector`, as in `updates=` of `Simulator`.
 
         Raises:
-            ValueError: Something is wrong with it.
-            OSError: Its file cannot be read.
+            ValueError: The name or the metainfo is wrong; the message says where.
+            OSError: A file cannot be read.
         """
         own = read_update(connector, source)
         self.store.define(own.shown, [own.connector], own.tables)
         self._service.learn_connectors()
 
     def written(self, connector: str) -> list[dict[str, Any]]:
-        """Return what an UpdateConnector has written, for the assertions of a test.
+        """Return the elements that your code wrote with an UpdateConnector, for the assertions of your test.
 
-        Only what was carried out counts: nothing that was refused, and nothing twice.
+        You get each element once, and none that was refused.
+
+            assert simulator.written("FbSales") == [{"@Action": "insert", "DbId": "10001"}]
 
         Args:
-            connector: The UpdateConnector, in any case of letters.
+            connector: The name of the UpdateConnector; letter case does not count.
 
         Returns:
-            The elements in the order in which they were carried out, as dicts that `insert` takes, each with its
-            `@Action`. Values are those of the bodies, with a Decimal for a number with a point; a delete has the key
-            in its URL, as texts. Of all connectors together the last 10,000 are kept.
+            The elements in the order in which they were carried out, as dicts that `insert` accepts, with their
+            `@Action`. Values are as you sent them, with a Decimal for a number with a decimal point. A delete has the
+            key from its URL, as texts. The simulator keeps the last 10,000 elements of all connectors together.
 
         Raises:
-            ValueError: There is no such connector.
+            ValueError: The connector does not exist.
         """
         return self._service.written(connector)
 
     def reset(self) -> None:
-        """Go back to the start between two tests, without a new port and without making the rows again.
+        """Go back to the start between two of your tests, without a new port and without making the rows again.
 
-        Tables, files, faults, changes, latency, clock, requests, counters and what was written are as they were at
-        first. The URL, the token and access tokens stay. A write under way is given up, and its connection is closed.
+        Rows, files, faults, changes, latency, clock, requests, counters and `written` are as they were at first. Your
+        URL, token and access tokens stay valid. A pending write is abandoned, and its connection is closed.
         """
         self._service.reset()
 
     async def start(self) -> None:
-        """Listen; harmless when started already.
+        """Start to listen, as `async with` does for you. A second call does nothing.
 
         Raises:
-            OSError: The port is not free.
-            RuntimeError: The simulator has been stopped.
+            OSError: The port is in use.
+            RuntimeError: You have stopped this simulator.
         """
         if self._stopped:
-            raise RuntimeError("a stopped simulator does not start again; make a new one")
+            raise RuntimeError("a stopped simulator cannot start again: make a new one")
         if self._started:
             return
         try:
@@ -367,12 +378,12 @@ class Simulator:
         self._started = True
 
     async def stop(self) -> None:
-        """Stop listening, cut off requests, give up writes still to be done, and forget the rows; harmless again."""
+        """Stop listening, cut off requests, and abandon pending writes and all rows. A second call does nothing."""
         self._stopped = True
         for site in self._runner.sites:
             await site.stop()
         if self._runner.server is not None:
-            # A connection that closes normally waits for a client that has stopped reading.
+            # A normal close would wait for a client that has stopped reading.
             for connection in self._runner.server.connections:
                 if connection.transport is not None:
                     connection.transport.abort()
@@ -382,7 +393,7 @@ class Simulator:
 
 
 def _in_place(recorded: Mapping[str, UpdateSource], updates: Mapping[str, UpdateSource]) -> Mapping[str, UpdateSource]:
-    """Return the UpdateConnectors of the user and those recorded ones in whose place none of them is."""
+    """Return the UpdateConnectors of the user, and the recorded ones with other names."""
     names = {name.lower() for name in updates}
     return {**updates, **{name: source for name, source in recorded.items() if name.lower() not in names}}
 
@@ -392,7 +403,7 @@ def _table(name: str, source: Source | OwnGetConnector) -> Table:
 
 
 def _quotes_no_request(record: logging.LogRecord) -> bool:
-    """Whether a log record is not about a request that is no HTTP: aiohttp quotes its lines, with the token."""
+    """Whether to keep a log record. Those about invalid HTTP quote the request, with its token."""
     return record.exc_info is None or not isinstance(record.exc_info[1], (HttpProcessingError, web.RequestPayloadError))
 
 
@@ -400,6 +411,6 @@ _LOG.addFilter(_quotes_no_request)
 
 
 async def serve(simulator: Simulator) -> None:
-    """Run a simulator until this task is cancelled, starting it where it is not yet started."""
+    """Run a simulator until you cancel this task. You may have started it already."""
     async with simulator:
         await asyncio.Event().wait()

@@ -1,7 +1,7 @@
 """The routes of the service, over HTTP.
 
-Paths and parameter names are case-insensitive and doubled slashes harmless, because the service's own pages write
-them in every way.
+Letter case in paths and parameter names does not count, and doubled slashes are accepted: AFAS's own pages write them
+in all these ways.
 """
 
 from __future__ import annotations
@@ -52,24 +52,24 @@ API_ROOT: Final = "profitrestservices"
 _BLOCK_ROWS: Final = 2000
 _LONGEST_QUERY: Final = 2048
 _LARGEST_BODY: Final = 75 * 1024 * 1024  # 75 MB with attachments (AFAS's notes on KnSubject)
-_SAID: Final = {"locked": LOCKED, "out of memory": OUT_OF_MEMORY, "out of time": OUT_OF_TIME}
+_REFUSALS: Final = {"locked": LOCKED, "out of memory": OUT_OF_MEMORY, "out of time": OUT_OF_TIME}
 
 
 class Service:
-    """Answers requests out of a store.
+    """Responds to requests from the rows of a store.
 
     Args:
         store: The rows.
-        traffic: Where requests are logged and counted.
-        token: The XML token that requests must carry.
-        delivery: Sends the answers.
-        otp: Gives tokens for one-time passwords.
-        oauth: Gives access tokens, and knows them again.
-        files: The files that there are.
-        rules: How the service behaves where that is not documented.
+        traffic: Logs and counts requests.
+        token: The XML token that requests must have.
+        delivery: Sends the responses.
+        otp: Issues tokens for one-time passwords.
+        oauth: Issues and checks access tokens.
+        files: The files.
+        rules: How the service behaves where AFAS does not document it.
 
     Attributes:
-        changes: What happens to the rows meanwhile.
+        changes: The script of changes to the rows.
         updates: Carries out writes.
     """
 
@@ -98,7 +98,7 @@ class Service:
         self._file_routes = FileRoutes(files, self._report_lines)
         self._first_latency = delivery.latency
         self._authorization = authorization(token)
-        self._works = PendingWork()
+        self._pending = PendingWork()
         self._filling = defaultdict[str, asyncio.Lock](asyncio.Lock)
         self.learn_connectors()
         self._control = Control(
@@ -120,15 +120,15 @@ class Service:
         return application
 
     def learn_connectors(self) -> None:
-        """Serve the connectors that the store has now."""
+        """Serve the connectors that are in the store now."""
         self._connectors = {name.lower(): connector for name, connector in self._store.connectors.items()}
         self._update_connectors = {name.lower(): connector for name, connector in self._store.updates.items()}
 
     def written(self, name: str) -> list[dict[str, Any]]:
-        """Return the elements that an UpdateConnector has written.
+        """Return the elements that an UpdateConnector wrote.
 
         Raises:
-            UnknownConnectorError: There is no such connector.
+            UnknownConnectorError: The connector does not exist.
         """
         connector = self._update_connectors.get(name.lower())
         if connector is None:
@@ -136,8 +136,8 @@ class Service:
         return self.updates.written.of(connector.name)
 
     def reset(self) -> None:
-        """Go back to the start: rows, files, scripts, latency, clock, and what came in and went out."""
-        self._works.give_up()
+        """Restore rows, files, scripts, latency, clock, log and counters to those of the start."""
+        self._pending.abandon()
         self._store.reset()
         self.learn_connectors()
         self._files.reset()
@@ -149,8 +149,8 @@ class Service:
         self._otp.code = None
 
     async def stop(self) -> None:
-        """Give up the writes that have not been carried out yet."""
-        await self._works.stop()
+        """Abandon pending writes."""
+        await self._pending.stop()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         segments = _segments(request)
@@ -166,10 +166,10 @@ class Service:
             except RefusalError as refusal:
                 return await self._delivery.refuse(request, record, refusal)
             return await self._delivery.send(request, record, answer)
-        return web.Response()  # to a client that has gone
+        return web.Response()  # the client has gone
 
     async def _outcome(self, request: web.Request, segments: list[str], record: RequestRecord) -> Answer:
-        """What comes of a request: the service's answer when its work is done, or what a fault has in its place."""
+        """Carry out a request; return its response, or raise the refusal of the service or of a fault."""
         fault = record.fault
         refusal = _refusal(fault)
         if refusal is not None and _work_delay(fault) is None:
@@ -181,32 +181,32 @@ class Service:
         return await self._worked(answer, record, refusal) if isinstance(answer, Work) else answer
 
     async def _worked(self, work: Work, record: RequestRecord, refusal: RefusalError | None) -> Answer:
-        """What comes of a write, in whose place a fault may refuse."""
+        """Carry out a write when it is due; raise the `refusal` of a fault, if it has one."""
         record.elements = work.elements
         latency, limit = self._delivery.latency, self._rules.time_limit
         seconds = latency.delay(elements=work.elements)
         end = record.started + seconds
         if (delay := _work_delay(record.fault)) is not None:
-            self._works.begin(work, delay + (end if refusal is None else record.started + latency.base))
+            self._pending.begin(work, delay + (end if refusal is None else record.started + latency.base))
             if refusal is not None:
                 raise refusal
-            return Answer([], b"", seconds=seconds)  # of which nothing will be sent
+            return Answer([], b"", seconds=seconds)  # the fault cuts before any of it is sent
         if limit is not None and seconds > limit:
             if self._rules.finish_late:
-                self._works.begin(work, end)
+                self._pending.begin(work, end)
             raise functional_error(OUT_OF_TIME, limit)
         try:
-            return replace(await self._works.outcome(work, end), seconds=seconds)
+            return replace(await self._pending.outcome(work, end), seconds=seconds)
         except RefusalError as own:
             own.seconds = seconds
             raise
 
     async def _answer(self, request: web.Request, segments: list[str], body: bytes) -> Answer | Work:
-        # Measured as sent, not as decoded (docs.afas.help, "GetConnector": the length of the query string).
+        # The limit counts characters as sent, not decoded (docs.afas.help, "GetConnector": length of the query string).
         if max(map(len, request.raw_path.split("?", 1))) > _LONGEST_QUERY or segments[:1] != [API_ROOT]:
             raise RefusalError(HTTPStatus.NOT_FOUND)
         if request.method == hdrs.METH_OPTIONS:
-            return Answer([], b"")  # a browser asks without a token whether it may ask with one
+            return Answer([], b"")  # a browser sends this without a token, before the real request
         match [request.method, *segments[1:]]:
             case ["POST", "otprequest"]:
                 return self._otp.request(body)
@@ -239,10 +239,10 @@ class Service:
         return self._store.checksum(connector.name)
 
     async def _fill(self, names: Iterable[str]) -> None:
-        """Make the rows of connectors that nobody has used yet, so that other requests are answered meanwhile."""
+        """Make the rows of connectors that were not used yet, and let other requests run in between."""
         for name in names:
             async with self._filling[name]:  # in the order of arrival
-                while self._store.fill_piece(name):  # noqa: ASYNC110 (it works, and does not wait)
+                while self._store.fill_piece(name):  # noqa: ASYNC110 (each turn makes rows)
                     await asyncio.sleep(0)
 
     def _authorized_answer(self, request: web.Request, segments: list[str], body: bytes) -> Answer | Work:
@@ -277,14 +277,14 @@ class Service:
     def _authorize(self, request: web.Request) -> None:
         header = request.headers.get(hdrs.AUTHORIZATION)
         if header is None:
-            # The address bar of a browser sends no such header. It also sends a plus, which means a space.
+            # The address bar of a browser cannot send a header, and its plus in a query means a space.
             header = next((value for name, value in request.query.items() if name.lower() == TOKEN_PARAMETER), "")
             header = header.replace(" ", "+")
             header = self._authorization if header == self._token else f"AfasToken {header}"
         if header.startswith("Bearer "):
             self._oauth.check(header.removeprefix("Bearer "))
             return
-        # A token that is not in base64 is no 401 (docs.afas.help, news of Profit 6).
+        # A token that is not in base64 gets an error, not a 401 (docs.afas.help, news of Profit 6).
         if header.removeprefix("AfasToken ").startswith("<"):
             raise unexpected_error()
         if header != self._authorization:
@@ -308,7 +308,7 @@ class Service:
         return RefusalError(HTTPStatus(self._rules.unknown_connector))
 
     def _rows(self, connector: Connector, query: Mapping[str, str]) -> Answer:
-        self.changes.pass_request(connector.name)
+        self.changes.count_request(connector.name)
         question = read_question(query, connector, self._rules)
         first, limit = question.first, question.limit
         cap = self._rules.page_cap
@@ -327,7 +327,7 @@ class Service:
             blocks = self._store.blocks(connector.name, first, limit, question.order, question.where, size=_BLOCK_ROWS)
         except UnknownFieldError as error:
             raise functional_error(field_not_found(error.field)) from None
-        return rows_answer(blocks, skip=question.skip, take=question.take, rows=rows, passed=first, rules=self._rules)
+        return rows_answer(blocks, skip=question.skip, take=question.take, rows=rows, skipped=first, rules=self._rules)
 
     def _report_lines(self, name: str, query: Mapping[str, str], most: int) -> tuple[int, list[str]]:
         connector = self._connector(name)
@@ -356,16 +356,16 @@ def authorization(token: str) -> str:
 
 
 def _refusal(fault: Fault | None) -> RefusalError | None:
-    """What a fault answers in place of the service, if it does."""
+    """The refusal of a fault, or None if the service itself responds."""
     if fault is None:
         return None
     if fault.refusal is not None:
-        return functional_error(_SAID[fault.refusal])
+        return functional_error(_REFUSALS[fault.refusal])
     return RefusalError(fault.status, fault.answer_body()) if fault.status is not None else None
 
 
 def _work_delay(fault: Fault | None) -> float | None:
-    """The seconds from when the answer is ready until a fault has the work done, or None if it comes first."""
+    """The seconds from the response to the work, for a fault with `works_after`; otherwise None."""
     return None if fault is None or fault.works_after is None else fault.delay + fault.works_after
 
 
@@ -379,7 +379,7 @@ async def _body(request: web.Request) -> bytes:
 
 
 def _segments(request: web.Request) -> list[str]:
-    """The parts of the path; what stands in them is decoded apart, so that a `%2F` separates nothing."""
+    """The parts of the path. They are decoded after the split, so a `%2F` does not separate parts."""
     parts = [unquote(part) for part in request.rel_url.raw_path.split("/") if part]
-    # Names of routes and connectors, but not the names and values that may come after them.
+    # Only names of routes and connectors: after them come names and values whose case counts.
     return [part.lower() for part in parts[:3]] + parts[3:]

@@ -1,4 +1,4 @@
-"""An event loop whose clock skips waits, so that no test sits through a `Retry-After` or a time-out."""
+"""An event loop that skips waits, so that your tests need not sit through a `Retry-After` or a time-out."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_GRACE_SECONDS: Final = 0.00005  # what is on its way within one event loop has arrived by then
+_GRACE_SECONDS: Final = 0.00005  # bytes sent within one event loop have arrived by then
 
 
 class _SkippingSelector(selectors.DefaultSelector):
-    """Waits for nothing that only the clock can bring.
+    """Skips a wait that only the clock can end.
 
     Attributes:
-        skipped: The seconds that it did not wait.
-        threads: How many threads are at work for the event loop.
-        processes: Those that the event loop has started.
+        skipped: The seconds skipped so far.
+        threads: How many threads work for the event loop.
+        processes: The processes that the event loop has started.
         wakes: The descriptor by which threads wake the event loop.
     """
 
@@ -32,7 +32,7 @@ class _SkippingSelector(selectors.DefaultSelector):
         self.threads = 0
         self.processes: list[asyncio.SubprocessTransport] = []
         self.wakes = -1
-        self._addresses = set[Any]()  # of all sockets that this event loop has ever had
+        self._addresses = set[Any]()  # of all sockets that this event loop has had
         self._inside = set[int]()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -40,7 +40,7 @@ class _SkippingSelector(selectors.DefaultSelector):
             return super().select(timeout)
         ready = super().select(0)
         if not ready:
-            time.sleep(_GRACE_SECONDS)  # a selector may wait for whole milliseconds
+            time.sleep(_GRACE_SECONDS)  # not the selector, which may round up to whole milliseconds
             ready = super().select(0)
         if ready:
             return ready
@@ -63,7 +63,7 @@ class _SkippingSelector(selectors.DefaultSelector):
         return key
 
     def _is_inside(self, descriptor: int) -> bool:
-        """Whether nothing can arrive there but what this event loop itself sends."""
+        """Whether only this event loop itself can send something there."""
         address, peer = _ends(descriptor)
         inside = descriptor == self.wakes or (address is not None and (peer == "listening" or peer in self._addresses))
         if inside:
@@ -72,15 +72,19 @@ class _SkippingSelector(selectors.DefaultSelector):
 
 
 class SkippingLoop(asyncio.SelectorEventLoop):
-    """An asyncio event loop that skips waits in which nothing can happen.
+    """An asyncio event loop that skips waits in which nothing can happen, for your tests.
 
-    It skips a wait only while all of its connections are within this event loop, as those of a `Simulator` and its
-    client are. A connection to anything else, such as a database or a simulator in another thread or process, makes all
-    waits real, and so does work in `asyncio.to_thread`, `run_in_executor` or a process that it has started. It does not
-    know of threads that you start otherwise, and who waits for these may see time-outs. `time.monotonic` and
-    `datetime.now` skip nothing.
+    It skips while all its connections are within the loop, as those of your `Simulator` and your client are. All waits
+    are real while you have:
 
-    Give it as the `loop_factory` of `asyncio.Runner`, or of anyio's pytest plugin:
+    - another connection, such as to a database or to a simulator in another thread or process;
+    - work in `asyncio.to_thread` or `run_in_executor`;
+    - a process that the loop has started.
+
+    It does not see threads that you start in other ways: code that waits for them may run into time-outs.
+    `time.monotonic` and `datetime.now` do not skip.
+
+    Pass it as the `loop_factory` of `asyncio.Runner`, or of anyio's pytest plugin:
 
         @pytest.fixture
         def anyio_backend():
@@ -107,18 +111,18 @@ class SkippingLoop(asyncio.SelectorEventLoop):
         self._skipping.wakes = next(iter(self._skipping.get_map().values())).fd
 
     def time(self) -> float:
-        """Return the time, with what was skipped."""
+        """Return the time in seconds, including skipped waits."""
         return super().time() + self._skipping.skipped
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        """Call a function in a thread, while which the clock skips nothing."""
+        """Call a function in a thread. Until it ends, all waits are real."""
         future = super().run_in_executor(executor, func, *args)
         self._skipping.threads += 1
         future.add_done_callback(self._thread_ended)
         return future
 
     async def shutdown_default_executor(self, *args: Any) -> None:
-        """Wait for the threads, while which the clock skips nothing."""
+        """Wait for the threads to end. Until then, all waits are real."""
         self._skipping.threads += 1
         try:
             await super().shutdown_default_executor(*args)
@@ -126,13 +130,13 @@ class SkippingLoop(asyncio.SelectorEventLoop):
             self._skipping.threads -= 1
 
     async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
-        """Start a program, until whose end the clock skips nothing."""
+        """Start a program. Until it ends, all waits are real."""
         transport, protocol = await super().subprocess_exec(*args, **kwargs)
         self._skipping.processes.append(transport)
         return transport, protocol
 
     async def subprocess_shell(self, *args: Any, **kwargs: Any) -> Any:
-        """Start a shell, until whose end the clock skips nothing."""
+        """Start a shell. Until it ends, all waits are real."""
         transport, protocol = await super().subprocess_shell(*args, **kwargs)
         self._skipping.processes.append(transport)
         return transport, protocol
@@ -142,7 +146,7 @@ class SkippingLoop(asyncio.SelectorEventLoop):
 
 
 def _ends(descriptor: int) -> tuple[Any, Any]:
-    """Return the address of a TCP socket, and that of its peer, "listening" or None; twice None for anything else."""
+    """Return the address of a TCP socket, and its peer's address or "listening"; (None, None) for anything else."""
     try:
         found = socket.socket(fileno=descriptor)
     except OSError:

@@ -1,4 +1,4 @@
-"""What came in and what went out: the request log and the counters."""
+"""The request log and the counters."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ _SECRET_HEADERS: Final = {"authorization", "referer"}  # a browser's referer rep
 
 @dataclass(slots=True)
 class RequestRecord:
-    """One request to the API as it arrived, without what shows its token.
+    """One request to the API as your client sent it, without its token.
+
+        assert simulator.requests[0].status == 503
 
     Attributes:
         method: The HTTP method.
         path: The decoded path.
-        query: The query parameters but `token`; of a repeated one the last.
-        headers: The headers but `Authorization` and `Referer`, by the names that the client gave them.
-        peer: The address and port of the client's end of the connection.
+        query: The query parameters except `token`; the last value of a repeated one.
+        headers: The headers except `Authorization` and `Referer`, by the names that your client gave them.
+        peer: The address and port of your client.
         started: When the request arrived, in seconds of the event loop's clock.
-        status: The HTTP status, or None while there is no answer yet.
-        ended: When the answer was complete or the client gone, or None while under way.
+        status: The HTTP status, or None until there is a response.
+        ended: When the response was complete or your client had gone, on the same clock; None until then.
         bytes: The size of the body as sent, in bytes.
-        fault: The scripted fault that it met.
-        elements: The number of elements in a write, those in objects not counted; 0 if the service never read them.
-        trace_id: The `X-Trace-Identifier` of the answer, empty while there is none: what the client should know it by.
+        fault: The scripted fault that the request got, or None.
+        elements: The number of elements in a write, without those in objects; 0 if the service did not read them.
+        trace_id: The `X-Trace-Identifier` of the response, by which your client should know it; empty until then.
     """
 
     method: str
@@ -52,7 +54,7 @@ class RequestRecord:
 
 
 class RequestLog(deque[RequestRecord]):
-    """The last 10,000 requests in order of arrival; to go through them is harmless while others arrive."""
+    """The last 10,000 requests in order of arrival. You can iterate while more arrive."""
 
     def __init__(self) -> None:
         super().__init__(maxlen=10_000)
@@ -74,13 +76,13 @@ class Counters:
 
     Attributes:
         requests: Requests that arrived.
-        writes: Those of them with POST, PUT or DELETE.
-        answered: Requests with a complete answer, errors included.
-        in_flight: Requests under way now.
-        peak_in_flight: The most requests ever under way at once.
+        writes: Requests with POST, PUT or DELETE.
+        answered: Requests with a complete response, including errors.
+        in_flight: Requests in flight now.
+        peak_in_flight: The most requests in flight at the same time.
         rows: Rows sent.
         bytes: Bytes of bodies sent.
-        cancelled: Requests whose client went away before the answer was complete.
+        cancelled: Requests whose client left before the response was complete.
     """
 
     requests: int = 0
@@ -101,7 +103,7 @@ class Traffic:
     counters: Counters = field(default_factory=Counters)
 
     def reset(self) -> None:
-        """Forget what came in and went out; what is under way still counts as that."""
+        """Clear the log and the counters; requests in flight still count as in flight."""
         self.requests.clear()
         in_flight = self.counters.in_flight
         for counter in fields(Counters):
@@ -110,7 +112,7 @@ class Traffic:
 
     @contextmanager
     def watch(self, request: web.BaseRequest) -> Generator[RequestRecord, None, None]:
-        """Log a request while the block answers it; that the client has gone is counted, and no error."""
+        """Log a request while the block responds to it. A client that leaves is counted, and not an error."""
         record = RequestRecord(
             method=request.method,
             path=request.path,
@@ -137,13 +139,13 @@ class Traffic:
                 self._end(record)
 
     def sent(self, record: RequestRecord, *, rows: int, size: int) -> None:
-        """Count a piece of a body that went out."""
+        """Count a part of a body that was sent."""
         record.bytes += size
         self.counters.bytes += size
         self.counters.rows += rows
 
     def answered(self, record: RequestRecord) -> None:
-        """Count a request as answered."""
+        """Count a request with a complete response."""
         self.counters.answered += 1
         self._end(record)
 

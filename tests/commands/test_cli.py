@@ -152,13 +152,13 @@ class TestSimulatorsThatFail:
         self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(sys, "executable", shutil.which("false"))
-        assert "did not come up: its process ended" in refused(run(capfd, *arguments))
+        assert "did not start: its process ended" in refused(run(capfd, *arguments))
 
     def test_too_slow(
         self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(process, "_START_SECONDS", 0)
-        assert "did not come up within 0 seconds" in refused(run(capfd, *arguments))
+        assert "did not start within 0 seconds" in refused(run(capfd, *arguments))
 
     def test_no_python(
         self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -124,7 +124,7 @@ async def test_values(client: Client, field: str, value: Any, shown: Any) -> Non
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"Bedrag": "12,5,0"}, "the rows of X, row 1: Bedrag is '12,5,0', which does not fit its type"),
+        ({"Bedrag": "12,5,0"}, "the rows of X, row 1: Bedrag is '12,5,0', which is not a value of its type"),
         ({"Bedrag": True}, "Bedrag is True"),
         ({"Bedrag": float("nan")}, "Bedrag is nan"),
         ({"Aantal": "1.5"}, "Aantal is '1.5'"),
@@ -149,7 +149,7 @@ def test_rows_that_do_not_fit(row: dict[str, Any], message: str) -> None:
     [
         ({"name": "X"}, "the metainfo of X: .*fields"),
         ({"fields": []}, "the metainfo of X has no fields"),
-        ({"fields": [{"id": "a"}, {"id": "A"}]}, "'A' is the name of two fields"),
+        ({"fields": [{"id": "a"}, {"id": "A"}]}, "two fields have the name 'A'"),
     ],
 )
 def test_metainfo_without_fields(metainfo: dict[str, Any], message: str) -> None:

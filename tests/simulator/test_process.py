@@ -89,8 +89,8 @@ async def test_process_that_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_spawn_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
-    """A process that does not come up is an error that says why."""
-    with pytest.raises(SimulatorError, match=r"did not come up: .*whole XML"):
+    """A process that does not start is an error that says why."""
+    with pytest.raises(SimulatorError, match=r"did not start: .*whole XML"):
         async with spawn(token="no token"):
             pass
     assert capfd.readouterr().err == ""

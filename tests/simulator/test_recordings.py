@@ -195,7 +195,7 @@ def alike(one: RecordedField, two: RecordedField, rows: int) -> bool:
         (b'{"version":2}', "is a recording of version 2; this library reads version 1"),
         (b'{"version":1}', "missing required field"),
         (document(FIELDS, key=["Nothing"]), "My_Orders: its key has 'Nothing'"),
-        (document(FIELDS, id="FbSales"), "two connectors named fbsales"),
+        (document(FIELDS, id="FbSales"), "two connectors have the name fbsales"),
         (document(FIELDS, metainfo={"fields": [{"id": 'a"b'}]}), "cannot have a field named"),
         (document(FIELDS, id="a/b"), "cannot be the name of a connector"),
     ],

@@ -141,7 +141,7 @@ async def test_answers_that_are_on_their_way(client: Client) -> None:
 
 
 async def test_a_key_that_is_there(client: Client, simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:
-    """A change that would give two rows one key fails loudly, is undone as a whole, and is over."""
+    """A change that would give two rows the same key fails loudly, is undone as a whole, and is removed."""
     twice: list[dict[str, Any]] = [
         {"insert": [{"ItemCode": "000005"}]},
         {"update": [({"ItemCode": "000004"}, {"ItemCode": "000005"})]},
@@ -150,7 +150,7 @@ async def test_a_key_that_is_there(client: Client, simulator: Simulator, caplog:
         simulator.changes.add(Change(connector="Profit_Article", delete=[{"ItemCode": "000001"}], **change))
         assert (await client.get(simulator, ARTICLE)).status == 500
         assert await codes(client, simulator, 0, 2) == ["000001", "000002"]
-        assert "two rows of Profit_Article one key" in caplog.text
+        assert "two rows of Profit_Article the same key" in caplog.text
         caplog.clear()
 
 

@@ -228,7 +228,7 @@ def test_no_change_is_lost() -> None:
 
         def read() -> None:
             while store.count("Profit_Empty") < 200:
-                changes.pass_request("Profit_Empty")
+                changes.count_request("Profit_Empty")
 
         at_once(read, lambda: add(0), lambda: add(100))
         assert changes.left == []

@@ -1,4 +1,4 @@
-"""The table of attachments, which UpdateConnectors write and files are found by."""
+"""The table of attachments: UpdateConnectors write it, and file requests find attachments in it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from afas_async.simulator.storage.store import Store
 
 
 def stored_attachments(store: Store) -> StoredAttachments | None:
-    """Return the attachments in a store, or None if it has another table of that name."""
+    """Return the attachments in a store, or None if a user's own connector has that name."""
     connector = next((each for name, each in store.connectors.items() if name.lower() == ATTACHMENTS.lower()), None)
     return StoredAttachments(store) if connector is not None and connector.hidden else None
 
@@ -24,7 +24,7 @@ class StoredAttachments:
         self._store = store
 
     def find(self, file_id: str) -> AttachmentRow | None:
-        """Find an attachment by its id, in any case of letters."""
+        """Find an attachment by its id; letter case does not count."""
         rows = self._store.execute(
             f'SELECT SubjectId, FileId, FileName, FileStream FROM "{ATTACHMENTS}" WHERE FileId = ?', (file_id,)
         )

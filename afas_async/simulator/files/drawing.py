@@ -1,4 +1,4 @@
-"""Small files that are what they claim to be: a picture, and a page."""
+"""Small valid files: a PNG image and a PDF page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def png(width: int, height: int, colour: tuple[int, int, int]) -> bytes:
-    """Return a picture of one colour."""
+    """Return a PNG image in one colour."""
     row = b"\0" + bytes(colour) * width
     return b"".join((
         b"\x89PNG\r\n\x1a\n",
@@ -19,7 +19,7 @@ def png(width: int, height: int, colour: tuple[int, int, int]) -> bytes:
 
 
 def pdf(lines: Sequence[str]) -> bytes:
-    """Return a page with lines of text; what is not ASCII in them shows as a question mark."""
+    """Return a PDF page with lines of text; other than ASCII shows as a question mark."""
     shown = "".join(f"({_escaped(line)}) Tj T*\n" for line in lines)
     content = f"BT /F1 10 Tf 12 TL 40 800 Td\n{shown}ET".encode("ascii", "replace")
     objects = (

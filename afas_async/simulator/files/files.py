@@ -13,9 +13,9 @@ import msgspec
 
 from afas_async.simulator.files.drawing import pdf, png
 
-_ITEMS: Final = 200  # dossier items have files in this range
+_ITEMS: Final = 200  # files are attached to the dossier items 1 to 200
 _BLOCK: Final = 1 << 14
-# Names that a path, a URL or the service's own coding of names can spoil.
+# Names that break in a path, in a URL or in the service's own encoding of names.
 _NAMES: Final = (
     ("a_b (1).pdf", "application/pdf"),
     ("Offerte 100% & meer, deel 1; versie_2.txt", "text/plain"),
@@ -51,8 +51,8 @@ class Image(msgspec.Struct, frozen=True):
 
     Attributes:
         id: 32 hex digits, or a whole number.
-        sizes: The bytes of the original, of the thumbnail (at most 64 x 64) and of the medium size (at most 1,000 x
-            1,000).
+        sizes: The bytes of the original, of the thumbnail (64 x 64 pixels at most) and of the medium size
+            (1,000 x 1,000 pixels at most).
     """
 
     id: str
@@ -60,11 +60,11 @@ class Image(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """A report: a page that tells how many rows of a GetConnector meet the condition, with the first of them.
+    """A report: a page with the number of rows that meet a condition, and the first of them.
 
     Attributes:
         id: A GUID.
-        connector: The GetConnector whose fields its filter has.
+        connector: The GetConnector with these rows; you filter by its fields.
     """
 
     id: str
@@ -72,18 +72,18 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def drawn_attachments(seed: int) -> tuple[Attachment, ...]:
-    """Return the attachments of a seed."""
+    """Return the attachments for a seed."""
     return _drawn(seed)[0]
 
 
 class AttachmentRow(NamedTuple):
-    """An attachment as the table of attachments has it.
+    """A row of the table of attachments.
 
     Attributes:
         subject_id: The dossier item.
         id: Its id.
         name: Its name.
-        stream: Its bytes in base64, or None for one that was not written by a client.
+        stream: Its bytes in base64; None if no client wrote it.
     """
 
     subject_id: int
@@ -105,15 +105,15 @@ class AttachmentTable(Protocol):
 
 
 class Files:
-    """The files of a simulator; each seed has its own.
+    """The files of your simulator, as `simulator.files`.
 
     Args:
-        seed: What they come from.
-        table: Which attachments there are, with the bytes of those that clients write; None if a connector of the
-            user's own has taken the place of that table.
+        seed: The same seed gives the same files.
+        table: The table of attachments, with the bytes of those that clients write; None if one of your own connectors
+            replaces that table.
 
     Attributes:
-        attached: The attachments that no client has written. `add` adds to them.
+        attached: The attachments of the seed, and those that you `add`; without those that clients write.
         images: The images.
         reports: The reports.
     """
@@ -127,11 +127,20 @@ class Files:
         self.reset()
 
     def reset(self) -> None:
-        """Have the files of the start again, and no others."""
+        """Restore the files of the start."""
         self.attached[:], self.images[:], self.reports[:] = _drawn(self._seed)
 
     def add(self, name: str, data: bytes, *, mimetype: str = "application/octet-stream", subject_id: int = 1) -> str:
-        """Attach a file to a dossier item, and return its id."""
+        """Attach a file to a dossier item, and return its id.
+
+            file_id = simulator.files.add("offer.pdf", b"%PDF...", mimetype="application/pdf", subject_id=7)
+
+        Args:
+            name: Its name.
+            data: Its bytes.
+            mimetype: Its type.
+            subject_id: The dossier item.
+        """
         number = f"{len(self.attached):032X}"
         if self._table is not None:
             self._table.add(AttachmentRow(subject_id, number, name, None))
@@ -139,7 +148,7 @@ class Files:
         return number
 
     def attachment(self, file_id: str, *, name: str | None = None, subject_id: str | None = None) -> Attachment | None:
-        """Find a file by its id, together with its name or its dossier item."""
+        """Find a file by its id, and by its name or its dossier item if they are given."""
         row = self._row(file_id)
         if row is None or name not in {None, row.name} or subject_id not in {None, str(row.subject_id)}:
             return None
@@ -177,7 +186,7 @@ _CONTENTS: Final[dict[str, Callable[[random.Random], bytes]]] = {
 
 @functools.lru_cache(maxsize=4)
 def _drawn(seed: int) -> tuple[tuple[Attachment, ...], tuple[Image, ...], tuple[Report, ...]]:
-    """Draw the files of a seed once, as drawing takes longer than all the rest of a simulator."""
+    """Make the files for a seed once, because that takes longer than all the rest of a simulator's start."""
     draw = random.Random(f"files {seed}")  # noqa: S311 (no secret)
     attached = tuple(
         Attachment(_id(draw), draw.randrange(_ITEMS) + 1, name, mimetype, _CONTENTS[name](draw))
@@ -185,7 +194,7 @@ def _drawn(seed: int) -> tuple[tuple[Attachment, ...], tuple[Image, ...], tuple[
     )
     images = tuple(Image(_id(draw), _sizes(draw, *shape)) for shape in ((1600, 1200), (300, 900)))
     reports = tuple(Report(_guid(draw), connector) for connector in ("Profit_Article", "Profit_Debtor"))
-    images += (Image(str(draw.randrange(1, 100_000)), _sizes(draw, 160, 120)),)  # as some environments number theirs
+    images += (Image(str(draw.randrange(1, 100_000)), _sizes(draw, 160, 120)),)  # some environments number their images
     return attached, images, reports
 
 

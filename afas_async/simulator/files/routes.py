@@ -1,4 +1,4 @@
-"""The data connectors: how files, images and reports are asked for, and how they are answered."""
+"""The data connectors: requests for files, images and reports, and the responses to them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from afas_async.simulator.files.files import Files
 from afas_async.simulator.storage.store import Page
 
 BINARY_HEADER: Final = "SendFileAsBinary"
-_PIECE: Final = 3 << 15  # bytes; a multiple of 3, so that base64 goes on without padding
+_PIECE: Final = 3 << 15  # bytes; a multiple of 3, so that only the last piece has base64 padding
 _SHOWN_ROWS: Final = 50
 _FORMATS: Final = {"0": 0, "1": 1, "2": 2}
 
-_Found = tuple[bytes, str, dict[str, str]]  # the file, its type, and what else is told of it
+_Found = tuple[bytes, str, dict[str, str]]  # the file, its type, and further members of the JSON
 
-# What lies behind a report: the number of rows that meet the condition of a request, and the texts of the first.
+# Returns the number of rows that meet the condition of a request for a report, and the texts of the first rows.
 Lines = Callable[[str, Mapping[str, str], int], tuple[int, list[str]]]
 
 
 class FileRoutes:
-    """Answers requests for files.
+    """Responds to requests for files.
 
     Args:
         files: The files.
@@ -40,15 +40,15 @@ class FileRoutes:
         self._lines = lines
 
     def answer(self, path: list[str], query: Mapping[str, str], *, binary: bool) -> Answer:
-        """Answer a GET.
+        """Respond to a GET.
 
         Args:
-            path: The name of the connector, and the decoded segments behind it.
+            path: The name of the connector, and the decoded segments after it.
             query: The parameters by lower-case name.
-            binary: Whether bare bytes are asked for.
+            binary: Whether to send the bytes themselves, and not JSON.
 
         Raises:
-            RefusalError: There is no such file, or none for this user: the service does not tell which.
+            RefusalError: The file does not exist, or the user may not see it: the service does not say which.
         """
         found = self._found(path, query)
         if found is None:
@@ -56,7 +56,7 @@ class FileRoutes:
         data, mimetype, about = found
         if binary:
             return Answer(_pieces(data[:-1]), data[-1:], mimetype=mimetype)
-        # The file stands in between: nothing says in which order the members come.
+        # The file comes between other members: AFAS does not document their order.
         opening = msgspec.json.encode(about)[:-1] + (b"," if about else b"") + b'"filedata":"'
         return Answer(_encoded(opening, data), b'",' + msgspec.json.encode({"mimetype": mimetype})[1:])
 
@@ -65,7 +65,7 @@ class FileRoutes:
             case ["fileconnector", file_id, coded]:
                 return self._attachment(file_id, name=_decoded(coded))
             case ["fileconnector"]:
-                # One client has the name escaped once more, as a parameter of its own.
+                # One client sends the name as another parameter, and escapes it once more.
                 name = query.get("filename") or unquote(query.get("filenameuri", ""))
                 return self._attachment(query.get("fileid", ""), name=name)
             case ["subjectconnector", subject_id, file_id]:
@@ -114,5 +114,5 @@ def _encoded(opening: bytes, data: bytes) -> Iterator[Page]:
 
 
 def _decoded(coded: str) -> str:
-    """Read a name as the FileConnector codes it (help.afas.nl, FileConnector): `_28` for `%28`, and `_5f` for `_`."""
+    """Decode a name in the FileConnector's encoding: `_28` for `%28`, `_5f` for `_` (help.afas.nl, FileConnector)."""
     return unquote_to_bytes(re.sub("_(?=[0-9A-Fa-f]{2})", "%", coded)).decode(errors="replace")

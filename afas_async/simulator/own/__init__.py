@@ -1,1 +1,1 @@
-"""Connectors of your own: what the metainfo of your environment, or a few lines of Python, say about them."""
+"""Your own connectors, from the metainfo of your environment or from a few lines of Python."""

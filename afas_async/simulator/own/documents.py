@@ -1,4 +1,4 @@
-"""The metainfo of your own connectors: where it comes from, and what it says about each field."""
+"""The metainfo of your own connectors, and the fields in it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _TYPES: Final[dict[str, FieldType]] = {
     "blob": "blob",
 }
 _LONGEST_TEXT: Final = 1 << 30
-_MOST_DIGITS: Final = 18  # of a whole number that SQLite keeps
-_MOST_DECIMALS: Final = 10  # where metainfo does not say how many there are
-_RESERVED: Final = frozenset({"json", "rowid"})  # columns of the store's own
+_MOST_DIGITS: Final = 18  # all whole numbers of this length fit in SQLite
+_MOST_DECIMALS: Final = 10  # if metainfo does not say how many
+_RESERVED: Final = frozenset({"json", "rowid"})  # the store has columns with these names
 
 
 class DescribedCode(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ class DescribedCode(msgspec.Struct, frozen=True):
 
     Attributes:
         id: The value.
-        description: What it means.
+        description: Its meaning.
     """
 
     id: str
@@ -42,13 +42,13 @@ class DescribedCode(msgspec.Struct, frozen=True):
 
 
 class Described(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What metainfo says about a field of any connector; null counts as not said.
+    """The metainfo of a field of any connector; a null counts as absent.
 
     Attributes:
         data_type: "string", "int", "decimal", "boolean", "date" or "blob". Any other type holds text.
-        label: What a person reads.
+        label: Its name for users.
         length: The longest text, or the digits before the decimal point; 0 for no limit.
-        decimals: The digits after the decimal point; 0 for any number of them.
+        decimals: The digits after the decimal point; 0 for any number of digits.
         values: The values that the field may have, or null for all.
     """
 
@@ -69,7 +69,7 @@ class Described(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
         Args:
             name: The id of the field.
             column: The name of the column, if it is not the id.
-            exact: Whether decimals keep all their digits.
+            exact: Whether decimals keep all digits that they were given with.
         """
         kind = _TYPES.get(self.data_type or "", "string")
         length = max(self.length or 0, 0)
@@ -80,7 +80,7 @@ class Described(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
             case "int":
                 return Field(column or name, kind, min(length or _MOST_DIGITS, _MOST_DIGITS), 0, label)
             case "decimal":
-                # No source says whether the length counts the decimals, so only the digits before the point do.
+                # AFAS does not say whether the length includes the decimals. Here it does not.
                 decimals = max(self.decimals or 0, 0) if self.has_fixed_decimals else 0
                 decimals = decimals or _MOST_DECIMALS
                 return Field(column or name, kind, (length or _MOST_DIGITS) + decimals, decimals, label, exact=exact)
@@ -110,7 +110,7 @@ class DescribedUpdateField(Described, frozen=True, rename="camel", kw_only=True)
         primary_key: Whether it is part of the key.
         mandatory: Whether a new record must have it.
         not_zero: Whether it may not be 0.
-        decimals_field: The field with the number of its decimals, where that differs from record to record.
+        decimals_field: The field with the number of its decimals, if that differs from record to record.
     """
 
     field_id: str
@@ -130,7 +130,7 @@ class DescribedObject(msgspec.Struct, frozen=True):
 
     Attributes:
         name: Its name in bodies.
-        description: What a person reads.
+        description: Its name for users.
         fields: Its fields.
         objects: The objects within it.
     """
@@ -146,7 +146,7 @@ class DescribedConnector(msgspec.Struct, frozen=True):
 
     Attributes:
         fields: Its fields.
-        description: What a person reads.
+        description: Its name for users.
     """
 
     fields: list[DescribedGetField]
@@ -174,10 +174,10 @@ def read_document(name: str, source: MetainfoSource) -> dict[str, Any]:
 
 
 def convert_document(name: str, document: Mapping[str, Any], kind: type[Document]) -> Document:
-    """Return what a metainfo document says.
+    """Convert a metainfo document.
 
     Raises:
-        ValueError: The document has another shape; the message says where.
+        ValueError: The document does not have the form of metainfo; the message says where.
     """
     try:
         return msgspec.convert(document, kind, strict=False)
@@ -189,7 +189,7 @@ def check_columns(name: str, columns: Sequence[str]) -> None:
     """Check that fields can be the columns of a table.
 
     Args:
-        name: Where the fields are, for messages.
+        name: The connector or element with the fields, for messages.
         columns: The ids of the fields.
 
     Raises:
@@ -201,5 +201,5 @@ def check_columns(name: str, columns: Sequence[str]) -> None:
         if not column or any(sign in "\"'\0" for sign in column) or folded in _RESERVED:
             raise ValueError(f"{name}: the simulator cannot have a field named {column!r}")
         if folded in seen:
-            raise ValueError(f"{name}: {column!r} is the name of two fields, if case does not count")
+            raise ValueError(f"{name}: two fields have the name {column!r} (letter case does not count)")
         seen.add(folded)

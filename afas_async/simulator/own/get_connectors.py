@@ -1,4 +1,4 @@
-"""GetConnectors of your own whose fields are those of metainfo, and not what the rows look like."""
+"""Your own GetConnectors, with the fields of your metainfo."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from afas_async.simulator.storage.tables import Rows, Table, check_table_name, m
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
-# As a Dutch Excel writes it, where points can only stand between thousands.
+# The form of a Dutch Excel, with points between thousands only.
 _DUTCH_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:\.[0-9]{3})+),[0-9]+")
 _DUTCH_DATE: Final = re.compile(r"([0-9]{1,2})-([0-9]{1,2})-([0-9]{4})(?: ([0-9]{1,2})(:[0-9]{2}(?::[0-9]{2})?))?")
 _BOOLEANS: Final = {"true": True, "waar": True, "1": True, "false": False, "onwaar": False, "0": False}
@@ -31,16 +31,17 @@ _LARGEST: Final = 2**63
 
 
 class OwnGetConnector(msgspec.Struct, frozen=True):
-    """A GetConnector of your own with the types, lengths, labels and ids that your environment has.
+    """Your own GetConnector, with the types, lengths, labels and ids of your environment.
 
         Simulator(connectors={"My_Orders": OwnGetConnector("metainfo/My_Orders.json", "orders.csv")})
 
-    Without rows it still has its fields. A row lacks what is null, and has no field that metainfo does not name. Texts
-    count for what they spell, also as a Dutch Excel writes them: `1.234,50`, `31-1-2024 09:30` and `WAAR`.
+    You may leave out the rows. In a row you may leave out a field that is null, but you may not add a field that your
+    metainfo does not have. Texts are converted to the type of their field, also from the forms of a Dutch Excel:
+    `1.234,50`, `31-1-2024 09:30` and `WAAR`.
 
     Attributes:
-        metainfo: The JSON of `GET metainfo/get/X`, as a dict, as bytes or as a path.
-        rows: The rows: the path of a `.csv`, `.ndjson` or `.jsonl` file, or dicts.
+        metainfo: The JSON of `GET metainfo/get/X`, as a dict, as bytes or as the path of a file.
+        rows: The rows, as the path of a `.csv`, `.ndjson` or `.jsonl` file, or as dicts.
     """
 
     metainfo: MetainfoSource
@@ -48,14 +49,14 @@ class OwnGetConnector(msgspec.Struct, frozen=True):
 
 
 def read_described_table(name: str, own: OwnGetConnector) -> Table:
-    """Return the table of a GetConnector of your own.
+    """Return the table of a user's own GetConnector.
 
     Args:
         name: The id of the connector.
-        own: What it is like.
+        own: Its metainfo and rows.
 
     Raises:
-        ValueError: Something is wrong with its metainfo or a row; the message says where.
+        ValueError: Its metainfo or a row is wrong; the message says where.
         OSError: A file cannot be read.
     """
     check_table_name(name)
@@ -96,7 +97,7 @@ def _value(row: Mapping[str, Any], field: str, convert: Callable[[Any], Any], re
     try:
         return convert(value)
     except ValueError:
-        raise reading.error(number, f"{field} is {value!r}, which does not fit its type in metainfo") from None
+        raise reading.error(number, f"{field} is {value!r}, which is not a value of its type in the metainfo") from None
 
 
 def _text(value: object) -> str:
@@ -104,7 +105,7 @@ def _text(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            value.encode()  # fails for half of a surrogate pair, which no body can hold
+            value.encode()  # fails for an unpaired surrogate, which UTF-8 cannot hold
             return value
         case int() | float() | Decimal():
             return str(value)

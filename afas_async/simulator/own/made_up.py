@@ -1,8 +1,10 @@
 """Made-up rows in the shapes of a recording.
 
-As for the samples, SQLite makes them when somebody first uses the connector, out of the row's number `n` and two
-pseudo-random draws `g` and `h` (`afas_async.simulator.samples.connectors`). Each field has a `pick`, an SQL expression
-of a whole number from 0 on: equal picks are equal values, so there are as many different picks as different values.
+As with the samples, SQLite makes them when a connector is first used. Their values come from the row's number `n` and
+two pseudo-random numbers `g` and `h` (`afas_async.simulator.samples.connectors`).
+
+Each field has a `pick`, an SQL expression for a whole number from 0 on. Rows with the same pick have the same value, so
+a field has as many different picks as different values.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ from afas_async.simulator.storage.tables import check_table_name
 _PRIME: Final = 2_147_483_647
 _LETTERS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _FILLING: Final = "-voorbeeld-café"
-_MOST_CODES: Final = 500  # of a code list whose values are used
-_MOST_DIGITS: Final = 15  # that a floating-point number keeps
+_MOST_CODES: Final = 500  # a longer code list is not used
+_MOST_DIGITS: Final = 15  # a floating-point number keeps these
 _LARGEST_TEXT: Final = 1 << 20
 _SCRAMBLED: Final = 7_919  # a prime, so that neighbouring picks have different lengths
 _EPOCH: Final = date(1970, 1, 1)
@@ -48,7 +50,7 @@ def recorded_connectors(path: str | os.PathLike[str]) -> tuple[Sequence[Sample],
     updates = {each.id: each.metainfo for each in recording.update_connectors}
     names = [*(sample.connector.name.lower() for sample in samples), *(name.lower() for name in updates)]
     if twice := [name for name, times in Counter(names).items() if times > 1]:
-        raise ValueError(f"{os.fspath(path)} has two connectors named {twice[0]}, if case does not count")
+        raise ValueError(f"{os.fspath(path)}: two connectors have the name {twice[0]} (letter case does not count)")
     return samples, updates
 
 
@@ -57,7 +59,7 @@ def made_up_sample(recorded: RecordedGetConnector, today: date) -> Sample:
 
     Args:
         recorded: The connector.
-        today: The day of the recording, which dates of the past do not pass.
+        today: The day of the recording. Fields with only past dates get no later ones.
 
     Raises:
         ValueError: The simulator cannot have such a connector; the message says why.
@@ -69,7 +71,7 @@ def made_up_sample(recorded: RecordedGetConnector, today: date) -> Sample:
     columns = {field.id: field.column(field.id) for field in described.fields}
     shapes = {field: recorded.fields.get(field, RecordedField(nulls=1.0)) for field in columns}
     if unknown := [field for field in recorded.key if field not in columns]:
-        raise ValueError(f"{name}: its key has {unknown[0]!r}, which metainfo does not have")
+        raise ValueError(f"{name}: its key has {unknown[0]!r}, which is not a field of its metainfo")
     picks = dict(_key_picks(recorded, shapes))
     values = {
         field.id: _value(_Made(field, columns[field.id], shapes[field.id], number, recorded.rows, today), picks)
@@ -86,14 +88,14 @@ def made_up_sample(recorded: RecordedGetConnector, today: date) -> Sample:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A field whose values are made up.
+    """A field with made-up values.
 
     Attributes:
-        described: What metainfo says.
+        described: Its metainfo.
         column: Its column.
         shape: The shape of its values.
         number: Its place in the row.
-        rows: How many rows there were.
+        rows: The number of rows that were recorded.
         today: The day of the recording.
     """
 
@@ -106,13 +108,13 @@ class _Made:
 
     @property
     def draw(self) -> str:
-        """A number that is drawn for this field of this row."""
+        """A pseudo-random number for this field of this row."""
         one, other = 2 * self.number + 3, 1_000_003 * (self.number + 1) % _PRIME
         return f"((g * {one} + h * {other}) % {_PRIME})"
 
     @property
     def chance(self) -> str:
-        """Another one, from 0 to 9,999."""
+        """Another pseudo-random number, from 0 to 9,999."""
         one, other = 2_654_435 * (self.number + 1) % _PRIME, 4 * self.number + 5
         return f"((g * {one} + h * {other}) % {_PRIME} / 64 % 10000)"
 
@@ -120,7 +122,7 @@ class _Made:
 def _key_picks(
     recorded: RecordedGetConnector, shapes: Mapping[str, RecordedField]
 ) -> Iterator[tuple[str, tuple[str, int]]]:
-    """The picks of the fields of a key, and how many each has: they count the rows, the last field first."""
+    """The picks of the fields of a key, with their numbers; together they count the rows, the last field fastest."""
     product = 1
     for field in reversed(recorded.key[1:]):
         count = max(shapes[field].distinct, 1)
@@ -143,7 +145,7 @@ def _value(made: _Made, picks: Mapping[str, tuple[str, int]]) -> str:
 
 
 def _value_of(made: _Made, pick: str, count: int) -> str:
-    """The SQL expression of the value for a pick, of which there are so many."""
+    """The SQL expression of the value for one of `count` picks."""
     codes = [code.id for code in made.described.values or ()]
     if count <= len(codes) <= _MOST_CODES and made.column.type == "string":
         return _code(codes, pick)
@@ -162,14 +164,14 @@ def _value_of(made: _Made, pick: str, count: int) -> str:
 
 
 def _code(codes: list[str], pick: str) -> str:
-    """One of the values of a code list, which are part of metainfo."""
+    """One of the values of a code list, which comes from metainfo."""
     quoted = ["'" + code.replace("'", "''") + "'" for code in codes]
     cases = " ".join(f"WHEN {number} THEN {code}" for number, code in enumerate(quoted))
     return f"CASE {pick} {cases} END"
 
 
 def _number(shape: RecordedField, pick: str, count: int, decimals: int) -> str:
-    """A number in units of its last decimal, spread over all numbers of so many digits."""
+    """A number in units of its last decimal, spread over all numbers with the recorded digits."""
     fewest, most = shape.digits or (1, 1)
     most = min(most, _MOST_DIGITS - decimals)
     lowest = 10 ** (fewest - 1) if 1 < fewest <= most else 0
@@ -180,7 +182,7 @@ def _number(shape: RecordedField, pick: str, count: int, decimals: int) -> str:
 
 
 def _date(shape: RecordedField, pick: str, count: int, today: date) -> str:
-    """A day between two decades, or a moment on it between 07:00 and 19:00, which no change of summer time skips."""
+    """A day within the decades, or a moment on it from 07:00 to 19:00, hours that no change of summer time skips."""
     first, last = shape.decades or (2000, 2000)
     start, end = date(first, 1, 1), date(min(last + 9, date.max.year), 12, 31)
     if shape.past:
@@ -192,20 +194,20 @@ def _date(shape: RecordedField, pick: str, count: int, today: date) -> str:
 
 
 def _text(shape: RecordedField, pick: str, count: int) -> str:
-    """A text that begins with its pick, and has the length of one of the recorded."""
+    """A text that begins with its pick, with a length in the recorded range."""
     shortest, average, longest = (min(length, _LARGEST_TEXT) for length in shape.lengths or (1, 1, 1))
     if not longest:
         return "''"
     width = len(str(max(count - 1, 0)))
     if width > longest:
         while len(_LETTERS) ** longest < count:
-            longest += 1  # rather too long than the same twice
+            longest += 1  # a text that is too long is better than a duplicate
         places = (f"substr('{_LETTERS}', {pick} / {36**place} % 36 + 1, 1)" for place in reversed(range(longest)))
         return " || ".join(places)
     head = f"printf('%0{shortest if shape.numeric else width}d', {pick})"
     if shape.numeric or longest == width:
         return head
-    # The first is the longest, and the others lie evenly around the average.
+    # The first has the largest length; those of the others are spread evenly around the average.
     spread = min(2 * (average - shortest), longest - shortest) + 1
     length = f"CASE {pick} WHEN 0 THEN {longest} ELSE {shortest} + {pick} * {_SCRAMBLED} % {spread} END"
     times = f"({length}) / {len(_FILLING)} + 1"

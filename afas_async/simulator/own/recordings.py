@@ -1,6 +1,7 @@
-"""A recording of a real environment: what its connectors are, and the shapes of their rows, but none of their values.
+"""A recording of your environment: its connectors and the shapes of their rows, without any of their values.
 
-`python -m afas_async simulate --record FILE` writes one, and `--from FILE` serves it. It is JSON:
+You write one with `python -m afas_async simulate --record FILE`, and serve it with `--from FILE`. It is JSON, so you
+can read it and remove from it what you like:
 
     {"version": 1, "recorded": "2026-11-30",
      "get_connectors": [
@@ -10,8 +11,8 @@
                    "Remark": {"nulls": 0.81, "distinct": 1650, "lengths": [3, 40, 1900]}}}],
      "update_connectors": [{"id": "FbSales", "metainfo": {... as GET metainfo/update/FbSales answers ...}}]}
 
-Of values it has counts, lengths and ranges: those of numbers as numbers of digits, those of dates as decades. Ids,
-labels, descriptions and code lists are part of metainfo, and stay.
+Of values it has counts, lengths and ranges. The range of numbers is their number of digits, that of dates the decades.
+You also find ids, labels, descriptions and code lists in it, because they are metainfo.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ Content = TypeVar("Content")
 
 
 class RecordedField(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The shape of a field's values in the rows that were looked at.
+    """The shape of a field's values, in the rows that were read for the recording.
 
     Attributes:
         nulls: The share of rows without a value, 0 to 1.
-        distinct: How many different values there are; letter case does not count.
-        unique: Whether no two rows have the same value.
-        lengths: Of texts the least, the average and the greatest number of characters.
-        numeric: Whether all texts have digits only.
-        digits: Of numbers the least and the greatest number of digits before the point.
-        decimals: The greatest number of digits after the point.
-        negative: Whether there are numbers below 0.
+        distinct: The number of different values; letter case does not count.
+        unique: Whether all values are different.
+        lengths: For texts: the smallest, average and largest number of characters.
+        numeric: Whether all texts have only digits.
+        digits: For numbers: the smallest and largest number of digits before the decimal point.
+        decimals: The largest number of digits after the decimal point.
+        negative: Whether some numbers are below 0.
         trues: The share of rows with true, 0 to 1.
-        decades: Of dates the first years of the earliest and of the latest decade.
-        times: Whether there are dates with a time of day.
-        past: Whether no date is later than the day of the recording.
+        decades: For dates: the first year of the earliest decade and of the latest.
+        times: Whether some dates have a time of day.
+        past: Whether all dates are up to the day of the recording.
     """
 
     nulls: float = 0.0
@@ -61,13 +62,13 @@ class RecordedField(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class RecordedGetConnector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A GetConnector.
+    """A recorded GetConnector.
 
     Attributes:
         id: Its name.
         metainfo: The JSON of `GET metainfo/get/X`.
-        rows: How many rows it has: exact as far as they were looked at, else roughly.
-        key: Fields whose values together are different in each row; none if no such fields were found.
+        rows: The number of its rows: exact if all were read, otherwise an estimate.
+        key: Fields whose values together are different in each row; empty if no such fields were found.
         fields: The shapes of its fields by id.
     """
 
@@ -79,7 +80,7 @@ class RecordedGetConnector(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
 
 class RecordedUpdateConnector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An UpdateConnector.
+    """A recorded UpdateConnector.
 
     Attributes:
         id: Its name.
@@ -91,11 +92,11 @@ class RecordedUpdateConnector(msgspec.Struct, frozen=True, kw_only=True, forbid_
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The connectors of an environment.
+    """The connectors of your environment.
 
     Attributes:
-        version: The version of the document.
-        recorded: The day on which it was made.
+        version: The version of the file format.
+        recorded: The day of the recording.
         get_connectors: The GetConnectors.
         update_connectors: The UpdateConnectors.
     """
@@ -107,7 +108,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class _Head(msgspec.Struct):
-    """What every version has."""
+    """The part that all versions have."""
 
     version: int
 
@@ -116,7 +117,7 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     """Read a recording.
 
     Raises:
-        ValueError: The file is not a recording, or one of a version that this library does not know.
+        ValueError: The file is not a recording, or has a version that this library does not know.
         OSError: The file cannot be read.
     """
     content = Path(path).read_bytes()

@@ -1,4 +1,4 @@
-"""UpdateConnectors of your own, such as `FbSales` with its lines."""
+"""Your own UpdateConnectors, such as `FbSales` with its lines."""
 
 from __future__ import annotations
 
@@ -42,15 +42,18 @@ _CONTROL_TYPES: Final = {
 class OwnObject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """An object within the element of your own UpdateConnector, such as the lines of an order.
 
+        OwnObject(fields={"ItCd": "string(30)", "QuUn": "decimal(9,2)"}, mandatory="ItCd")
+
     Attributes:
-        fields: By its id the type of each field: "string", "int", "decimal", "boolean", "date" or "blob". A length may
-            follow, such as `string(20)`, and so may decimals: `decimal(9,2)` has 9 digits before the point.
-        key: The fields of its key. The last of them is numbered for a new record that lacks it, if it is an int or a
-            string and not mandatory. Without a key you can only insert it, and it is deleted with its element.
+        fields: The type of each field by id: "string", "int", "decimal", "boolean", "date" or "blob". You can add a
+            length, as in `string(20)`, and decimals: `decimal(9,2)` has 9 digits before the decimal point.
+        key: The fields of its key. If the last one is an int or a string and not mandatory, a new record gets a number
+            for it when your element has none. Without a key you can only insert the object, and it is deleted with its
+            element.
         mandatory: The fields that a new record must have.
         objects: The objects within it, by name.
-        single: Whether an element has one of them at most, such as an address. A new one takes the place of the old
-            one. It has no key.
+        single: Whether an element has one such object at most, such as an address. A new one replaces the old one. It
+            has no key.
     """
 
     fields: Mapping[str, str] = {}
@@ -61,7 +64,7 @@ class OwnObject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class _Options(OwnObject, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What an UpdateConnector in a file of JSON can have beside its metainfo."""
+    """The options of an UpdateConnector that a JSON file may have beside its metainfo."""
 
     element: str = ""
     returns_key: bool = True
@@ -69,7 +72,7 @@ class _Options(OwnObject, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class OwnUpdateConnector(_Options, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """An UpdateConnector of your own, from metainfo or from a few lines of Python.
+    """Your own UpdateConnector, from metainfo or from a few lines of Python.
 
         OwnUpdateConnector(
             fields={"OrNu": "string(12)", "DbId": "string(16)", "OrDa": "date"},
@@ -79,16 +82,16 @@ class OwnUpdateConnector(_Options, frozen=True, kw_only=True, forbid_unknown_fie
             read_as={"FbSales": "My_Sales", "FbSalesLines": "My_Sales_Lines"},
         )
 
-    Without `read_as` its records are in the table of its name, and those of an object in `FbSales_FbSalesLines`:
-    `simulator.store.execute("SELECT * FROM FbSales")`. What metainfo does not say is not checked, such as whether a
-    customer exists.
+    Without `read_as` you find its records in a table with its name, and those of an object in `FbSales_FbSalesLines`:
+    `simulator.store.execute("SELECT * FROM FbSales")`. The simulator checks only what your metainfo says; it does not
+    check, for example, that a customer exists.
 
     Attributes:
-        metainfo: The JSON of `GET metainfo/update/X`, as a dict, as bytes or as a path. It takes the place of `fields`,
-            `key`, `mandatory`, `objects` and `element`.
-        element: The name of the element in bodies and answers; by default that of the connector.
-        returns_key: Whether answers have the key. Otherwise they have no body, as those of many connectors.
-        read_as: The name of a GetConnector that reads the records, or such a name for each element and object.
+        metainfo: The JSON of `GET metainfo/update/X`, as a dict, as bytes or as the path of a file. It replaces
+            `fields`, `key`, `mandatory`, `objects` and `element`.
+        element: The name of the element in requests and responses; by default that of the connector.
+        returns_key: Whether responses have the key. Otherwise they have no body, as those of many connectors.
+        read_as: The name of a GetConnector with which you read the records, or such names by element and object.
     """
 
     metainfo: MetainfoSource | None = None
@@ -103,8 +106,8 @@ class OwnUpdate:
 
     Attributes:
         connector: The connector.
-        tables: Its tables that no GetConnector reads.
-        shown: Its tables that are also GetConnectors.
+        tables: Its tables without a GetConnector.
+        shown: Its tables with a GetConnector.
     """
 
     connector: UpdateConnector
@@ -113,14 +116,14 @@ class OwnUpdate:
 
 
 def read_update(name: str, source: UpdateSource) -> OwnUpdate:
-    """Make an UpdateConnector of your own.
+    """Create a user's own UpdateConnector.
 
     Args:
         name: The id of the connector.
-        source: What it is like.
+        source: Its metainfo, or its description in Python.
 
     Raises:
-        ValueError: Something is wrong with it; the message says what.
+        ValueError: The name or the source is wrong; the message says where.
         OSError: The file of its metainfo cannot be read.
     """
     check_table_name(name)
@@ -134,7 +137,7 @@ def read_update(name: str, source: UpdateSource) -> OwnUpdate:
     for shown in tables.shown:
         check_table_name(shown.connector.name)
     if read_as:
-        raise ValueError(f"{name}: `read_as` names {', '.join(read_as)}, which it does not have")
+        raise ValueError(f"{name}: `read_as` names {', '.join(read_as)}, but has no such element")
     numbered = not any(field.primary_key for field in described.fields or ())
     return OwnUpdate(
         UpdateConnector(name, described.description or name, root, own.returns_key and not numbered, document),
@@ -144,10 +147,10 @@ def read_update(name: str, source: UpdateSource) -> OwnUpdate:
 
 
 def resolved(name: str, source: UpdateSource) -> OwnUpdateConnector:
-    """Return an UpdateConnector whose metainfo is a dict, wherever it came from.
+    """Return an UpdateConnector with its metainfo as a dict.
 
     Raises:
-        ValueError: The document is not what it must be.
+        ValueError: The document is not metainfo.
         OSError: A file cannot be read.
     """
     if isinstance(source, OwnUpdateConnector):
@@ -158,7 +161,7 @@ def resolved(name: str, source: UpdateSource) -> OwnUpdateConnector:
     if "metainfo" not in document and not isinstance(document.get("fields"), Mapping):
         return OwnUpdateConnector(metainfo=document)
     metainfo: Mapping[str, Any] | None = document.pop("metainfo", None)
-    try:  # it is an OwnUpdateConnector in JSON
+    try:  # the document is an OwnUpdateConnector in JSON
         options = msgspec.convert(document, _Options)
     except msgspec.ValidationError as error:
         raise ValueError(f"{name}: {error}") from None
@@ -166,7 +169,7 @@ def resolved(name: str, source: UpdateSource) -> OwnUpdateConnector:
 
 
 class _Tables:
-    """The tables of a connector as they are made."""
+    """Collects the tables of a connector while they are created."""
 
     def __init__(self, connector: str, read_as: dict[str, str]) -> None:
         self.hidden: list[Table] = []
@@ -177,11 +180,11 @@ class _Tables:
     def element(
         self, described: DescribedObject, own: OwnObject, above: Sequence[Field], place: str = ""
     ) -> UpdateObject:
-        """Make an element and the objects within it.
+        """Create an element and the objects within it.
 
         Args:
-            described: What metainfo says about it.
-            own: What else is known of it.
+            described: Its metainfo.
+            own: Its options.
             above: The columns with the key of the element around it.
             place: The names of the elements around it.
         """
@@ -222,9 +225,9 @@ class _Tables:
 def _fields(described: DescribedObject, above: Sequence[Field], *, single: bool) -> Iterator[UpdateField]:
     """The fields of an element.
 
-    A field of its key may be one of the key around it. Another field of such a name has a column of its own. So has the
-    last field of a key whose fields are all named as those around it, such as `SeNo` in lines within lines: without it,
-    nothing would tell such lines apart.
+    A field of its key may be a field of the key around it: they share a column. Any other field with such a name has a
+    column of its own. If all fields of the key are in the key around it, the last one also has its own column, such as
+    `SeNo` in lines within lines. Otherwise such lines would all have the same key.
     """
     outer = {column.id.lower(): column for column in above}
     key = [field.field_id.lower() for field in described.fields or () if field.primary_key]
@@ -241,14 +244,14 @@ def _fields(described: DescribedObject, above: Sequence[Field], *, single: bool)
 
 
 def _document(name: str, own: OwnUpdateConnector) -> dict[str, Any]:
-    """Write the metainfo of a connector that is given in Python."""
+    """Return the metainfo of a connector that is described in Python."""
     return {"id": name, "name": own.element or name, "description": name, **_described(name, own)}
 
 
 def _described(name: str, own: OwnObject) -> dict[str, Any]:
     key, mandatory = _names(own.key), _names(own.mandatory)
     for unknown in {*key, *mandatory}.difference(own.fields):
-        raise ValueError(f"{name}: {unknown!r} is not among its fields")
+        raise ValueError(f"{name}: `key` or `mandatory` has {unknown!r}, which is not in `fields`")
     return {
         "fields": [
             _field(name, field, kind, primary=field in key, mandatory=field in mandatory)
@@ -261,7 +264,7 @@ def _described(name: str, own: OwnObject) -> dict[str, Any]:
 def _field(name: str, field: str, kind: str, *, primary: bool, mandatory: bool) -> dict[str, Any]:
     found = _TYPE.fullmatch(kind)
     if found is None:
-        raise ValueError(f"{name}: the type of {field} is {kind!r}; give one such as string(20), int or decimal(9,2)")
+        raise ValueError(f"{name}: unknown type {kind!r} of {field}: use one such as string(20), int or decimal(9,2)")
     return {
         "fieldId": field,
         "primaryKey": primary,

@@ -1,1 +1,1 @@
-"""What a simulated service answers to a request for rows."""
+"""Reads: how the simulated service understands requests for rows."""

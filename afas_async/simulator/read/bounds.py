@@ -1,7 +1,7 @@
-"""What a filter says about the place of its rows in an order, so that a page deep in a table is found by its index.
+"""Finds where the rows of a filter begin and end in an order, so that SQLite finds a page deep in a table by its index.
 
-Whoever reads by key asks for `a > x OR (a = x AND b >= y)`, which SQLite answers by going through the index from its
-start. It does not see that `(a, b) >= (x, y)` for all of these rows, and seeks there when told.
+A client that reads by key sends `a > x OR (a = x AND b >= y)`. SQLite then scans the index from its start. It does not
+see that `(a, b) >= (x, y)` holds for all of these rows. With that condition added, it seeks in the index.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 EQUAL: Final = "1"
-_ENDS: Final = ((">=", "4", "2"), ("<=", "5", "3"))  # a sign, and the operators for it: without equality, and with it
+_ENDS: Final = ((">=", "4", "2"), ("<=", "5", "3"))  # a sign, and its operators without equality and with it
 
 
 class Condition(NamedTuple):
-    """One condition as a request writes it.
+    """One condition, as in a request.
 
     Attributes:
         field: The id of the field.
@@ -28,11 +28,11 @@ class Condition(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """An end of the rows of a filter, as a comparison of row values.
+    """A bound on the rows of a filter, as a comparison of several fields at once.
 
     Attributes:
         sign: `>=` or `<=`.
-        edge: For each of the fields that are compared a condition with its value; their operators no longer count.
+        edge: A condition for each field, with the value to compare with. Ignore their operators.
     """
 
     sign: str
@@ -40,12 +40,12 @@ class Bound(NamedTuple):
 
 
 def implied_bounds(groups: Sequence[Sequence[Condition]], order: Sequence[str]) -> Iterator[Bound]:
-    """Find the ends that follow from a filter.
+    """Find the bounds that follow from a filter.
 
-    They leave out no row of it, whatever the types of the fields: values are only tested for being the same text.
+    All rows of the filter lie within them, whatever the types of the fields: values are only compared as equal texts.
 
     Args:
-        groups: Groups of conditions, one of which must hold as a whole.
+        groups: Groups of conditions. A row must meet all conditions of at least one group.
         order: The fields that the rows are sorted by.
     """
     for sign, strict, loose in _ENDS:
@@ -57,7 +57,7 @@ def implied_bounds(groups: Sequence[Sequence[Condition]], order: Sequence[str]) 
 
 
 def _starts(group: Sequence[Condition], order: Sequence[str], operators: set[str]) -> Iterator[tuple[Condition, ...]]:
-    """What a group says about the first fields of the order: a comparison of one behind equality of those before it."""
+    """The bounds from one group: equality of the first fields of the order, then a comparison of the next."""
     known: tuple[Condition, ...] = ()
     for field in order:
         found = [condition for condition in group if condition.field == field and condition.operator in operators]
@@ -70,6 +70,6 @@ def _starts(group: Sequence[Condition], order: Sequence[str], operators: set[str
 
 
 def _within(start: tuple[Condition, ...], edge: tuple[Condition, ...], strict: str) -> bool:
-    """Whether rows that meet `start` lie on this side of the edge: it compares less fields only if beyond doubt."""
+    """Whether all rows that meet `start` lie within the edge. With fewer fields, its last comparison must be strict."""
     same = [condition.value for condition in start] == [condition.value for condition in edge[: len(start)]]
     return same and (len(start) == len(edge) or start[-1].operator == strict)

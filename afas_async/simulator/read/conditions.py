@@ -1,11 +1,11 @@
-"""Filters: the conditions in a request, and the SQL that finds their rows.
+"""Filters: reads the conditions in a request, and writes the SQL for them.
 
-A condition compares as the column sorts: text without regard to the case of the letters A to Z, numbers and moments by
-value. The operators on text see any other value as the row writes it (from Profit 7), a moment without its `Z`.
+A condition compares as the column sorts. Texts ignore the case of the letters A to Z; numbers and moments compare by
+value. The operators on text see another value in the form of the rows (from Profit 7), a moment without its `Z`.
 
-An empty field meets no condition but 8 (is empty), also not 7, 11, 12 and 14 (not equal, not contains, and so on), as
-SQL has it: AFAS's worked example asks for "not P" and, in a group of its own, for "is empty" (docs.afas.help, how-to
-of employees and Active Directory). An empty text counts as empty.
+An empty field meets only condition 8 (is empty). As in SQL it does not meet 7, 11, 12 and 14 (not equal, not contains,
+and so on). AFAS's worked example asks for "not P", and in another group for "is empty" (docs.afas.help, how-to of
+employees and Active Directory). An empty text counts as empty.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ FILTER_PARAMETERS: Final = frozenset({*_SIMPLE, _JSON})
 
 _NOT_EQUAL: Final = "7"
 _COMPARISONS: Final = {EQUAL: "=", "2": ">=", "3": "<=", "4": ">", "5": "<", _NOT_EQUAL: "<>"}
-_EMPTINESS: Final = {"8": "IS NULL", "9": "IS NOT NULL"}  # whatever stands in the slot of the value
-# Half of the clients write the wildcards and half do not, and both are served: a `%` more changes nothing.
+_EMPTINESS: Final = {"8": "IS NULL", "9": "IS NOT NULL"}  # the value in the request is ignored
+# Half of the clients send the wildcards themselves. Both work, because one more `%` changes nothing.
 _PATTERNS: Final = {
     "6": ("LIKE", "%{}%"),
     "10": ("LIKE", "{}%"),
@@ -52,7 +52,7 @@ _MOMENT: Final = re.compile(
     re.ASCII,
 )
 _LARGEST: Final = 2**63 - 1
-_MOST_ZEROS: Final = 400  # more than any number that SQLite holds can have
+_MOST_ZEROS: Final = 400  # more than any number in SQLite can have
 
 
 class _JsonField(msgspec.Struct):
@@ -84,15 +84,15 @@ def read_filter(
     Args:
         query: The parameters by lower-case name.
         connector: The connector whose fields may be named.
-        rules: What `,` and `;` mean together in the simple form.
-        order: The fields that the rows are sorted by, which helps to find them.
+        rules: The meaning of `,` and `;` together in the simple form.
+        order: The fields that the rows are sorted by, to find them by an index.
 
     Returns:
-        The condition on the rows, or None where the request has none: parameters without a text say nothing.
+        The condition on the rows, or None without a filter; empty parameters count as absent.
 
     Raises:
-        RefusalError: A field that the connector does not have, lists of unequal lengths, a value that is none of its
-            field's type, both forms in one request, or no filter at all.
+        RefusalError: A field is unknown, the lists have different lengths, a value does not have its field's type, the
+            request has both forms, or the filter has no conditions.
     """
     simple = any(query.get(name) for name in _SIMPLE)
     json = query.get(_JSON)
@@ -112,7 +112,7 @@ def read_filter(
     sql = outer.join(f"({inner.join(term.sql for term in group)})" for group in terms)
     where = Where(sql, tuple(itertools.chain.from_iterable(term.values for group in terms for term in group)))
     if outer == " OR " and len(groups) > 1:
-        # The comparison of a date is not one of its bare column.
+        # A date is compared as an expression, for which there is no index.
         indexed = itertools.takewhile(lambda name: name in fields and fields[name].type != "date", order)
         for bound in implied_bounds(groups, list(indexed)):
             where = _bounded(where, fields, bound)
@@ -120,7 +120,7 @@ def read_filter(
 
 
 def _bounded(where: Where, fields: Mapping[str, Field], bound: Bound) -> Where:
-    """Add to a condition what follows from it."""
+    """Add to a condition a bound that follows from it."""
     columns = ", ".join(f'"{condition.field}"' for condition in bound.edge)
     places = ", ".join("?" * len(bound.edge))
     values = tuple(_value(fields[condition.field], condition.value) for condition in bound.edge)
@@ -128,7 +128,7 @@ def _bounded(where: Where, fields: Mapping[str, Field], bound: Bound) -> Where:
 
 
 def _simple_groups(query: Mapping[str, str], outer: str, inner: str) -> list[list[Condition]]:
-    """Cut the three lists, in which a separator has no escape (docs.afas.help, "GetConnector")."""
+    """Split the three lists. A separator cannot be escaped in them (docs.afas.help, "GetConnector")."""
     fields, values, operators = (
         [part.split(inner) for part in query[name].split(outer)] if query.get(name) is not None else None
         for name in _SIMPLE
@@ -173,12 +173,12 @@ def _text(value: Any) -> str:
 
 
 def has_dot(field: str) -> bool:
-    """Whether a field's id has a dot, by which Profit neither filters nor sorts (help.afas.nl)."""
+    """Whether a field's id has a dot: Profit cannot filter or sort by such a field (help.afas.nl)."""
     return "." in field
 
 
 def _term(fields: Mapping[str, Field], condition: Condition) -> Where:
-    """Write one condition in SQL; the column's name is the connector's own, the value goes apart."""
+    """Write one condition in SQL. The column's name comes from the connector, and the value is a parameter."""
     field = fields.get(condition.field)
     if field is None or has_dot(condition.field):
         raise functional_error(field_not_found(condition.field))
@@ -189,14 +189,14 @@ def _term(fields: Mapping[str, Field], condition: Condition) -> Where:
         return Where(f"nullif({column}, '') {_EMPTINESS[operator]}", ())
     like = _PATTERNS.get(operator)
     if operator == _NOT_EQUAL and "%" in value:
-        like = ("NOT LIKE", "{}")  # as clients without operator 11 write "does not contain"
+        like = ("NOT LIKE", "{}")  # some clients write "does not contain" so, without operator 11
     if like is not None:
         sign, pattern = like
-        # Only `%` is known to be a wildcard.
+        # AFAS documents only `%` as a wildcard.
         literal = value.replace("\\", "\\\\").replace("_", "\\_")
         return Where(f"{_as_text(field)} {sign} ? ESCAPE '\\'", (pattern.format(literal),))
     if operator in _COMPARISONS:
-        # A bare column, where there can be one: an index has no other.
+        # A bare column where possible: an index has only bare columns.
         left = _as_text(field) if field.type == "date" else column
         filled = f" AND {column} <> ''" if field.type in {"string", "blob"} else ""
         return Where(f"{left} {_COMPARISONS[operator]} ?{filled}", (_value(field, value),))
@@ -242,7 +242,7 @@ def _number(text: str) -> int | float:
 
 
 def _moment(text: str) -> str:
-    """Read a moment as clients write it; one with a `Z` is refused, as a client's author reports."""
+    """Read a moment in the forms of clients. A `Z` is refused, as a client's author reports."""
     found = _MOMENT.fullmatch(text)
     if found is None:
         raise unexpected_error()

@@ -1,4 +1,4 @@
-"""What a request to a GetConnector asks for."""
+"""Reads the parameters of a request to a GetConnector."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Question:
     """The rows that a request asks for.
 
     Attributes:
-        skip: What the answer repeats as `skip`.
-        take: What the answer repeats as `take`.
-        first: The number of rows to pass over.
-        limit: The most rows to answer, -1 for all.
+        skip: The `skip` that the response repeats.
+        take: The `take` that the response repeats.
+        first: The number of rows to skip.
+        limit: The most rows to return, -1 for all.
         order: The fields to sort by, each with whether it descends.
         where: The condition on the rows, or None for all rows.
     """
@@ -43,16 +43,16 @@ class Question:
 def read_question(query: Mapping[str, str], connector: Connector, rules: Rules) -> Question:
     """Read the parameters of a request as the service reads them.
 
-    What is documented is in docs.afas.help, "GetConnector" and "Troubleshooting"; a `skip` that is no row number means
-    0, as a client's author reports. Parameters that the service does not know are ignored.
+    The documentation is docs.afas.help, "GetConnector" and "Troubleshooting". A `skip` that is not a row number means
+    0, as a client's author reports. Unknown parameters are ignored.
 
     Args:
         query: The parameters by lower-case name.
         connector: The connector.
-        rules: How the service reads what is not documented.
+        rules: How the service behaves where AFAS does not document it.
 
     Raises:
-        RefusalError: Profit would answer with an error.
+        RefusalError: Profit would respond with an error.
     """
     skip = _number(query.get("skip", "0"))
     take = _number(query.get("take", str(_DEFAULT_TAKE)))

@@ -1,1 +1,1 @@
-"""The connectors that a simulated service has by itself."""
+"""The sample connectors of a simulated service."""

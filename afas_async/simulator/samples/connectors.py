@@ -1,8 +1,8 @@
-"""The sample connectors: what their fields are, and how their rows come out of a seed.
+"""The sample connectors: their fields, and the SQL that makes their rows from a seed.
 
-Rows are made inside SQLite, because a million of them should take seconds. Three numbers are known to every
-expression: `n`, the row's number from 0, and `g` and `h`, two pseudo-random draws that differ from row to row and
-from seed to seed (see `Store`).
+Rows are made inside SQLite, because a million of them should take seconds. Every expression can use three numbers: `n`,
+the row's number from 0, and `g` and `h`, two pseudo-random numbers that depend on the row and the seed (see
+`afas_async.simulator.storage.filling`).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _LARGEST_BLOB: Final = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a connector, as metainfo describes it.
+    """One field of a connector, as in metainfo.
 
     Attributes:
-        id: The name used in rows and in sorting.
+        id: Its name in rows, filters and sorting.
         type: The metainfo `dataType`; a date and a date-time are both `date`.
         length: The longest text or file, or the number of digits.
-        decimals: The digits behind the decimal point.
-        label: What a person reads.
+        decimals: The digits after the decimal point.
+        label: Its name for users.
         exact: Whether the store keeps the digits of the decimal as they were given.
-        is_file: Whether a blob is a file in base64, and no remark of any length.
+        is_file: Whether a blob is a file in base64; otherwise it is a remark of any length.
     """
 
     id: str
@@ -40,7 +40,7 @@ class Field:
 
     @property
     def control_type(self) -> int:
-        """How Profit shows it: 1 as a text, 5 as a number, 23 as a remark; no other is known from metainfo."""
+        """How Profit shows it: 1 as a text, 5 as a number, 23 as a remark. Metainfo is known to have only these."""
         if self.type == "blob" and not self.is_file:
             return 23
         return 5 if self.type in {"int", "decimal"} else 1
@@ -52,11 +52,11 @@ class Connector:
 
     Attributes:
         name: The id in the URL.
-        description: What a person reads.
-        key: The ids of the fields that together are different in every row.
-        fields: The fields in the order in which a row has them.
-        document: Its metainfo as it was given, for one of the user's own.
-        hidden: Further columns of its table, which rows do not have.
+        description: Its name for users.
+        key: The ids of the fields whose values together are different in each row.
+        fields: The fields in the order of a row.
+        document: The metainfo that the user gave, if it is the user's own.
+        hidden: Further columns of its table, which are not in its rows.
     """
 
     name: str
@@ -69,12 +69,12 @@ class Connector:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A connector with rows that come out of a seed.
+    """A connector whose rows come from a seed.
 
     Attributes:
         connector: The connector.
-        rows: How many rows it has in a simulator of so many rows.
-        values: For each field id the SQL expression over `n`, `g` and `h` that makes its value.
+        rows: Returns its number of rows, from the `rows` of the simulator.
+        values: The SQL expression over `n`, `g` and `h` for each field, by id.
     """
 
     connector: Connector
@@ -102,7 +102,7 @@ def _int(name: str, length: int, label: str, value: str) -> tuple[Field, str]:
 
 
 def _decimal(name: str, decimals: int, label: str, value: str) -> tuple[Field, str]:
-    """A decimal whose SQL expression counts in units of its last digit."""
+    """A decimal. The SQL expression counts units of its last digit."""
     return Field(name, "decimal", 15, decimals, label), f"({value}) / 1e{decimals}"
 
 
@@ -111,12 +111,12 @@ def _boolean(name: str, label: str, value: str) -> tuple[Field, str]:
 
 
 def _date(name: str, label: str, day: str) -> tuple[Field, str]:
-    """A date: the expression counts days from 1970."""
+    """A date. The SQL expression counts days from 1970."""
     return Field(name, "date", 10, 0, label), f"strftime('%Y-%m-%dT00:00:00Z', ({day}) * 86400, 'unixepoch')"
 
 
 def _moment(name: str, label: str, day: str, second: str) -> tuple[Field, str]:
-    """A date-time on Amsterdam's wall clock between 07:00 and 19:00, hours that no change of summer time skips."""
+    """A date-time in Amsterdam from 07:00 to 19:00, hours that no change of summer time skips."""
     instant = f"({day}) * 86400 + 25200 + ({second}) % 43200"
     return Field(name, "date", 19, 0, label), f"strftime('%Y-%m-%dT%H:%M:%SZ', {instant}, 'unixepoch')"
 
@@ -128,12 +128,12 @@ def _pick(draw: str, *texts: str) -> str:
 
 
 def _sometimes(condition: str, column: tuple[Field, str]) -> tuple[Field, str]:
-    """The column, empty in the rows where the condition does not hold."""
+    """The column, null in the rows that do not meet the condition."""
     field, value = column
     return field, f"CASE WHEN {condition} THEN {value} END"
 
 
-# Names that break a reader which looks for row boundaries in the text, quotes by hand or guesses the encoding.
+# Names that break a reader if it searches texts for row boundaries, quotes by hand or guesses the encoding.
 AWKWARD_TEXTS = (
     "Bakkerij Smit",
     'The "Quoted" Company',
@@ -297,7 +297,7 @@ SAMPLES = (
         "Profit_JournalEntries",
         "Journal entries (Profit)",
         ("UnitId", "EntryNo"),
-        lambda rows: (rows // 2 + 3) // 4,  # each has four of the lines
+        lambda rows: (rows // 2 + 3) // 4,  # each has four journal lines
         _int("UnitId", 4, "Administration", "1 + n % 3"),
         _int("EntryNo", 9, "Entry number", "1 + n / 3"),
         _string("Journal", 10, "Journal", _pick("g", "70", "73", "90")),
@@ -309,7 +309,7 @@ SAMPLES = (
         "Profit_Accounts",
         "Ledger accounts (Profit)",
         ("Account",),
-        lambda _: 900,  # all that are in the lines
+        lambda _: 900,  # all accounts in the journal lines
         _string("Account", 16, "Account", "printf('%05d', 1000 + n)"),
         _string("Description", 50, "Description", _pick("h", "Sales", "Purchases", "Wages", "Housing", "Interest")),
         _boolean("Blocked", "Blocked", "g % 50 = 0"),
@@ -350,7 +350,7 @@ SAMPLES = (
             ),
             hidden=(Field("FileStream", "blob", _LARGEST_BLOB, 0, "File", is_file=True),),
         ),
-        lambda _: 0,  # `Files` adds those that are drawn
+        lambda _: 0,  # `fill_sample` adds those of the seed
         {},
     ),
     _sample(

@@ -1,6 +1,6 @@
-"""What may be written: the sample UpdateConnectors, and what a request may say to each.
+"""The sample UpdateConnectors: their elements, fields and objects.
 
-The rows that they write are those that the sample GetConnectors read.
+You read what they write through the sample GetConnectors.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ class UpdateField:
     """One field of an UpdateConnector.
 
     Attributes:
-        id: The name used in requests.
-        column: The field of the GetConnector that shows it.
+        id: Its name in requests.
+        column: The field of the GetConnector that reads it.
         mandatory: Whether a new record must have it.
-        codes: What it may be, each with its description; empty where that is open.
-        refers: The GetConnector and its field among whose values it must be, if it refers to another record.
-        is_file: Whether it has a file in base64. An element with one cannot be changed.
+        codes: The values that it may have, each with its description; empty if it may have any.
+        refers: The GetConnector and the field in which its value must exist, if it refers to another record.
+        is_file: Whether it is a file in base64. An element with a file cannot be updated.
         not_zero: Whether it may not be 0.
     """
 
@@ -42,16 +42,16 @@ class UpdateObject:
     """One kind of element: that of an UpdateConnector itself, or an object within another element.
 
     Attributes:
-        name: Its name in requests and answers.
-        table: The GetConnector that reads its rows. An object's has the key of the element around it in columns of
-            the same names, in front of what is the key of its own.
-        key: Those of the fields that make its own key; none for an object of which there can be one only.
+        name: Its name in requests and responses.
+        table: The GetConnector that reads its rows. For an object, the key of its table starts with that of the element
+            around it, in columns of the same names.
+        key: The fields of its own key; empty for a `single` object.
         fields: All fields, by id.
-        objects: The objects that may stand in it, by name. One without a key of its own is `single`, or has a record
-            number that no request can name.
+        objects: The objects in it, by name. An object without its own key is `single`, or has a record number that
+            requests cannot use.
         numbered: When the service gives a new record the last part of its key: a number, or an id of 32 hex digits.
-        single: Whether only one may stand in the element around it.
-        stamped: Whether its rows show when they were written last.
+        single: Whether an element has one such object at most.
+        stamped: Whether its rows have a `ModifiedOn`.
     """
 
     name: str
@@ -64,13 +64,13 @@ class UpdateObject:
     stamped: bool
 
     def within(self) -> Iterator[UpdateObject]:
-        """All kinds of elements that may stand in it, also those in other ones."""
+        """All kinds of objects in it, at any depth."""
         for inner in self.objects.values():
             yield inner
             yield from inner.within()
 
     def tables(self) -> Iterator[str]:
-        """All GetConnectors that it takes to write one, with those that its fields refer to."""
+        """The GetConnectors of its tables, and those to which its fields refer."""
         yield self.table
         yield from (field.refers[0] for field in self.fields.values() if field.refers)
         for inner in self.objects.values():
@@ -83,10 +83,10 @@ class UpdateConnector:
 
     Attributes:
         name: The id in the URL.
-        description: What a person reads.
+        description: Its name for users.
         root: Its element, whose name is the `name` in metainfo.
-        returns_key: Whether an answer tells the key, or else has no body.
-        document: Its metainfo as it was given, for one of the user's own.
+        returns_key: Whether a response has the key; otherwise it has no body.
+        document: The metainfo that the user gave, if it is the user's own.
     """
 
     name: str
@@ -97,7 +97,7 @@ class UpdateConnector:
 
 
 def record_number(taken: Collection[str]) -> UpdateField:
-    """Return the key of records that have no other: a number that the simulator gives and no request names.
+    """Return a key for records without one: a number from the simulator, which requests cannot use.
 
     Args:
         taken: The names of the other columns.
@@ -123,7 +123,7 @@ def _element(
     single: bool = False,
     number: str | None = None,
 ) -> UpdateObject:
-    """Tie the fields of an element to those of a sample."""
+    """Create an element whose fields are stored in those of a sample."""
     sample = _SAMPLES[table]
     shown = {field.id: field for field in (*sample.fields, *sample.hidden)}
     fields = {
@@ -138,7 +138,7 @@ def _element(
         for field, column in columns.items()
     }
     key = [field for field in fields.values() if field.column.id in sample.key]
-    if number is not None:  # the key of records that have no other
+    if number is not None:  # the key of records without one
         key = [UpdateField(number, shown[number], mandatory=False, codes={}, refers=None)]
     return UpdateObject(
         name,

@@ -1,4 +1,4 @@
-"""The SQLite database of a simulator: what is in it at the start, and the way back to that."""
+"""The SQLite database of a simulator: its content at the start, and the way back to it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from afas_async.simulator.storage.filling import fill_sample, filled_database
 from afas_async.simulator.storage.schema import create_table, key_order
 from afas_async.simulator.storage.tables import Table
 
-_LARGEST_COPY: Final = 64 * 1024 * 1024  # bytes of a database that is copied before it changes
+_LARGEST_COPY: Final = 64 * 1024 * 1024  # bytes; a larger database is not copied before its first change
 _MOST_ROWS: Final = 2**63 - 1
-_COPIED_ROWS: Final = 5_000  # of a sample that is drawn once for all simulators with its size and seed
+_COPIED_ROWS: Final = 5_000  # a smaller sample is made once for all simulators with the same size and seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class _Start:
 
     Attributes:
         copy: The database.
-        unfilled: The samples that it does not have yet.
+        unfilled: The samples whose rows were not made yet.
     """
 
     copy: bytes
@@ -38,8 +38,8 @@ class _Opened:
 
     Attributes:
         connection: The connection.
-        readers: How many answers are read from it.
-        is_over: Whether it is closed as soon as nobody reads from it.
+        readers: How many responses read from it.
+        is_over: Whether to close it as soon as no response reads from it.
     """
 
     connection: sqlite3.Connection
@@ -47,7 +47,7 @@ class _Opened:
     is_over: bool = False
 
     def close_if_over(self) -> None:
-        """Close it if it is over and nobody reads from it."""
+        """Close it if it is over and no response reads from it."""
         if self.is_over and not self.readers:
             self.connection.close()
 
@@ -55,16 +55,16 @@ class _Opened:
 class Database:
     """A database in memory that makes the rows of a sample when they are first used.
 
-    A simulator may be made in one thread, run in another, and looked at from both.
+    You may create a simulator in one thread, run it in another, and use it from both.
 
     Args:
         samples: The samples.
-        tables: Tables with rows of their own.
-        rows: The size of the large samples.
-        seed: What the samples' rows come from.
+        tables: The user's own tables.
+        rows: The number of rows of the large samples.
+        seed: The seed of the samples' rows.
 
     Attributes:
-        lock: Held by the thread that changes something.
+        lock: Held by a thread while it changes something.
     """
 
     def __init__(self, samples: Sequence[Sample], tables: Sequence[Table], rows: int, seed: int) -> None:
@@ -87,12 +87,12 @@ class Database:
             raise
 
     def close(self) -> None:
-        """Forget everything; may be called more than once."""
+        """Drop all rows. You may call it more than once."""
         self._opened.connection.close()
 
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection, None, None]:
-        """Read in the block from the rows of this moment, whatever `reset` does meanwhile."""
+        """Read in the block from the current rows, even if `reset` restores others meanwhile."""
         opened = self._opened
         opened.readers += 1
         try:
@@ -103,7 +103,7 @@ class Database:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The connection of this moment; `reset` makes another."""
+        """The current connection; `reset` opens another."""
         return self._opened.connection
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
@@ -111,12 +111,12 @@ class Database:
         return self.connection.execute(sql, parameters)
 
     def fill(self, name: str) -> None:
-        """Make the rows of a sample if they are not there yet."""
+        """Make the rows of a sample if they were not made yet."""
         while self.fill_piece(name):
             pass
 
     def fill_piece(self, name: str) -> bool:
-        """Make some of the rows of a sample that are not there yet; return whether there are more to make."""
+        """Make some of the rows of a sample; return whether more are left to make."""
         with self.lock:
             sample = self._unfilled.pop(name, None)
             if sample is not None:
@@ -131,7 +131,7 @@ class Database:
     def _pieces(self, sample: Sample) -> Iterator[None]:
         rows = sample.rows(self._rows)
         if rows > _MOST_ROWS:
-            raise OverflowError(f"no table has {rows} rows")
+            raise OverflowError(f"{rows} rows are too many for SQLite: give {_MOST_ROWS} at most")
         is_blank, self._is_blank = self._is_blank, False
         if is_blank and rows <= _COPIED_ROWS and sample in SAMPLES:
             self.connection.deserialize(filled_database(sample.connector.name, self._rows, self._seed))
@@ -139,7 +139,7 @@ class Database:
             yield from fill_sample(self.connection, sample, self._rows, self._seed)
 
     def before_change(self) -> None:
-        """Keep what `reset` goes back to; call it before each change."""
+        """Copy the database for `reset`. Call it before each change."""
         with self.lock:
             if self._changed:
                 return
@@ -152,19 +152,19 @@ class Database:
                     self._start = _Start(self.connection.serialize(), dict(self._unfilled))
 
     def reset(self) -> None:
-        """Have the rows of the start again, whatever has been written since.
+        """Restore the rows of the start.
 
-        The database is copied before its first change, unless it is very large or a sample is only made in part: then
-        its rows are made again.
+        They come from a copy that was taken before the first change. If the database was very large then, or a sample
+        only made in part, all rows are made again.
 
         Raises:
-            ValueError: A file with rows has changed, and something is wrong with it.
+            ValueError: A file with rows has changed, and is invalid now.
             OSError: Such a file cannot be read any more.
         """
         with self.lock:
             if not self._changed:
                 return
-            # Not into the connection that is there: SQLite does not take that well once statements were run.
+            # Not into the old connection: SQLite cannot safely restore into one whose statements were run.
             self._opened.is_over = True
             self._opened.close_if_over()
             self._filling.clear()

@@ -1,4 +1,4 @@
-"""Making the rows of the samples out of a seed."""
+"""Makes the rows of the samples from a seed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from afas_async.simulator.files.files import drawn_attachments
 from afas_async.simulator.samples.connectors import ATTACHMENTS, SAMPLES, Sample
 from afas_async.simulator.storage.schema import create_table, key_order
 
-PRIME: Final = 2_147_483_647  # of the two Lehmer generators; products with it stay within SQLite's 64 bits
+PRIME: Final = 2_147_483_647  # the modulus of both Lehmer generators; products stay within SQLite's 64 bits
 _G: Final = 69_621
 _H: Final = 48_271
-_PIECE_ROWS: Final = 250  # that are drawn in one go: two or three milliseconds
+_PIECE_ROWS: Final = 250  # made at once, in two or three milliseconds
 
 
 def fill_sample(database: sqlite3.Connection, sample: Sample, size: int, seed: int) -> Iterator[None]:
-    """Make the table of a sample with its rows, with a pause after each piece but the last.
+    """Create the table of a sample and make its rows, in pieces; yields between two pieces.
 
     Args:
-        database: Where to make it.
+        database: The database.
         sample: The sample.
-        size: The size of the large samples.
-        seed: What the rows come from.
+        size: The number of rows of the large samples.
+        seed: The seed of the rows.
     """
     name, fields, rows = sample.connector.name, sample.connector.fields, sample.rows(size)
     database.execute(create_table(name, fields, sample.connector.hidden))
@@ -45,14 +45,14 @@ def fill_sample(database: sqlite3.Connection, sample: Sample, size: int, seed: i
         )
         g, h = g * pow(_G, piece, PRIME) % PRIME, h * pow(_H, piece, PRIME) % PRIME
     if name == ATTACHMENTS and sample in SAMPLES:
-        # Their bytes are not in the table: `Files` has them.
+        # `Files` has their bytes.
         files = [(file.subject_id, file.id, file.name) for file in drawn_attachments(seed)]
         database.executemany(f'INSERT INTO "{name}" VALUES (?, ?, ?, NULL)', files)
 
 
 @lru_cache(maxsize=8)
 def filled_database(name: str, size: int, seed: int) -> bytes:
-    """Return a database with one sample in it: to copy it takes a tenth of the time of drawing its rows again."""
+    """Return a database with one sample in it. A copy takes a tenth of the time of making its rows again."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
         sample = next(sample for sample in SAMPLES if sample.connector.name == name)
         for _ in fill_sample(database, sample, size, seed):

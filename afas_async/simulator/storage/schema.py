@@ -15,14 +15,14 @@ _COLUMN_TYPES: Final[dict[FieldType, str]] = {
     "date": "TEXT",
     "blob": "TEXT COLLATE NOCASE",
 }
-_MOST_MEMBERS: Final = 50  # of one json_object: a function of SQLite has at most 127 arguments
+_MOST_MEMBERS: Final = 50  # in one json_object: a function of SQLite takes 127 arguments at most
 
 
 def create_table(name: str, fields: Sequence[Field], hidden: Sequence[Field] = ()) -> str:
     """Return the SQL that creates a connector's table.
 
-    An exact decimal is kept twice: as the number to sort and compare by, and behind all fields with its digits as they
-    were given.
+    An exact decimal has two columns: a number, to sort and compare by, and after all fields a text with its digits as
+    given.
     """
     columns = [f'"{field.id}" {_COLUMN_TYPES[field.type]}' for field in fields]
     columns += [f'"{digits_column(field.id)}" TEXT' for field in fields if field.exact]
@@ -38,13 +38,13 @@ def digits_column(column: str) -> str:
 
 
 def digits(column: str) -> str:
-    """Return the SQL for the text of an exact decimal: its digits as given, unless an `execute` has changed it."""
+    """Return the SQL for the text of an exact decimal: its digits as given, unless an `execute` changed the number."""
     given = f'"{digits_column(column)}"'
     return f'CASE "{column}" WHEN CAST({given} AS REAL) THEN {given} ELSE CAST("{column}" AS TEXT) END'
 
 
 def key_order(names: Sequence[str]) -> str:
-    """Return the SQL terms that put rows in the order of their key, or of their arrival where they have none."""
+    """Return the SQL terms that sort rows by their key, or in the order of their arrival if they have no key."""
     return ", ".join(f'"{name}"' for name in names) or "rowid"
 
 

@@ -1,4 +1,4 @@
-"""Where a user's own rows come from: a CSV file, a file with a JSON object on each line, or Python."""
+"""Reads your own rows, from a CSV file, a file with a JSON object on each line, or Python."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _BLOCK_BYTES: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Rows that can be gone through more than once.
+    """Rows over which you can iterate more than once.
 
     Attributes:
-        label: Where the rows come from, for messages.
-        unit: What they are numbered by.
-        rows: Goes through the rows with their numbers; null is None.
-        header: The ids of all fields, if they are known before the rows are; then all values are text.
+        label: Their file or connector, for messages.
+        unit: The name of a numbered row in messages: "row" or "line".
+        rows: Returns an iterator over the rows with their numbers; null is None.
+        header: The ids of all fields, if they come before the rows; then all values are text.
         first: The number of the header.
     """
 
@@ -40,28 +40,28 @@ class Reading:
     first: int = 1
 
     def blocks(self) -> Iterator[tuple[tuple[int, ...], tuple[Mapping[str, Any], ...]]]:
-        """Go through the rows in blocks: their numbers, and they themselves."""
+        """Iterate over the rows in blocks, each with the numbers of its rows and the rows."""
         rows = iter(self.rows())
         while block := list(islice(rows, _BLOCK_ROWS)):
             numbers, mappings = zip(*block, strict=True)
             yield numbers, mappings
 
     def error(self, number: int, reason: object) -> ValueError:
-        """Say what is wrong with a row."""
+        """Return an error about a row."""
         return ValueError(f"{self.label}, {self.unit} {number}: {reason}")
 
 
 def read_source(name: str, source: Source) -> Reading:
-    """Find out how to read a user's rows.
+    """Choose how to read a user's rows.
 
     Args:
         name: The id of the connector.
-        source: The path of a `.csv`, `.ndjson` or `.jsonl` file in UTF-8, or rows. A CSV file has a line of field ids
-            first, and commas, semicolons or tabs between the values. One that is not in UTF-8 is in Windows-1252, as
-            Excel saves it where it is not asked for UTF-8.
+        source: The path of a `.csv`, `.ndjson` or `.jsonl` file in UTF-8, or rows. A CSV file has the field ids in its
+            first line, and commas, semicolons or tabs between the values. If it is not in UTF-8, it is read as
+            Windows-1252, in which Excel saves by default.
 
     Raises:
-        ValueError: Something is wrong with the file, here or when its rows are read; the message says where.
+        ValueError: The file is invalid, here or when you read its rows; the message says where.
         OSError: The file cannot be read.
     """
     if not isinstance(source, (str, os.PathLike)):
@@ -78,7 +78,7 @@ def read_source(name: str, source: Source) -> Reading:
         case ".ndjson" | ".jsonl":
             return Reading(str(path), "line", lambda: _json_rows(path))
         case _:
-            raise ValueError(f"{path}: the name of a file of rows ends in .csv, .ndjson or .jsonl")
+            raise ValueError(f"{path}: give a file whose name ends in .csv, .ndjson or .jsonl")
 
 
 def _is_utf_8(path: Path) -> bool:
@@ -105,20 +105,20 @@ def _lines(path: Path, encoding: str = "utf-8") -> Iterator[str]:
 
 
 def _csv_lines(path: Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    """The lines that have any cells, each with the number of its last one in the file."""
+    """The rows that have cells, each with the number of its last line in the file."""
     lines = _lines(path, encoding)
     start = next(lines, "")
-    if told := re.fullmatch(r"sep=([,;\t])\s*", start):  # as Excel writes it
-        delimiter, start = told[1], "\n"
+    if named := re.fullmatch(r"sep=([,;\t])\s*", start):  # as Excel writes it
+        delimiter, start = named[1], "\n"
     else:
-        delimiter = max(",;\t", key=start.count)  # none of them can be in a field id
+        delimiter = max(",;\t", key=start.count)  # a field id cannot have any of them
     reader = csv.reader(chain([start], lines), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
             if cells:
                 yield reader.line_num, cells
     except csv.Error as error:
-        reason = "a line ends in CR alone, and not in LF or CR LF" if "new-line" in str(error) else error
+        reason = "a line ends in CR alone: end it with LF or CR LF" if "new-line" in str(error) else error
         raise ValueError(f"{path}, line {reader.line_num}: {reason}") from None
 
 
@@ -142,5 +142,5 @@ def _json_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def _python_rows(name: str, rows: Iterable[Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
-            raise ValueError(f"the rows of {name}, row {number}: {row!r} is no dict")  # noqa: TRY004 (as all that is wrong)
+            raise ValueError(f"the rows of {name}, row {number}: {row!r} is not a dict")  # noqa: TRY004 (all faults of rows are ValueError)
         yield number, row

@@ -1,7 +1,7 @@
-"""The rows behind the connectors: a SQLite table for each; that of a sample is filled when somebody first uses it.
+"""The rows of the connectors: each has a SQLite table. The rows of a sample are made when it is first used.
 
-Every table carries the JSON text of each row in a generated column, so that a page is a concatenation of texts and
-SQLite itself keeps them in step with whatever an `execute` changes.
+A generated column of each table has the JSON text of its rows. So a page is a concatenation of texts, and SQLite
+updates these texts when you change a row with `execute`.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What a complete reading of a connector must add up to.
+    """The checksum of all rows of a connector, with which you compare the rows that you read.
 
     Attributes:
         rows: The number of rows.
-        crc32: The CRC-32 over the JSON texts of the rows in the order of the key, or as they were given where
-            there is none, a line feed behind each.
-        crc32_sum: The sum of the CRC-32 of each of these texts, which is the same in any order.
+        crc32: The CRC-32 over the JSON texts of the rows, each with a line feed after it. They are in the order of the
+            key, or as they were given if there is no key.
+        crc32_sum: The sum of the CRC-32 of each of these texts without the line feed, which is the same in any order.
     """
 
     rows: int
@@ -60,7 +60,7 @@ class Where:
 
     Attributes:
         sql: An SQL expression with a `?` for each value, made of the connector's own column names.
-        values: What takes the places of the question marks.
+        values: The values for the question marks.
     """
 
     sql: str
@@ -71,7 +71,7 @@ class UnknownFieldError(LookupError):
     """A sort names a field that the connector does not have.
 
     Attributes:
-        field: The name as asked.
+        field: The name in the request.
     """
 
     def __init__(self, field: str) -> None:
@@ -80,28 +80,30 @@ class UnknownFieldError(LookupError):
 
 
 class DuplicateKeyError(ValueError):
-    """There is a row with this key."""
+    """Another row has this key."""
 
 
 class Store:
     """The tables of all connectors, in memory.
 
-    Use it from any thread, and close it. What one thread writes in a `transaction`, no other thread writes in between.
+    You can use it from any thread, and must close it. While one thread is in a `transaction`, no other thread writes.
+
+        price = simulator.store.execute("SELECT Price FROM Profit_Article WHERE ItemCode = ?", ["000001"])[0][0]
 
     Args:
-        rows: The size of the large samples.
-        seed: What the samples' rows come from.
-        tables: Further connectors, which come first, each in place of a sample of its name.
-        updates: Further UpdateConnectors, which come first, each in place of a sample of its name.
-        hidden: Tables of these that are no connectors.
+        rows: The number of rows of the large samples.
+        seed: The seed of the samples' rows.
+        tables: Your own GetConnectors. They come first, and replace samples of the same name.
+        updates: Your own UpdateConnectors. They come first, and replace samples of the same name.
+        hidden: The tables of `updates` without a GetConnector.
         samples: The connectors whose rows come from the seed.
 
     Raises:
-        ValueError: Two tables have one name.
+        ValueError: Two tables have the same name.
 
     Attributes:
-        connectors: The connectors by name.
-        updates: The UpdateConnectors by name: further ones, and those whose tables are all samples.
+        connectors: The GetConnectors by name.
+        updates: The UpdateConnectors by name: your own, and the samples that write only to samples.
     """
 
     def __init__(
@@ -128,9 +130,9 @@ class Store:
     def define(
         self, tables: Sequence[Table], updates: Sequence[UpdateConnector] = (), hidden: Sequence[Table] = ()
     ) -> None:
-        """Add connectors until `reset`, each in place of one of its name; all rows are those of the start again.
+        """Add connectors until `reset`; they replace those of the same name. All rows go back to those of the start.
 
-        As with samples, an UpdateConnector is not there without the tables that it writes.
+        An UpdateConnector disappears with the tables that it writes, as with samples.
 
         Args:
             tables: See the class.
@@ -138,7 +140,7 @@ class Store:
             hidden: See the class.
 
         Raises:
-            ValueError: Two tables have one name.
+            ValueError: Two tables have the same name.
         """
         new = {each.connector.name.lower() for each in (*tables, *hidden)}
         new_updates = {each.name.lower() for each in updates}
@@ -167,10 +169,10 @@ class Store:
     def _build(self, tables: Sequence[Table], updates: Sequence[UpdateConnector], hidden: Sequence[Table]) -> Database:
         own = {table.connector.name.lower() for table in (*tables, *hidden)}
         if len(own) < len(tables) + len(hidden):
-            raise ValueError("two connectors have the same name, if case does not count")
+            raise ValueError("two connectors have the same name (letter case does not count)")
         own_updates = {update.name.lower() for update in updates}
         if len(own_updates) < len(updates):
-            raise ValueError("two UpdateConnectors have the same name, if case does not count")
+            raise ValueError("two UpdateConnectors have the same name (letter case does not count)")
         samples = [sample for sample in self._samples if sample.connector.name.lower() not in own]
         database = Database(samples, (*tables, *hidden), self._rows, self._seed)
         made: tuple[Table | Sample, ...] = (*tables, *samples)
@@ -185,14 +187,14 @@ class Store:
         return database
 
     def close(self) -> None:
-        """Forget all rows; may be called more than once."""
+        """Drop all rows. You may call it more than once."""
         self._database.close()
 
     def reset(self) -> None:
-        """Have the rows of the start again, whatever has been written since.
+        """Restore the rows of the start.
 
         Raises:
-            ValueError: A file with rows has changed, and something is wrong with it.
+            ValueError: A file with rows has changed, and is invalid now.
             OSError: Such a file cannot be read any more.
         """
         if self._now is not self._first:
@@ -202,7 +204,7 @@ class Store:
         self._database.reset()
 
     def count(self, name: str, where: Where | None = None, at_most: int = _ALL) -> int:
-        """Count the rows of a connector, or those that meet a condition, of these no more than `at_most`."""
+        """Count the rows of a connector, or those that meet a condition, up to `at_most` of them."""
         self._database.fill(name)
         if where is None:
             cursor = self._database.execute(f'SELECT count(*) FROM "{name}"')
@@ -220,12 +222,12 @@ class Store:
 
         Args:
             name: The connector.
-            skip: How many rows to pass over.
+            skip: How many rows to skip.
             take: How many rows to read at most; -1 reads all.
-            order: The fields to sort by, each with whether it descends. Rows that it leaves equal come in an order
-                that changes from one call to the next, as at the real service
+            order: The fields to sort by, each with whether it descends. Rows that sort equally come in another order
+                with each call, as from the real service
                 (docs.afas.help, "GetConnector": sorting is mandatory with skip and take).
-            where: The condition that the rows must meet.
+            where: The condition that the rows must meet, or None for all rows.
 
         Raises:
             UnknownFieldError: `order` names a field that the connector does not have.
@@ -243,9 +245,9 @@ class Store:
         *,
         size: int,
     ) -> Iterator[Page]:
-        """Read what `page` reads in blocks of at most `size` rows; no block is empty.
+        """Read the rows of a page in blocks of 1 to `size` rows.
 
-        A row that changes between two blocks may be seen or missed.
+        You may see or miss a row that changes between two blocks.
         """
         self._database.fill(name)
         self._turn += 1
@@ -257,9 +259,9 @@ class Store:
             ranges = self._rotation(name, skip, take)
             terms = key_order(connector.key)
         condition, values = (f"WHERE {where.sql}", where.values) if where else ("", ())
-        # The rowids come out of a narrow index, so that passing over many rows does not touch their texts. A subquery
-        # with LIMIT keeps its order, and CROSS JOIN keeps it on the outside. The alias has a space, because ORDER BY
-        # takes a field of the same name for it.
+        # The rowids come from a narrow index, so skipping many rows does not read their texts. A subquery with LIMIT
+        # keeps its order, and CROSS JOIN keeps it as the outer loop. The alias has a space, because otherwise ORDER BY
+        # could confuse it with a field of that name.
         return self._read(
             f"""SELECT CAST("{name}".json AS BLOB)
                 FROM (SELECT rowid AS "a row" FROM "{name}" {condition} ORDER BY {terms} LIMIT ? OFFSET ?) AS page
@@ -269,7 +271,7 @@ class Store:
         )
 
     def checksum(self, name: str) -> Checksum:
-        """Add up a whole connector straight from its table: the truth that readers are compared with."""
+        """Return the checksum of all rows of a connector, computed from its table."""
         self._database.fill(name)
         cursor = self._database.execute(
             f'SELECT CAST(json AS BLOB) FROM "{name}" ORDER BY {key_order(self.connectors[name].key)}'
@@ -284,9 +286,17 @@ class Store:
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one SQL statement and return its rows.
 
-        Each connector is a table of its name and each field a column: text for a string and for a date
-        (`2012-11-22T09:49:49Z`), 0 or 1 for a boolean. The rows of the connectors that the statement names are made
-        first where they are not there yet.
+        Each connector is a table with its name, and each field a column. A string and a date are texts
+        (`2012-11-22T09:49:49Z`), a boolean is 0 or 1. If the statement names a sample, you find its rows made.
+
+            simulator.store.execute("UPDATE Profit_Article SET Stock = 0 WHERE ItemCode = ?", ["000001"])
+
+        Args:
+            sql: The statement.
+            parameters: The values for its question marks.
+
+        Raises:
+            sqlite3.Error: SQLite cannot run the statement.
         """
         for name in self.connectors:
             if name.lower() in sql.lower():
@@ -298,9 +308,9 @@ class Store:
 
     @contextmanager
     def transaction(self, *names: str) -> Generator[None, None, None]:
-        """Write to the tables of connectors in the block; an exception undoes all of it."""
+        """Write to the tables of connectors in the block. An exception undoes all of it."""
         for name in names:
-            self._database.fill(name)  # not within: undoing it would leave a connector without a table
+            self._database.fill(name)  # before BEGIN: a rollback would drop the table
         with self._database.lock:
             self._database.before_change()
             self._database.execute("BEGIN")
@@ -312,7 +322,7 @@ class Store:
             self._database.execute("COMMIT")
 
     def next_number(self, name: str, column: str, within: Mapping[str, Value]) -> int:
-        """Return the number for a new row, which no row with the same values in the columns `within` has had."""
+        """Return the number for a new row, unused so far by rows with the same values in the columns `within`."""
         self._database.fill(name)
         highest: int = self._database.execute(
             f'SELECT coalesce(max("{column}"), 0) FROM "{name}" WHERE {_where(within).sql}', tuple(within.values())
@@ -322,7 +332,7 @@ class Store:
         return self._numbers[place]
 
     def next_text(self, name: str, column: str, within: Mapping[str, Value]) -> str:
-        """Return the number for a new row as a text, for a column of texts that may have others than numbers."""
+        """Return the number for a new row as a text, for a column that may have other texts than numbers."""
         self._database.fill(name)
         place = (name, *within.values())
         if place not in self._numbers:
@@ -337,14 +347,14 @@ class Store:
                 return text
 
     def has(self, name: str, values: Mapping[str, Value]) -> bool:
-        """Tell whether a connector has a row with these values by column."""
+        """Whether a connector has a row with these values by column."""
         return self.count(name, _where(values), 1) > 0
 
     def insert(self, name: str, values: Mapping[str, Value]) -> None:
         """Add a row with values by column.
 
         Raises:
-            DuplicateKeyError: There is a row with its key.
+            DuplicateKeyError: Another row has this key.
         """
         self._database.fill(name)
         self._database.before_change()
@@ -357,10 +367,10 @@ class Store:
             raise DuplicateKeyError(name) from None
 
     def update(self, name: str, key: Mapping[str, Value], values: Mapping[str, Value]) -> bool:
-        """Change values of the row with a key, both by column; return whether there is one.
+        """Change values of the row with a key, both by column; return whether the row exists.
 
         Raises:
-            DuplicateKeyError: There is another row with the key that it gets.
+            DuplicateKeyError: Another row has the new key.
         """
         if not values:
             return self.has(name, key)
@@ -377,16 +387,16 @@ class Store:
         return cursor.rowcount > 0
 
     def delete(self, name: str, key: Mapping[str, Value]) -> bool:
-        """Remove the row with a key by column; return whether there was one."""
+        """Remove the row with a key by column; return whether it existed."""
         self._database.fill(name)
         self._database.before_change()
         where = _where(key)
         return self._database.execute(f'DELETE FROM "{name}" WHERE {where.sql}', where.values).rowcount > 0
 
     def fill_piece(self, name: str) -> bool:
-        """Make some of the rows of a sample that nobody has used yet; return whether there are more to make.
+        """Make some of the rows of a sample that was not used yet; return whether more are left to make.
 
-        Every method makes the rows that it needs, all at once. Whoever must not wait for so long calls this before.
+        All methods make the rows that they need at once. Call this first if you cannot wait that long.
         """
         return self._database.fill_piece(name)
 
@@ -405,7 +415,7 @@ class Store:
         terms = [f'"{field}" DESC' if descending else f'"{field}"' for field, descending in order]
         if not connector.key or not {field for field, _ in order}.issuperset(connector.key):
             if order and not connector.key:
-                # Nothing else keeps each page of a large table from sorting all of it.
+                # Without an index, SQLite would sort the whole table for each page.
                 index = f"{connector.name} by" + "".join(terms).replace('"', " ")
                 self._database.execute(
                     f'CREATE INDEX IF NOT EXISTS "{index}" ON "{connector.name}" ({", ".join(terms)})'
@@ -414,9 +424,9 @@ class Store:
         return ", ".join(terms)
 
     def _rotation(self, name: str, skip: int, take: int) -> list[tuple[int, int]]:
-        """The limits and offsets of the rows in key order when this turn's order starts somewhere else in the table.
+        """The limits and offsets of rows in key order, when the order starts at another row each turn.
 
-        A valid order that costs no sorting, and moves by more than a third of the table each turn.
+        The start moves by more than a third of the table each turn, and nothing needs sorting.
         """
         count = self.count(name)
         wanted = count - skip if take == _ALL else min(take, count - skip)

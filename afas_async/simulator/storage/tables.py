@@ -1,16 +1,20 @@
-"""A user's own rows as a GetConnector: what its fields are, which follows from all of their values.
+"""Your own rows as a GetConnector, whose fields follow from all of their values.
 
-The rows are gone through twice: once for what the fields are, once to hand them on. In CSV, where everything is text:
+Your rows are read twice: once to find the type of each field, once to load them. In CSV all values are text:
 
-* whole numbers without leading zeros are `int`; with one beyond 64 bits or with decimals (`12.30`, `-.5`) among them
-  they are `decimal`;
-* `true` and `false`, in any case of letters, are `boolean`;
-* days (`2024-01-31`) and moments to the minute or second (`2024-01-31T09:30:00`, or with a space for the T, or with a
-  Z) are `date`, and served in the service's own form; moments with a fraction or a time zone are text;
-* everything else is `string`, and so is a column that mixes these or has a `007`. No text at all is null.
+| Values in a column | Type |
+|---|---|
+| whole numbers without leading zeros | `int` |
+| the same, with some beyond 64 bits or with decimals (`12.30`, `-.5`) | `decimal` |
+| `true` and `false`; letter case does not count | `boolean` |
+| days (`2024-01-31`) and moments to the minute or second (`2024-01-31T09:30:00`) | `date` |
+| anything else, a mixture, or a number like `007` | `string` |
 
-In JSON and in Python a value has its own type, and text in the service's own form of a date is a `date`. No decimal
-becomes a floating-point number on its way: it is served with the digits that it has in the file.
+You may write a moment with a space for the `T`, and with a `Z` at its end; you get it back in the service's own form. A
+moment with a fraction or a time zone is a text. An empty text is null.
+
+In JSON and in Python a value has its own type, and a text in the service's own form of a date is a `date`. A decimal
+never becomes a floating-point number: you get the digits that it has in your file.
 """
 
 from __future__ import annotations
@@ -29,8 +33,8 @@ from afas_async.simulator.samples.connectors import Connector, Field, FieldType
 from afas_async.simulator.storage.sources import Reading, Source, read_source
 from afas_async.vocabulary.names import connector_name, field_id
 
-_MOST_COLUMNS: Final = 1_999  # SQLite has 2,000, and one is the store's own
-_RESERVED: Final = frozenset({"json", "rowid"})  # columns of the store's own
+_MOST_COLUMNS: Final = 1_999  # SQLite allows 2,000, and the store needs one
+_RESERVED: Final = frozenset({"json", "rowid"})  # the store has columns with these names
 _TEXT_KIND: Final = re.compile(
     r"(?P<int>0|-?[1-9][0-9]*)"
     r"|(?P<decimal>-?(?:0|[1-9][0-9]*)?\.[0-9]+)"
@@ -42,12 +46,12 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A connector with rows of its own.
+    """A connector with its rows.
 
     Attributes:
-        connector: The connector; one that you only read has no key.
-        rows: The rows, each with its values in the order of the fields, decimals as text. They can be gone through
-            again.
+        connector: The connector; one that clients only read has no key.
+        rows: The rows, each with its values in the order of the fields, decimals as text. You can iterate over them
+            more than once.
     """
 
     connector: Connector
@@ -56,10 +60,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows that can be gone through again.
+    """Rows over which you can iterate more than once.
 
     Attributes:
-        make: Starts to go through them.
+        make: Returns a new iterator over them.
     """
 
     make: Callable[[], Iterator[Sequence[Any]]]
@@ -72,25 +76,25 @@ def check_table_name(name: str) -> None:
     """Check that a table can have the name of a connector.
 
     Raises:
-        ValueError: It cannot; the message says why.
+        ValueError: It cannot have this name; the message says why.
     """
     try:
         connector_name(name)
     except UsageError as error:
         raise ValueError(str(error)) from None
     if name.lower().startswith("sqlite_"):
-        raise ValueError(f"{name!r}: SQLite keeps the names that start with `sqlite_` to itself")
+        raise ValueError(f"{name!r}: SQLite reserves the names that start with `sqlite_`")
 
 
 def read_table(name: str, source: Source) -> Table:
-    """Find out what the fields of a user's rows are.
+    """Find the fields of a user's rows.
 
     Args:
         name: The id of the connector.
-        source: The rows; a field that one lacks is null in it. There can be 1,999 fields, a decimal counted twice.
+        source: The rows; a missing field is null. They may have 1,999 fields, a decimal counted twice.
 
     Raises:
-        ValueError: The name is none, or something is wrong with the rows; the message says where.
+        ValueError: The name is invalid, or a row is wrong; the message says where.
         OSError: The file cannot be read.
     """
     check_table_name(name)
@@ -104,15 +108,17 @@ def read_table(name: str, source: Source) -> Table:
         for column in columns.values():
             column.widen(numbers, [row.get(column.name) for row in rows])
     if not columns:
-        raise ValueError(f"{reading.label}: there are no rows, so nothing tells what the fields are")
+        raise ValueError(f"{reading.label}: there are no rows; give at least one, as the fields follow from it")
     fields = tuple(column.field() for column in columns.values())
     if len(fields) + sum(field.exact for field in fields) > _MOST_COLUMNS:
-        raise ValueError(f"{reading.label}: {len(fields)} fields; there can be {_MOST_COLUMNS}, a decimal counts twice")
+        raise ValueError(
+            f"{reading.label}: {len(fields)} fields are too many: {_MOST_COLUMNS} at most; a decimal counts twice"
+        )
     return Table(Connector(name, name, (), fields), Rows(lambda: _converted(reading, fields)))
 
 
 class _Column:
-    """What is known of a field from the values seen so far."""
+    """The type and size of a field, from the values so far."""
 
     def __init__(self, name: str, reading: Reading) -> None:
         self.name = name
@@ -122,7 +128,7 @@ class _Column:
         self._decimals = 0
 
     def field(self) -> Field:
-        """Describe the field."""
+        """Return the field."""
         kind = self._kind or "string"
         length = {"boolean": 1, "date": 19}.get(kind, self._length)
         if kind == "decimal":
@@ -130,11 +136,11 @@ class _Column:
         return Field(self.name, kind, length, 0, self.name)
 
     def widen(self, numbers: Sequence[int], values: Sequence[Any]) -> None:
-        """Let the field hold further values."""
+        """Widen the field so that it can hold further values."""
         is_text = bool(self._reading.header)
         kind_of = _text_kind if is_text else _value_kind
         given = zip(values, numbers, strict=True)
-        for value, number in dict(given).items() if is_text else given:  # equal text is of equal type, but 1 == True
+        for value, number in dict(given).items() if is_text else given:  # equal texts have one type, but 1 == True
             if value is None:
                 continue
             try:
@@ -155,12 +161,12 @@ def _add_columns(columns: dict[str, _Column], names: Iterable[str], reading: Rea
         try:
             field_id(name)
         except UsageError:
-            reason = f"{name!r} cannot be the name of a field: letters, digits and `_` only, 64 at most"
+            reason = f"{name!r} cannot be the name of a field: use letters, digits and `_` only, 64 at most"
             raise reading.error(number, reason) from None
         if name.lower() in _RESERVED:
-            raise reading.error(number, f"no field can have the name {name!r}: the simulator has a column of that name")
+            raise reading.error(number, f"no field can have the name {name!r}: the simulator uses that name itself")
         if name.lower() in {other.lower() for other in columns}:
-            raise reading.error(number, f"{name!r} is the name of two fields, if case does not count")
+            raise reading.error(number, f"two fields have the name {name!r} (letter case does not count)")
         columns[name] = _Column(name, reading)
 
 
@@ -184,7 +190,7 @@ def _value_kind(value: object) -> FieldType:
         case bool():
             return "boolean"
         case str():
-            value.encode()  # fails for half of a surrogate pair, which no body can hold
+            value.encode()  # fails for an unpaired surrogate, which UTF-8 cannot hold
             return "date" if _DATE.fullmatch(value) and _is_date(value) else "string"
         case int():
             return "int" if -(2**63) <= value < 2**63 else "decimal"
@@ -193,18 +199,18 @@ def _value_kind(value: object) -> FieldType:
         case date() if not isinstance(value, datetime) or value.tzinfo is None:
             return "date"
         case _:
-            raise ValueError(f"is {value!r}, which no field of a row can be")
+            raise ValueError(f"is {value!r}: give a text, number, boolean, date or null")
 
 
 def _joined(kind: FieldType | None, other: FieldType, *, is_text: bool) -> FieldType:
-    """The type of a field that holds values of both types."""
+    """The type of a field with values of both types."""
     if kind is None:
         return other
     if {kind, other} == {"int", "decimal"}:
         return "decimal"
     if is_text or {kind, other} == {"string", "date"}:
         return "string"
-    raise ValueError(f"is a value of type {other}, and in rows before of type {kind}")
+    raise ValueError(f"has a value of type {other}, but earlier rows have type {kind}")
 
 
 def _is_date(text: str) -> bool:
@@ -217,10 +223,10 @@ def _is_date(text: str) -> bool:
 
 @lru_cache(maxsize=10_000)
 def moment_text(value: str | date) -> str:
-    """Write a day or a moment in the service's own form (docs.afas.help, "GetConnector": the Z is not true).
+    """Write a day or a moment in the service's own form, with a false `Z` (docs.afas.help, "GetConnector").
 
     Raises:
-        ValueError: The text is not that of a moment.
+        ValueError: The text is not a moment.
     """
     if isinstance(value, str):
         value = datetime.fromisoformat(value.removesuffix("Z"))
@@ -230,12 +236,12 @@ def moment_text(value: str | date) -> str:
 
 
 def _decimal(value: Any) -> str:
-    """A number as JSON has it, with all of its digits."""
+    """A number as JSON text, with all of its digits."""
     return format(Decimal(str(value)), "f")
 
 
 def _converted(reading: Reading, fields: Sequence[Field]) -> Iterator[tuple[Any, ...]]:
-    """The rows as SQLite takes them."""
+    """The rows with the types that SQLite accepts."""
     text = bool(reading.header)
     converters: dict[FieldType, Callable[[Any], Any]] = {
         "string": lambda value: value if isinstance(value, str) else moment_text(value),

@@ -1,1 +1,1 @@
-"""What a simulated service does with the elements that it is sent."""
+"""Writes: how the simulated service carries out elements."""

@@ -1,4 +1,4 @@
-"""The elements in the body of a write, and what is in each of them."""
+"""Reads the elements in the body of a write."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ class Element:
     """One element of a request.
 
     Attributes:
-        kind: What it is an element of.
-        given: Its fields with their values as in the body; one of the key may be there twice.
-        action: What its `@Action` says, if it has one.
+        kind: Its kind.
+        given: Its fields with their values as in the body. A field of the key may be in it twice.
+        action: Its `@Action`, or None.
         within: The elements in its objects, in order.
-        said: Its fields and its key by the names that the body has, those of a key beside `Fields` with an `@`.
-        listed: Whether it stands in a list.
+        as_sent: Its fields and its key by their names in the body. A key beside `Fields` has a name with an `@`.
+        listed: Whether the body has it in a list.
     """
 
     kind: UpdateObject
     given: Sequence[tuple[UpdateField, Any]]
     action: Action | None
     within: Sequence[Element]
-    said: Mapping[str, Any]
+    as_sent: Mapping[str, Any]
     listed: bool
 
     @property
     def acts(self) -> bool:
-        """Whether it has an `@Action`, or one within it has."""
+        """Whether it, or an element within it, has an `@Action`."""
         return self.action is not None or any(inner.acts for inner in self.within)
 
 
@@ -64,16 +64,15 @@ def read_elements(kind: UpdateObject, body: bytes) -> list[Element]:
     """Read the elements of a request: one, or a list of them.
 
     Args:
-        kind: What they are elements of.
-        body: The body, in UTF-8 whatever its content type says.
+        kind: Their kind.
+        body: The body, in UTF-8 whatever its content type is.
 
     Raises:
-        RefusalError: The body is no JSON or has another shape, or an element has a field, an object or an action that
-            there is not.
+        RefusalError: The body is not JSON or has another form, or an element has an unknown field, object or action.
     """
     try:
         content = _DECODER.decode(_text(body))
-    except msgspec.ValidationError:  # a number beyond all numbers
+    except msgspec.ValidationError:  # a number that Decimal cannot hold
         raise unexpected_error() from None
     except (msgspec.DecodeError, RecursionError):
         raise invalid_json() from None
@@ -91,7 +90,7 @@ def _text(body: bytes) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError:
-        # What is not in UTF-8 arrives as question marks (AFAS, "REST API for developers").
+        # AFAS reads bytes that are not UTF-8 as question marks ("REST API for developers").
         return body.decode(errors="replace").replace("\N{REPLACEMENT CHARACTER}", "?")
 
 
@@ -104,12 +103,13 @@ def _elements(kind: UpdateObject, content: Any) -> list[Element]:
 
 
 def _element(kind: UpdateObject, content: Mapping[str, Any], *, listed: bool) -> Element:
-    """Read one element: its key may stand beside `Fields` with an `@`, among them, or in both.
+    """Read one element.
 
-    So may its action (docs.afas.help, "UpdateConnector": in `Fields` since August 2025, beside them before).
+    Its key may be in `Fields`, beside them with an `@`, or both. So may its action (docs.afas.help, "UpdateConnector":
+    in `Fields` since August 2025, beside them before).
     """
     given: list[tuple[UpdateField, Any]] = []
-    said: dict[str, Any] = {}
+    as_sent: dict[str, Any] = {}
     actions = set[Action]()
     for name, value in content.items():
         if _is_action(name):
@@ -119,19 +119,19 @@ def _element(kind: UpdateObject, content: Mapping[str, Any], *, listed: bool) ->
             if field not in kind.key or not name.startswith("@"):
                 raise functional_error(field_not_found(name))
             given.append((field, value))
-            said[name] = value
+            as_sent[name] = value
     for name, value in _members(content.get("Fields")):
         if _is_action(name):
             actions.add(_action(value))
         elif name in kind.fields:
             given.append((kind.fields[name], value))
-            said[name] = value
+            as_sent[name] = value
         else:
             raise functional_error(field_not_found(name))
     if len(actions) > 1:
         raise unexpected_error()
     action = actions.pop() if actions else None
-    return Element(kind, given, action, _objects(kind, content.get("Objects")), said, listed)
+    return Element(kind, given, action, _objects(kind, content.get("Objects")), as_sent, listed)
 
 
 def _objects(kind: UpdateObject, objects: Any) -> list[Element]:
@@ -141,7 +141,7 @@ def _objects(kind: UpdateObject, objects: Any) -> list[Element]:
         if inner is None:
             raise functional_error(element_not_found(name))
         if content == {"Element": ""}:
-            continue  # AFAS's own examples have it where there is none
+            continue  # AFAS's own examples write this for no element
         within += _elements(inner, content)
         if inner.single and sum(each.kind is inner for each in within) > 1:
             raise functional_error(one_only(name))
@@ -149,7 +149,7 @@ def _objects(kind: UpdateObject, objects: Any) -> list[Element]:
 
 
 def _members(content: Any) -> Iterator[tuple[str, Any]]:
-    """Go through fields or objects: AFAS's examples have both kinds as one object, and as an array of such objects."""
+    """Yield fields or objects. AFAS's examples have either as a JSON object, and as an array of such objects."""
     if not isinstance(content, list):
         content = [content or {}]
     for each in _converted(content, list[dict[str, Any]]):

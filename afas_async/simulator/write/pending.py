@@ -1,6 +1,6 @@
-"""The writes under way: each is carried out at its moment, also when nobody waits for it any longer.
+"""Pending writes: each is carried out at its moment, even if its client has gone.
 
-The service goes on with a request whose client has gone (docs.afas.help, "Troubleshooting": time-outs).
+The service continues with a request after its client has gone (docs.afas.help, "Troubleshooting": time-outs).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ class PendingWork:
         self._tasks: set[asyncio.Task[Answer | RefusalError]] = set()
 
     def begin(self, work: Work, moment: float) -> asyncio.Task[Answer | RefusalError]:
-        """Have a write carried out at a moment, in seconds of the event loop's clock."""
+        """Carry a write out later, at a moment in seconds of the event loop's clock."""
         task = asyncio.create_task(_carry_out(work, moment))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def outcome(self, work: Work, moment: float) -> Answer:
-        """Wait for the answer to a write that is carried out at a moment; who stops waiting does not stop it.
+        """Carry a write out at a moment, and return its response. If you are cancelled, the write goes on.
 
         Raises:
             RefusalError: The write is refused.
@@ -35,14 +35,14 @@ class PendingWork:
             raise outcome
         return outcome
 
-    def give_up(self) -> None:
-        """Give up what has not been carried out yet."""
+    def abandon(self) -> None:
+        """Abandon the writes that are not carried out yet."""
         for task in self._tasks:
             task.cancel()
 
     async def stop(self) -> None:
-        """Give up what has not been carried out yet, and wait until that is done."""
-        self.give_up()
+        """Abandon the writes that are not carried out yet, and wait until their tasks have ended."""
+        self.abandon()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
@@ -50,5 +50,5 @@ async def _carry_out(work: Work, moment: float) -> Answer | RefusalError:
     await asyncio.sleep(moment - asyncio.get_running_loop().time())
     try:
         return work.carry_out()
-    except RefusalError as refusal:  # a value: nobody may be there to catch it
+    except RefusalError as refusal:  # returned, because there may be no caller to catch it
         return refusal

@@ -1,4 +1,4 @@
-"""Writes: what the elements of a request change in the tables, and what is answered."""
+"""Carries out the elements of a request on the tables."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from afas_async.vocabulary.values import amsterdam
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A write that has been understood, and is still to be carried out.
+    """A write that was read, but not carried out yet.
 
     Attributes:
-        elements: How many elements it has, without those in their objects.
-        carry_out: Does it all at once, and returns the answer; raises a RefusalError where it is refused.
+        elements: The number of its elements, without those in objects.
+        carry_out: Carries it out at once and returns the response. Raises RefusalError if it is refused.
     """
 
     elements: int
@@ -49,7 +49,7 @@ def now() -> datetime:
     try:
         return amsterdam(datetime.now(UTC), "ModifiedOn")
     except InvalidFilterError:
-        return datetime.now()  # noqa: DTZ005 (wall time is what is asked for)
+        return datetime.now()  # noqa: DTZ005 (the fields hold wall time)
 
 
 class Updates:
@@ -57,11 +57,10 @@ class Updates:
 
     Args:
         store: The tables.
-        rules: What an answer looks like, and what becomes of a list in which an element is refused.
+        rules: The form of a response, and how to treat a list with a refused element.
 
     Attributes:
-        clock: Returns the moment for the rows that show when they were written last; without a time zone it is wall
-            time in Amsterdam.
+        clock: Returns the moment for the `ModifiedOn` of rows. Without a time zone it is wall time in Amsterdam.
         written: The elements that were carried out.
     """
 
@@ -73,7 +72,7 @@ class Updates:
         self._rules = rules
 
     def reset(self) -> None:
-        """Forget what was written, and have the clock and the ids of the start."""
+        """Remove the elements in `written`, and restore the clock and the ids of the start."""
         self.clock = now
         self.written.clear()
         self._ids = 0
@@ -85,12 +84,12 @@ class Updates:
             connector: The connector.
             method: The HTTP method.
             body: The body.
-            sub: The name of an object, for a request that updates its elements in any case, and inserts or updates
-                these objects within them.
+            sub: The name of an object. Such a request always updates its elements, and inserts or updates these
+                objects in them.
 
         Raises:
-            RefusalError: The body is no JSON or has another shape, or an element is not the connector's. All else is
-                only found out when the work is carried out.
+            RefusalError: The body is not JSON or has another form, or an element is unknown. All other checks come when
+                the work is carried out.
         """
         action: Action = "insert" if method == "POST" else "update"
         elements = read_elements(connector.root, body)
@@ -100,35 +99,34 @@ class Updates:
         return Work(len(elements), lambda: self._written(connector, elements, "update", action))
 
     def delete(self, connector: UpdateConnector, path: Sequence[str]) -> Work:
-        """Read a request that deletes a record, or one within it.
+        """Read a request that deletes a record, or an object in it.
 
         Args:
             connector: The connector.
-            path: The name of the element, the fields of the key with commas between them, each with or without an
-                `@`, and their values with commas between them, for which there is no escape. For one within it the
-                same of that behind it.
+            path: The name of the element, the fields of its key, and their values. Commas separate fields and values,
+                and cannot be escaped. A field may have an `@`. For an object, the same three parts of it follow.
 
         Raises:
-            RefusalError: An element or a key is not the connector's.
+            RefusalError: An element or a field of the key is unknown.
         """
         kind = connector.root
         if path[0].lower() != kind.name.lower():
             raise functional_error(element_not_found(path[0]))
         key, named = _address(kind, path[1], path[2])
-        said: dict[str, Any] = {**named}
+        as_sent: dict[str, Any] = {**named}
         if len(path) > 3:
             kind = _object(kind, path[3])
-            inner_key, inner_said = _address(kind, path[4], path[5])
+            inner_key, inner_named = _address(kind, path[4], path[5])
             key |= inner_key
-            said = {"@Action": "update", **said, kind.name: {"@Action": "delete", **inner_said}}
-        return Work(1, lambda: self._deleted(kind, key, connector, {"@Action": "delete", **said}))
+            as_sent = {"@Action": "update", **as_sent, kind.name: {"@Action": "delete", **inner_named}}
+        return Work(1, lambda: self._deleted(kind, key, connector, {"@Action": "delete", **as_sent}))
 
     def _written(
         self, connector: UpdateConnector, elements: Sequence[Element], action: Action, inner_action: Action | None
     ) -> Answer:
         if len(elements) > 1 and connector.name in self._rules.one_each:
             raise functional_error(ONE_EACH)
-        # One transaction as soon as there is an action (docs.afas.help, "UpdateConnector").
+        # A body with an `@Action` is one transaction (docs.afas.help, "UpdateConnector").
         whole = not self._rules.partial_lists or any(element.acts for element in elements)
         keys: list[dict[str, str]] = []
         for group in [elements] if whole else [[element] for element in elements]:
@@ -141,23 +139,23 @@ class Updates:
         return self._result(connector, keys)
 
     def _deleted(
-        self, kind: UpdateObject, key: Mapping[str, Value], connector: UpdateConnector, said: Mapping[str, Any]
+        self, kind: UpdateObject, key: Mapping[str, Value], connector: UpdateConnector, as_sent: Mapping[str, Any]
     ) -> Answer:
         with self._store.transaction(*kind.tables()):
             self._delete(kind, key)
-        self.written.add(connector.name, said)
+        self.written.add(connector.name, as_sent)
         return empty_answer()
 
     def _carry_out(
         self, element: Element, action: Action, above: Mapping[str, Value], inner_action: Action | None = None
     ) -> dict[str, Value]:
-        """Carry out an element and those within it.
+        """Carry out an element and the elements within it.
 
         Args:
             element: The element.
-            action: What to do with it.
+            action: Its action.
             above: The key of the element around it.
-            inner_action: What to do with those within it that do not say so themselves; by default what is usual.
+            inner_action: The action for elements within it that have no `@Action`; by default the usual one.
 
         Returns:
             Its key.
@@ -178,9 +176,9 @@ class Updates:
         return key
 
     def _usual(self, inner: Element, outer: Action, above: Mapping[str, Value]) -> Action:
-        """What to do with an element within another: without a key it is new (docs.afas.help, "UpdateConnector").
+        """The usual action for an element within another: insert without a key (docs.afas.help, "UpdateConnector").
 
-        Of what there can be one only, the one that is there is updated.
+        A single object is updated if it exists.
         """
         if outer == "insert":
             return "insert"
@@ -197,11 +195,11 @@ class Updates:
                 values[last.column.id] = self._next(kind, last.column, rest)
         key = _key(kind, values, above)
         if any(values[column] != value for column, value in above.items()):
-            raise unexpected_error()  # it is in another element than it says
+            raise unexpected_error()  # its own fields name another outer element
         _present((field for field in kind.fields.values() if field.mandatory), values)
         self._check(kind, values)
         if kind.single:
-            self._store.delete(kind.table, above)  # a new address takes the place of the old one
+            self._store.delete(kind.table, above)  # a new address replaces the old one
         try:
             self._store.insert(kind.table, values | self._stamp(kind))
         except DuplicateKeyError:
@@ -219,7 +217,7 @@ class Updates:
 
     def _update(self, kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Value]) -> dict[str, Value]:
         if any(field.is_file for field in kind.fields.values()):
-            # help.afas.nl, App_Conect_UpdDsc_170: delete it and add another.
+            # A file cannot be changed: clients delete it and add another (help.afas.nl, App_Conect_UpdDsc_170).
             raise functional_error(not_valid(kind.name))
         key = _key(kind, values, above)
         others = {column: value for column, value in values.items() if column not in key}
@@ -235,7 +233,7 @@ class Updates:
             self._store.delete(inner.table, key)
 
     def _check(self, kind: UpdateObject, values: Mapping[str, Value]) -> None:
-        """Refuse codes that there are not, and references to what there is not."""
+        """Check codes, zeros, files and references."""
         for field in kind.fields.values():
             value = values.get(field.column.id)
             if value is None:
@@ -256,7 +254,7 @@ class Updates:
         return {"ModifiedOn": f"{moment.isoformat(timespec='seconds')}Z"}
 
     def _result(self, connector: UpdateConnector, keys: list[dict[str, str]]) -> Answer:
-        """Tell the keys: numbers as text too (AFAS's OpenAPI specification)."""
+        """Return the response with the keys; numbers are texts, too (AFAS's OpenAPI specification)."""
         rules = self._rules
         form = rules.results or ("wrapped" if connector.returns_key else "empty")
         status = HTTPStatus(rules.written)
@@ -275,7 +273,7 @@ def _object(kind: UpdateObject, name: str) -> UpdateObject:
 
 
 def _address(kind: UpdateObject, names: str, values: str) -> tuple[dict[str, Value], dict[str, str]]:
-    """Read the key in a path: its values by column, and the texts by field with an `@`."""
+    """Read a key from a path. Return its values by column, and its texts by field with an `@`."""
     known = {field.id: field for field in kind.key}
     fields = [name.removeprefix("@") for name in names.split(",")]
     texts = values.split(",")
@@ -299,8 +297,8 @@ def _values(given: Iterable[tuple[UpdateField, Any]]) -> dict[str, Value]:
             raise functional_error(not_valid(column.label)) from None
         before = values.get(column.id)
         if None not in {before, value} and before != value:
-            raise unexpected_error()  # two keys are none
-        if before is None:  # AFAS's own examples have an empty key beside `Fields`, and the key among them
+            raise unexpected_error()  # two different keys for one element
+        if before is None:  # AFAS's own examples have an empty key beside `Fields` and the real one in them
             values[column.id] = value
             if column.exact:
                 values[digits_column(column.id)] = stored_digits(column, raw)
@@ -308,7 +306,7 @@ def _values(given: Iterable[tuple[UpdateField, Any]]) -> dict[str, Value]:
 
 
 def _present(fields: Iterable[UpdateField], values: Mapping[str, Value]) -> dict[str, Value]:
-    """The values of fields by column, each of which must have one."""
+    """The values of fields by column; a missing value is refused."""
     present: dict[str, Value] = {}
     for field in fields:
         value = values.get(field.column.id)
@@ -323,10 +321,10 @@ def _key(kind: UpdateObject, values: Mapping[str, Value], above: Mapping[str, Va
 
 
 def _is_code(field: UpdateField, value: Value) -> bool:
-    """Whether a field has this code.
+    """Whether a field can have this code.
 
-    Where all codes are numbers, another text is the external name of one, such as "Art" for 2 (AFAS, endpoint notes of
-    FiEntries).
+    If all codes are numbers, any other text counts as the external name of a code, such as "Art" for 2 (AFAS, endpoint
+    notes of FiEntries).
     """
     if isinstance(value, str):
         return value in field.codes or (all(map(str.isdecimal, field.codes)) and not value.isdecimal())
@@ -342,5 +340,5 @@ def _is_base64(text: str) -> bool:
 
 
 def _label(kind: UpdateObject) -> str:
-    """What a person reads for the key, or for an element that has none of its own."""
+    """The labels of the key, for messages; or the name of an element without a key."""
     return ", ".join(field.column.label for field in kind.key) or kind.name

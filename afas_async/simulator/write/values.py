@@ -1,8 +1,8 @@
-"""The values of a write: as clients write them, and as the tables keep them.
+"""Converts the values of a write to those in the tables.
 
-A value is taken as text or in JSON's own types, and kept as its column shows it. What the column could not show is
-refused, never cut or rounded. A moment may have the `Z` of a row, which is no more true here. AFAS's own examples have
-a comma in decimals, booleans in texts of one or two characters, and a time without a day.
+You may send a value as a text or as a JSON value. A value that its column cannot hold is refused, never cut or rounded.
+A moment may have the `Z` of a row, which is as false here. AFAS's own examples have a comma in decimals, booleans in
+texts of one or two characters, and a time without a day.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ _COMMA: Final = re.compile(r"[+-]?[0-9]+,[0-9]+")
 _BOOLEANS: Final = {"true": 1, "1": 1, "false": 0, "0": 0}
 _MOMENT: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)Z?)?")
 _TIME: Final = re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9]{2})?")
-_NO_DAY: Final = (
-    "1900-01-01"  # of a time alone: which day the service shows is not known, and SQL Server takes this one
-)
+# The day of a time without one. AFAS does not say which day it shows; SQL Server takes this one.
+_NO_DAY: Final = "1900-01-01"
 _MOST_ZEROS: Final = 100
 _DAY_LENGTH: Final = 10
 
 
 def stored(column: Field, value: Any) -> Value:
-    """Convert a value to what the store keeps; null and the empty text clear.
+    """Convert a value to the one in the table. Null and the empty text clear the field.
 
     Raises:
-        ValueError: It does not fit the column.
+        ValueError: The column cannot hold the value.
     """
     match value:
         case None | "":
@@ -60,10 +59,10 @@ def stored(column: Field, value: Any) -> Value:
 
 
 def stored_digits(column: Field, value: Any) -> str | None:
-    """Convert a value of an exact decimal to the text with its digits that the store keeps beside the number.
+    """Convert a value of an exact decimal to the text with its digits, which is stored beside the number.
 
     Raises:
-        ValueError: It does not fit the column.
+        ValueError: The column cannot hold the value.
     """
     return None if value in {None, ""} else format(_number(column, str(value).strip()), "f")
 

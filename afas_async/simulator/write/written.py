@@ -1,4 +1,4 @@
-"""What was written: the elements that were carried out, for the assertions of a test."""
+"""The elements that were carried out, for the assertions of your tests."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class Written:
         return [element for name, element in self._elements if name == connector]
 
     def clear(self) -> None:
-        """Forget all elements."""
+        """Remove all elements."""
         self._elements.clear()
 
 
 def as_given(element: Element, action: Action | None, inner_action: Action | None = None) -> dict[str, Any]:
-    """Return an element as the dict that `insert` of the client takes.
+    """Return an element as a dict that the client's `insert` accepts.
 
     Args:
         element: The element.
-        action: What was done with it, if the dict is to say so.
-        inner_action: What was done with those within it that do not say so themselves, if their dicts are to say so.
+        action: The `@Action` to add to it, or None.
+        inner_action: The `@Action` to add to elements within it that have none, or None.
     """
     found: dict[str, Any] = {} if action is None else {"@Action": action}
-    found |= element.said
+    found |= element.as_sent
     for inner in element.within:
         name, one = inner.kind.name, as_given(inner, inner.action or inner_action)
         if name in found:
