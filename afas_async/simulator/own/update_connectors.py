@@ -82,13 +82,13 @@ class OwnUpdateConnector(_Options, frozen=True, kw_only=True, forbid_unknown_fie
             read_as={"FbSales": "My_Sales", "FbSalesLines": "My_Sales_Lines"},
         )
 
-    Without `read_as` you find its records in a table with its name, and those of an object in `FbSales_FbSalesLines`:
-    `simulator.store.execute("SELECT * FROM FbSales")`. The simulator checks only what your metainfo says; it does not
-    check, for example, that a customer exists.
+    If no GetConnector reads them, you find its records in a table with its name, and those of an object in
+    `FbSales_FbSalesLines`: `simulator.store.execute("SELECT * FROM FbSales")`. The simulator checks only what your
+    metainfo says; it does not check, for example, that a customer exists.
 
     Attributes:
         metainfo: The JSON of `GET metainfo/update/X`, as a dict, as bytes or as the path of a file. It replaces
-            `fields`, `key`, `mandatory`, `objects` and `element`.
+            the name of the element and everything that an `OwnObject` has.
         element: The name of the element in requests and responses; by default that of the connector.
         returns_key: Whether responses have the key. Otherwise they have no body, as those of many connectors.
         read_as: The name of a GetConnector with which you read the records, or such names by element and object.
