@@ -42,7 +42,7 @@ RESULT_SECONDS = 30.0  # for the body of a successful write: the work is done, a
 
 
 class Sender(msgspec.Struct, frozen=True):
-    """What requests and events say of who sends them.
+    """The sender of requests, as headers and events describe it.
 
     Args:
         environment: The host, for events.

@@ -55,8 +55,8 @@ One outcome for each record
     "applied": the service has your record, once. "rejected" and "not_sent": the service does not have it. "unknown":
     the response was lost. The load then never sends your record again before a lookup has shown that it is absent.
 A write is repeated only if it had no effect
-    Either there was no connection, or a record was locked, or the service said that it did not process the call (429,
-    or 503 with a time to wait). If a refusal comes after 840 seconds, it counts as unknown, whatever it says: the
+    There was no connection, a record was locked, or the service said that it did not process the call (429, or 503
+    with a time to wait). If a refusal comes after 840 seconds, it counts as unknown, whatever it says: the
     service ends a call after 900 seconds, and may finish its work. One table decides all of this:
     `afas_async.policy.verdicts`.
 The time-out of a write starts with its last byte
