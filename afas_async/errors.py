@@ -23,7 +23,7 @@ Catch `AfasError` for all of them, or a class of this tree:
     |  |- NotFoundError         404
     |  |- PayloadTooLargeError  413
     |  |- RateLimitError        429
-    |  |- BusinessError         500 in Profit's own shape
+    |  |- BusinessError         500 in Profit's own form
     |  |  `- LockedError        another user has the record open
     |  |- UnavailableError      503
     |  `- ServerError           every other 5xx

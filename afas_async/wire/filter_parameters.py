@@ -18,7 +18,7 @@ from afas_async.vocabulary.names import field_id
 
 JSON_FORM: Final = "filterjson"
 # Characters that could end a value, escape something, or look like AFAS's own `""` and `[is leeg]`, which mean an empty
-# value; and blanks at either end, which may be stripped.
+# value. Blanks at either end may be stripped.
 _MISTAKABLE: Final = re.compile(r"[,;\\\"'\[\]]|^\s|\s$")
 
 

@@ -51,66 +51,56 @@ applied. `python -m afas_async journal subjects.journal` shows what your load ha
 What holds
 ----------
 
-One outcome for each record
-    "applied": the service has your record, once. "rejected" and "not_sent": the service does not have it. "unknown":
-    the response was lost. The load then never sends your record again before a lookup has shown that it is absent.
-A write is repeated only if it had no effect
-    There was no connection, a record was locked, or the service said that it did not process the call (429, or 503
-    with a time to wait). If a refusal comes after 840 seconds, it counts as unknown, whatever it says: the
-    service ends a call after 900 seconds, and may finish its work. One table decides all of this:
-    `afas_async.policy.verdicts`.
-The time-out of a write starts with its last byte
-    From then on you wait up to 960 seconds for the response (`write_timeout`). Sending the body may take a minute, plus
-    a second for each 16 KiB.
-A call stays below the service's limit of 15 minutes
-    The load measures how long your calls take, and sizes them so that each takes about `target_seconds` (60). If the
-    service suddenly becomes ten times slower, a call still ends before 900 seconds.
-You can interrupt a load
-    With a journal, each call is on disk before it is sent. After `kill -9`, run the same load again: it continues, and
-    sends nothing twice. It sends refused records again, and the other records of their calls too. If you have removed a
-    record from your source, you get a JournalError before another record is sent in its place. You also get one if you
-    use the journal of a finished load again, unless you give each load its own `load_id`.
-Changes to one record keep their order
-    Two records with the same key are never in flight together, however you spell the key (3, "03", 3.0). If one of them
-    is not applied, the later ones are not sent. If the load cannot know the key of your updates (`validate=False`, no
-    `@`, no `UpdateConnector(key=...)`), it sends one call at a time.
-A load that you stop leaves nothing unknown
-    After `load.stop()`, for example on SIGTERM, nothing more is sent, and the load waits for the responses to the calls
-    in flight.
-You keep every record that fails
-    `outcome.item` is your record. With `load(..., failures=path)`, each record that is not applied is written to a
-    file, with its message. `failed_records(path)` returns those that you can load again. If a report has failures and
-    you never look at it, you find a warning in your log.
+- **One outcome for each record.** "applied": the service has your record, once. "rejected" and "not_sent": the service
+  does not have it. "unknown": the response was lost. The load then never sends your record again before a lookup has
+  shown that it is absent.
+- **A write is repeated only if it had no effect.** That means: there was no connection, a record was locked, or the
+  service said that it did not process the call (429, or 503 with a time to wait). If a refusal comes after 840 seconds,
+  it counts as unknown, whatever it says: the service ends a call after 900 seconds, and may finish its work. One table
+  decides all of this: `afas_async.policy.verdicts`.
+- **The time-out of a write starts with its last byte.** From then on you wait up to 960 seconds for the response
+  (`write_timeout`). Sending the body may take a minute, plus a second for each 16 KiB.
+- **A call stays below the service's limit of 15 minutes.** The load measures how long your calls take, and sizes them
+  so that each takes about `target_seconds` (60). If the service suddenly becomes ten times slower, a call still ends
+  before 900 seconds.
+- **You can interrupt a load.** With a journal, each call is on disk before it is sent. After `kill -9`, run the same
+  load again: it continues, and sends nothing twice. It sends refused records again, and the other records of their
+  calls too. If you have removed a record from your source, you get a JournalError before another record is sent in its
+  place. You also get one if you use the journal of a finished load again, unless you give each load its own `load_id`.
+- **Changes to one record keep their order.** Two records with the same key are never in flight together, however you
+  spell the key (3, "03", 3.0). If one of them is not applied, the later ones are not sent. If the load cannot know the
+  key of your updates (`validate=False`, no `@`, no `UpdateConnector(key=...)`), it sends one call at a time.
+- **A load that you stop leaves nothing unknown.** After `load.stop()`, for example on SIGTERM, nothing more is sent,
+  and the load waits for the responses to the calls in flight.
+- **You keep every record that fails.** `outcome.item` is your record. With `load(..., failures=path)`, each record that
+  is not applied is written to a file, with its message. `failed_records(path)` returns those that you can load again.
+  If a report has failures and you never look at it, you find a warning in your log.
 
 Limits, today
 -------------
 
-A refused call of several records
-    rejects all of them, as AFAS does not say which one was at fault. With `on_reject="split"` the load finds it for
-    you.
-Several records in one call
-    rely on `@Action`: AFAS documents that such a call is one transaction. If you leave it out with
-    `transaction=False`, the records of a refused call are "unknown". Some connectors take one record in a call. The
-    load knows those that AFAS names, such as FiEntries; for others, give `UpdateConnector(..., single=True)`. If the
-    response has fewer keys than you sent records, the other records are "unknown".
-A locked record
-    is sent again up to eight times. If it is still locked, it is "not_sent". With `on_reject="split"`, the halves of a
-    locked call wait once more. If both are locked, all of their records are "not_sent".
-An absent record
-    counts as absent only after 16 minutes, when two lookups miss it and a control record is found.
-The journal
-    needs a local disk. A thread writes it and waits for the disk. Keep the `-wal` file next to it: it is part of the
-    journal. The `-lock` file is its lock. Where locks do not work, as on some network drives, the load that you opened
-    last continues, and the other one stops. If your process forks while a journal is open, the child cannot open that
-    journal. If you set the clock forward and also restart the machine, the 16 minutes get shorter.
+- **A refused call of several records** rejects all of them, as AFAS does not say which one was at fault. With
+  `on_reject="split"` the load finds it for you.
+- **Several records in one call** rely on `@Action`: AFAS documents that such a call is one transaction. If you leave it
+  out with `transaction=False`, the records of a refused call are "unknown". Some connectors take one record in a call.
+  The load knows those that AFAS names, such as FiEntries; for others, give `UpdateConnector(..., single=True)`. If the
+  response has fewer keys than you sent records, the other records are "unknown".
+- **A locked record** is sent again up to eight times. If it is still locked, it is "not_sent". With
+  `on_reject="split"`, the halves of a locked call wait once more. If both are locked, all of their records are
+  "not_sent".
+- **An absent record** counts as absent only after 16 minutes, when two lookups miss it and a control record is found: a
+  record of your load that is known to be applied.
+- **The journal** needs a local disk. A thread writes it and waits for the disk. Keep the `-wal` file next to it: it is
+  part of the journal. The `-lock` file is its lock. Where locks do not work, as on some network drives, the load that
+  you opened last continues, and the other one stops. If your process forks while a journal is open, the child cannot
+  open that journal. If you set the clock forward and also restart the machine, the 16 minutes get shorter.
 
 Why not a loop
 --------------
 
 The README compares a loop that you write by hand with this library. More rows of that table:
 
-The loop: `except Exception: retry`.
-    Here: one table decides which calls are worth a retry, and obeys Retry-After.
-The loop: 200,000 records one by one take you a night. In one call they exceed the limit of 15 minutes.
-    Here: calls grow to the time that you allow, several at a time. They shrink at once when the service slows down.
+- The loop: `except Exception: retry`. Here: one table decides which calls are worth a retry, and obeys Retry-After.
+- The loop: 200,000 records one by one take you a night. In one call they exceed the limit of 15 minutes. Here: calls
+  grow to the time that you allow, several at a time. They shrink at once when the service slows down.
 """

@@ -43,8 +43,8 @@ log: logging.Logger = logging.getLogger("afas_async")
 class Load:
     """Many elements to write in batches: what `AfasClient.load` returns.
 
-    Enter it with `async with`, `add` your elements, and look at `report` after the block. The guide `afas_async.write`
-    lists what a load guarantees.
+    Enter it with `async with`, `add` your elements, and look at `report` after the block. From another task you can
+    follow it with `watch`, or end it with `stop`. The guide `afas_async.write` says what you can rely on.
 
     Example:
         >>> async def main():
@@ -361,6 +361,9 @@ class Load:
         Raises:
             UsageError: If the load has no `lookup`, or the block has not ended yet.
             AfasError: If a lookup fails. The results so far are kept.
+
+        Example:
+            See the guide `afas_async.write`.
         """
         if self._settings.lookup is None:
             raise UsageError(f"{self._connector.name}: to look up unknown outcomes, give load(..., lookup=Lookup(...))")
