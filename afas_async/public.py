@@ -46,7 +46,7 @@ from afas_async.http.limiter import Limiter
 from afas_async.http.shared_limiter import FileLimiter, SharedLimiter
 from afas_async.http.statistics import Statistics
 from afas_async.read.changes import Changes
-from afas_async.read.stream import Page, Pages, Progress, Rows
+from afas_async.read.stream import Page, Pages, Progress, Rows, RowStream, Stream
 from afas_async.vocabulary.connectors import GetConnector, UpdateConnector
 from afas_async.vocabulary.credentials import AppToken, BearerToken, ClientCredentials
 from afas_async.vocabulary.elements import Element, ElementFault
@@ -132,6 +132,7 @@ __all__ = [
     "RawAnswer",
     "RequestTimeoutError",
     "RowError",
+    "RowStream",
     "Rows",
     "SchemaDriftError",
     "SchemaDriftWarning",
@@ -139,6 +140,7 @@ __all__ = [
     "SharedLimiter",
     "SortKeyRequiredError",
     "Statistics",
+    "Stream",
     "TokenInfo",
     "TransportError",
     "UnavailableError",

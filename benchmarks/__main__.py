@@ -15,6 +15,7 @@ from benchmarks.measures.columns import columns
 from benchmarks.measures.completeness import completeness, requests
 from benchmarks.measures.depth import depth, overlap
 from benchmarks.measures.fairness import fairness
+from benchmarks.measures.glance import glance
 from benchmarks.measures.latency import efficiency, first_row, task
 from benchmarks.measures.loading import loading
 from benchmarks.measures.moments import moments
@@ -27,6 +28,7 @@ from benchmarks.progress import show
 from benchmarks.report import Results, describe, summary, text_of, this_machine
 
 BENCHMARKS: dict[str, Callable[[Scale], Section]] = {
+    "glance": glance,
     "completeness": completeness,
     "throughput": throughput,
     "iteration": iteration,
@@ -63,7 +65,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="only see that everything runs: the figures mean nothing")
     parser.add_argument("--runs", type=int, default=1, help="consecutive runs (default: 1)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results of all runs")
-    parser.add_argument("--plot", metavar="FILE.svg", help="draw the last run")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.svg", help="draw the last run: FILE.svg, and FILE-dark.svg for dark pages"
+    )
     options = parser.parse_args(arguments)
     chosen = [BENCHMARKS[options.name]] if options.name else list(BENCHMARKS.values())
     runs = [_run(chosen, QUICK if options.quick else Scale()) for _ in range(options.runs)]

@@ -21,9 +21,17 @@ def test_the_public_names_are_those_of_all() -> None:
         for name, value in vars(afas_async.public).items()
         if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
-    assert public == set(afas_async.__all__)
+    assert public == set(afas_async.public.__all__)
     assert {name for name in public if not hasattr(afas_async, name)} == set()
     assert public <= set(dir(afas_async))
+
+
+def test_the_rooms_of_a_user_are_public() -> None:
+    """The other names of `__all__` are modules, each with a guide, which an attribute is enough to import."""
+    rooms = set(afas_async.__all__) - set(afas_async.public.__all__)
+    assert {"client", "columns", "errors", "integrations", "models", "otp", "read", "simulator", "write"} < rooms
+    modules = {room: getattr(afas_async, room) for room in rooms}
+    assert {room for room, module in modules.items() if not (module.__doc__ or "").strip()} == set()
 
 
 def test_a_name_that_is_not_there() -> None:
@@ -34,8 +42,8 @@ def test_a_name_that_is_not_there() -> None:
 
 
 def test_all_is_sorted() -> None:
-    """`__all__` is in order, so that a name is found."""
-    assert list(afas_async.__all__) == sorted(afas_async.__all__)
+    """The list is in order, so that a name is found."""
+    assert afas_async.public.__all__ == sorted(afas_async.public.__all__)
 
 
 def test_importing_the_package_is_lazy() -> None:

@@ -254,3 +254,13 @@ Anything else below the base URL
 connector that the token may use (`--check` for CI). Moments in it are naive datetimes, wall time in Amsterdam. Codes
 that AFAS adds later break no read.
 """
+
+# The modules that the reference shows: the bases of `AfasClient`.
+# pyright: reportUnsupportedDunderAll=false
+__all__ = [
+    "data_connectors",
+    "get_connectors",
+    "metainfo",
+    "update_connectors",
+    "verification",
+]

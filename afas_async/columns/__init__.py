@@ -172,7 +172,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        found = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     except ModuleNotFoundError as missing:
         package = (missing.name or "").partition(".")[0]
         if package not in _EXTRAS:
@@ -180,6 +180,8 @@ def __getattr__(name: str) -> Any:
         raise ModuleNotFoundError(
             f'columns.{name} needs {package}: run `pip install "afas-async[{_EXTRAS[package]}]"`', name=package
         ) from None
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

@@ -82,3 +82,5 @@ python -m afas_async simulate --record environment.json
 python -m afas_async simulate --from environment.json --rows 5000
     A simulator with these connectors and made-up rows of these shapes, 5,000 a connector at most.
 """
+
+__all__: list[str] = []  # the reference shows the guide alone: the names are those of `afas_async`

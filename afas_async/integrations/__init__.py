@@ -335,3 +335,16 @@ Litestar
 
     app = Litestar([first, articles], lifespan=[client], exception_handlers={AfasError: answer})
 '''
+
+# The modules that the reference (pdoc) shows.
+# pyright: reportUnsupportedDunderAll=false
+__all__ = [
+    "dask",
+    "dlt",
+    "fastapi",
+    "opentelemetry",
+    "problems",
+    "pytest",
+    "starlette",
+    "streams",
+]

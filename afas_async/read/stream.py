@@ -76,8 +76,8 @@ class Page(msgspec.Struct, Generic[RowT], frozen=True):
     skip: int
 
 
-class _Stream(Generic[RowT]):
-    """Shared by rows and pages: a reader, a clock, and an end."""
+class Stream(Generic[RowT]):
+    """What `Rows`, `Changes` and `Pages` have in common: a connector, a progress and an end."""
 
     def __init__(self, scan: Scan[RowT]) -> None:
         self._scan = scan
@@ -173,7 +173,7 @@ class _Stream(Generic[RowT]):
             self._reader.abandon()
 
 
-class RowStream(_Stream[RowT]):
+class RowStream(Stream[RowT]):
     """Rows as an asynchronous iterator: the base of `Rows` and `Changes`.
 
     `async for`, `anext`, `batches()` and `to_list()` each continue where the last one stopped. One task at a time may
@@ -361,7 +361,7 @@ class Rows(RowStream[RowT]):
         return self._cursor()
 
 
-class Pages(_Stream[RowT]):
+class Pages(Stream[RowT]):
     """The pages of a connector, as an asynchronous iterator: what `AfasClient.pages` returns.
 
     Each `Page` holds the rows of one complete response. One task at a time may read. Nothing is sent before you ask for

@@ -104,3 +104,5 @@ The README compares a loop that you write by hand with this library. More rows o
 - The loop: 200,000 records one by one take you a night. In one call they exceed the limit of 15 minutes. Here: calls
   grow to the time that you allow, several at a time. They shrink at once when the service slows down.
 """
+
+__all__: list[str] = []  # the reference shows the guide alone: the names are those of `afas_async`

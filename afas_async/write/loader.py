@@ -96,14 +96,14 @@ class Load:
         self._ended: float | None = None
         self._over = asyncio.Event()
         self._is_read = listener is not None or self._failures is not None  # somebody learns which elements failed
-        self._reminder: weakref.finalize[[str, str], Load] | None = None
+        self._take_back_reminder: Callable[[], object] | None = None
 
     @property
     def report(self) -> LoadReport:
         """The outcomes of your elements so far; complete after the block."""
         self._is_read = True
-        if self._reminder is not None:
-            self._reminder.detach()
+        if self._take_back_reminder is not None:
+            self._take_back_reminder()
         return self._ledger.report
 
     # --- the user's side ---
@@ -415,7 +415,7 @@ class Load:
         report = self._ledger.report
         failed = report.counts["applied"] < report.total if is_left_well else report.counts["unknown"] > 0
         if failed and not self._is_read and self._settings.must is None:
-            self._reminder = weakref.finalize(self, _complain, self._connector.name, str(report))
+            self._take_back_reminder = weakref.finalize(self, _complain, self._connector.name, str(report)).detach
 
     async def _close(self) -> None:
         try:

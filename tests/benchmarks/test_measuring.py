@@ -307,12 +307,14 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`--plot` draws a picture of all rates."""
+    """`--plot` draws a picture of all rates, for light pages and for dark ones."""
     pytest.importorskip("matplotlib")
     monkeypatch.setitem(command.BENCHMARKS, "task", lambda _: SECTION)
     picture = tmp_path / "rates.svg"
     assert command.main(["task", "--quick", "--plot", str(picture)]) == 0
-    assert "<svg" in picture.read_text()
+    light, dark = picture.read_text(), picture.with_stem("rates-dark").read_text()
+    assert all(line.contestant in light and line.contestant in dark for line in SECTION.standings if line.rate)
+    assert light != dark
     curves = Section("Growth", FIGURES, curves={"8 environments": {1: 10.0, 2: 20.0}})
     monkeypatch.setitem(command.BENCHMARKS, "task", lambda _: curves)
     assert command.main(["task", "--quick", "--plot", str(picture)]) == 0
