@@ -26,16 +26,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     An *operation* is one call of yours, such as `page`, a stream or a load. It sends any number of requests, each in
     one or more *attempts*. If you leave a stream, responses to its last requests may still arrive after its end.
 
-    You can log an event, and send it to your metrics: it never holds a condition, a record, a key, a header or a text
-    of the service. It does hold the name of the connector or the path that you gave.
+    You can log an event and send it to your metrics. It has the connector or path that you gave, but never a condition,
+    a record, a key, a header or a text of the service.
 
-    Your `on_event` runs in the event loop, so it must not block. It sees the context variables (`contextvars`) of the
-    task that made the call. If it raises, the exception is logged.
+    Your `on_event` runs in the event loop, so it must not block. It sees the `contextvars` of the task that made the
+    call. If it raises, the exception is logged.
 
     Attributes:
         kind: For an attempt: "sent" (its last byte was sent), "answered" (a success, received to its end), "failed",
-            "cancelled", or "retrying" before the wait for the next attempt. For an operation: "ended". Rows are decoded
-            later, so a fault in them is not a "failed", but a "retrying" or the `error` of the operation.
+            "cancelled", or "retrying" before the wait for the next attempt. For an operation: "ended". A fault in a row
+            is found later: it gives a "retrying", or the `error` of the operation.
         operation: The id of the operation, the same in all its events; empty for a request for an access token.
         name: The method that you called, such as "page", "rows" or "load".
         environment: The host of the service, such as "12345.rest.afas.online".
@@ -158,7 +158,7 @@ class Operation:
             error="" if error is None else type(error).__name__,
             trace_id=(error.trace_id if isinstance(error, AfasError) else "") or self._trace_id,
         )
-        tell(event, self._listener)
+        emit(event, self._listener)
 
 
 def is_heard(listener: Listener | None) -> bool:
@@ -166,7 +166,7 @@ def is_heard(listener: Listener | None) -> bool:
     return listener is not None or event_log.isEnabledFor(logging.DEBUG)
 
 
-def tell(event: Event, listener: Listener | None) -> None:
+def emit(event: Event, listener: Listener | None) -> None:
     """Log an event, and call the user's function with it. If that raises, the request continues."""
     event_log.debug("%s", event)
     if listener is not None:
