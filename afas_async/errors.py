@@ -1,48 +1,51 @@
-"""Every error that the library raises, in one tree.
+"""The errors that you can catch, in one tree, and how you answer your own callers.
+
+Catch `AfasError` for all of them, or a class of this tree:
 
     AfasError
-    |- UsageError               misuse, noticed before anything is sent
-    |  |- ClientClosedError     the client is not open (yet, or any more)
+    |- UsageError               wrong use, found before anything is sent
+    |  |- ClientClosedError     the client is not open, or not any more
     |  |- SortKeyRequiredError  a read of several pages needs a unique key to sort by
     |  |- QueryTooLongError     the query string exceeds the service's 2,048 characters
     |  |- InvalidFilterError    a condition or value that no filter can express
     |  |- InvalidElementError   a record that cannot be sent
     |  |- InvalidNameError      a connector or field name that must not enter a URL
     |  |- UnknownFieldError     a field that the row type does not have
-    |  `- ConfigurationError    environment or credentials are malformed
-    |- TransportError           no usable answer; `sent` is "no" or "maybe"
+    |  `- ConfigurationError    the environment or the credentials are malformed
+    |- TransportError           no usable response; `sent` is "no" or "maybe"
     |  |- ConnectError          no connection, so nothing was sent
     |  |- AnswerLostError       the connection broke after the request may have been sent
     |  `- RequestTimeoutError   the time-out passed (also a TimeoutError)
-    |- ApiError                 the service answered with an error status
-    |  |- BadRequestError       400 and other refusals of the request's form
+    |- ApiError                 the response has an error status
+    |  |- BadRequestError       400 and similar: the form of the request is refused
     |  |- AuthenticationError   401, or no token for the client credentials
     |  |- PermissionDeniedError 403
     |  |- NotFoundError         404
     |  |- PayloadTooLargeError  413
     |  |- RateLimitError        429
-    |  |- BusinessError         500 in Profit's own shape
+    |  |- BusinessError         500 in Profit's own form
     |  |  `- LockedError        another user has the record open
     |  |- UnavailableError      503
     |  `- ServerError           every other 5xx
-    |- AnswerError              the answer is not as documented
+    |- AnswerError              the response is not as documented
     |  |- RowError              a row that does not fit the row type
-    |  |- PagingError           a page that is not the one asked for
-    |  |- KeyOrderError         rows are filtered by their key in another order than they are sorted
-    |  `- NonUniqueKeyError     two rows have the same key, or a row has none
+    |  |- PagingError           a page other than the requested one
+    |  |- KeyOrderError         the service filters by the key in another order than it sorts
+    |  `- NonUniqueKeyError     two rows have the same key, or a row has no key
     |- SchemaDriftError         a field that the row type declares and no row has
-    |- JournalError             the journal of a load cannot be used, so nothing (more) is sent
-    |- OutcomeUnknownError      a write that may or may not have happened, whatever the cause
+    |- JournalError             the journal of a load cannot be used, so nothing more is sent
+    |- OutcomeUnknownError      a write that may have been applied or not, whatever the cause
     `- LoadError                elements of a load that are not known to be applied
 
-Facts are attributes, so that you need not parse a text. Every error can be pickled. None ever holds a credential, a
-request header or an exception of the HTTP library. No error of the HTTP library and no exception group reaches you.
+You find the facts in attributes, so you need not parse a message. You can pickle every error, and log it: it never
+holds a credential, a request header or an exception of the HTTP library. You never have to catch an error of the HTTP
+library or an exception group.
 
-What a service answers for you
+What your own service responds
 ------------------------------
 
-Each error says whether a repetition may help (`retryable`), whether the service may have done something (`applied`),
-who can mend it (`whose`), and how AFAS finds the call (`trace_id`):
+When you pass an error on to your callers, four attributes help you. `retryable`: does it help to try again? `applied`:
+may the service have done something? `whose`: who can correct it? `trace_id`: how does AFAS find the call?
 
     whose      retryable  applied  errors
     caller     no         no       InvalidFilterError, UnknownFieldError, InvalidNameError, QueryTooLongError,
@@ -53,10 +56,10 @@ who can mend it (`whose`), and how AFAS finds the call (`trace_id`):
     afas       yes        no       LockedError, UnavailableError, RateLimitError, ServerError (but 501 and 505), 408,
                                    ConnectError, AnswerLostError, RequestTimeoutError, an AnswerError that is `damaged`
     afas       no         no       other AnswerErrors and ApiErrors
-    afas       no         maybe    OutcomeUnknownError: look before you send again, and wait until `quiet_until`
+    afas       no         maybe    OutcomeUnknownError: look it up after `quiet_until`, before you send it again
 
-"caller" is whoever chose the arguments of the call, such as a filter or a record. "service" is your own program: its
-code, configuration or credentials. A LoadError says it for the first of its records that failed.
+"caller" is the person or program that chose the arguments, such as a filter or a record. "service" is your program: its
+code, configuration or credentials. A LoadError has the `whose` of the first record that failed.
 
     >>> try:
     ...     raise UnavailableError("maintenance", status=503, connector="Profit_Article", retry_after=30.0)
@@ -75,16 +78,28 @@ Whose: TypeAlias = Literal["caller", "service", "afas"]
 
 
 class AfasError(Exception):
-    """The root of all errors of this library.
+    """The base of all errors of this library: catch it to catch them all.
+
+    The guide `afas_async.errors` has the tree of errors, and a table of these attributes.
 
     Attributes:
-        retryable: Whether the same call may succeed later, and does no harm if it is made again. The client has already
-            made as many attempts as its rules allow.
-        applied: "no" if the service has applied nothing of the call, as for each read; else "maybe".
-        whose: Who can mend it: "caller", who chose the arguments; "service", your program with its configuration and
-            credentials; or "afas", the service and the line to it.
-        trace_id: What the answer's `X-Trace-Identifier` says (Profit 7 and later), or else its `x-request-id`, at most
-            100 characters; empty if no answer came or it has neither. AFAS finds the call by it.
+        retryable: Whether the same call may succeed later, and is safe to repeat. The client has already made all the
+            retries that you allow.
+        applied: "no" if the service has applied nothing of your call, as for each read; otherwise "maybe".
+        whose: Who can correct it: "caller", who chose the arguments; "service", your program with its configuration and
+            credentials; or "afas", the service and the connection to it.
+        trace_id: The id that you can give AFAS to find the call: `X-Trace-Identifier` of the response (Profit 7 and
+            later), or `x-request-id`, at most 100 characters. Empty without a response or an id.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator() as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         await afas.page("Profit_Articel")
+        >>> try:
+        ...     asyncio.run(main())
+        ... except AfasError as error:
+        ...     print(type(error).__name__, error.retryable, error.applied, error.whose)
+        BusinessError False no caller
     """
 
     retryable: bool = False
@@ -106,29 +121,32 @@ class AfasError(Exception):
 
 def _restore(kind: type[AfasError], args: tuple[Any, ...], facts: dict[str, Any]) -> AfasError:
     error = kind.__new__(kind, *args)
-    error.args = args  # OSError, a base of TimeoutError, leaves them to a constructor that is not run here
+    error.args = args  # OSError, a base of TimeoutError, sets them in its constructor, which does not run here
     error.__dict__.update(facts)
     return error
 
 
 class UsageError(AfasError):
-    """The library was called in a way that cannot work, such as an argument of a wrong type; nothing was sent."""
+    """Your call cannot work, for example because an argument has the wrong type. Nothing was sent."""
 
 
 class ClientClosedError(UsageError):
-    """The client is not open: it was never opened, or it has been closed."""
+    """The client is not open: you have not opened it yet, or it is closed. Use it inside `async with`."""
 
 
 class SortKeyRequiredError(UsageError):
-    """A read of several pages needs a unique key, or pages lose and double rows."""
+    """A read of several pages has no unique key, so you could miss rows or get them twice.
+
+    Give the connector its key, as in `GetConnector("Profit_Article", key="ItemCode")`.
+    """
 
 
 class QueryTooLongError(UsageError, whose="caller"):
-    """The query string is longer than the service accepts.
+    """The query string of your request is longer than the service accepts.
 
     Attributes:
-        length: Characters of the encoded query string.
-        limit: Characters that the service accepts.
+        length: The number of characters in your encoded query string.
+        limit: The number of characters that the service accepts.
     """
 
     def __init__(self, message: str, *, length: int, limit: int) -> None:
@@ -138,30 +156,30 @@ class QueryTooLongError(UsageError, whose="caller"):
 
 
 class InvalidFilterError(UsageError, whose="caller"):
-    """A condition that is combined by other means than `& | ~`, or holds what no filter can express."""
+    """A filter cannot express your condition or its value, or you combined conditions other than with `& | ~`."""
 
 
 class InvalidElementError(UsageError, whose="caller"):
-    """A record that cannot be sent: of another form, with a value that no field can have, or refused by a check."""
+    """Your record cannot be sent: its form or a value is wrong, or the check against metainfo found a fault."""
 
 
 class InvalidNameError(UsageError, whose="caller"):
-    """A name that may not enter a URL, because it could change the request's target."""
+    """A name that you gave could change the target of the request, so it may not enter a URL."""
 
 
 class UnknownFieldError(UsageError, whose="caller"):
-    """A field that the row type does not have."""
+    """You named a field that your row type does not have."""
 
 
 class ConfigurationError(UsageError):
-    """The environment, the base URL or the credentials are malformed or missing."""
+    """The environment, the base URL, the credentials or an option of your client is missing or malformed."""
 
 
 class TransportError(AfasError, retryable=True, whose="afas"):
-    """No usable answer came back.
+    """You got no usable response.
 
     Attributes:
-        sent: "no" if it is certain that the server never held a complete request, else "maybe".
+        sent: "no" if the server certainly never had the complete request; otherwise "maybe".
         connector: The connector or path that was called.
     """
 
@@ -173,10 +191,10 @@ class TransportError(AfasError, retryable=True, whose="afas"):
 
 
 class ConnectError(TransportError):
-    """No connection could be made, so nothing was sent.
+    """There was no connection, so nothing was sent.
 
     Attributes:
-        permanent: True if trying again cannot help, for example because the certificate is not trusted.
+        permanent: True if it does not help to try again, for example because you do not trust the certificate.
     """
 
     sent: Literal["no", "maybe"] = "no"
@@ -190,11 +208,13 @@ class ConnectError(TransportError):
 
 
 class AnswerLostError(TransportError):
-    """The connection broke, or the body ended early, after the request may have been sent."""
+    """The connection broke, or the response ended early. The server may have received your request."""
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
-    """The client's time-out passed before the answer was complete.
+    """Your time-out passed before the response was complete.
+
+    You can catch it as a `TimeoutError` too.
 
     Attributes:
         seconds: The time-out that passed, in seconds.
@@ -206,17 +226,17 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
 
 class ApiError(AfasError, whose="afas"):
-    """The service answered with an error.
+    """The service responded with an error.
 
     Attributes:
         status: The HTTP status.
-        message: The service's own text, cleaned of control characters, at most 2,000 characters.
-        error_number: Profit's number, if any. It is not suitable to branch on (AFAS, Troubleshooting).
-        log_reference: Profit's log reference, if any: quote it to the administrator.
-        retry_after: Seconds that the service asked to wait, if it did.
-        connector: The connector or path that was called.
-        attempts: How often the request was sent.
-        hint: What the library has found out about it, such as which connectors have a similar name; mostly empty.
+        message: The service's own text without control characters, at most 2,000 characters.
+        error_number: Profit's error number, if any. Do not rely on it in your code (AFAS, Troubleshooting).
+        log_reference: Profit's log reference, if any. Give it to your administrator.
+        retry_after: The seconds that the service asks you to wait, if it does.
+        connector: The connector or path that you called.
+        attempts: The number of times that the request was sent.
+        hint: A hint of this library, such as connectors with a similar name; usually empty.
     """
 
     def __init__(
@@ -240,7 +260,7 @@ class ApiError(AfasError, whose="afas"):
         self.retry_after = retry_after
         self.attempts = 1
         self.hint = ""
-        if status in {408, 501, 505}:  # a time-out passes; what the service has not implemented does not come
+        if status in {408, 501, 505}:  # a 408 may pass; what the service does not implement stays missing
             self.retryable: bool = status == 408
 
     def __str__(self) -> str:
@@ -256,57 +276,57 @@ class ApiError(AfasError, whose="afas"):
 
 
 class BadRequestError(ApiError, whose="service"):
-    """400 and its relatives: the service refuses the form of the request."""
+    """400 and similar: the service refuses the form of your request."""
 
 
 class AuthenticationError(ApiError, whose="service"):
-    """401: the token is invalid or expired, or its app connector does not include this connector.
+    """401: your token is invalid or expired, or its app connector does not include this connector.
 
-    Also a token that the service refuses to give for client credentials, whatever the `status`; `connector` is
-    "oauth/token" then. For a minute after that the next such requests fail in the same way without being sent, unless
-    there is another token.
+    You also get it, with any `status`, if the service refuses a token for your client credentials; `connector` is
+    "oauth/token" then. For a minute after a refusal, your requests to the same connector fail in the same way without
+    being sent, unless there is another token.
     """
 
 
 class PermissionDeniedError(ApiError, whose="service"):
-    """403: usually the IP restriction of the app connector."""
+    """403: you may not do this. Usually the app connector does not allow your IP address."""
 
 
 class NotFoundError(ApiError, whose="caller"):
-    """404: the URL does not exist, or what it names is absent or not permitted."""
+    """404: the URL does not exist, or you asked for something that is absent or not permitted."""
 
 
 class PayloadTooLargeError(ApiError, whose="caller"):
-    """413: the request, with its attachments, exceeds 75 MB."""
+    """413: your request, with its attachments, is larger than 75 MB."""
 
 
 class RateLimitError(ApiError, retryable=True):
-    """429: too many requests."""
+    """429: you sent too many requests."""
 
 
 class BusinessError(ApiError, whose="caller"):
-    """500 in Profit's own shape: Profit understood the request and refused it."""
+    """500 in Profit's own form: Profit understood your request and refused it."""
 
 
 class LockedError(BusinessError, retryable=True, whose="afas"):
-    """Another user or process has the record open: nothing was applied, and it may be free later."""
+    """Another user or process has the record open. Nothing was applied: try again later."""
 
 
 class UnavailableError(ApiError, retryable=True):
-    """503: maintenance or a disturbance."""
+    """503: maintenance or a disruption of the service."""
 
 
 class ServerError(ApiError, retryable=True):
-    """Any other 5xx, or a 500 that is not in Profit's shape."""
+    """Any other 5xx, or a 500 that is not in Profit's own form."""
 
 
 class AnswerError(AfasError, whose="afas"):
-    """The answer is not as documented.
+    """The response is not as documented.
 
     Attributes:
-        connector: The connector or path that was called.
-        page: Number of the page, counted from 0, or None outside a read of pages.
-        damaged: Whether the answer was unreadable as a whole, as a proxy's error page is: the next one may be better.
+        connector: The connector or path that you called.
+        page: The number of the page, from 0; None outside a read of pages.
+        damaged: Whether the whole response was unreadable, like the error page of a proxy. If so, you can try again.
     """
 
     def __init__(self, message: str, *, connector: str, page: int | None = None, damaged: bool = False) -> None:
@@ -318,12 +338,12 @@ class AnswerError(AfasError, whose="afas"):
 
 
 class RowError(AnswerError, whose="service"):
-    """A row that is not well-formed or does not fit the row type.
+    """A row is malformed, or does not fit your row type.
 
     Attributes:
-        index: Index of the row in its answer, counted from 0. With a key, every answer but the first begins with the
-            last row of the page before. From `columns`, where `page` is None, it counts the rows of the read.
-        path: Where in the answer, as a JSON path such as `$.rows[3].Price`.
+        index: The index of the row in its response, from 0. In a read with a key, every response but the first begins
+            with the last row of the page before. In `columns`, where `page` is None, it counts the rows of your read.
+        path: The place in the response, as a JSON path such as `$.rows[3].Price`.
     """
 
     def __init__(self, message: str, *, connector: str, page: int | None, index: int, path: str) -> None:
@@ -333,22 +353,22 @@ class RowError(AnswerError, whose="service"):
 
 
 class PagingError(AnswerError):
-    """A page that is not the one asked for, so that rows could be lost or doubled."""
+    """The service returned another page than the requested one, so you could miss rows or get them twice."""
 
 
 class KeyOrderError(AnswerError, whose="service"):
-    """Rows are filtered by their key in another order than they are sorted, so that no read can go on by key."""
+    """The service filters rows by the key in another order than it sorts them, so you cannot read by this key."""
 
 
 class NonUniqueKeyError(AnswerError, whose="service"):
-    """Two rows have the same key, or a row has an empty one, so that rows could be lost or doubled."""
+    """Two rows have the same key, or a row has an empty one, so you could miss rows or get them twice."""
 
 
 class SchemaDriftError(AfasError):
-    """A field that the row type declares and no row has: renamed or removed in Profit, or misspelled.
+    """Your row type declares a field that no row has: it was renamed or removed in Profit, or you misspelled it.
 
     Attributes:
-        connector: The connector that was read.
+        connector: The connector that you read.
     """
 
     def __init__(self, message: str, *, connector: str) -> None:
@@ -357,25 +377,26 @@ class SchemaDriftError(AfasError):
 
 
 class SchemaDriftWarning(UserWarning):
-    """The same as a warning, unless the client has `drift="error"`."""
+    """A SchemaDriftError as a warning: you get it unless your client has `drift="error"`."""
 
 
 class JournalError(AfasError):
-    """The journal of a load cannot be written, is another load's, or is damaged: without it nothing is sent."""
+    """The journal of your load is damaged, belongs to another load, or cannot be written. Nothing more is sent."""
 
 
 class OutcomeUnknownError(AfasError, applied="maybe", whose="afas"):
-    """A write that may or may not have happened: the service goes on with what it was sent, whoever has hung up.
+    """Your write may have been applied or not. The service continues with a write even if you disconnect.
 
-    Look up whether it happened before sending it again, and believe that it did not only after `quiet_until`.
+    Look it up before you send it again. If you do not find it, wait until `quiet_until` and look again: only then you
+    can be sure.
 
     Attributes:
-        connector: The connector.
-        sent_at: When the last attempt was sent, in UTC.
-        quiet_until: When the service must have ended it, in UTC: 960 seconds later (AFAS, Troubleshooting: a limit of
-            900 seconds).
-        stage: "sent" if no answer came, "answered" if the answer does not tell.
-        reason: Why nothing is known, in words.
+        connector: The connector that you called.
+        sent_at: The moment when the last attempt was sent, in UTC.
+        quiet_until: The moment when the service must have ended it, in UTC: 960 seconds later (AFAS, Troubleshooting: a
+            limit of 900 seconds).
+        stage: "sent" if you got no response, "answered" if the response does not show the outcome.
+        reason: The reason why the outcome is unknown.
     """
 
     def __init__(
@@ -389,8 +410,8 @@ class OutcomeUnknownError(AfasError, applied="maybe", whose="afas"):
         trace_id: str = "",
     ) -> None:
         super().__init__(
-            f"{connector}: it is unknown whether this was applied: {reason}. Look before you send it again; the service"
-            f" may be at work on it until {quiet_until:%Y-%m-%d %H:%M:%S} UTC"
+            f"{connector}: it is unknown whether this was applied: {reason}. Look it up before you send it again; the"
+            f" service may be at work on it until {quiet_until:%Y-%m-%d %H:%M:%S} UTC"
         )
         self.connector = connector
         self.sent_at = sent_at

@@ -79,7 +79,7 @@ async def call(channel: Channel, request: Request) -> RawAnswer:
 
     Raises:
         OutcomeUnknownError: If the call is a write that may have been applied or not.
-        AfasError: If there is no response, or it does not report success.
+        AfasError: If the response is missing, or does not report success.
     """
     if request.writes:
         write = _RawWrite(channel, request)

@@ -59,14 +59,14 @@ class Channel:
         return await self.session.engine.send(call, self.options, failure)
 
     def count_rows(self, connector: str, rows: int) -> None:
-        """Count rows that are handed out."""
+        """Count rows that the user receives."""
         for counted in self.session.engine.counts.of(connector):
             counted.rows += rows
         if self.operation is not None:
             self.operation.rows += rows
 
     def end(self, error: BaseException | None = None) -> None:
-        """Tell who listens that the user's call has ended."""
+        """Report the end of the user's call as an event."""
         if self.operation is not None:
             self.operation.end(error)
 

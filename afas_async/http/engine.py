@@ -23,7 +23,7 @@ from afas_async.errors import (
 from afas_async.http.auth import NoSigner, Signer
 from afas_async.http.call import Call
 from afas_async.http.clock import loop_time
-from afas_async.http.events import Event, EventKind, is_heard, log, tell
+from afas_async.http.events import Event, EventKind, emit, is_heard, log
 from afas_async.http.limiter import Limiter
 from afas_async.http.options import Options
 from afas_async.http.statistics import Counts
@@ -42,7 +42,7 @@ RESULT_SECONDS = 30.0  # for the body of a successful write: the work is done, a
 
 
 class Sender(msgspec.Struct, frozen=True):
-    """What requests and events say of who sends them.
+    """The sender of requests, as headers and events describe it.
 
     Args:
         environment: The host, for events.
@@ -173,7 +173,7 @@ class Engine:
         text = "%s: attempt %d failed: %s%s, again in %.1f s"
         log.info(text, call.connector, len(call.failures), type(failure).__name__, status, retry.wait)
         if is_heard(options.on_event):
-            self._tell("retrying", call, options, seconds=retry.wait, attempt=len(call.failures), failure=failure)
+            self._emit("retrying", call, options, seconds=retry.wait, attempt=len(call.failures), failure=failure)
         call.seconds_left -= retry.wait
         call.reached("waiting")
         await anyio.sleep(retry.wait)
@@ -223,7 +223,7 @@ class Engine:
                 counted.failures += failure is not None
             both[1].bytes += attempt.bytes
             if is_heard(options.on_event):
-                self._tell(kind, call, options, under_way=attempt, failure=failure)
+                self._emit(kind, call, options, under_way=attempt, failure=failure)
         if failure is None:
             self._limiter.grow()
         return failure
@@ -247,7 +247,7 @@ class Engine:
             attempt.sent = True
             call.reached("sent")
             if is_heard(options.on_event):
-                self._tell("sent", call, options, under_way=attempt)
+                self._emit("sent", call, options, under_way=attempt)
             if attempt.request.writes and not attempt.succeeded:  # a response may come before the upload has ended
                 attempt.limit = options.write_timeout
                 scope.deadline = loop_time() + attempt.limit
@@ -297,7 +297,7 @@ class Engine:
         explain = error_for if attempt.request.form is None else token_error_for
         return explain(response.status, response.headers, body, connector=connector)
 
-    def _tell(
+    def _emit(
         self,
         kind: EventKind,
         call: Call,
@@ -327,7 +327,7 @@ class Engine:
         )
         if operation is not None and kind in {"answered", "failed", "cancelled"}:
             operation.note(event)
-        tell(event, options.on_event)
+        emit(event, options.on_event)
 
     def _headers(self, request: Request, options: Options) -> dict[str, str]:
         headers = {

@@ -1,4 +1,4 @@
-"""What happens to the requests of a client: events for logs, metrics and traces, which never hold a value."""
+"""Events of the requests of a client, for logs, metrics and traces. They never hold a value."""
 
 from __future__ import annotations
 
@@ -21,36 +21,47 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": loggi
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened to a request or to an operation: what `on_event` is called with.
+    """Something that happened to one of your requests or operations: `on_event` is called with it.
 
-    An *operation* is one call of yours, such as `page`, a stream or a load. It sends any number of requests; each of
-    them is made in one or more *attempts*. Requests beyond the last row of a stream may be answered after its end.
+    An *operation* is one call of yours, such as `page`, a stream or a load. It sends any number of requests, each in
+    one or more *attempts*. If you leave a stream, responses to its last requests may still arrive after its end.
 
-    An event never holds a value: no condition, no record, no key, no header and no text of the service. So you can log
-    it, and send it to your metrics. What you give as a connector's name or a path is in it.
+    You can log an event and send it to your metrics. It has the connector or path that you gave, but never a condition,
+    a record, a key, a header or a text of the service.
 
-    `on_event` runs in the event loop: it must not block. The context variables (`contextvars`) of whoever made the call
-    are set in it. What it raises is logged.
+    Your `on_event` runs in the event loop, so it must not block. It sees the `contextvars` of the task that made the
+    call. If it raises, the exception is logged.
 
     Attributes:
-        kind: Of an attempt: "sent" (its last byte has left), "answered" (received to its end, with a success),
-            "failed", "cancelled"; or "retrying", before the wait for the next one. Of an operation: "ended". Rows are
-            decoded later, so what is wrong with them is no failure of an attempt, but a "retrying" or the `error` of
-            the operation.
+        kind: For an attempt: "sent" (its last byte was sent), "answered" (a success, received to its end), "failed",
+            "cancelled", or "retrying" before the wait for the next attempt. For an operation: "ended". A fault in a row
+            is found later: it gives a "retrying", or the `error` of the operation.
         operation: The id of the operation, the same in all its events; empty for a request for an access token.
         name: The method that you called, such as "page", "rows" or "load".
-        environment: The host that is called, such as "12345.rest.afas.online".
+        environment: The host of the service, such as "12345.rest.afas.online".
         connector: The connector or path.
         method: The HTTP method; empty for "ended".
-        attempt: The number of the attempt, from 1; for "ended", how many attempts there were.
-        status: The HTTP status of the answer, the last one for "ended"; 0 if none has come.
-        waited: Seconds that the attempt waited for a slot; for "ended", all attempts together.
-        seconds: How long the attempt has taken, or the operation; for "retrying", seconds until the next attempt.
-        bytes: Bytes of bodies received, as they came over the connection.
-        rows: Rows handed out by the operation; 0 for attempts.
-        elements: Records in a write; for "ended", in those that were answered.
-        error: The class of the error, such as "UnavailableError"; empty if there is none.
-        trace_id: By what AFAS finds the call; empty if no answer came, or it does not say (see `AfasError`).
+        attempt: The number of the attempt, from 1; for "ended", the number of all attempts.
+        status: The HTTP status of the response; for "ended", of the last one; 0 without a response.
+        waited: The time that the attempt waited for a slot, in seconds; for "ended", of all attempts together.
+        seconds: The duration of the attempt or operation in seconds; for "retrying", the time until the next attempt.
+        bytes: The size of the received bodies in bytes, as they came over the connection.
+        rows: The rows that you received from the operation; 0 for attempts.
+        elements: The records in a write; for "ended", the records in all writes with a response.
+        error: The class of the error, such as "UnavailableError"; empty without an error.
+        trace_id: The id by which AFAS finds the call; empty without a response or an id (see `AfasError`).
+
+    Example:
+        >>> async def main():
+        ...     events = []
+        ...     async with (
+        ...         Simulator() as sim,
+        ...         AfasClient(base_url=sim.base_url, auth=sim.token, on_event=events.append) as afas,
+        ...     ):
+        ...         await afas.page("Profit_Article")
+        ...     return [event.kind for event in events]
+        >>> asyncio.run(main())
+        ['sent', 'answered', 'ended']
     """
 
     kind: EventKind
@@ -91,7 +102,7 @@ Listener: TypeAlias = Callable[[Event], None]
 
 
 class Operation:
-    """One call of the user, and what it has taken so far; made only while somebody listens.
+    """Collects the facts of one call of the user. It exists only if somebody listens to events.
 
     Args:
         name: The method that was called.
@@ -103,7 +114,7 @@ class Operation:
         self.id: str = f"{random.getrandbits(64):016x}"
         self.name: str = name
         self.rows: int = 0
-        self._connector = ""  # of its first request
+        self._connector = ""  # the connector of the first request
         self._environment = environment
         self._listener = listener
         self._started: float | None = None
@@ -113,12 +124,12 @@ class Operation:
         self._has_ended = False
 
     def begin(self) -> None:
-        """Take note of when it began: with its first request at the latest."""
+        """Record the start: the first request at the latest."""
         if self._started is None:
             self._started = loop_time()
 
     def note(self, event: Event) -> None:
-        """Take note of how one of its attempts has ended."""
+        """Record the end of an attempt."""
         self._connector = self._connector or event.connector
         self._attempts += 1
         self._status, self._trace_id = event.status, event.trace_id
@@ -127,7 +138,7 @@ class Operation:
         self._waited += event.waited
 
     def end(self, error: BaseException | None = None) -> None:
-        """Tell that it has ended, once; one that needed no request and had no error is not told."""
+        """Report the end, once. An operation without a request and an error is not reported."""
         if self._has_ended or not (self._attempts or error):
             return
         self._has_ended = True
@@ -147,31 +158,31 @@ class Operation:
             error="" if error is None else type(error).__name__,
             trace_id=(error.trace_id if isinstance(error, AfasError) else "") or self._trace_id,
         )
-        tell(event, self._listener)
+        emit(event, self._listener)
 
 
 def is_heard(listener: Listener | None) -> bool:
-    """Whether anybody wants to know: nobody pays for events that nobody hears."""
+    """Whether somebody listens. Otherwise no events are made, as they cost time."""
     return listener is not None or event_log.isEnabledFor(logging.DEBUG)
 
 
-def tell(event: Event, listener: Listener | None) -> None:
-    """Log an event, and call the user's function with it; its fault must not cost a row."""
+def emit(event: Event, listener: Listener | None) -> None:
+    """Log an event, and call the user's function with it. If that raises, the request continues."""
     event_log.debug("%s", event)
     if listener is not None:
         try:
             listener(event)
         except Exception:
-            log.exception("on_event raised")
+            log.exception("on_event raised; the request continues")
 
 
 def log_as_asked(variables: Mapping[str, str]) -> None:
-    """Log what `AFAS_LOG` asks for: "debug" has a line for each event, "info" one for each retry.
+    """Set the log level from `AFAS_LOG`: "debug" logs each event, "info" each retry.
 
-    Without a configuration of logging, lines go to standard error.
+    If the program has not configured logging, the lines go to standard error.
 
     Raises:
-        ConfigurationError: If it is another word.
+        ConfigurationError: If it is not the name of a level.
     """
     if not (word := variables.get("AFAS_LOG", "")):
         return

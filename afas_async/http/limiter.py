@@ -26,11 +26,11 @@ log: logging.Logger = logging.getLogger("afas_async")
 
 
 class Limiter:
-    """The slots for requests to one environment, which several clients can share.
+    """The slots for requests to one environment, which your clients can share.
 
-    The clients of one environment share a limiter in each event loop, because the service counts their requests
-    together. A client with `max_concurrency` has its own limiter. To share a limit between processes, give a
-    `FileLimiter` to your clients.
+    You rarely create one: your clients of one environment share a limiter in each event loop, because the service
+    counts their requests together. If you give a client `max_concurrency`, it has its own limiter. To share a limit
+    between processes, give your clients a `FileLimiter`.
 
     Interactive calls (`page`, single writes, metainfo, files) get the next free slot, before bulk reads and loads. For
     30 seconds after such a call, bulk work leaves one slot free, so the next call need not wait for a long page. Calls

@@ -33,7 +33,7 @@ LOOK_SECONDS: Final = 0.004
 class SharedLimiter(Protocol):
     """The interface of a limit for several processes, for `AfasClient(limiter=...)`.
 
-    Write one to limit the requests of a whole cluster, for example with a semaphore in Redis:
+    Write your own to limit the requests of your whole cluster, for example with a semaphore in Redis:
 
         class RedisLimiter:
             limit = 5
@@ -46,9 +46,9 @@ class SharedLimiter(Protocol):
                 finally:
                     await give_back(token)
 
-    Within a process, a `Limiter` decides whose turn it is. Before each request it takes a slot from this limiter. The
-    wait for a slot does not count towards time-outs. Leaving the block may take 5 seconds. If `slot` raises, nothing is
-    sent: you get a ConfigurationError with that exception as its cause.
+    Within a process, a `Limiter` decides whose turn it is. Before each request it takes a slot from your limiter. The
+    wait for a slot does not count towards your time-outs. Your `finally` part may take 5 seconds. If your `slot`
+    raises, nothing is sent: you get a ConfigurationError with that exception as its cause.
 
     Attributes:
         limit: The number of slots.
@@ -60,24 +60,24 @@ class SharedLimiter(Protocol):
         """Return an asynchronous context manager, which holds a slot while one request is sent.
 
         Args:
-            priority: "interactive" for calls that somebody waits for, "background" for bulk reads and loads.
+            priority: "interactive" for calls that a person waits for, "background" for bulk reads and loads.
         """
         ...
 
 
 class FileLimiter:
-    """A limit for all processes of one machine, such as the workers of a service: `limiter=FileLimiter(path, 5)`.
+    """A limit for all processes on your machine, such as the workers of your service.
 
-    A slot is a lock on one of `limit` files (`flock`), which each request holds. The system frees it when the process
-    ends, also after `kill -9`. Waiting processes look for a free slot every few milliseconds. A process with fewer
-    slots looks more often, so that each gets its share. For 30 seconds after an interactive call, one slot is kept free
-    for the next one.
+    Give it to the clients of each process: `AfasClient(limiter=FileLimiter(path, 5))`. Each request holds a slot, which
+    is a lock on one of `limit` files (`flock`). The system frees the lock when your process ends, even after `kill -9`.
+    Waiting processes look for a free slot every few milliseconds. A process with fewer slots looks more often, so that
+    each gets its share. For 30 seconds after an interactive call, one slot is kept free for the next one.
 
     Args:
         path: A folder on a local disk. Give the same one to all processes that call one environment. If it is missing,
-            it is created for this user only.
-        limit: The requests in flight at a time of all processes together, 1 to 8. AFAS advises at most 5 (GET
-            connector). Give the same limit to each process.
+            it is created for your user only.
+        limit: The highest number of requests in flight, of all your processes together: 1 to 8. AFAS advises at most 5
+            (GET connector). Give the same limit to each process.
 
     Raises:
         UsageError: If an argument has the wrong type.

@@ -1,4 +1,4 @@
-"""What a client has done: counted for all of it, and for each connector."""
+"""The counters of a client: in total, and for each connector."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-MOST_CONNECTORS: Final = 1_000  # by name; a program that calls any paths must not fill its memory with them
+MOST_CONNECTORS: Final = 1_000  # by name, so that a program that calls many paths does not fill its memory
 OTHERS: Final = "(others)"
 
 
@@ -48,8 +48,8 @@ class Counts:
     """The statistics of a client.
 
     Attributes:
-        total: Of all its connectors.
-        by_connector: Of each.
+        total: The counters of all connectors together.
+        by_connector: The counters of each connector.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Counts:
         self.by_connector: dict[str, Statistics] = {}
 
     def of(self, connector: str) -> tuple[Statistics, Statistics]:
-        """Return where to count what a connector does: in total, and its own."""
+        """Return the counters for a request to a connector: the total, and its own."""
         own = self.by_connector.get(connector)
         if own is None:
             if len(self.by_connector) >= MOST_CONNECTORS:

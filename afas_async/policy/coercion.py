@@ -1,7 +1,7 @@
-"""What the cells of a file mean: each as a value of its field, as metainfo describes that.
+"""Turns the cells of a file into values for the fields of a connector, as metainfo describes them.
 
-A file has texts where the service has numbers, dates and codes. What a text means is decided by the type of its field,
-never by what it looks like: `000012` in a text field stays `000012`. What could mean two things is refused.
+A file has texts where the service has numbers, dates and codes. The type of the field decides what a text means, never
+its look: `000012` in a text field stays `000012`. A cell with two possible meanings is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from afas_async.vocabulary.collation import folded
 from afas_async.vocabulary.metainfo import Code, UpdateField
 
-# Returns the value that a cell means, for a cell that is not empty.
+# Returns the value of a cell that is not empty.
 Reading: TypeAlias = Callable[[Any], Any]
 
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
@@ -24,7 +24,7 @@ _DUTCH_NUMBER: Final = re.compile(r"[+-]?(?:[1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]
 _DUTCH_MOMENT: Final = re.compile(
     r"([0-9]{1,2})([-/.])([0-9]{1,2})\2([0-9]{4})(?:[ T]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?)?"
 )
-_DIGITS: Final = 20  # more than any whole number of Profit has
+_DIGITS: Final = 20  # longer than any whole number in Profit
 _BOOLEANS: Final = {
     **dict.fromkeys(("true", "1", "ja", "j", "yes", "y", "waar"), True),
     **dict.fromkeys(("false", "0", "nee", "n", "no", "onwaar"), False),
@@ -32,7 +32,7 @@ _BOOLEANS: Final = {
 
 
 class ErrorCell:
-    """What a sheet has where a formula failed, such as `#N/A`: no value of any field."""
+    """The content of a cell whose formula failed, such as `#N/A`. It fits no field."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -42,20 +42,20 @@ class ErrorCell:
 
 
 class UnfitCellError(ValueError):
-    """A cell that its field cannot be made of. The text does not hold the cell, which may be personal data."""
+    """A cell does not fit its field. The message does not hold the cell, which may be personal data."""
 
 
 def reading_of(field: UpdateField, *, dutch: bool = False) -> Reading:
-    """Return what reads the cells of a field.
+    """Return the function that reads the cells of a field.
 
     Args:
         field: The field.
-        dutch: Whether numbers and dates are written as in Dutch: `1.234,56` and `31-01-2024`. Otherwise they are
-            `1234.56` and `2024-01-31`; Dutch ones are refused, as `1.234` would mean another number.
+        dutch: Whether your file has Dutch numbers and dates: `1.234,56` and `31-01-2024`. Otherwise write `1234.56` and
+            `2024-01-31`; Dutch ones are refused then, as `1.234` would mean another number.
 
     Returns:
-        A function of a cell that is not empty, which raises UnfitCellError. Texts become what the type of the field
-        says: a text, int, Decimal, bool, date or datetime; a code may be written by its id or its description.
+        A function of a cell that is not empty. It raises UnfitCellError. A text becomes a str, int, Decimal, bool, date
+        or datetime, by the type of the field. You can write a code by its id or its description.
 
     Example:
         >>> price = reading_of(UpdateField(id="SaPr", data_type="decimal"), dutch=True)
@@ -82,7 +82,7 @@ def reading_of(field: UpdateField, *, dutch: bool = False) -> Reading:
 
 def _anything(cell: Any) -> Any:
     if isinstance(cell, ErrorCell):
-        raise UnfitCellError("is the error of a formula in the file")
+        raise UnfitCellError("is a formula error in the file: correct the formula")
     return cell
 
 
@@ -91,10 +91,10 @@ def _text(cell: Any) -> Any:
         return cell
     if isinstance(cell, (int, float, Decimal)) and not isinstance(cell, bool):
         raise UnfitCellError(
-            "is a number in the file and a text in Profit: store the column as text, as a number has no leading zeros"
+            "is a number in the file, but a text in Profit: store the column as text, as numbers have no leading zeros"
         )
     _anything(cell)
-    raise UnfitCellError("is no text in the file: store the column as text")
+    raise UnfitCellError("is not a text in the file: store the column as text")
 
 
 def _coded(codes: list[Code], otherwise: Reading) -> Reading:
@@ -114,8 +114,8 @@ def _coded(codes: list[Code], otherwise: Reading) -> Reading:
         text = folded(text)
         meant = ids.get(text) or descriptions.get(text, set())
         if len(meant) > 1:
-            raise UnfitCellError(f"may be several codes, {' and '.join(sorted(meant))}: give one of them as it is")
-        return next(iter(meant)) if meant else otherwise(cell)  # the check of the element knows what there is
+            raise UnfitCellError(f"matches several codes, {' and '.join(sorted(meant))}: write one of them exactly")
+        return next(iter(meant)) if meant else otherwise(cell)  # the check of the element refuses unknown codes
 
     return read
 
@@ -126,7 +126,7 @@ def _plain_number(cell: Any) -> Decimal:
         if _NUMBER.fullmatch(text):
             return Decimal(text)
         if _WITH_COMMA.fullmatch(text):
-            raise UnfitCellError("has a comma: say --dutch if numbers are written as 1.234,56, or write 1234.56")
+            raise UnfitCellError("has a comma: use --dutch if numbers look like 1.234,56, or write 1234.56")
     return _native_number(cell, "1234.56")
 
 
@@ -143,7 +143,7 @@ def _native_number(cell: Any, example: str) -> Decimal:
         return Decimal(repr(cell))
     if isinstance(cell, (int, Decimal)) and not isinstance(cell, bool):
         return Decimal(cell)
-    raise UnfitCellError(f"is no number such as {example}")
+    raise UnfitCellError(f"is not a number such as {example}")
 
 
 def _whole(read: Reading) -> Reading:
@@ -175,8 +175,8 @@ def _moment(cell: Any) -> Any:
         return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError:
         if _DUTCH_MOMENT.fullmatch(text):
-            raise UnfitCellError("is a date as in Dutch: say --dutch for 31-01-2024, or write 2024-01-31") from None
-        raise UnfitCellError("is no date such as 2024-01-31 or 2024-01-31T09:30:00") from None
+            raise UnfitCellError("is a Dutch date: use --dutch for 31-01-2024, or write 2024-01-31") from None
+        raise UnfitCellError("is not a date such as 2024-01-31 or 2024-01-31T09:30:00") from None
 
 
 def _dutch_moment(cell: Any) -> Any:
@@ -189,4 +189,4 @@ def _dutch_moment(cell: Any) -> Any:
             return date(int(year), int(month), int(day))
         return datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))  # noqa: DTZ001 - wall time
     except ValueError:
-        raise UnfitCellError("is no day of the calendar: the day comes first, as in 31-01-2024") from None
+        raise UnfitCellError("is not a day of the calendar: the day comes first, as in 31-01-2024") from None

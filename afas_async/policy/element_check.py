@@ -1,7 +1,7 @@
 """Checks elements against metainfo before anything is sent, and finds every fault of each.
 
 The service does not say which element of a call it refuses, so a fault that is found here saves a whole batch. No fault
-is a guess: whatever the service might accept passes. This matters most for mandatory fields. AFAS demands them of
+is a guess: whatever the service might accept passes. This matters most for mandatory fields. AFAS requires them for
 inserted elements, while an update needs only its key (AFAS, UpdateConnector and its fields):
 
 * An inserted element must have them. An object in it must if it is certainly new. That is so if it says `insert`

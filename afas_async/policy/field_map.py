@@ -1,4 +1,4 @@
-"""Which column of a file is which field of a connector, and the records that its lines make."""
+"""Maps the columns of a file to the fields of a connector, and makes records from its lines."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from afas_async.vocabulary.elements import Element, element_of
 from afas_async.vocabulary.metainfo import UpdateField, UpdateMetainfo, UpdateObject
 
 Empty: TypeAlias = Literal["omit", "clear"]
-LEFT_OUT: Final = ""  # what a column is mapped to that is no field
+LEFT_OUT: Final = ""  # the map has this for a column to leave out
 
 
 class UnfitRecordError(ValueError):
-    """A line that no record can be made of. The text does not hold its cells, which may be personal data."""
+    """A line does not make a record. The message does not hold its cells, which may be personal data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the cells of a column go.
+    """The field for the cells of a column.
 
     Attributes:
-        objects: The objects around the field, from the outside; none for a field of the element itself.
+        objects: The objects around the field, from the outside; empty for a field of the element itself.
         id: The id of the field.
-        is_key: Whether it stands in the key of its element.
-        place: The whole of it, as a person writes it, such as `KnBasicAddressAdr.ZpCd`.
-        label: What Profit calls the field.
-        read: What reads its cells.
+        is_key: Whether the field goes into the key of its element.
+        place: The full name of the field, such as `KnBasicAddressAdr.ZpCd`.
+        label: The label of the field in Profit.
+        read: The function that reads its cells.
     """
 
     objects: tuple[str, ...]
@@ -41,14 +41,14 @@ class Target:
     read: Reading
 
     def shown(self, column: str) -> str:
-        """Return what a message calls it."""
+        """Return the name of the field for messages, with the column if that differs."""
         known = f"{self.place} ({self.label})" if self.label else self.place
         return known if column in {self.place, self.place.lstrip("@")} else f"column {column!r}, {known}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """An element or an object in it, with what its members are called."""
+    """An element or an object in it, with the names of its members."""
 
     fields: Mapping[str, UpdateField]
     labels: Mapping[str, list[str]]
@@ -56,13 +56,13 @@ class _Part:
 
 
 class FieldMap:
-    """Says which field a column is: by a map that was given, by the id of a field, or by its label.
+    """Finds the field for a column: by your map, by the id of a field, or by its label.
 
     Args:
-        metainfo: What the service tells about the connector.
-        columns: By the name of a column its field: an id, with an `@` for the key, or the id of a field in an object
-            after the object's name and a dot. An empty text leaves the column out.
-        dutch: Whether numbers and dates are written as in Dutch.
+        metainfo: The metainfo of the connector.
+        columns: Your map from columns to fields. A field is `Ds`, `@SbId` for the key, or `KnBasicAddressAdr.ZpCd` for
+            a field in an object. An empty text leaves the column out.
+        dutch: Whether your file has Dutch numbers and dates.
 
     Example:
         >>> price = UpdateField(id="SaPr", label="Sales price", data_type="decimal")
@@ -77,11 +77,11 @@ class FieldMap:
         self._dutch = dutch
 
     def targets(self, header: Sequence[str]) -> list[Target | None]:
-        """Return where each column of a file goes; None for one that is left out.
+        """Return the field for each column of a file; None for a column that is left out.
 
         Raises:
-            UsageError: If a column is no field, stands for several, or has the same field as another. All of these are
-                named.
+            UsageError: If a column has no field, matches several, or has the same field as another column. The message
+                lists all such columns.
         """
         found, faults = list[Target | None](), list[str]()
         for column in header:
@@ -91,27 +91,31 @@ class FieldMap:
                 faults.append(str(error))
                 found.append(None)
         faults += [
-            f"no column is named {column!r}, which the map has" for column in self._columns if column not in header
+            f"the map has {column!r}, but the file has no such column"
+            for column in self._columns
+            if column not in header
         ]
         taken: dict[str, str] = {}
         for column, target in zip(header, found, strict=True):
             if target is not None:
                 if target.place in taken:
-                    faults.append(f"columns {taken[target.place]!r} and {column!r} are both {target.place}")
+                    faults.append(
+                        f"columns {taken[target.place]!r} and {column!r} are both for the field {target.place}"
+                    )
                 taken.setdefault(target.place, column)
         if faults:
             raise UsageError(f"{self._connector}: {'; '.join(faults)}")
         return found
 
     def target(self, column: str, within: tuple[str, ...] = ()) -> Target | None:
-        """Return where a column goes; None if it is left out.
+        """Return the field for a column; None if the column is left out.
 
         Args:
-            column: Its name.
-            within: The objects that it stands in.
+            column: The name of the column.
+            within: The objects around it, from the outside.
 
         Raises:
-            UsageError: If it is no field, or may be several.
+            UsageError: If the column has no field, or matches several.
         """
         given = self._columns.get(".".join((*within, column)))
         if given == LEFT_OUT:
@@ -129,19 +133,19 @@ class FieldMap:
         if bare not in part.fields:
             ids = part.labels.get(bare.casefold(), []) if given is None else []
             if len(ids) > 1:
-                raise UsageError(f"column {column!r} is the label of {' and '.join(ids)}: say with --map which it is")
+                raise UsageError(f"column {column!r} is the label of {' and '.join(ids)}: choose one with --map")
             if not ids:
                 raise UsageError(self._unknown(column, given, part))
             bare = ids[0]
         described = part.fields[bare]
-        # A field of the key finds the record, so that it stands beside the fields, unless the map says otherwise.
+        # A field of the key identifies the record, so it goes into the key, unless the map says otherwise.
         is_key = described.primary_key if given is None else last.startswith("@")
         is_key = is_key or last.startswith("@")
         place = ".".join((*around, f"@{bare}" if is_key else bare))
         return Target(tuple(around), bare, is_key, place, described.label, reading_of(described, dutch=self._dutch))
 
     def has_object(self, name: str, within: tuple[str, ...]) -> bool:
-        """Whether an object may stand there."""
+        """Whether an object of this name can be there."""
         part = self._root
         for each in within:
             part = part.objects[each]
@@ -154,20 +158,21 @@ class FieldMap:
         }
         names |= {f"{name}.": f"{name}.FIELD" for name in part.objects}
         near = list(dict.fromkeys(names[each] for each in get_close_matches(wanted.casefold(), names, n=2)))
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; `fields` lists what there is"
-        what = f"column {column!r} is no field" if given is None else f"the map has {given!r}, which is no field"
-        return f"{what}, by id or label{hint}" if given is None else f"{what}{hint}"
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; the command `fields` lists all fields"
+        if given is None:
+            return f"column {column!r} is not the id or label of a field{hint}"
+        return f"the map has {given!r}, which is not a field{hint}"
 
 
 @dataclass(slots=True)
 class RecordMaker:
-    """Makes the records of the lines of a file.
+    """Makes records from the lines of a file.
 
     Args:
-        field_map: Which field a column is.
-        empty: What an empty cell means: "omit" leaves the field as it is, "clear" clears it. A field of the key, and a
-            line of objects of which every cell is empty, are left out in any case.
-        constants: Values that every record has, by the place of their field.
+        field_map: Finds the field for a column.
+        empty: The meaning of an empty cell: "omit" leaves the field as it is, "clear" clears it. Empty cells of a key,
+            and objects with only empty cells, are left out in any case.
+        constants: Values for every record, by the full name of their field.
     """
 
     field_map: FieldMap
@@ -178,10 +183,12 @@ class RecordMaker:
     )
 
     def of_cells(self, header: Sequence[str]) -> Callable[[Sequence[Any]], Element]:
-        """Return what makes the record of a line of cells, one for each column of a header.
+        """Return a function that makes a record from the cells of a line, one for each column of a header.
+
+        The function raises UnfitRecordError for a line that does not fit.
 
         Raises:
-            UsageError: If a column is no field. The function raises UnfitRecordError for a line that does not fit.
+            UsageError: If a column has no field.
         """
         targets = self.field_map.targets(header)
         plan = [(number, target, target.read) for number, target in enumerate(targets) if target is not None]
@@ -189,7 +196,7 @@ class RecordMaker:
 
         def make(cells: Sequence[Any]) -> Element:
             if len(cells) != width:
-                raise UnfitRecordError(f"the line has {len(cells)} cells, and the header {width}")
+                raise UnfitRecordError(f"the line has {len(cells)} cells, but the header has {width}")
             fields: dict[str, Any] = {}
             key: dict[str, Any] = {}
             objects: dict[str, Any] = {}
@@ -220,10 +227,13 @@ class RecordMaker:
         return make
 
     def check_names(self, names: Iterable[tuple[tuple[str, ...], str]]) -> None:
-        """Make sure that the members of all lines of JSON are fields or objects, each with the objects around it.
+        """Check that the members of all lines of JSON are fields or objects.
+
+        Args:
+            names: The objects around each member, and its name.
 
         Raises:
-            UsageError: If one is not; all of these are named.
+            UsageError: If one is neither. The message lists all such members.
         """
         faults = dict.fromkeys(fault for within, name in sorted(names) if (fault := self._fault_of_name(within, name)))
         if faults:
@@ -232,7 +242,7 @@ class RecordMaker:
     def _fault_of_name(self, within: tuple[str, ...], name: str) -> str:
         for depth, each in enumerate(within):
             if not self.field_map.has_object(each, within[:depth]):
-                return ""  # it stands in what is named as a fault itself
+                return ""  # an object around it is reported already
         if not self.field_map.has_object(name, within) and name != "@Action":
             try:
                 self.field_map.target(name, within)
@@ -241,14 +251,14 @@ class RecordMaker:
         return ""
 
     def of_object(self, line: object) -> Element:
-        """Return the record of a line of JSON: an object by ids or labels, with objects in it.
+        """Return the record of a line of JSON: an object with ids or labels as names, and objects in it.
 
         Raises:
-            UnfitRecordError: If it is no object, or does not fit.
-            UsageError: If a member is no field.
+            UnfitRecordError: If the line is not an object, or does not fit.
+            UsageError: If a member has no field.
         """
         if not isinstance(line, dict):
-            raise UnfitRecordError("the line is no JSON object")
+            raise UnfitRecordError("the line is not a JSON object")
         record = self._converted(cast("dict[str, Any]", line), ())
         for target, value in self._fixed():
             _put(record, target, value, replaces=True)
@@ -259,7 +269,7 @@ class RecordMaker:
         for column, cell in line.items():
             if isinstance(cell, (dict, list)) and self.field_map.has_object(column, within):
                 if column in record:
-                    raise UnfitRecordError(f"{column}: another member of the line is a field of it, by the map")
+                    raise UnfitRecordError(f"{column}: the map puts another member of the line into it")
                 parts = parts_of(cast("object", cell))
                 if not all(isinstance(part, dict) for part in parts):
                     raise UnfitRecordError(f"{column}: its lines must be JSON objects")
@@ -299,29 +309,32 @@ class RecordMaker:
 
 
 def parts_of(value: object) -> list[object]:
-    """Return what stands in the place of an object: several in a list, or one."""
+    """Return an object, or the objects in a list, as a list."""
     return cast("list[object]", value) if isinstance(value, list) else [value]
 
 
 def _put(record: dict[str, Any], target: Target, value: Any, *, beyond: int = 0, replaces: bool = False) -> None:
-    """Put a value into a record or an object, and into the objects in it; a key by its id has an `@` there.
+    """Put a value into a record or an object, and into the objects in it. A field of the key gets an `@`.
 
     Raises:
-        UnfitRecordError: If an object has several lines, or there is a value already, unless the new one replaces it.
+        UnfitRecordError: If an object has several lines, or the field has a value already; with `replaces`, the new
+            value replaces it.
     """
     for name in target.objects[beyond:]:
         inner: object = record.setdefault(name, {})
         if not isinstance(inner, dict):
-            raise UnfitRecordError(f"{target.place}: {name} has a list of lines, and it is not said which one is meant")
+            raise UnfitRecordError(
+                f"{target.place}: {name} has a list of lines, so it is unclear which line gets this field"
+            )
         record = cast("dict[str, Any]", inner)
     place = f"@{target.id}" if target.is_key else target.id
     if place in record and not replaces:
-        raise UnfitRecordError(f"{target.place}: two members of the line are this field")
+        raise UnfitRecordError(f"{target.place}: two members of the line are for this field")
     record[place] = value
 
 
 def _without_empty_objects(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record without the objects that have nothing but empty fields: nobody means to clear those."""
+    """Return a record without objects that have only empty fields: nobody wants to clear those."""
     kept = dict[str, Any]()
     for name, value in record.items():
         if isinstance(value, dict):

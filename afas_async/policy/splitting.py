@@ -36,9 +36,9 @@ def values_in_order(groups: Groups, field: str, *, numbers: bool) -> Steps:
         numbers: Whether its values are whole numbers; otherwise they are texts.
 
     Returns:
-        The groups for each value, as the value of the generator. None if a group asks for no single value, or if the
-        service's order of two values is uncertain: it compares texts by an unknown collation, and collations agree only
-        about letters and digits.
+        The groups for each value, as the value of the generator. None if a group does not ask for a single value. Also
+        None if the service's order of two values is uncertain: it compares texts by an unknown collation, and
+        collations agree only about letters and digits.
     """
     pairs = yield from _by_value(groups, field, _number if numbers else widely_folded)
     if pairs is None:

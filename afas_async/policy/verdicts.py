@@ -26,7 +26,7 @@ UPLOAD_GRACE, UPLOAD_RATE = 60.0, 16 << 10
 State: TypeAlias = Literal["planned", "applied", "rejected", "unknown"]
 
 # The service's texts, case-folded, in the documented languages (AFAS, Troubleshooting; versions of 2025 and 2026). A
-# text that is not listed is an ordinary refusal. Those of a LockedError stand in `wire.error_answers`.
+# text that is not listed is an ordinary refusal. Those of a LockedError are in `wire.error_answers`.
 OUT_OF_MEMORY = ("out of memory", "out of string space", "onvoldoende geheugen")
 OUT_OF_TIME = ("maximum duration", "command timeout expired", "maximale tijdsduur")
 
@@ -49,7 +49,7 @@ class Resumption(Enum):
     """What to do with an element of a load that continues from a journal."""
 
     SEND = "it has had no effect"
-    KEEP = "its outcome stands in the journal"
+    KEEP = "its outcome is in the journal"
     REFUSE = "the journal has a different element at this place, and one of the two may be at the service"
 
 

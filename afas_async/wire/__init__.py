@@ -1,1 +1,1 @@
-"""Requests as bytes and responses as values: what is sent and received, without any I/O."""
+"""Requests as bytes and responses as values: the format of the service, without any I/O."""

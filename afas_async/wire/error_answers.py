@@ -45,16 +45,16 @@ _ADVICE: dict[int, str] = {
     404: "not found: the connector is missing or not permitted, or the query string was too long",
     413: "the request is larger than the service accepts (75 MB)",
     429: "too many requests",
-    503: "the service is unavailable (maintenance or a disturbance)",
+    503: "the service is unavailable (maintenance or a disruption)",
 }
 
 _NO_TOKEN: dict[str, str] = {
     "invalid_client": "the private key, the client id or the client secret is wrong, from another environment, or"
     " expired (AFAS's secrets expire after 180 days by default)",
     "invalid_request": "the service does not understand the request for it",
-    "unauthorized_client": "its app connector does not allow it: look at its authentication type",
+    "unauthorized_client": "the app connector does not allow it: check its authentication type",
     "unsupported_grant_type": "the service does not know client credentials",
-    "use_dpop_nonce": "the service wants DPoP, which is for clients without a secret",
+    "use_dpop_nonce": "the service requires DPoP, which is for clients without a secret",
 }
 
 # The service's texts, case-folded, in the languages that are documented (AFAS, Troubleshooting; versions of 2025 and
@@ -164,7 +164,7 @@ def clean(text: str) -> str:
 
 def _silent(status: int) -> str:
     if 300 <= status < 400:
-        return "the service answered with a redirect, which is never followed: check the base URL"
+        return "the service responded with a redirect, which is never followed: check the base URL"
     return _ADVICE.get(status, "the service gave no message")
 
 

@@ -18,7 +18,7 @@ from afas_async.vocabulary.names import field_id
 
 JSON_FORM: Final = "filterjson"
 # Characters that could end a value, escape something, or look like AFAS's own `""` and `[is leeg]`, which mean an empty
-# value; and blanks at either end, which may be stripped.
+# value. Blanks at either end may be stripped.
 _MISTAKABLE: Final = re.compile(r"[,;\\\"'\[\]]|^\s|\s$")
 
 
@@ -48,7 +48,7 @@ def filter_pairs(groups: Sequence[Group], *, listed: bool = False) -> list[tuple
         Names and values; an empty list if every row meets the condition.
 
     Raises:
-        InvalidFilterError: If there is no group: no row can meet that, and no request can express it.
+        InvalidFilterError: Without any group: no row can meet that, and no request can express it.
         InvalidNameError: If the id of a field may not enter a URL.
 
     Example:

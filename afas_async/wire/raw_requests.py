@@ -19,7 +19,7 @@ Parameter = str | int | bool | Decimal
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 # The path is plain text and is escaped here. Refused are characters that could end it, be unescaped on the way or lead
-# elsewhere, and segments of dots, even with the parameters that some servers strip (`..;x`) or with blanks.
+# elsewhere. So are segments of dots, even with blanks or with parameters that some servers strip (`..;x`).
 _UNSAFE_PATH: Final = re.compile(r"[%?#\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|\A[A-Za-z][A-Za-z0-9+.\-]*:")
 _UNSAFE_SEGMENT: Final = re.compile(r"[.\s]*(;.*)?")
 _TEXT: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+")

@@ -160,7 +160,7 @@ class RowSlices(Generic[RowT]):
     # --- where to cut ---
 
     def _guess(self) -> int:
-        """Return the position of what is probably the last comma between two rows in the new text, or -1."""
+        """Return the probable position of the last comma between two rows in the new text, or -1."""
         text, since = self._text, self._searched
         self._searched = max(0, len(text) - 2)
         found = text.rfind(b"},{", since)

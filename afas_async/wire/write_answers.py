@@ -38,7 +38,7 @@ class Answer(msgspec.Struct, frozen=True):
     Args:
         body: Its kind.
         keys: The keys in it.
-        reason: Why it is not a response of the service, if so.
+        reason: The reason if it is not a response of the service; otherwise empty.
     """
 
     body: Body

@@ -6,9 +6,11 @@ arguments. This guide shows a load at work, and lists what holds and where that 
 One record, or many
 -------------------
 
-A single call returns a result, or raises an error that says whether the record was applied. A load sends any number of
-records in batches, which are checked against metainfo first. Each record ends with exactly one outcome. With a journal,
-you repeat the load after a crash: the same lines, the same records, the same journal. Nothing is sent twice.
+A single call returns a result, or raises an error that says whether your record was applied.
+
+A load sends any number of records in batches, and checks each record against metainfo first. You get exactly one
+outcome for each record. If you give a journal, you can repeat the load after a crash: give the same records in the same
+order and the same journal, and nothing is sent twice.
 
     >>> import asyncio
     >>> import tempfile
@@ -24,7 +26,7 @@ you repeat the load after a crash: the same lines, the same records, the same jo
     ...         result = await afas.insert("KnSubject", {"StId": 1, "Ds": "Offerte 4711", "St": "A"})
     ...         await afas.update("KnSubject", Element({"St": "C"}, key=result.keys[0]))
     ...
-    ...         # The response to the third call gets lost after the work was done.
+    ...         # The service does the work of the third call, but its response gets lost.
     ...         simulator.faults.add(Fault(method="POST", cut="reset", after=2))
     ...         by_reference = Lookup(SUBJECTS, lambda element: F.Subject == element.fields["Ds"])
     ...         async with afas.load("KnSubject", journal=journal, lookup=by_reference, on_reject="split") as load:
@@ -33,7 +35,7 @@ you repeat the load after a crash: the same lines, the same records, the same jo
     ...         print(load.report)  # the unknown records were looked up, and found
     ...         print([(outcome.index, type(outcome.error).__name__) for outcome in load.report.not_sent])
     ...
-    ...         # Or as a stream: one outcome for each record, in their order.
+    ...         # Or as a stream: one outcome for each record, in the order of your source.
     ...         async with afas.outcomes("FbItemArticle", [{"@ItCd": "000001", "Ds": "Bolt"}], action="update") as each:
     ...             print([outcome.status async for outcome in each])
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -42,71 +44,65 @@ you repeat the load after a crash: the same lines, the same records, the same jo
     [(1234, 'InvalidElementError')]
     ['applied']
 
-In a service, `load.stop()` ends a load without an unknown record, `async for progress in load.watch()` shows another
-task how far it is, and `must="apply"` makes the end of the block raise unless every record is applied.
-`python -m afas_async journal subjects.journal` shows what a load has done, and which records are left to look at.
+In a service, call `load.stop()` to end a load early without an unknown record. `async for progress in load.watch()`
+shows you from another task how far it is. With `must="apply"`, the end of the block raises unless every record is
+applied. `python -m afas_async journal subjects.journal` shows what your load has done, and which records are unknown.
 
 What holds
 ----------
 
-One outcome for each record
-    "applied": it is there, once. "rejected" and "not_sent": it is not there. "unknown": the response was lost. Then the
-    record is never sent again before it was looked up.
-A write is repeated only where it had no effect
-    No connection stood, the service said that it did not process it (429, 503 with a time to wait), or a record was
-    locked. A refusal that comes after 840 seconds counts as unknown, whatever it says: the service ends a call after
-    900, and may finish its work. One table decides all of that, `afas_async.policy.verdicts`.
-The clock of a write starts with its last byte
-    Then you wait up to 960 seconds for the answer (`write_timeout`). A body may take a minute, and a second for each 16
-    KiB, to be sent.
-A call stays below the limit of 15 minutes
-    It is sized by the time that calls took, so that it lasts `target_seconds` (60). A service that is suddenly ten
-    times slower still ends it before 900 seconds.
-A load can be interrupted
-    With a journal, each call is on disk before it is sent. After `kill -9` the same load continues, and sends nothing
-    twice. What was refused is sent again, and so are the other records of a refused call. A record that you took out
-    of the source is noticed before the others are sent in its place. A journal whose load is finished raises
-    JournalError, unless you give each load a `load_id`.
-Changes to one record keep their order
-    Two records with the same key are never in flight together, however the key is spelled (3, "03", 3.0). After one
-    that is not applied, the later ones are held back. Where nothing names the key of an update (`validate=False`, no
-    `@`, no `UpdateConnector(key=...)`), calls go one after the other.
-A load that is stopped leaves nothing unknown
-    `load.stop()`, for example on SIGTERM, sends nothing more and waits for what is at the service.
-Nothing is lost of what fails
-    `outcome.item` is your record. `load(..., failures=path)` writes each one that is not applied to a file, with its
-    message, and `failed_records(path)` reads what you can load again. If nobody looks at a report with failures, a
-    warning in the log says so.
+- **One outcome for each record.** "applied": the service has your record, once. "rejected" and "not_sent": the service
+  does not have it. "unknown": the response was lost. The load then never sends your record again before a lookup has
+  shown that it is absent.
+- **A write is repeated only if it had no effect.** That means: there was no connection, a record was locked, or the
+  service said that it did not process the call (429, or 503 with a time to wait). If a refusal comes after 840 seconds,
+  it counts as unknown, whatever it says: the service ends a call after 900 seconds, and may finish its work. One table
+  decides all of this: `afas_async.policy.verdicts`.
+- **The time-out of a write starts with its last byte.** From then on you wait up to 960 seconds for the response
+  (`write_timeout`). Sending the body may take a minute, plus a second for each 16 KiB.
+- **A call stays below the service's limit of 15 minutes.** The load measures how long your calls take, and sizes them
+  so that each takes about `target_seconds` (60). If the service suddenly becomes ten times slower, a call still ends
+  before 900 seconds.
+- **You can interrupt a load.** With a journal, each call is on disk before it is sent. After `kill -9`, run the same
+  load again: it continues, and sends nothing twice. It sends refused records again, and the other records of their
+  calls too. If you have removed a record from your source, you get a JournalError before another record is sent in its
+  place. You also get one if you use the journal of a finished load again, unless you give each load its own `load_id`.
+- **Changes to one record keep their order.** Two records with the same key are never in flight together, however you
+  spell the key (3, "03", 3.0). If one of them is not applied, the later ones are not sent. If the load cannot know the
+  key of your updates (`validate=False`, no `@`, no `UpdateConnector(key=...)`), it sends one call at a time.
+- **A load that you stop leaves nothing unknown.** After `load.stop()`, for example on SIGTERM, nothing more is sent,
+  and the load waits for the responses to the calls in flight.
+- **You keep every record that fails.** `outcome.item` is your record. With `load(..., failures=path)`, each record that
+  is not applied is written to a file, with its message. `failed_records(path)` returns those that you can load again.
+  If a report has failures and you never look at it, you find a warning in your log.
 
 Limits, today
 -------------
 
-A refused call of several records
-    rejects all of them, as AFAS does not say which was at fault: `on_reject="split"` finds it.
-Several records in one call
-    rest on `@Action`, with which AFAS documents one transaction. `transaction=False` leaves it out; a refused call is
-    "unknown" then. `UpdateConnector(..., single=True)` sends one record in a call, as FiEntries and others do by
-    themselves, of which AFAS says so. If an answer has fewer keys than there were records, the rest is "unknown".
-A locked record
-    is waited for, eight times; then it is "not_sent". With `on_reject="split"`, halves of a locked call wait once more,
-    and where both are locked, both are "not_sent".
-An absent record
-    counts as absent only 16 minutes after it was sent, when two lookups miss it and a control record is found.
-The journal
-    wants a local disk. Its commits wait for the disk, in a thread of their own. The `-wal` file next to it is part of
-    it, and `-lock` is its lock. Where locks do not hold, as on some network drives, the load that was opened last goes
-    on; the other one stops. A process that was forked while a journal was open cannot open that journal. A clock that
-    is set forward shortens the 16 minutes only together with a restart of the machine.
+- **A refused call of several records** rejects all of them, as AFAS does not say which one was at fault. With
+  `on_reject="split"` the load finds it for you.
+- **Several records in one call** rely on `@Action`: AFAS documents that such a call is one transaction. If you leave it
+  out with `transaction=False`, the records of a refused call are "unknown". Some connectors take one record in a call.
+  The load knows those that AFAS names, such as FiEntries; for others, give `UpdateConnector(..., single=True)`. If the
+  response has fewer keys than you sent records, the other records are "unknown".
+- **A locked record** is sent again up to eight times. If it is still locked, it is "not_sent". With
+  `on_reject="split"`, the halves of a locked call wait once more. If both are locked, all of their records are
+  "not_sent".
+- **An absent record** counts as absent only after 16 minutes, when two lookups miss it and a control record is found: a
+  record of your load that is known to be applied.
+- **The journal** needs a local disk. A thread writes it and waits for the disk. Keep the `-wal` file next to it: it is
+  part of the journal. The `-lock` file is its lock. Where locks do not work, as on some network drives, the load that
+  you opened last continues, and the other one stops. If your process forks while a journal is open, the child cannot
+  open that journal. If you set the clock forward and also restart the machine, the 16 minutes get shorter.
 
 Why not a loop
 --------------
 
-The README compares a loop written by hand with this library. Further rows of that table:
+The README compares a loop that you write by hand with this library. More rows of that table:
 
-The loop: `except Exception: retry`.
-    Here: one table decides what is worth another attempt, and obeys Retry-After.
-The loop: 200,000 records one by one take a night; in one call they pass the limit of 15 minutes.
-    Here: calls grow to the time that you allow, several at a time. They shrink at once when the service slows down.
+- The loop: `except Exception: retry`. Here: one table decides which calls are worth a retry, and obeys Retry-After.
+- The loop: 200,000 records one by one take you a night. In one call they exceed the limit of 15 minutes. Here: calls
+  grow to the time that you allow, several at a time. They shrink at once when the service slows down.
 """
 
 __all__: list[str] = []  # the reference shows the guide alone: the names are those of `afas_async`

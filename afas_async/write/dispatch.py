@@ -1,4 +1,4 @@
-"""The calls of a load: started as slots and elements allow, and each of them ended exactly once."""
+"""Starts the calls of a load when slots and elements allow, and ends each call exactly once."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from afas_async.write.ledger import Ledger
 
 
 class Dispatch:
-    """Sends what waits in a schedule, several calls at a time, and records what becomes of it.
+    """Sends the elements of a schedule, several calls at a time, and records their outcomes.
 
     Args:
         channel: Sends the calls.
         connector: The connector's name.
-        schedule: What waits, until the load begins.
+        schedule: The schedule until the load begins; it is empty.
         ledger: Records the outcomes.
 
     Attributes:
-        stopped: Why nothing more is sent, if so.
+        stopped: The reason why nothing more is sent; None while calls are sent.
     """
 
     def __init__(self, channel: Channel, connector: str, schedule: Schedule, ledger: Ledger) -> None:
@@ -36,13 +36,13 @@ class Dispatch:
         self._ledger = ledger
         self._intake: Intake | None = None
         self._jobs: dict[Job, tuple[LoadCall, Write]] = {}
-        self._failure: BaseException | None = None  # no outcome of a call, but a fault here
+        self._failure: BaseException | None = None  # a fault in this process, not the outcome of a call
         self._pump_is_due = False
         self._news = asyncio.Event()
 
     @property
     def under_way(self) -> int:
-        """How many calls have not ended."""
+        """The number of calls that have not ended."""
         return len(self._jobs)
 
     def begin(self, intake: Intake, schedule: Schedule) -> None:
@@ -50,25 +50,25 @@ class Dispatch:
 
         Args:
             intake: Makes the requests.
-            schedule: What waits from now on.
+            schedule: The schedule of the load.
         """
         self._intake = intake
         self.schedule = schedule
 
     def pump_soon(self) -> None:
-        """Start calls when the event loop has its next turn: by then there may be elements for more than one."""
+        """Start calls in the next turn of the event loop: by then there may be elements for several."""
         if not self._pump_is_due:
             self._pump_is_due = True
             asyncio.get_running_loop().call_soon(self._pump)
 
     def stop(self, reason: AfasError) -> None:
-        """Send nothing more, because of `reason`: what waits is "not_sent", and what the service has may end."""
+        """Send nothing more. Waiting elements become "not_sent" with `reason`, and calls in flight may finish."""
         if self.stopped is not None:
             return
         self.stopped = reason
         self._ledger.not_sent(self.schedule.stop(), reason)
         for job, (call, write) in self._jobs.items():
-            # A call that waits for its turn, or to be sent again after a minute, would not be sent then either.
+            # A call that waits for a slot or a retry would not be sent any more: end it now.
             if self.schedule.is_under_way(call) and not write.is_at_service and job is not asyncio.current_task():
                 job.cancel()
         self._news.set()
@@ -79,10 +79,10 @@ class Dispatch:
         await self._news.wait()
 
     async def finish(self) -> None:
-        """Send what waits, and wait for the answers.
+        """Send the waiting elements, and wait for all responses.
 
         Raises:
-            BaseException: What went wrong here, and not at the service.
+            BaseException: If something failed in this process, not at the service.
         """
         self.schedule.finish()
         self.pump_soon()
@@ -92,12 +92,12 @@ class Dispatch:
             raise self._failure
 
     async def end(self) -> None:
-        """End whatever is under way; after `finish` nothing is."""
+        """End all calls; after `finish` there are none."""
         self.stop(ClientClosedError(f"{self._connector}: the load was stopped"))
         try:
             await stop(*self._jobs)
         finally:
-            for job in filter(Job.done, self._jobs):  # just now, so that nobody has been told yet
+            for job in filter(Job.done, self._jobs):  # `_job_ended` has not run for them yet
                 self._give_up(*self._jobs[job])
 
     def _pump(self) -> None:
@@ -117,7 +117,7 @@ class Dispatch:
         thread, number, pieces = self._ledger.thread, call.number, call.pieces
 
         async def before() -> None:
-            if self.stopped is not None:  # while it waited for a slot, or to be sent again
+            if self.stopped is not None:  # while the call waited for a slot or a retry
                 raise self.stopped
             if thread is not None:
                 await thread.run(thread.journal.begin, number, pieces, loop_time())
@@ -135,7 +135,7 @@ class Dispatch:
     async def _deliver(self, call: LoadCall, write: Write) -> None:
         try:
             verdict = await write.send()
-        except BaseException as error:  # whatever it is, the service goes on with what it was sent
+        except BaseException as error:  # the service continues with the call in any case
             text = f"the load was stopped by {type(error).__name__} while it was under way"
             is_at_service = write.is_at_service or self.stopped is None
             reason = ClientClosedError(text) if is_at_service else self.stopped
@@ -157,7 +157,7 @@ class Dispatch:
             self._ended_with(call, Verdict("not_sent", 0.0, error=reason))
 
     def _ended_with(self, call: LoadCall, verdict: Verdict) -> None:
-        """Take what became of a call; without an await, so that a cancellation finds it done."""
+        """Record the result of a call. It never awaits, so a cancellation cannot interrupt it."""
         ended = self.schedule.ended(call, verdict)
         if ended.again and self._ledger.thread is not None:
             self._ledger.thread.post(self._ledger.thread.journal.postpone, call.number)

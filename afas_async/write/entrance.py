@@ -1,4 +1,4 @@
-"""Elements that come in: each becomes part of the load in its turn, compared with what the journal has in its place."""
+"""Accepts the elements of a load in order, and compares each one with its position in the journal."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from afas_async.write.ledger import Ledger
 
 
 class Entrance:
-    """Makes elements part of one load.
+    """Accepts elements into one load.
 
     Args:
-        intake: Encodes and checks them.
-        ledger: Knows what the journal has, and records what is known at once.
-        calls: Sends them.
-        stops: Whether nothing more is sent after an element that cannot be.
+        intake: Encodes and checks the elements.
+        ledger: Knows the journal, and records outcomes that need no call.
+        calls: Sends the elements.
+        stops: Whether an element that cannot be sent stops the load.
     """
 
     def __init__(self, intake: Intake, ledger: Ledger, calls: Dispatch, *, stops: bool) -> None:
@@ -28,19 +28,19 @@ class Entrance:
         self._calls = calls
         self._stops = stops
         self._turn = asyncio.Lock()
-        self._accepting = 0  # elements that are compared with the journal, or wait for that
+        self._accepting = 0  # elements that wait for the journal
 
     async def take(self, item: object) -> None:
-        """Make an element part of the load, even if the caller is cancelled.
+        """Accept an element into the load, even if the caller is cancelled.
 
         Raises:
-            JournalError: If the journal has another element in its place.
+            JournalError: If the journal has another element at this position.
         """
         if self._accepting or not self._accept(item):
             await self._accept_in_turn(item)
 
     async def _accept_in_turn(self, item: object) -> None:
-        """Accept an element of which the journal has to be asked, in the order of the load, whoever is cancelled."""
+        """Accept an element after reading the journal: in the order of the load, even if the caller is cancelled."""
 
         async def accept() -> None:
             async with self._turn:
@@ -54,7 +54,7 @@ class Entrance:
             self._accepting -= 1
 
     def _accept(self, item: object) -> bool:
-        """Make an element part of the load, unless the journal has to be asked first."""
+        """Accept an element; False if the journal has to be read first."""
         report, schedule = self._ledger.report, self._calls.schedule
         index = report.total
         if not self._ledger.has_read(index):
@@ -64,7 +64,7 @@ class Entrance:
         except InvalidElementError as error:
             self._ledger.check_not_sent(index)
             report.total += 1
-            # A later element with its key must not overtake the corrected one.
+            # Later elements with this key must not overtake the corrected one, which comes in another load.
             schedule.close(self._intake.lane_of(item))
             error.__traceback__ = error.__context__ = None  # their frames would keep the element in memory
             self._ledger.record(Outcome(index, "not_sent", error=error, item=item))

@@ -1,4 +1,4 @@
-"""What a journal knows of an element, and how it writes down why one is not applied."""
+"""The entries of a journal: one for each element, with its error as JSON."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from afas_async.policy.verdicts import State
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What the journal knows of an element.
+    """The entry of one element.
 
     Args:
-        number: Its place in the load, from 0.
-        state: What became of it.
+        number: The position of the element in the load, from 0.
+        state: Its state.
         digest: SHA-256 of the encoded element.
-        sent: When its last call was begun, in seconds by the clock of event loops, which counts from when the machine
-            was started and is never set.
-        key: The key that the service answered.
-        error: Why it is not applied.
+        sent: The moment when its last call began, in seconds on the clock of the event loop. That clock counts from the
+            start of the machine, and nobody can set it.
+        key: The key that the service returned.
+        error: The reason why it is not applied.
     """
 
     number: int
@@ -33,10 +33,10 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def entry_of(row: tuple[int, State, bytes, float, str | None, str | None]) -> Entry:
-    """Return what stands in a row of the journal.
+    """Return a row of the journal as an entry.
 
     Raises:
-        MsgspecError: If it is damaged.
+        MsgspecError: If the row is damaged.
     """
     number, state, digest, sent, key, error = row
     return Entry(
@@ -50,7 +50,7 @@ def entry_of(row: tuple[int, State, bytes, float, str | None, str | None]) -> En
 
 
 def error_text(error: AfasError | None) -> str | None:
-    """Return an error as JSON: its class and facts. Only those of outcomes occur."""
+    """Return the error of an outcome as JSON: its class and attributes; None for an error without a response."""
     facts: dict[str, Any]
     match error:
         case OutcomeUnknownError():

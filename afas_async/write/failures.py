@@ -1,4 +1,4 @@
-"""The records of a load that are not applied, in a file: one JSON document a line, to look at and to load again."""
+"""The file of failures: the records of a load that are not applied, one JSON document per line."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class _Line(msgspec.Struct):
 
 
 class FailureFile:
-    """Writes a line for each record that is not applied, in the order in which that is known.
+    """Writes a line for each record that is not applied, in the order in which the outcomes arrive.
 
-    Until the load ends the lines stand in a file beside it, with `.part` after its name: the one that is there may be
-    the very source of the load.
+    Until the load ends, the lines are in a second file with `.part` after its name: an existing file of failures may be
+    the source of this load.
 
     Args:
-        path: The file; one that is there is replaced.
-        line: What makes the line of an outcome, from it and the record as it was encoded.
-        head: What stands before the first line.
+        path: The file. If it exists, it is replaced at the end.
+        line: Makes the line of an outcome, from the outcome and the encoded record.
+        head: Bytes before the first line.
     """
 
     def __init__(
@@ -51,16 +51,16 @@ class FailureFile:
         self._path = Path(path)
         self._line = line or line_of
         self._head = head
-        self._part: Path | None = Path(f"{self._path}.part")  # None once the file is complete, for what follows
+        self._part: Path | None = Path(f"{self._path}.part")  # None once the file is complete
         self._is_begun = False
         self._file: IO[bytes] | None = None
         self._waiting = bytearray()
 
     async def open(self) -> None:
-        """Open the file, to go on with it.
+        """Open the file to append lines.
 
         Raises:
-            OSError: If it cannot be.
+            OSError: If it cannot be opened.
         """
 
         def work() -> None:
@@ -71,43 +71,43 @@ class FailureFile:
         await to_its_end(asyncio.ensure_future(asyncio.to_thread(work)))
 
     def begin(self) -> None:
-        """Begin anew.
+        """Empty the file, and write the head.
 
         Raises:
             OSError: If the file cannot be written.
         """
-        with (self._part or self._path).open("wb") as file:  # which a device takes too
+        with (self._part or self._path).open("wb") as file:  # works for a device too
             file.write(self._head)
         self._is_begun = True
 
     def add(self, outcome: Outcome, body: bytes | None) -> None:
-        """Let a line wait to be written; one of a record that has a line already takes its place for a reader.
+        """Add a line, to be written later. If a record has several lines, the last one counts.
 
         Args:
             outcome: The outcome.
-            body: The record as it was encoded, as the one that was given may be another by now; None if it could not.
+            body: The encoded record, as the user may have changed the original since; None if it could not be encoded.
         """
         self._waiting += self._line(outcome, body)
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits that it should be written."""
+        """Whether enough lines are waiting to be worth a write."""
         return len(self._waiting) >= _FULL
 
     async def flush(self) -> None:
-        """Write what waits.
+        """Write the waiting lines.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If they cannot be written.
         """
         if self._file is not None and self._waiting:
             await self._write(_write, self._file)
 
     async def close(self, *, is_whole: bool = True) -> None:
-        """Write what waits, and close the file; may be called twice.
+        """Write the waiting lines, and close the file. A second call does nothing.
 
         Args:
-            is_whole: Whether it may take the place of the one that is there; otherwise it keeps its `.part`.
+            is_whole: Whether the file replaces an existing one; otherwise it keeps `.part` in its name.
         """
         file, self._file = self._file, None
         if file is not None:
@@ -121,7 +121,7 @@ class FailureFile:
             self._part = None
 
     async def _write(self, write: Callable[[IO[bytes], bytes], None], file: IO[bytes]) -> None:
-        """Write what waits, also when the caller is cancelled; what could not be written waits on."""
+        """Write the waiting lines even if the caller is cancelled. Lines that fail to be written stay."""
         lines, self._waiting = bytes(self._waiting), bytearray()
 
         def work() -> None:
@@ -135,19 +135,20 @@ class FailureFile:
 
 
 def failed_records(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """Go through the records of a file of failures that had no effect: those to load again once they are corrected.
+    """Read the records that you can load again from a file of failures.
 
-    Records whose outcome is unknown are left out, as they may be there, and so are those that were found by a look-up.
+    They are the records that had no effect: rejected and not sent. Correct them, and give them to your next load. You
+    do not get records whose outcome is unknown, as the service may have them, nor records that a lookup found later.
 
     Args:
-        path: The file that `load(..., failures=path)` or `load.save_failures(path)` has written.
+        path: The file that `load(..., failures=path)` or `load.save_failures(path)` wrote.
 
     Yields:
-        The records as dicts, in the order of their load.
+        The records as dicts, in the order of the lines.
 
     Raises:
         OSError: If the file cannot be read.
-        msgspec.DecodeError: If it is no such file.
+        msgspec.DecodeError: If the file is not a file of failures.
 
     Example:
         >>> async def main(path):
@@ -170,12 +171,12 @@ def failed_records(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
 
 
 def save(path: str | os.PathLike[str], outcomes: list[Outcome]) -> None:
-    """Write a line for each of some outcomes."""
+    """Write a file with one line for each outcome."""
     Path(path).write_bytes(b"".join(map(line_of, sorted(outcomes, key=lambda outcome: outcome.index))))
 
 
 def line_of(outcome: Outcome, body: bytes | None = None) -> bytes:
-    """Return the line of an outcome, with the record as it was encoded, if it could be."""
+    """Return the line of an outcome, with the encoded record; without `body`, with its item."""
     error = outcome.error
     return (
         _ENCODER.encode({
@@ -191,7 +192,7 @@ def line_of(outcome: Outcome, body: bytes | None = None) -> bytes:
 
 
 def _record(item: object) -> Any:
-    """Return a record as JSON has it; one that cannot be sent may not be JSON either, and raise whatever it likes."""
+    """Return a record as JSON. A record that cannot be sent may not fit JSON either, and raise any exception."""
     if item is None:
         return None
     with suppress(Exception):
@@ -202,7 +203,7 @@ def _record(item: object) -> Any:
 
 
 def _plain(element: Element) -> dict[str, Any]:
-    """Return an element as one dict, as `load` takes it."""
+    """Return an element as a dict that `load` accepts."""
     record: dict[str, Any] = {f"@{name}": value for name, value in element.key.items()}
     if element.action is not None:
         record["@Action"] = element.action
@@ -223,11 +224,11 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[_Line]:
             except msgspec.DecodeError:
                 if line.endswith(b"\n") or not line.startswith(b'{"index":'):
                     raise
-                # the program was killed while this was written
+                # else the program was killed while it wrote this last line
 
 
 def _write(file: IO[bytes], lines: bytes) -> None:
-    """Write some lines, or nothing of them."""
+    """Write all of the lines, or none of them."""
     start, rest = file.seek(0, os.SEEK_END) if file.seekable() else None, memoryview(lines)
     try:
         while rest:

@@ -1,4 +1,4 @@
-"""What a load makes of the elements it is given: checked, encoded, and put into requests."""
+"""Checks and encodes the elements of a load, and puts them into requests."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from afas_async.wire.element_bodies import BODY_LIMIT, body_of, decode_element, 
 from afas_async.wire.requests import Request
 from afas_async.wire.write_requests import delete_request, write_request
 
-_WRAPPING: Final = 1_000  # bytes that a body has around an element
+_WRAPPING: Final = 1_000  # bytes of a body around its element
 _TRUTHS: Final = {"true": "1", "false": "0"}
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,40}(?:\.[0-9]{0,40})?", re.ASCII)
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])", re.ASCII)
 
 
 class Intake:
-    """Knows the connector and the action of one load.
+    """Prepares the elements of one load.
 
     Args:
         connector: The connector.
-        action: What to do with the elements.
+        action: The action for the elements.
         transaction: Whether a call with several elements is tagged as one transaction.
-        metainfo: What elements are checked against; None for no check.
-        reference: The field to write a reference into, and what the references begin with; None to write none.
-        nulls: What None means in a field; None for what the connector says.
+        metainfo: The metainfo to check elements against; None for no check.
+        reference: The field to write a reference into, and the beginning of each reference; None to write none.
+        nulls: The meaning of None in a field; None to follow the connector.
 
     Attributes:
-        is_blind: Whether an element has come of which nothing tells the key, so that no call may overtake another.
+        is_blind: Whether the key of an element could not be found out. From then on, no call may overtake another.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Intake:
         self.is_blind: bool = False
 
     def piece(self, index: int, item: object) -> Piece:
-        """Return an element as it will be sent.
+        """Return an element, checked and encoded.
 
         Raises:
-            InvalidElementError: If it cannot be sent, or the check finds fault with it.
+            InvalidElementError: If it cannot be sent, or the check finds a fault.
         """
         name = self._connector.name
         try:
@@ -80,11 +80,11 @@ class Intake:
             lane = self._lane(element)
         except InvalidElementError as error:
             reason = str(error)
-        except Exception as error:  # noqa: BLE001 - whatever a source gives, one record must not end a load
+        except Exception as error:  # noqa: BLE001 - a single record must not end a load
             reason = f"it cannot be read as an element ({type(error).__name__})"
         else:
             if len(body) > BODY_LIMIT - _WRAPPING:
-                reason = f"it has {len(body)} bytes, and a request has 75 MB at most"
+                reason = f"it has {len(body)} bytes: the service accepts 75 MB in a request"
             elif faults:
                 reason = "; ".join(map(str, faults))
             else:
@@ -92,20 +92,20 @@ class Intake:
         raise InvalidElementError(f"{name}: element {index}: {reason}")
 
     def _referenced(self, element: Element, index: int, field: str, begin: str) -> Element:
-        """Return an element with a reference of its own, the same in each run of the load."""
+        """Return an element with its reference, which is the same in each run of the load."""
         if field in element.fields:
             raise InvalidElementError(f"{field}: the load writes its reference there: leave it out")
         return Element({**element.fields, field: f"{begin}-{index}"}, element.key, element.objects, element.action)
 
     def lane_of(self, item: object) -> Hashable:
-        """Return the lane of an element that cannot be sent; None also if it cannot be told."""
+        """Return the lane of an element that cannot be sent; None if it has no lane or none can be found out."""
         try:
             return self._lane(element_of(item))
-        except Exception:  # noqa: BLE001 - there is no element in it
+        except Exception:  # noqa: BLE001 - it cannot be read as an element
             return None
 
     def request(self, pieces: Sequence[Piece]) -> Request:
-        """Return the request for some elements; for a delete there is one."""
+        """Return the request for some elements; a delete has one."""
         name, root = self._connector.name, self._connector.element_name
         bodies = [piece.body for piece in pieces]
         if self._action == "delete":
@@ -115,18 +115,18 @@ class Intake:
         return write_request("POST" if self._action == "insert" else "PUT", name, body_of(root, bodies))
 
     def _check_delete(self, element: Element) -> None:
-        """Refuse what looks like a wish to delete or change a part of the record: the call deletes all of it."""
+        """Refuse an element that seems to delete or change a part of a record: the call deletes the whole record."""
         if element.fields or element.objects or element.action not in (None, "delete"):
             raise InvalidElementError(
-                "a delete takes nothing but the key of the record, all of which it deletes: for lines of objects use an"
+                "a delete deletes the whole record: give nothing but its key. To delete lines of objects, use an"
                 ' update with Element(..., action="delete")'
             )
         delete_request(self._connector.name, (self._connector.element_name, element.key))
 
     def _lane(self, element: Element) -> Hashable:
-        """What an element has in common with those that must not overtake it: its key, as the service compares it.
+        """Return the lane of an element: its key, as the service compares keys. Elements in a lane keep their order.
 
-        An element with a part of its key among its fields is a new one, which the service numbers.
+        If an element has only a part of the key, among its fields, it is a new one: the service numbers it.
         """
         named = {field: value for field, value in element.fields.items() if field in self._keys} | dict(element.key)
         key = {field: _laned(value) for field, value in named.items() if not is_empty(value)}
@@ -136,14 +136,14 @@ class Intake:
         return tuple(sorted(key.items()))
 
     def scope(self, pieces: Sequence[Piece]) -> Scope:
-        """Return of what a refusal of these elements is one."""
+        """Return whether a refusal covers all of these elements or some."""
         return Scope.ALL if self._transaction or len(pieces) == 1 else Scope.SOME
 
 
 def _laned(value: object) -> str:
-    """Return a value of a key as all its spellings have it: 3, "03" and 3.0 are one, and so are a day and its midnight.
+    """Return a value of a key in one spelling: 3, "03" and 3.0 are equal, and so are a day and its midnight.
 
-    A value too many in a lane costs a wait, and one too few the order.
+    When in doubt, treat values as equal: that costs a wait. Values that wrongly differ would lose the order.
     """
     text = widely_folded(str(value.value if isinstance(value, Enum) else value).strip())
     if text in _TRUTHS:

@@ -1,21 +1,20 @@
-"""The journal of a load: what was sent and what became of it, on disk before the next step is taken.
+"""The journal of a load: each call and each outcome, on disk before the next step.
 
-The service has no idempotency key, so after a crash only a note made before the first byte left can tell what must not
-be sent again. What to rely on, whenever the process is killed or the power fails:
+The service has no idempotency key. After a crash, only a note from before the first byte shows which elements must not
+be sent again. These rules hold even if the process is killed or the power fails:
 
-- An element is sent only after the note that it is in flight has been synced to the disk. If the note cannot be made,
-  it is not sent.
-- An element that may have reached the service is never sent again by itself. In the next run it is "unknown" until it
-  is looked up, or by hand with `python -m afas_async journal`.
-- An element that is not in the journal, or "planned" there, has had no effect, and is sent.
-- One process has the journal open at a time, and for one load: connector, action and service. Whoever reads, copies or
-  hashes the file does not change that. A forked child cannot use the journal, nor harm it.
-- Where locks do not hold, as on some network drives, the process that opened the journal last goes on with it. The one
-  before sends nothing more.
-- A journal that is damaged, cut off, or of another load or version is refused, and then nothing is sent.
+- An element is sent only after the note that it is in flight is on disk. If the note fails, the element is not sent.
+- An element that may have reached the service is never sent again automatically. In the next run it is "unknown", until
+  a lookup finds its outcome or you set it with `python -m afas_async journal`.
+- An element that is "planned" or not in the journal has had no effect, and is sent.
+- One process at a time can open the journal, for one load: a connector, an action and a service. Other programs may
+  read, copy or hash the file. A forked child can neither use the journal nor damage it.
+- Where locks do not work, as on some network drives, the process that opened the journal last continues. The other one
+  sends nothing more.
+- A journal that is damaged, cut off, or from another load or version raises an error, and nothing is sent.
 
-A load uses it in a thread of its own (`journal_thread.py`), as a commit takes as long as the disk takes to sync.
-Opening reads the whole file, a second for a million elements.
+A load writes its journal in a thread (`journal_thread.py`), as each commit waits for the disk. Opening reads the whole
+file: a second for a million elements.
 """
 
 from __future__ import annotations
@@ -42,33 +41,33 @@ _REFERENCE: Final = 16  # hex digits
 
 
 class Journal:
-    """The journal of one load, which one process may have open.
+    """The open journal of one load.
 
-    What is in flight in the file when it is opened is "unknown": whoever sent it has died.
+    Elements that are in flight in the file when it is opened become "unknown": the process that sent them has died.
 
     Args:
-        path: The file; it is made if it is not there, readable by its owner only.
-        identity: What the load is: "service", "connector" and "action". A journal belongs to one load. Without it the
-            journal is opened whatever its load is, and must be there.
-        load_id: Which of several loads to one connector it is, for a journal that is made.
+        path: The file. If it does not exist, it is created, readable by its owner only.
+        identity: The load: "service", "connector" and "action". None to open the journal of any load; the file must
+            exist then.
+        load_id: The id of the load, for a new journal.
 
     Raises:
-        JournalError: If it is in use, another load's, of another version, damaged, or cannot be written.
+        JournalError: If the journal is in use, damaged, from another load or version, or cannot be written.
 
     Attributes:
-        identity: What the load is.
-        load_id: Which of several it is; may be empty.
+        identity: The load.
+        load_id: The id of the load; may be empty.
         finished: When all of its elements were applied, as text; empty before.
-        reference: What the references that a load writes begin with, the same in each run.
+        reference: The beginning of the references that the load writes, the same in each run.
         calls: The number of the next call.
-        last: The number of the last element when it was opened, -1 if there is none.
+        last: The number of the last element when the journal was opened; -1 for an empty journal.
     """
 
     def __init__(
         self, path: str | os.PathLike[str], identity: Mapping[str, str] | None = None, *, load_id: str = ""
     ) -> None:
         self._path = Path(path)
-        self._places: dict[bytes, int] | None = None  # of elements that may be at the service, by their digests
+        self._places: dict[bytes, int] | None = None  # positions of elements that may be at the service, by digest
         self.identity: dict[str, str] = dict(identity or {})
         self.load_id: str = load_id
         self.finished: str = ""
@@ -92,19 +91,21 @@ class Journal:
         self.load_id, self.finished = found.pop("load_id", ""), found.pop("finished", "")
         self.reference = found.pop("reference", self.reference)
         if self.identity and self.identity != found:
-            raise JournalError(f"{self._path}: the journal of another load: {found}, and this is {self.identity}")
+            raise JournalError(
+                f"{self._path}: this is the journal of another load: {found}, not {self.identity}: give another path"
+            )
         self.identity = found
 
     def start(self, load_id: str) -> None:
-        """Begin a run of a load, which goes on with one that was broken off, or is a new one after it was finished.
+        """Begin a run: it continues an interrupted load, or begins a new one if the old one is finished.
 
         Raises:
-            JournalError: If it is another load's; or if it is finished, so that nothing of a new load would be sent.
+            JournalError: If the journal belongs to another load, or its load is finished and would send nothing.
         """
         if load_id != self.load_id and not self.finished:
             raise JournalError(
-                f"{self._path}: the journal of the load {self.load_id!r}, which is not finished, and this is"
-                f" {load_id!r}: finish that one, or give this one a journal of its own"
+                f"{self._path}: the load {self.load_id!r} is not finished: run it again before {load_id!r}, or give"
+                f" {load_id!r} another journal"
             )
         if load_id != self.load_id:
             self.load_id, self.finished, self.reference, self.last = load_id, "", uuid4().hex[:_REFERENCE], -1
@@ -113,25 +114,25 @@ class Journal:
                 database.execute("UPDATE load SET identity = ?", (self._facts(),))
         elif self.finished and not load_id:
             raise JournalError(
-                f"{self._path}: its load was finished at {self.finished}, so that nothing would be sent: delete it"
-                " before the next load, or give each load a load_id= of its own, such as its date"
+                f"{self._path}: its load was finished at {self.finished}, so nothing would be sent: delete the file"
+                " before the next load, or give each load its own load_id=, such as a date"
             )
 
     def finish(self) -> None:
         """Note that all elements of the load are applied.
 
         Raises:
-            JournalError: If that cannot be written: the next run goes through the elements once more.
+            JournalError: If the note cannot be written. The next run compares all elements once more.
         """
         self.finished = datetime.now(UTC).isoformat(" ", "seconds")
         with self._file.writing("cannot be written") as database:
             database.execute("UPDATE load SET identity = ?", (self._facts(),))
 
     def beyond(self, number: int) -> int:
-        """Return how many elements stand in places from a number on.
+        """Return the number of elements from a position on.
 
         Raises:
-            JournalError: If they cannot be read.
+            JournalError: If the journal cannot be read.
         """
         with self._file.failing("cannot be read"):
             row = self._file.database.execute("SELECT count(*) FROM elements WHERE number >= ?", (number,)).fetchone()
@@ -144,19 +145,19 @@ class Journal:
         return msgspec.json.encode(kept, order="sorted").decode()
 
     def close(self) -> None:
-        """Give the file free; may be called twice."""
+        """Close the file and free its lock. A second call does nothing."""
         self._file.close()
 
     def read(self, number: int, count: int) -> dict[int, Entry]:
-        """Return what is known of so many elements from a number on.
+        """Return the entries of `count` elements from a position on, by position.
 
         Raises:
-            JournalError: If it cannot be read.
+            JournalError: If the journal cannot be read.
         """
         return {each.number: each for each in self._entries("number >= ? AND number < ?", number, number + count)}
 
     def read_places(self) -> None:
-        """Read where all elements were that may be at the service, when the journal was opened.
+        """Read the positions of all elements that may have been at the service when the journal was opened.
 
         Raises:
             JournalError: If the journal cannot be read.
@@ -176,7 +177,7 @@ class Journal:
         return self._places is not None
 
     def has_later(self, number: int, digest: bytes) -> bool:
-        """Whether an element was in a later place, and may be at the service; needs `read_places`."""
+        """Whether an element was at a later position and may be at the service. Call `read_places` first."""
         assert self._places is not None  # noqa: S101
         return self._places.get(digest, -1) > number
 
@@ -197,7 +198,7 @@ class Journal:
         return self._entries("state = 'rejected'")
 
     def body(self, number: int) -> bytes:
-        """Return the encoded element, for one whose outcome is unknown: of others it is not kept."""
+        """Return an encoded element whose outcome is unknown; the bodies of others are not kept."""
         with self._file.failing("cannot be read"):
             found: bytes = self._file.database.execute(
                 "SELECT body FROM elements WHERE number = ?", (number,)
@@ -205,7 +206,7 @@ class Journal:
         return found
 
     def counts(self) -> dict[State, int]:
-        """Return how many elements have each state, of those that were ever begun.
+        """Return the number of elements by state, of those that have ever been part of a call.
 
         Raises:
             JournalError: If they cannot be read.
@@ -215,17 +216,17 @@ class Journal:
             return counts | dict(self._file.database.execute("SELECT state, count(*) FROM elements GROUP BY state"))
 
     def begin(self, call: int, pieces: Sequence[Piece], sent: float | None = None) -> None:
-        """Note that a call's elements may be at the service from now on, durably.
+        """Note on disk that the elements of a call may be at the service from now on.
 
         Args:
             call: The number of the call.
             pieces: Its elements.
-            sent: The moment by the clock of event loops, which has to be given in a thread without one.
+            sent: The current moment on the clock of the event loop, in seconds. A thread without a loop must give it.
 
         Raises:
-            JournalError: If that cannot be written, so that they must not be sent, or one of them may be there already.
+            JournalError: If the note fails, or an element may be at the service already. They must not be sent then.
         """
-        # Whoever is killed while it sends cannot note when the last byte has left, if it ever did.
+        # A process that is killed while it sends cannot note when the last byte left: assume the slowest upload.
         uploading = upload_seconds(sum(len(piece.body) for piece in pieces))
         in_flight = error_text(
             OutcomeUnknownError(
@@ -238,7 +239,7 @@ class Journal:
         )
         with self._file.writing("cannot be written, so nothing is sent") as database:
             sent = loop_time() if sent is None else sent
-            if self.finished:  # its load has become longer
+            if self.finished:  # the user has added elements to a finished load
                 self.finished = ""
                 database.execute("UPDATE load SET identity = ?", (self._facts(),))
             changed = database.executemany(
@@ -250,16 +251,18 @@ class Journal:
                 [(piece.index, piece.digest, call, sent, piece.body, in_flight) for piece in pieces],
             ).rowcount
             if changed != len(pieces):
-                raise JournalError(f"{self._path}: an element of call {call} may be at the service already")
-        # Whoever opens the journal names itself the owner, and then reads the notes. We note, and then look who is the
-        # owner. So where locks do not hold, at least one of the two sees the other.
+                raise JournalError(
+                    f"{self._path}: an element of call {call} may be at the service already: nothing more is sent"
+                )
+        # Another process that opens the journal first becomes its owner, then reads the notes. We write the note first,
+        # then check the owner. So where locks do not work, at least one of the two notices the other.
         self._file.check_owner()
 
     def postpone(self, call: int) -> None:
-        """Note that a call had no effect, so that its elements are still to be sent.
+        """Note that a call had no effect: its elements are "planned" again.
 
         Raises:
-            JournalError: If that cannot be written: the next run finds them in flight.
+            JournalError: If the note fails. The next run finds the elements in flight.
         """
         with self._file.writing("cannot be written") as database:
             database.execute(
@@ -269,10 +272,10 @@ class Journal:
             )
 
     def end(self, call: int, outcomes: Sequence[Outcome]) -> None:
-        """Note what became of the elements of a call; what is applied or rejected is not kept any longer.
+        """Note the outcomes of a call, and delete the bodies of its elements unless they are unknown.
 
         Raises:
-            JournalError: If that cannot be written: the next run finds them in flight. Or if one was not in flight.
+            JournalError: If the note fails, so the next run finds the elements in flight; or if one was not in flight.
         """
         states = [noted(each.status, elements=len(outcomes), error=each.error) for each in outcomes]
         with self._file.writing("cannot be written") as database:
@@ -291,15 +294,15 @@ class Journal:
                     for outcome, state in zip(outcomes, states, strict=True)
                 ],
             ).rowcount
-            # A call that was not even begun is not in flight either.
+            # A call that never began is not in flight either.
             if changed != len(outcomes) and any(state != "planned" for state in states):
-                raise JournalError(f"{self._path}: an element of call {call} was not in flight")
+                raise JournalError(f"{self._path}: an element of call {call} was not in flight: nothing more is sent")
 
     def correct(self, number: int, state: Literal["planned", "applied"]) -> None:
-        """Note what was found out about an element whose outcome was unknown.
+        """Note the state of an element whose outcome was unknown.
 
         Raises:
-            JournalError: If there is none with this number, or it cannot be written.
+            JournalError: If the element is not unknown, or the note fails.
         """
         with self._file.writing("cannot be written") as database:
             changed = database.execute(
@@ -307,7 +310,7 @@ class Journal:
                 (state, number),
             ).rowcount
             if not changed:
-                raise JournalError(f"{self._path}: element {number} is not one whose outcome is unknown")
+                raise JournalError(f"{self._path}: the outcome of element {number} is not unknown")
 
     def _entries(self, condition: str, *values: int) -> list[Entry]:
         with self._file.failing("cannot be read"):

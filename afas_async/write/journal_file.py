@@ -1,13 +1,11 @@
-"""The file of a journal: an SQLite database of which one process is the owner, for as long as it has it open.
+"""The file of a journal: an SQLite database that belongs to one process while it is open.
 
-It keeps the encoded elements that are in flight or unknown, and of the others a SHA-256, the key that was answered and
-the refusal; never the token. The file with `-wal` after its name, which is there until the journal is closed, is part
-of it: one without the other must not be copied, moved or deleted. The file with `-lock` after its name is its lock:
-while a load runs, do not delete it. The journal belongs on a local disk: where locks do not hold, two processes can
-damage it.
+The file holds the encoded elements that are in flight or unknown. For other elements it holds a SHA-256, the returned
+key and the refusal. It never holds the token.
 
-A load uses it in a thread of its own (`journal_thread.py`), as a commit takes as long as the disk takes to sync.
-Opening reads the whole file, a second for a million elements.
+While the journal is open, a file with `-wal` after its name is part of it: never copy, move or delete one without the
+other. The file with `-lock` after its name is the lock: do not delete it while a load runs. Keep the journal on a local
+disk: where locks do not work, two processes can damage it.
 """
 
 from __future__ import annotations
@@ -46,32 +44,32 @@ _SCHEMA: Final = """
 
 
 class JournalFile:
-    """The file of a journal, locked.
+    """The locked file of a journal.
 
-    What is opened is only read until `begin` is called: it may be another load's.
+    Nothing is written until `begin` is called, as the file may belong to another load.
 
     Args:
         path: The file.
-        facts: What stands in a file that is made if it is not there, readable by its owner only. Without them it must
-            be there.
+        facts: The facts for a new file, which is created if it does not exist, readable by its owner only. None if the
+            file must exist.
 
     Raises:
-        JournalError: If it is in use, of another version, damaged, or cannot be made.
+        JournalError: If the file is in use, damaged, of another version, or cannot be created.
 
     Attributes:
         database: The database.
-        facts: What the file says about its load.
+        facts: The facts of its load, as JSON.
     """
 
     def __init__(self, path: str | os.PathLike[str], facts: str | None) -> None:
         self._path = Path(path)
         self._process = os.getpid()
-        self._files: dict[Path, os.stat_result] = {}  # as they were when writing began
+        self._files: dict[Path, os.stat_result] = {}  # their state when writing began
         with self.failing("cannot be opened"):
             if facts is not None:
                 self._make(facts)
-            self._path.stat()  # which tells better what is wrong than SQLite does
-            self._lock = FileLock(self._path)  # names the new owner before anything is read, see `check_owner`
+            self._path.stat()  # its error is clearer than that of SQLite
+            self._lock = FileLock(self._path)  # sets the new owner before reading: see `check_owner`
             try:
                 self.facts: str = self._connect()
             except BaseException:
@@ -80,10 +78,12 @@ class JournalFile:
         _OPEN.add(self)
 
     def _make(self, facts: str) -> None:
-        """Make the file, complete or not at all: one without content has lost it, and must not pass for a new one."""
+        """Create the file completely or not at all: an empty file has lost its content, and must not count as new."""
         log = Path(f"{self._path}-wal")
         if log.exists() and not self._path.exists():
-            raise JournalError(f"{log} is part of a journal {self._path}, which is gone: bring it back, or delete both")
+            raise JournalError(
+                f"{log} is part of the journal {self._path}, which is missing: restore it, or delete this file"
+            )
         if self._path.exists():
             return
         if not self._path.parent.is_dir():
@@ -95,7 +95,7 @@ class JournalFile:
                 database.executescript(f"BEGIN;{_SCHEMA}")
                 database.execute("INSERT INTO load VALUES (?, ?)", (VERSION, facts))
                 database.commit()
-            with suppress(FileExistsError):  # another process was faster: whoever locks it has it
+            with suppress(FileExistsError):  # another process was faster: the lock decides
                 os.link(name, self._path)
         finally:
             Path(name).unlink()
@@ -116,30 +116,30 @@ class JournalFile:
     def _check(self) -> str:
         run = self.database.execute
         if not run("SELECT count(*) FROM sqlite_master WHERE name = 'load'").fetchone()[0]:
-            raise JournalError(f"{self._path}: not the journal of a load, or it has lost what it held")
+            raise JournalError(f"{self._path}: this is not the journal of a load, or it has lost its content")
         version, facts = run("SELECT version, identity FROM load").fetchone() or (None, "{}")
         if version != VERSION:
-            raise JournalError(f"{self._path}: a journal of version {version}, and this is version {VERSION}")
+            raise JournalError(f"{self._path}: a journal of version {version}: this library reads version {VERSION}")
         if (fault := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise JournalError(f"{self._path}: the journal is damaged: {fault}")
         return str(facts)
 
     def begin(self) -> None:
-        """Begin to write: whoever had it open before has died, so what was in flight is unknown."""
+        """Begin to write. The process that had the file before has died, so calls in flight become unknown."""
         run = self.database.execute
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = FULL")  # with NORMAL a power cut may undo the note that a call is in flight
         run("PRAGMA fullfsync = 1")
-        run("PRAGMA secure_delete = 1")  # or what is no longer kept stays legible in the file
+        run("PRAGMA secure_delete = 1")  # or deleted bodies stay readable in the file
         run("UPDATE elements SET state = 'unknown' WHERE state = 'in flight'")
         place = os.path.realpath(self._path)
         self._files = {path: path.stat() for path in (Path(place), Path(f"{place}-wal"))}
 
     def close(self) -> None:
-        """Give the file free; may be called twice."""
+        """Close the file and free its lock. A second call does nothing."""
         if os.getpid() != self._process or self not in _OPEN:
             return
-        with suppress(JournalError):  # then the log is another's
+        with suppress(JournalError):  # then the log belongs to another process
             self.check_owner()
             self.database.close()
         self._lock.close()
@@ -151,25 +151,25 @@ class JournalFile:
         self._lock.let_go()
 
     def check_owner(self) -> None:
-        """Find out whether the files are still ours.
+        """Check that the files still belong to this process.
 
-        A row in the journal could not tell that: SQLite has locked the file, and looks only at what it has read before.
+        A row in the database cannot show that: SQLite has locked the file, so it relies on its cache.
 
         Raises:
-            JournalError: If they are not. Then nothing is written any more.
+            JournalError: If they do not. Nothing is written from then on.
         """
         with self.failing("cannot be written, so nothing more is sent"):
             if self._lock.is_held() and all(map(_is_there, self._files, self._files.values())):
                 return
             _never_close(self.database)
             raise JournalError(
-                f"{self._path}: the journal has been opened by another load since, or somebody has moved or deleted it,"
-                " its -wal or its -lock: nothing more is sent"
+                f"{self._path}: another load has opened the journal, or somebody has moved or deleted it, its -wal or"
+                " its -lock: nothing more is sent"
             )
 
     @contextmanager
     def writing(self, what: str) -> Generator[sqlite3.Connection]:
-        """Write in one transaction, if the file is still ours; errors say what cannot be done."""
+        """Write in one transaction, if the file still belongs to this process; `what` begins the errors."""
         with self.failing(what):
             self.check_owner()
             self.database.execute("BEGIN")
@@ -183,9 +183,9 @@ class JournalFile:
 
     @contextmanager
     def failing(self, what: str) -> Generator[None]:
-        """Say of errors what cannot be done."""
+        """Raise the errors of SQLite and the disk as a JournalError that begins with `what`."""
         if os.getpid() != self._process:
-            raise JournalError(f"{self._path}: opened before this process was forked")
+            raise JournalError(f"{self._path}: opened before this process was forked: use it in the parent only")
         try:
             yield
         except (sqlite3.OperationalError, BlockingIOError) as error:
@@ -202,12 +202,12 @@ _OPEN: Final[WeakSet[JournalFile]] = WeakSet()
 
 
 def _never_close(database: sqlite3.Connection) -> None:
-    """Keep a connection from being closed, also at the end of the program: closing writes the file, deletes the log."""
+    """Never close a connection, not even when the program ends: closing writes the file and deletes the log."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(database))
 
 
 def _is_there(path: Path, stat: os.stat_result) -> bool:
-    """Return whether a file is still the one that it was."""
+    """Return whether a path still leads to the same file."""
     try:
         return os.path.samestat(stat, path.stat())
     except FileNotFoundError:

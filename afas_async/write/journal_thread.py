@@ -1,8 +1,8 @@
-"""The journal of a load in a thread of its own: a commit waits for the disk, and the event loop must not.
+"""Runs the journal of a load in a thread: a commit waits for the disk, and the event loop must not.
 
-Steps are carried out one after the other, in the order in which they are asked for. `run` waits for its step, also when
-it is cancelled: what is noted must be known to be noted. `post` does not wait. A later step checks what it rests on: a
-call is begun only if its elements are not in flight any more.
+Steps run one after the other, in the order of the calls. `run` waits for its step, even if it is cancelled, so that the
+caller knows whether the note is on disk. `post` does not wait. A later step checks its own conditions: a call begins
+only if its elements are no longer in flight.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from afas_async.errors import JournalError
 from afas_async.http.host import to_its_end
 
 if TYPE_CHECKING:
-    from afas_async.write.journal import Journal  # with SQLite, only when there is one
+    from afas_async.write.journal import Journal  # imports SQLite, so only when a load has a journal
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,10 +27,10 @@ class JournalThread:
     """One journal, while it is open.
 
     Args:
-        failed: Called with the error of a step that nobody waits for.
+        failed: Called with the error of a posted step.
 
     Attributes:
-        journal: The journal. Its steps are carried out by `run` and `post` only.
+        journal: The journal. Call it through `run` and `post` only.
     """
 
     def __init__(self, failed: Callable[[JournalError], None]) -> None:
@@ -43,12 +43,12 @@ class JournalThread:
         """Open the journal, and begin a run of a load unless `load_id` is None.
 
         Raises:
-            JournalError: If it cannot be opened, or is another load's, or of one that is finished.
+            JournalError: If it cannot be opened, or belongs to another load or to a finished one.
         """
         try:
             await self.run(self._open, path, identity, load_id)
         except BaseException:
-            await self.close()  # it may be open, if the caller was cancelled meanwhile
+            await self.close()  # the journal may be open if the caller was cancelled
             raise
 
     def _open(self, path: str | os.PathLike[str], identity: Mapping[str, str], load_id: str | None) -> None:
@@ -60,25 +60,25 @@ class JournalThread:
             self.journal.start(load_id)
 
     async def run(self, step: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-        """Carry out a step, and wait until it is done.
+        """Run a step, and wait until it is done. A cancellation is raised after the step.
 
         Raises:
-            JournalError: As the step does. A cancellation is raised when the step is done.
+            JournalError: If the step raises it.
         """
         loop = asyncio.get_running_loop()
         return await to_its_end(loop.run_in_executor(self._thread, lambda: step(*arguments, **options)))
 
     def post(self, step: Callable[P, object], *arguments: P.args, **options: P.kwargs) -> None:
-        """Have a step carried out after those before it, without waiting."""
+        """Run a step after the earlier ones, without waiting for it."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._thread, lambda: step(*arguments, **options))
         self._posted.add(future)
         future.add_done_callback(self._ended)
 
     async def close(self) -> None:
-        """Wait until all steps are done, and close the journal."""
+        """Wait for all steps, and close the journal."""
         try:
-            if hasattr(self, "journal"):  # or it could not be opened
+            if hasattr(self, "journal"):  # else it could not be opened
                 await self.run(self.journal.close)
         finally:
             self._thread.shutdown(wait=False)

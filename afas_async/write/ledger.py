@@ -1,4 +1,4 @@
-"""The books of a load: one outcome for each element, in report and journal, and looked up where it is unknown."""
+"""Records one outcome for each element of a load, in the report and the journal, and looks up unknown outcomes."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from afas_async.write.lookups import Finder
 
 log: logging.Logger = logging.getLogger("afas_async")
 
-_AHEAD: Final = 1_000  # entries of the journal that are read at a time
+_AHEAD: Final = 1_000  # journal entries to read at a time
 
 
 class Ledger:
-    """Records what becomes of the elements of one load.
+    """Records the outcomes of one load.
 
     Args:
         connector: The connector's name.
-        finder: Looks up elements whose outcome is unknown; None if nothing can.
+        finder: Looks up elements whose outcome is unknown; None for no lookups.
         listeners: Called with each outcome.
-        failures: Where those that are not applied are written, if anywhere.
-        journal_failed: Called when an outcome cannot be noted.
+        failures: The file of failures, if the load has one.
+        journal_failed: Called with the error when a note in the journal fails.
 
     Attributes:
         report: The report.
         thread: The journal while it is open, if the load has one.
-        looked_up: How many elements have been looked up.
+        looked_up: The number of elements that have been looked up.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class Ledger:
         """Open the journal, and return the number of the next call.
 
         Args:
-            path: Its file.
-            identity: What the load is.
-            load_id: Which of several it is, to begin a run; None to look at one.
+            path: The file of the journal.
+            identity: The load: service, connector and action.
+            load_id: The id of the load, to begin a run; None to open the journal without a run.
 
         Raises:
-            JournalError: If it cannot be opened, or is another load's, or of one that is finished.
+            JournalError: If it cannot be opened, or belongs to another load or to a finished one.
         """
         thread = JournalThread(self._journal_failed)
         await thread.open(path, identity, load_id)
@@ -81,11 +81,10 @@ class Ledger:
         return thread.journal.calls
 
     async def finish(self, *, whole: bool) -> None:
-        """Note that no more elements come, and that the load is finished if all are applied.
+        """Count the later elements of the journal, and mark the load as finished if all elements are applied.
 
         Args:
-            whole: Whether all elements of the source were given. Of a load that was left before, nobody knows what
-                would have come.
+            whole: Whether the source came to its end. If not, more elements may come in the next run.
 
         Raises:
             JournalError: If the journal cannot be read or written.
@@ -97,23 +96,23 @@ class Ledger:
                 await self.thread.run(journal.finish)
 
     def has_read(self, number: int) -> bool:
-        """Whether what the journal has in a place is known, or there is nothing."""
+        """Whether the entry of a position has been read, or the journal has none there."""
         return self.thread is None or number < self._read_until or number > self.thread.journal.last
 
     def knows(self, piece: Piece) -> bool:
-        """Whether `earlier` can tell without the journal; else it has to be asked."""
+        """Whether `earlier` can answer without reading the journal."""
         if self.thread is None or piece.index > self.thread.journal.last or self.thread.journal.has_places:
             return True
         entry = self._entries.get(piece.index)
         return entry is not None and entry.digest == piece.digest
 
     async def ask(self) -> None:
-        """Ask the journal what comes next, or where all that may be at the service was.
+        """Read the next entries of the journal, or the positions of all elements that may be at the service.
 
         Raises:
-            JournalError: If it cannot be read.
+            JournalError: If the journal cannot be read.
         """
-        assert self.thread is not None  # noqa: S101 - there is something to ask
+        assert self.thread is not None  # noqa: S101 - called only for a load with a journal
         journal = self.thread.journal
         if self.report.total < self._read_until:
             await self.thread.run(journal.read_places)
@@ -122,33 +121,33 @@ class Ledger:
             self._read_until = self.report.total + _AHEAD
 
     def record(self, outcome: Outcome, piece: Piece | None = None) -> None:
-        """Record an outcome, of an element if it could be encoded."""
+        """Record an outcome, with its element if that could be encoded."""
         self.report.record(outcome)
         if self._failures is not None and outcome.status != "applied":
             self._failures.add(outcome, None if piece is None else piece.record)
         for listener in self._listeners:
             try:
                 listener(outcome)
-            except Exception:  # a fault in a log or metric must not cost an outcome
-                log.exception("on_outcome raised")
+            except Exception:  # a bug in the user's function must not cost an outcome
+                log.exception("%s: on_outcome raised; the load continues", self._connector)
 
     def not_sent(self, pieces: Sequence[Piece], error: AfasError) -> None:
-        """Record that elements are not sent, in their order."""
+        """Record elements as not sent, in their order."""
         for piece in sorted(pieces, key=lambda piece: piece.index):
             self.record(Outcome(piece.index, "not_sent", error=error, item=piece.item), piece)
 
     def hold_back(self, pieces: Sequence[Piece]) -> None:
-        """Record that elements are not sent because of what became of an earlier one with their key."""
-        text = f"{self._connector}: held back, as an earlier element with the same key is not known to be applied"
+        """Record elements as not sent because an earlier one with their key was not applied."""
+        text = f"{self._connector}: held back, as an earlier element with the same key is rejected, unknown or not sent"
         self.not_sent(pieces, UsageError(text))
 
     def earlier(self, piece: Piece) -> Outcome | None:
-        """Return the outcome that an element had in an earlier run, by the journal, or None if it is to be sent.
+        """Return the outcome of an element in an earlier run, from the journal; None if it must be sent.
 
-        It is to be known, see `knows`.
+        Call it only if `knows` is true.
 
         Raises:
-            JournalError: If the journal has another element in its place.
+            JournalError: If the journal has another element at this position.
         """
         if self.thread is None or piece.index > self.thread.journal.last:
             return None
@@ -160,11 +159,11 @@ class Ledger:
                 return None
             case Resumption.REFUSE:
                 raise JournalError(
-                    f"{self._connector}: element {piece.index} is not the one that the journal has in its place: give"
-                    " the same elements in the same order, also those that were refused"
+                    f"{self._connector}: element {piece.index}: the journal has another element at this position: give"
+                    " the same elements in the same order, including refused ones"
                 )
             case Resumption.KEEP:
-                assert entry is not None  # noqa: S101 - there is something to keep
+                assert entry is not None  # noqa: S101 - only an entry can be kept
                 if entry.state == "applied":
                     self._take_as_control(piece)
                     return Outcome(piece.index, "applied", entry.key)
@@ -172,23 +171,23 @@ class Ledger:
                 return Outcome(piece.index, "unknown", None, entry.error, item=piece.item)
 
     def check_not_sent(self, index: int) -> None:
-        """Make sure that an element which cannot be sent now was not sent in an earlier run.
+        """Check that an element which cannot be sent now was not sent in an earlier run.
 
         Raises:
-            JournalError: If it may have been.
+            JournalError: If it may have been sent.
         """
         entry = self._entries.get(index)
         if entry is not None and entry.state in {"applied", "unknown"}:
             raise JournalError(
-                f"{self._connector}: element {index} is {entry.state} in the journal, and cannot be sent now: give the"
+                f"{self._connector}: element {index} is {entry.state} in the journal, but cannot be sent now: give the"
                 " same elements in the same order"
             )
 
     def book(self, call: LoadCall, verdict: Verdict) -> None:
-        """Record what became of the elements of a call.
+        """Record the outcomes of the elements of a call.
 
-        If the journal cannot be written, the report is right all the same, and the next run finds the call in flight,
-        so that it does not send it again.
+        If the journal cannot be written, the report is still correct. The next run finds the call in flight, and does
+        not send it again.
         """
         keys = verdict.result.keys if verdict.result else ()
         known = len(keys) in {len(call.pieces), verdict.applied}
@@ -208,10 +207,10 @@ class Ledger:
             self.thread.post(self.thread.journal.end, call.number, outcomes)
 
     async def look_up(self, window: int) -> None:
-        """Look up the elements whose outcome is unknown, some at a time, and correct what is found out.
+        """Look up the elements whose outcome is unknown, `window` at a time, and correct their outcomes.
 
         Raises:
-            Exception: What a look-up failed of. What was found out before stays.
+            Exception: If a lookup fails. The results so far are kept.
         """
         if self._finder is None:
             return
@@ -221,7 +220,7 @@ class Ledger:
             for before in ahead:
                 try:
                     await self._look_up_one(finder, before)
-                except Exception as error:  # noqa: BLE001 - also of the user's functions; it is raised below
+                except Exception as error:  # noqa: BLE001 - even from the user's functions; raised below
                     failures.append(error)
                     group.cancel_scope.cancel()
 
@@ -237,7 +236,7 @@ class Ledger:
         finding = await finder.find(piece.body, before.error, sent=sent)
         self.looked_up += 1
         if finding != "unknown":
-            with anyio.CancelScope(shield=True):  # what the journal says must be in the report
+            with anyio.CancelScope(shield=True):  # journal and report must agree
                 if self.thread is not None:
                     state: Literal["applied", "planned"] = "applied" if finding == "applied" else "planned"
                     await self.thread.run(self.thread.journal.correct, before.index, state)
@@ -246,13 +245,13 @@ class Ledger:
             if self._failures is not None:
                 self._failures.add(
                     found, None if found.item is None else piece.record
-                )  # in place of the line that says "unknown"
+                )  # counts instead of the line with "unknown"
 
     async def close(self) -> None:
-        """Close the journal once all notes are made; may be called twice."""
+        """Close the journal after the last note. A second call does nothing."""
         if self.thread is not None:
             try:
-                await self.thread.run(int)  # nothing; a call that waited for the disk has yet to note how it ended
+                await self.thread.run(int)  # waits for the earlier steps; a call among them may then post its outcome
             finally:
                 thread, self.thread = self.thread, None
                 await thread.close()
@@ -269,7 +268,7 @@ class Ledger:
 def _found(before: Outcome, finding: Literal["applied", "absent"]) -> Outcome:
     if finding == "applied":
         return Outcome(before.index, "applied", batch=before.batch)
-    text = f"element {before.index} was sent, looked up after its quiet period, and is not there: it may be sent again"
+    text = f"element {before.index} was sent, but lookups after 16 minutes did not find it: you can send it again"
     error = AfasError(text)
     error.retryable = True
     return Outcome(before.index, "not_sent", error=error, batch=before.batch, item=before.item)

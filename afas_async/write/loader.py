@@ -1,4 +1,4 @@
-"""Loading: elements in batches, several calls in flight, and one outcome for each element."""
+"""Sends the elements of a load in batches, several calls at a time, and gives each element one outcome."""
 
 from __future__ import annotations
 
@@ -35,13 +35,26 @@ from afas_async.write.ledger import Ledger
 from afas_async.write.lookups import Finder
 from afas_async.write.settings import LoadOptions, LoadProgress
 
-_STEP: Final = 256  # elements that may be added before the event loop has a turn
+_STEP: Final = 256  # elements that you can add before the event loop gets a turn
 
 log: logging.Logger = logging.getLogger("afas_async")
 
 
 class Load:
-    """A load, as `AfasClient.load` returns it: `async with` it, and `add` elements."""
+    """Many elements to write in batches: what `AfasClient.load` returns.
+
+    Enter it with `async with`, `add` your elements, and look at `report` after the block. From another task you can
+    follow it with `watch`, or end it with `stop`. The guide `afas_async.write` says what you can rely on.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         async with afas.load("KnSubject") as load:
+        ...             await load.add({"StId": 1, "Ds": "Offerte"})
+        ...         return load.report.counts["applied"]
+        >>> asyncio.run(main())
+        1
+    """
 
     def __init__(
         self,
@@ -59,14 +72,14 @@ class Load:
         self._action: Action = action
         self._settings = settings
         if settings.reference is not None and action != "insert":
-            raise UsageError(f"{connector.name}: reference= is for inserts: a record that is there has a key")
+            raise UsageError(f"{connector.name}: reference= works for inserts only: find other records by their key")
         self._identity = {"service": service, "connector": connector.name, "action": action}
         single = connector.takes_one or action == "delete"
         self._most = 1 if single else settings.max_elements
         self._slots = min(settings.in_flight, channel.session.max_concurrency)
         self._entrance: Entrance | None = None
         self._is_left = False  # no more elements will come
-        self._is_whole = False  # it was left in good order, so that its source is at its end
+        self._is_whole = False  # the block ended well, so the source has no more elements
         self._is_resolving = False
         finder = None if settings.lookup is None else Finder(channel, settings.lookup, action, settings.reference)
         self._failures = None if settings.failures is None else FailureFile(settings.failures)
@@ -82,12 +95,12 @@ class Load:
         self._started: float | None = None
         self._ended: float | None = None
         self._over = asyncio.Event()
-        self._is_read = listener is not None or self._failures is not None  # somebody is told what failed
+        self._is_read = listener is not None or self._failures is not None  # somebody learns which elements failed
         self._take_back_reminder: Callable[[], object] | None = None
 
     @property
     def report(self) -> LoadReport:
-        """What became of the elements so far; complete once the block is left."""
+        """The outcomes of your elements so far; complete after the block."""
         self._is_read = True
         if self._take_back_reminder is not None:
             self._take_back_reminder()
@@ -96,13 +109,16 @@ class Load:
     # --- the user's side ---
 
     async def __aenter__(self) -> Self:
-        """Open the load: fetch what its elements are checked against, and open the journal.
+        """Open the load: fetch the metainfo to check your elements against, and open the journal.
 
         Raises:
-            AfasError: If one of them cannot be had. Nothing is sent then.
+            UsageError: If you have entered this load before.
+            JournalError: If the journal cannot be used. Nothing was sent.
+            AfasError: If the metainfo cannot be fetched. Nothing was sent.
+            OSError: If the file of failures cannot be opened.
         """
         if self._started is not None:
-            raise UsageError(f"{self._connector.name}: a load is entered once: make a new one")
+            raise UsageError(f"{self._connector.name}: you can enter a load once: call load() again")
         self._channel.check()
         self._started = loop_time()
         metainfo = None
@@ -117,7 +133,7 @@ class Load:
                 load_id = self._settings.load_id or ""
                 self._first_call = await self._ledger.open(self._settings.journal, self._identity, load_id)
             if self._failures is not None:
-                self._failures.begin()  # not before: it may be the file of the load that has the journal open
+                self._failures.begin()  # not earlier: a running load with the same journal may be writing this file
         except BaseException as error:
             await self._close()
             self._over.set()
@@ -150,23 +166,29 @@ class Load:
         )
 
     async def add(self, item: object) -> None:
-        """Give an element, and wait as long as enough of them wait to be sent.
+        """Add an element to the load.
 
-        What is wrong with an element is told by its outcome, not raised: it is "not_sent", and the load goes on, unless
-        `on_reject` is "stop". Cancelled, the element is part of the load nevertheless.
+        It returns at once, or waits while enough elements are waiting to be sent. If your element has a fault, `add`
+        does not raise: the outcome of the element is "not_sent", and the load continues, unless `on_reject` is "stop".
+        If your task is cancelled while it waits, the element is still part of the load.
 
         Args:
-            item: An Element, a dict of fields, or a `msgspec.Struct`. Encoded at once: it may be changed later.
+            item: An Element, a dict of fields, or a `msgspec.Struct`. It is encoded at once, so you can change it
+                afterwards.
 
         Raises:
-            UsageError: If the load is not entered, or left.
-            JournalError: If the journal has another element in its place.
+            UsageError: If you call it outside the `async with` block.
+            JournalError: If the journal has another element at this position.
+            OSError: If the file of failures cannot be written.
+
+        Example:
+            See `Load`.
         """
         if self._entrance is None or self._is_left:
-            raise UsageError(f"{self._connector.name}: elements are added within `async with afas.load(...) as load:`")
+            raise UsageError(f"{self._connector.name}: add elements inside `async with afas.load(...) as load:`")
         await self._entrance.take(item)
         if self._ledger.report.total % _STEP == 0:
-            await asyncio.sleep(0)  # a source that never waits must not keep answers from being seen
+            await asyncio.sleep(0)  # or a source that never waits would keep responses unread
         if self._failures is not None and self._failures.is_full:
             await self._failures.flush()
         while self._calls.schedule.is_full(self._settings.max_elements) and not self.is_stopped:
@@ -174,7 +196,7 @@ class Load:
 
     @property
     def progress(self) -> LoadProgress:
-        """How far the load is."""
+        """The progress of the load at this moment; `watch` gives it as a stream."""
         seconds = 0.0
         if self._started is not None:
             seconds = (self._ended or loop_time()) - self._started
@@ -191,16 +213,16 @@ class Load:
         )
 
     async def watch(self, every: float = 1.0) -> AsyncIterator[LoadProgress]:
-        """Return the progress of the load as a stream, for any task and any number of them.
+        """Follow the progress of the load, from as many tasks as you like.
 
-        The first comes at once, and the others when something has changed, until one is `ended`. Then the report
-         is complete. You can leave the stream at any point.
+        You get the current progress at once, and then each change. The last one has `ended`: then your report is
+        complete. You can leave the stream at any point.
 
         Args:
-            every: Seconds between two of them, at least.
+            every: The least time between two items, in seconds.
 
         Yields:
-            How far the load is.
+            The progress of the load.
 
         Raises:
             UsageError: If `every` is not a number above 0.
@@ -233,14 +255,15 @@ class Load:
                 yield progress
 
     def stop(self, reason: AfasError | None = None) -> None:
-        """Send nothing more, and let what is at the service end: a clean end of a service on SIGTERM.
+        """Stop sending, and let the calls in flight finish: for a clean end of your service on SIGTERM.
 
-        Call it from a task, or from a callback of the event loop such as a signal handler. It returns at once. What is
-        not at the service becomes "not_sent", also what you add from now on. The end of the block waits for the answers
-        to the rest, so nothing becomes "unknown". With a journal, the same load continues where it was stopped.
+        You can call it from a task, or from a callback of the event loop such as a signal handler. It returns at once.
+        Elements that the service does not have yet become "not_sent", and so do those that you add from now on. The end
+        of the block waits for the responses to the calls in flight, so nothing becomes "unknown". With a journal, you
+        can run the same load again to continue.
 
         Args:
-            reason: The error of the elements that are not sent; by default a ClientClosedError.
+            reason: The error of the elements that are not sent: a ClientClosedError by default.
 
         Example:
             >>> async def main():
@@ -260,18 +283,24 @@ class Load:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether nothing more is sent: by `stop`, a refused credential, `on_reject="stop"` and the like."""
+        """Whether the load sends nothing more.
+
+        The reason may be your call of `stop`, a refused credential, or a limit such as `on_reject="stop"`.
+        """
         return self._calls.stopped is not None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Send what waits, and wait for the answers.
+        """Send the waiting elements, and wait for all responses.
 
-        After an error nothing more is sent, and the answers are waited for; after a cancellation they are not.
+        If your block raised an error, nothing more is sent, but the load still waits for the responses. After a
+        cancellation it does not wait.
 
         Raises:
-            LoadError: With `must="apply"`, if the block ended well and not every element is applied.
+            LoadError: With `must="apply"`, if your block ended well but an element is not applied.
+            JournalError: If the journal cannot be read or written.
+            OSError: If the file of failures cannot be written.
         """
         try:
             if error is not None:
@@ -288,41 +317,60 @@ class Load:
             self.report.raise_for_failures()
 
     async def save_failures(self, path: str | os.PathLike[str]) -> None:
-        """Write the records that are not applied to a file, a JSON document a line, as far as the report lists them.
+        """Write the records that are not applied to a file, one JSON document per line.
 
-        A line has `index`, `status`, `message`, `log_reference`, `call` and `record`. `failed_records` reads those that
-        had no effect, as the source of the next load. With `load(..., failures=path)` the file is written meanwhile,
-        and has all of them.
+        Each line has `index`, `status`, `message`, `log_reference`, `call` and `record`. `failed_records` returns those
+        that had no effect, as the source of your next load. The file has the records that the report lists, at most
+        10,000 for each status. If you want all of them, use `load(..., failures=path)`, which writes the file while the
+        load runs.
 
         Args:
-            path: The file; one that is there is written anew.
+            path: The file. If it exists, it is overwritten.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If the file cannot be written.
+
+        Example:
+            >>> async def main(path):
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         async with afas.load("KnSubject") as load:
+            ...             await load.add({"StId": 1, "Ds": "Offerte", "St": "no such status"})
+            ...         await load.save_failures(path)
+            ...         return list(failed_records(path))
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as folder:
+            ...     asyncio.run(main(f"{folder}/failed.ndjson"))
+            [{'StId': 1, 'Ds': 'Offerte', 'St': 'no such status'}]
         """
         report = self.report
         await asyncio.to_thread(save, path, [*report.rejected, *report.unknown, *report.not_sent])
 
     async def resolve(self) -> LoadReport:
-        """Look up once more the elements whose outcome is unknown, the first 10,000 of them.
+        """Look up once more which of your unknown elements are applied.
 
-        One that is found is "applied". One that is not is "not_sent", but only after its quiet period, if it is missing
-        twice, and if the same lookup finds an element that is known to be applied. The others stay "unknown". With a
-        journal, the next run sends those that are "not_sent".
+        Call it after the block, for example 16 minutes later. The load looks up the first 10,000 unknown elements. If
+        your `lookup` finds an element, it becomes "applied". An element that is absent becomes "not_sent"; the guide
+        `afas_async.write` says when it counts as absent. The others stay "unknown". With a journal, the next run of
+        your load sends those that are "not_sent".
+
+        You can cancel it: the results so far are kept, and nothing keeps running.
 
         Returns:
-            The report, in which that is corrected.
+            The corrected report.
 
         Raises:
-            UsageError: If the load has no `lookup`, or is not left yet.
-            AfasError: If a lookup fails. What was found out before stays. A cancelled call leaves nothing behind.
+            UsageError: If the load has no `lookup`, or the block has not ended yet.
+            AfasError: If a lookup fails. The results so far are kept.
+
+        Example:
+            See the guide `afas_async.write`.
         """
         if self._settings.lookup is None:
-            raise UsageError(f"{self._connector.name}: to have outcomes looked up, give load(..., lookup=Lookup(...))")
+            raise UsageError(f"{self._connector.name}: to look up unknown outcomes, give load(..., lookup=Lookup(...))")
         if self._ended is None:
-            raise UsageError(f"{self._connector.name}: leave the load before you resolve its unknown outcomes")
+            raise UsageError(f"{self._connector.name}: end the block of the load before you call resolve()")
         if self._is_resolving:
-            raise UsageError(f"{self._connector.name}: the unknown outcomes are being resolved already")
+            raise UsageError(f"{self._connector.name}: resolve() is running already: wait for it")
         self._is_resolving = True
         try:
             if self._settings.journal is not None:
@@ -339,7 +387,7 @@ class Load:
     async def _look_up_once(self) -> None:
         try:
             await self._ledger.look_up(self._channel.session.max_concurrency)
-        except Exception as failure:  # noqa: BLE001 - no reason to lose the report, and `resolve` tells why
+        except Exception as failure:  # noqa: BLE001 - the report is worth more; `resolve` raises the error again
             log.warning("%s: unknown outcomes could not be looked up: %s", self._connector.name, failure)
 
     # --- the end ---
@@ -349,7 +397,7 @@ class Load:
         await self._calls.finish()
 
     async def _end(self, error: BaseException | None) -> None:
-        """End the load whatever is under way; after `_finish` nothing is."""
+        """End the load and all its calls; after `_finish` there are none."""
         self._is_left = True
         try:
             await self._calls.end()
@@ -363,7 +411,7 @@ class Load:
                 self._remind(is_left_well=error is None)
 
     def _remind(self, *, is_left_well: bool) -> None:
-        """Have a report with failures be logged if nobody looks at it; an error of the block speaks for itself."""
+        """Log a report with failures if nobody reads it. If the block raised, log only unknown outcomes."""
         report = self._ledger.report
         failed = report.counts["applied"] < report.total if is_left_well else report.counts["unknown"] > 0
         if failed and not self._is_read and self._settings.must is None:
@@ -379,7 +427,7 @@ class Load:
 
 def _complain(connector: str, report: str) -> None:
     log.warning(
-        '%s: nobody has looked at the report of a load: %s. Look at `load.report`, or give load(..., must="apply")',
+        '%s: nobody has read the report of a load: %s. Read `load.report`, or give load(..., must="apply")',
         connector,
         report,
     )

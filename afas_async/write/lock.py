@@ -1,15 +1,15 @@
-"""A lock on a file, which one opener has at a time, here or in another process.
+"""A lock on a file: one opener at a time, in this process or another.
 
-What to rely on:
+Why a lock of our own, next to those of SQLite:
 
-- It belongs to one descriptor. Whoever opens, reads and closes the locked file, or the file of the lock, does not free
-  it. The POSIX locks that SQLite takes end with the first descriptor of the process that is closed.
-- It ends with its process, also after `kill -9`. The file that stays refuses nobody.
-- A second opener in the same process is refused as another process is.
-- It has a file of its own: on some systems `flock` and the locks of SQLite refuse each other in the same file, and the
-  locked file may be deleted and made anew.
-- The file names the last one who took the lock. So where locks do not hold, as on some network drives, whoever had it
-  before can find out, each time that it matters.
+- It belongs to one descriptor. Other code can open, read and close the locked file or the lock file without freeing it.
+  The POSIX locks of SQLite end when the process closes any descriptor of the file.
+- It ends with its process, even after `kill -9`. A lock file that is left over locks nothing.
+- A second opener in the same process fails in the same way as another process.
+- It has its own file. On some systems `flock` and the locks of SQLite conflict in one file, and the locked file may be
+  deleted and created again.
+- The file names its last owner. So where locks do not work, as on some network drives, the previous owner can notice
+  the new one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FLAGS: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(
 if sys.platform == "win32":
     import msvcrt
 
-    _PLACE: Final = 1 << 30  # nobody can read a locked byte: this one is beyond the end of the file
+    _PLACE: Final = 1 << 30  # a locked byte cannot be read, so lock one after the end of the file
 
     def _take(descriptor: int) -> None:
         os.lseek(descriptor, _PLACE, os.SEEK_SET)
@@ -46,15 +46,15 @@ else:
 
 
 class FileLock:
-    """A lock that is taken, until it is closed or its process ends.
+    """A lock that is held until it is closed or its process ends.
 
     Args:
-        path: The file to lock. The lock is the file with `-lock` after its name, in the folder where the file really
-            is, so that a symbolic link leads to the same lock. It is readable by its owner only.
+        path: The file to lock. The lock file has `-lock` after its name and is readable by its owner only. It is in the
+            real folder of the file, so a symbolic link leads to the same lock.
 
     Raises:
-        BlockingIOError: If somebody else has it.
-        OSError: If its file cannot be opened or written, or the system has no locks there.
+        BlockingIOError: If another opener holds the lock.
+        OSError: If the lock file cannot be opened or written, or the file system has no locks.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -62,39 +62,39 @@ class FileLock:
         self._owner = secrets.token_hex(16).encode()
         self._file = _locked(self._path)
         try:
-            self._file.write(self._owner)  # always as long as the one before
+            self._file.write(self._owner)  # replaces the last owner, which has the same length
             os.fsync(self._file.fileno())
         except BaseException:
             self._file.close()
             raise
 
     def is_held(self) -> bool:
-        """Return whether nobody has taken the lock since, which can happen only where locks do not hold.
+        """Return whether the lock is still ours. Another opener can take it only where locks do not work.
 
         Raises:
-            OSError: If its file cannot be read.
+            OSError: If the lock file cannot be read.
         """
         try:
-            return self._path.read_bytes() == self._owner  # opened anew, as a network drive may keep an old copy else
+            return self._path.read_bytes() == self._owner  # opened again, as a network drive may cache an old copy
         except FileNotFoundError:
             return False
 
     def close(self) -> None:
-        """Give the lock free; may be called twice."""
+        """Free the lock. A second call does nothing."""
         if self._file.closed:
             return
         with suppress(OSError):  # Windows does not delete a file that is open
             if self.is_held():
-                self._path.unlink()  # before it is free, or it could be the next one's
+                self._path.unlink()  # while it is locked, or it could be the file of the next owner
         self._file.close()
 
     def let_go(self) -> None:
-        """Close the descriptor that a forked child has inherited: the lock would else outlive the parent."""
+        """Close the descriptor in a forked child, or the lock would be held after the parent has ended."""
         self._file.close()
 
 
 def _locked(path: Path) -> FileIO:
-    """Open and lock the file that has this path: while we waited its last owner may have deleted it."""
+    """Open and lock the file at this path; try again if its last owner deleted it in between."""
     while True:
         file = FileIO(os.open(path, _FLAGS, 0o600), "r+")
         try:

@@ -1,4 +1,4 @@
-"""Looking up whether an element whose outcome is unknown has been applied."""
+"""Looks up whether an element with an unknown outcome was applied."""
 
 from __future__ import annotations
 
@@ -20,25 +20,29 @@ from afas_async.vocabulary.elements import Action, Element
 from afas_async.vocabulary.filters import Condition, F
 from afas_async.wire.element_bodies import decode_element
 
-_ENOUGH: Final = 2  # rows: one is it, two are one too many
+_ENOUGH: Final = 2  # rows: a second one shows that the condition is ambiguous
 
 Finding: TypeAlias = Literal["applied", "absent", "unknown"]
 
 
 @dataclass(frozen=True)
 class Lookup(Generic[RowT]):
-    """How to find an element in a GetConnector, for loads whose answers get lost.
+    """How to find out whether your element was applied when its response is lost.
+
+    Give it to `load(..., lookup=)`. The load then looks for the row of each unknown element in a GetConnector. The
+    guide `afas_async.write` shows an example, and says when an element counts as absent.
 
     Args:
-        connector: The GetConnector in which written elements show.
-        where: The condition that the row of an element meets, and no other row: by its key, or by a reference of your
-            own in a field of it. The element has its values as JSON has them. None to find it by the reference that the
-            load writes, in a field with the same id; see `load(..., reference=)`.
-        matches: Whether a row shows what the element wrote; by default every row that is found does. For an update it
-            compares the changed fields: the row is there before as well.
+        connector: A GetConnector that shows your written elements.
+        where: Your function from an element to a condition that its row meets, and no other row. Use the key, or a
+            reference of yours in a field. The values of the element are as in JSON. None to use the reference that the
+            load writes; the field must have the same id in both connectors (see `load(..., reference=)`).
+        matches: Your function from an element and a row to whether the row has the written values. By default each row
+            that is found counts. For updates you must give it, and compare the changed fields: the row exists before
+            the update too.
 
     Raises:
-        UsageError: If an argument is of a wrong type.
+        UsageError: If an argument has a wrong type.
 
     Example:
         >>> by_code = Lookup(GetConnector("Profit_Article"), lambda element: F.ItemCode == element.fields["ItCd"])
@@ -55,29 +59,29 @@ class Lookup(Generic[RowT]):
 
 
 class Finder:
-    """Looks elements up.
+    """Looks up elements.
 
     Args:
         channel: Sends the lookups.
         lookup: How to find an element.
-        action: What the load does with its elements.
-        reference: The field with the reference that the load writes, if it does.
+        action: The action of the load.
+        reference: The field with the reference that the load writes, if any.
 
     Attributes:
-        control: An encoded element that is known to be applied. If the lookup does not find that either, that it finds
-            nothing means nothing: the token may not see the rows, or the condition be wrong.
+        control: An encoded element that is known to be applied. If the lookup does not find it, a missing element does
+            not count as absent: the condition may be wrong, or the token may lack rights to the rows.
     """
 
     def __init__(self, channel: Channel, lookup: Lookup[Any], action: Action, reference: str | None = None) -> None:
         if action == "update" and lookup.matches is None:
             raise UsageError(
-                f"{lookup.connector.name}: the row of an update is there before it as well: give Lookup(..., matches=)"
-                " a function that compares the changed fields"
+                f"{lookup.connector.name}: the row of an update exists before it too: give Lookup(..., matches=) a"
+                " function that compares the changed fields"
             )
         if lookup.where is None and reference is None:
             raise UsageError(
-                f"{lookup.connector.name}: nothing says how to find an element: give Lookup(..., where=) a function"
-                " that returns a condition, or the load reference= a free field"
+                f"{lookup.connector.name}: the lookup cannot find an element: give Lookup(..., where=) a function that"
+                " returns a condition, or load(..., reference=) a free field"
             )
         self.control: bytes | None = None
         self._channel = channel
@@ -86,15 +90,15 @@ class Finder:
         self._reference = reference
 
     async def find(self, body: bytes, error: OutcomeUnknownError, *, sent: float) -> Finding:
-        """Return what became of an element.
+        """Return whether an element is applied, absent or still unknown.
 
         Args:
             body: The encoded element.
-            error: What is known of its call.
-            sent: When it was sent, in seconds by the clock of event loops.
+            error: The error of its call.
+            sent: The moment when it was sent, in seconds on the clock of the event loop.
 
         Raises:
-            AfasError: If the service cannot be asked.
+            AfasError: If a lookup fails.
         """
         element = decode_element(body)
         action = element.action or self._action
@@ -102,11 +106,11 @@ class Finder:
         if action == "delete":
             if rows:
                 return "absent" if is_quiet(error, sent) else "unknown"
-            # A deleted row shows as little as one that the token may not see, and no applied element can be a control.
+            # A deleted row is as absent as one that the token cannot see, and no applied delete can be a control.
             return "applied" if await self._sees_any_row() else "unknown"
         if rows:
             matches = self._lookup.matches
-            # Two rows, or one with other values: somebody has to look.
+            # Two rows, or one with other values: a person has to look.
             shown = len(rows) == 1 and (action == "insert" if matches is None else matches(element, rows[0]))
             return "applied" if shown else "unknown"
         believed = is_quiet(error, sent) and await self._has_control() and not await self._rows(element)
@@ -120,10 +124,10 @@ class Finder:
 
     def _where(self, element: Element) -> Condition:
         if self._lookup.where is not None:
-            condition = self._lookup.where(element)  # with None for one, any row would do
+            condition = self._lookup.where(element)  # None would match any row
             check_type("where", condition, Condition, "a function that returns a condition")
             return condition
-        assert self._reference is not None  # noqa: S101 - or the finder would not have been made
+        assert self._reference is not None  # noqa: S101 - the constructor checks it
         reference: str = element.fields[self._reference]
         return F[self._reference] == reference
 
@@ -136,12 +140,12 @@ class Finder:
 
 
 def is_quiet(error: OutcomeUnknownError, sent: float) -> bool:
-    """Whether the service must have ended a call, also if the clock on the wall was set meanwhile.
+    """Return whether the service must have ended a call by now, even if the wall clock was set.
 
     Args:
-        error: What is known of the call.
-        sent: When it was sent, in seconds by the clock of event loops. That counts from when the machine was started: a
-            later moment than now is of an earlier start, and tells nothing.
+        error: The error of the call.
+        sent: The moment when it was sent, in seconds on the clock of the event loop. That clock counts from the start
+            of the machine: a moment in the future is from before a restart, and is ignored.
     """
     if sent <= loop_time() < sent + WRITE_SECONDS:
         return False

@@ -1,4 +1,4 @@
-"""Outcomes as a stream: a load that takes its elements from a source, and hands out what became of them in order."""
+"""Outcomes as a stream: a load that takes elements from a source and returns their outcomes in order."""
 
 from __future__ import annotations
 
@@ -16,14 +16,24 @@ from afas_async.vocabulary.outcomes import LoadReport, Outcome
 from afas_async.write.loader import Load
 from afas_async.write.settings import LoadProgress
 
-_MOST_AHEAD: Final = 10_000  # elements given whose outcome is not handed out yet
+_MOST_AHEAD: Final = 10_000  # elements in the load whose outcome has not been read yet
 
 
 class Outcomes:
-    """One Outcome for each element of a source, in the order of the source; see `AfasClient.outcomes`.
+    """The outcomes of the elements of your source, as an asynchronous iterator: what `AfasClient.outcomes` returns.
 
-    Leave it through `async with`, or read it to its end. Left early, it sends nothing more and waits for the answers
-    of what is in flight; cancelled, it does not.
+    You get one `Outcome` for each element, in the order of your source. Enter it with `async with`, or read it to its
+    end. If you leave early, nothing more is sent, and the end of the block waits for the responses to the calls in
+    flight. After a cancellation it does not wait. One task at a time may read.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         subjects = ({"StId": 1, "Ds": f"Offerte {number}"} for number in range(3))
+        ...         async with afas.outcomes("KnSubject", subjects) as outcomes:
+        ...             return [outcome.status async for outcome in outcomes]
+        >>> asyncio.run(main())
+        ['applied', 'applied', 'applied']
     """
 
     def __init__(
@@ -39,19 +49,19 @@ class Outcomes:
         self._known: dict[int, Outcome] = {}
         self._next = 0
         self._failure: BaseException | None = None
-        self._taking = anyio.CancelScope()  # around what waits for the source, which may never give another element
+        self._taking = anyio.CancelScope()  # around the source, which may wait for ever
         self._left = False
         self._reading = False
         self._news = asyncio.Event()
 
     @property
     def report(self) -> LoadReport:
-        """What became of the elements so far; complete after the end."""
+        """The report of your load so far; complete after the end."""
         return self._load.report
 
     @property
     def progress(self) -> LoadProgress:
-        """How far the load is."""
+        """The progress of your load at this moment."""
         return self._load.progress
 
     async def __aenter__(self) -> Self:
@@ -75,11 +85,11 @@ class Outcomes:
 
         Raises:
             UsageError: If two tasks read at once.
-            ClientClosedError: If the client was closed before the end, once all outcomes are handed out.
-            Exception: What the source raised, likewise; or what kept the load from being opened.
+            ClientClosedError: If you closed the client before the end. You get the known outcomes first.
+            Exception: If your source raises, after the known outcomes; or if the load could not be opened.
         """
         if self._reading:
-            raise UsageError("two tasks read the same outcomes at once")
+            raise UsageError("two tasks read the same outcomes at once: read them in one task")
         self._reading = True
         try:
             self._start()
@@ -95,11 +105,11 @@ class Outcomes:
             self._reading = False
 
     async def aclose(self) -> None:
-        """End the load: nothing more is sent, and what is in flight is waited for. May be called twice."""
+        """End the load: send nothing more, and wait for the responses. A second call does nothing."""
         self._left = True
         if self._job is not None:
             self._taking.cancel()
-            self._load.stop(ClientClosedError("the outcomes were left before their end"))
+            self._load.stop(ClientClosedError("not sent, as the outcomes were closed before their end"))
             try:
                 await asyncio.wait([self._job])
             except asyncio.CancelledError:
@@ -133,8 +143,8 @@ class Outcomes:
         except asyncio.CancelledError as error:
             if is_cancellation(error):
                 raise
-            self._failure = error  # of something that the source waited for
-        except Exception as error:  # noqa: BLE001 - it travels to the task that reads
+            self._failure = error  # the source was cancelled, not this load
+        except Exception as error:  # noqa: BLE001 - raised in the task that reads
             self._failure = error
 
     async def _take(self, load: Load) -> None:

@@ -1,4 +1,4 @@
-"""How a load goes about it, and how far it is."""
+"""The options of a load, and its progress."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ _TYPES: Final[tuple[tuple[str, Any, str], ...]] = (
 
 
 class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """The options of `load` and `outcomes`, which describes them.
+    """The options of `load` and `outcomes`; `AfasClient.load` describes them.
 
     Raises:
-        UsageError: If one of them makes no sense.
+        UsageError: If a value cannot work, or does not go with another one.
     """
 
     max_elements: int = 1_000
@@ -78,7 +78,7 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
                 not 0 < self.target_seconds < 900,
                 f"target_seconds must be more than 0 and below 900, the service's limit, not {self.target_seconds}",
             ),
-            (self.load_id is not None and self.journal is None, "load_id names a load in its journal=: give both"),
+            (self.load_id is not None and self.journal is None, "load_id needs a journal: give journal= too"),
             (
                 self.max_rejected is not None
                 and (self.max_rejected < 0 or (isinstance(self.max_rejected, float) and self.max_rejected >= 1)),
@@ -100,17 +100,23 @@ class LoadOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadProgress(msgspec.Struct, frozen=True):
-    """How far a load is.
+    """The progress of a load.
+
+    You get it from `load.progress`, `load.watch()` or `outcomes.progress`.
 
     Attributes:
-        elements: Elements whose outcome is there.
-        waiting: Elements that were added and wait to be sent.
-        in_flight: Elements in calls that are not answered.
+        elements: Elements that have an outcome.
+        waiting: Elements that you have added and that wait to be sent.
+        in_flight: Elements in calls without a response yet.
         calls: Calls that have ended.
-        seconds: Seconds since the load began.
+        seconds: Seconds since the load began, until it ended.
         looked_up: Unknown elements that have been looked up.
-        failed: Elements with an outcome that is not "applied".
-        ended: Whether the load has ended, so that its report is complete.
+        failed: Elements with an outcome other than "applied".
+        ended: Whether the load has ended, so that your report is complete.
+
+    Example:
+        >>> LoadProgress(elements=500, waiting=0, in_flight=100, calls=5, seconds=2.0).elements_per_second
+        250.0
     """
 
     elements: int
@@ -124,5 +130,5 @@ class LoadProgress(msgspec.Struct, frozen=True):
 
     @property
     def elements_per_second(self) -> float:
-        """Elements with an outcome a second, over the whole time."""
+        """The average number of elements per second that got an outcome."""
         return self.elements / self.seconds if self.seconds else 0.0

@@ -206,7 +206,7 @@ def test_only_what_is_unknown_is_settled(
     """An element that is known, or was never given, stays as it is."""
     make(path, age=1_000)
     line = refused(run(capsys, "journal", str(path), option, number))
-    assert f"element {number} is not one whose outcome is unknown" in line
+    assert f"the outcome of element {number} is not unknown" in line
     ended = run(capsys, "journal", str(path))
     assert counts(ended) == {"applied": "1,498", "rejected": "1", "unknown": "1", "planned": "2"}
 

@@ -99,7 +99,7 @@ def test_a_map_with_objects_and_constants(
     [
         ("Nr = 5\n", 'Nr must be the field as a text, such as "@ItCd", or "" to leave it out'),
         ("Nr = \n", "Invalid value"),
-        ('Nr = "Nothing"\n', "the map has 'Nothing', which is no field"),
+        ('Nr = "Nothing"\n', "the map has 'Nothing', which is not a field"),
     ],
 )
 def test_a_map_that_makes_no_sense(
@@ -130,7 +130,7 @@ def test_an_unknown_column_is_an_error_before_anything_is_sent(
     with environment(monkeypatch) as simulator:
         line = refused(run(capsys, "load", "FbItemArticle", write(name, content), "--action", "insert"))
         assert writes(simulator) == 0
-    assert "'Descripton' is no field" in line
+    assert "'Descripton' is not the id or label of a field" in line
     assert "did you mean Ds?" in line
 
 
@@ -150,8 +150,8 @@ def test_failed_lines_are_loaded_again(
             ("900004", "duur", "not_sent", "5"),
         ]
         assert "bestaat al" in found[0]["_error"]
-        assert found[1]["_error"] == "SaPr (Sales price): is no number such as 1.234,56"
-        assert "900005;not_sent;the line has 1 cells, and the header 4;6\n" in failed.read_text("utf-8-sig")
+        assert found[1]["_error"] == "SaPr (Sales price): is not a number such as 1.234,56"
+        assert "900005;not_sent;the line has 1 cells, but the header has 4;6\n" in failed.read_text("utf-8-sig")
         corrected = failed.read_text("utf-8-sig").replace("000012", "900012").replace(";duur;", ";3,5;")
         failed.write_text(corrected, "utf-8-sig")
         again = run(capsys, "load", "FbItemArticle", str(failed), *arguments)
@@ -254,7 +254,7 @@ def test_lines_of_json(
     assert (ended.status, "4 lines: 1 applied, 0 rejected, 0 unknown, 3 not sent" in ended.out) == (1, True)
     found = [json.loads(line) for line in failed.read_text().splitlines()]
     assert [(each["_line"], each["_status"]) for each in found] == [(2, "not_sent"), (3, "not_sent"), (4, "not_sent")]
-    assert "is a number in the file and a text in Profit" in found[0]["_error"]
+    assert "is a number in the file, but a text in Profit" in found[0]["_error"]
     assert (found[0]["LaNm"], found[1]["_text"], found[2]["_value"]) == (12, "{", [1])
 
 
@@ -311,7 +311,7 @@ def test_check(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsy
     assert (ended.status, fine.status, broken.status) == (1, 0, 1)
     first, kinds, total = ended.out.split("\n\n")
     assert len(first.splitlines()) == 21
-    assert first.splitlines()[1] == "   2  SaPr (Sales price): is no number such as 1234.56"
+    assert first.splitlines()[1] == "   2  SaPr (Sales price): is not a number such as 1234.56"
     assert [line.split()[:2] for line in kinds.splitlines()[1:]] == [["20", "SaPr"], ["20", "Ds"]]
     assert total == "60 lines: 20 can be sent, 40 cannot\n"
     assert fine.out == "1 lines: 1 can be sent, 0 cannot\n"

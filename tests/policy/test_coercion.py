@@ -71,28 +71,28 @@ def test_a_cell_means(kind: str, dutch: bool, cell: Any, value: Any) -> None:  #
     [
         ("string", False, 12, "no leading zeros"),
         ("string", False, Decimal(12), "no leading zeros"),
-        ("string", False, date(2024, 1, 31), "is no text"),
-        ("string", False, True, "is no text"),
+        ("string", False, date(2024, 1, 31), "is not a text"),
+        ("string", False, True, "is not a text"),
         ("int", False, "12.5", "whole number"),
-        ("int", False, "twelve", "is no number"),
+        ("int", False, "twelve", "is not a number"),
         ("int", False, float("nan"), "whole number"),
         ("decimal", False, "1,5", "--dutch"),
         ("decimal", False, "1.234,56", "--dutch"),
-        ("decimal", False, "1,234.56", "is no number"),
-        ("decimal", True, "12.5", "is no number such as 1.234,56"),
-        ("decimal", True, "1.23,4", "is no number"),
-        ("decimal", True, "0.125", "is no number such as 1.234,56"),
-        ("int", True, "00.500", "is no number"),
+        ("decimal", False, "1,234.56", "is not a number"),
+        ("decimal", True, "12.5", "is not a number such as 1.234,56"),
+        ("decimal", True, "1.23,4", "is not a number"),
+        ("decimal", True, "0.125", "is not a number such as 1.234,56"),
+        ("int", True, "00.500", "is not a number"),
         ("int", False, "1" * 5_000, "too large"),
         ("int", False, "1e999", "too large"),
-        ("decimal", False, True, "is no number"),
+        ("decimal", False, True, "is not a number"),
         ("boolean", False, "perhaps", "neither yes nor no"),
         ("boolean", False, 2, "neither yes nor no"),
         ("date", False, "31-01-2024", "--dutch"),
-        ("date", False, "today", "is no date"),
-        ("date", True, "31-02-2024", "no day of the calendar"),
-        ("date", True, "1-31-2024", "no day of the calendar"),
-        ("date", True, "31-01.2024", "is no date"),
+        ("date", False, "today", "is not a date"),
+        ("date", True, "31-02-2024", "not a day of the calendar"),
+        ("date", True, "1-31-2024", "not a day of the calendar"),
+        ("date", True, "31-01.2024", "is not a date"),
     ],
 )
 def test_what_could_mean_another_thing_is_refused(kind: str, dutch: bool, cell: Any, text: str) -> None:  # noqa: FBT001
@@ -125,7 +125,7 @@ def test_codes_by_id_or_description(kind: str, codes: list[Code], cell: Any, val
 
 def test_a_description_or_an_id_of_two_codes() -> None:
     """It could mean either."""
-    with pytest.raises(UnfitCellError, match="several codes, Ab and ab: give one of them"):
+    with pytest.raises(UnfitCellError, match="several codes, Ab and ab: write one of them"):
         reading_of(field("string", [Code("ab", "x"), Code("Ab", "y")]))("AB")
-    with pytest.raises(UnfitCellError, match="several codes, X and Y: give one of them"):
+    with pytest.raises(UnfitCellError, match="several codes, X and Y: write one of them"):
         reading_of(field("string", CODES))("Other")

@@ -64,14 +64,14 @@ def test_columns_by_id_label_object_and_map() -> None:
 @pytest.mark.parametrize(
     ("columns", "header", "text"),
     [
-        ({}, ["Omschrijvin"], "column 'Omschrijvin' is no field, by id or label; did you mean Ds?"),
-        ({}, ["Qqq"], "`fields` lists what there is"),
-        ({}, ["Eenheid"], "column 'Eenheid' is the label of Un1 and Un2: say with --map"),
-        ({}, ["Ad.ZpCd"], "column 'Ad.ZpCd' is no field"),
-        ({"Nr": "ItCod"}, ["Nr"], "the map has 'ItCod', which is no field; did you mean ItCd?"),
-        ({"Nr": "ItCd"}, ["Ds"], "no column is named 'Nr', which the map has"),
-        ({}, ["Ds", "Omschrijving"], "columns 'Ds' and 'Omschrijving' are both Ds"),
-        ({}, ["One", "Two"], "'One' is no field.*'Two' is no field"),
+        ({}, ["Omschrijvin"], "column 'Omschrijvin' is not the id or label of a field; did you mean Ds?"),
+        ({}, ["Qqq"], "the command `fields` lists all fields"),
+        ({}, ["Eenheid"], "column 'Eenheid' is the label of Un1 and Un2: choose one with --map"),
+        ({}, ["Ad.ZpCd"], "column 'Ad.ZpCd' is not the id or label of a field"),
+        ({"Nr": "ItCod"}, ["Nr"], "the map has 'ItCod', which is not a field; did you mean ItCd?"),
+        ({"Nr": "ItCd"}, ["Ds"], "the map has 'Nr', but the file has no such column"),
+        ({}, ["Ds", "Omschrijving"], "columns 'Ds' and 'Omschrijving' are both for the field Ds"),
+        ({}, ["One", "Two"], "'One' is not the id or label of a field.*'Two' is not the id or label"),
     ],
 )
 def test_a_column_that_is_no_field(columns: dict[str, str], header: list[str], text: str) -> None:
@@ -102,15 +102,15 @@ def test_constants() -> None:
     """Every record has them, read as a cell is."""
     make = maker(constants={"Adr.Line.QuUn": "1,5", "Ds": ""}).of_cells(["Artikel"])
     assert plain(make(["7"])) == {"@ItCd": "7", "Adr": {"Line": {"QuUn": Decimal("1.5")}}, "Ds": ""}
-    with pytest.raises(UsageError, match="the constant SaPr is no number"):
+    with pytest.raises(UsageError, match="the constant SaPr is not a number"):
         maker(constants={"SaPr": "x"}).of_cells(["Artikel"])
 
 
 @pytest.mark.parametrize(
     ("cells", "text"),
     [
-        (["1"], "the line has 1 cells, and the header 2"),
-        (["1", "x"], r"column 'Prijs', SaPr \(Prijs\): is no number"),
+        (["1"], "the line has 1 cells, but the header has 2"),
+        (["1", "x"], r"column 'Prijs', SaPr \(Prijs\): is not a number"),
     ],
 )
 def test_a_line_that_does_not_fit(cells: list[str], text: str) -> None:
@@ -133,7 +133,7 @@ def test_lines_of_json() -> None:
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ([], "no JSON object"),
+        ([], "not a JSON object"),
         ({"Adr": [1]}, "Adr: its lines must be JSON objects"),
         ({"ItCd": 7}, "no leading zeros"),
     ],
@@ -153,7 +153,9 @@ def test_names_are_checked_before_anything_is_made() -> None:
         (("Adr", "Line"), "Aantal"),
         ((), "@Action"),
     })
-    with pytest.raises(UsageError, match=r"'Prize' is no field.*'Zip' is no field") as refused:
+    with pytest.raises(
+        UsageError, match=r"'Prize' is not the id or label of a field.*'Zip' is not the id or label"
+    ) as refused:
         maker().check_names({((), "Prize"), (("Adr",), "Zip"), (("Nothing",), "x"), ((), "Nothing")})
     assert "'x'" not in str(refused.value)
 
@@ -167,9 +169,9 @@ def test_a_label_with_dots() -> None:
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ({"Ds": "x", "Omschrijving": "y"}, "Ds: two members of the line are this field"),
-        ({"zip": "1", "Adr": {"ZpCd": "2"}}, "Adr: another member of the line is a field of it, by the map"),
-        ({"Adr": {"ZpCd": "2"}, "zip": "1"}, "Adr.ZpCd: two members of the line are this field"),
+        ({"Ds": "x", "Omschrijving": "y"}, "Ds: two members of the line are for this field"),
+        ({"zip": "1", "Adr": {"ZpCd": "2"}}, "Adr: the map puts another member of the line into it"),
+        ({"Adr": {"ZpCd": "2"}, "zip": "1"}, "Adr.ZpCd: two members of the line are for this field"),
         ({"Adr": [{"ZpCd": "2"}], "zip": "1"}, "Adr.ZpCd: Adr has a list of lines"),
     ],
 )

@@ -156,7 +156,7 @@ async def test_a_finished_journal_says_so(tmp_path: Path) -> None:
     async with serving() as (simulator, afas):
         await _load(afas, elements(3), journal=journal)
         with pytest.raises(
-            JournalError, match=r"was finished at .* delete it before the next load, or give .* load_id="
+            JournalError, match=r"was finished at .* delete the file before the next load, or give .* load_id="
         ):
             await _load(afas, elements(3), journal=journal)
         journal.unlink()
@@ -172,11 +172,9 @@ async def test_a_load_id_begins_a_finished_journal_anew(tmp_path: Path) -> None:
             load = await _load(afas, elements(3), journal=journal, load_id=load_id)
             assert (load.report.counts["applied"], len(posts(simulator))) == (3, sent)
         await _load(afas, [*elements(3), faulty(3)], journal=journal, load_id="wednesday", validate=False)
-        with pytest.raises(
-            JournalError, match="of the load 'wednesday', which is not finished, and this is 'thursday'"
-        ):
+        with pytest.raises(JournalError, match="the load 'wednesday' is not finished: run it again before 'thursday'"):
             await _load(afas, elements(3), journal=journal, load_id="thursday")
-        with pytest.raises(UsageError, match="load_id names a load in its journal"):
+        with pytest.raises(UsageError, match="load_id needs a journal"):
             await _load(afas, elements(3), load_id="friday")
 
 
@@ -333,7 +331,7 @@ async def test_a_finished_load_that_becomes_longer(tmp_path: Path) -> None:
         simulator.faults.add(Fault(method="POST", cut="reset"))
         load = await _load(afas, elements(5), journal=journal, load_id="monday")
         assert load.report.counts["unknown"] == 2
-        with pytest.raises(JournalError, match="of the load 'monday', which is not finished"):
+        with pytest.raises(JournalError, match="the load 'monday' is not finished"):
             await _load(afas, elements(3), journal=journal, load_id="tuesday")
 
 

@@ -157,7 +157,7 @@ async def test_a_call_without_effect_is_begun_again(path: Path) -> None:
 async def test_unknown_elements_are_settled(path: Path) -> None:
     """What somebody found out counts, and only for what was unknown."""
     journal = await begun(path, 0, 1, 2)
-    with pytest.raises(JournalError, match="element 0 is not one whose outcome is unknown"):
+    with pytest.raises(JournalError, match="the outcome of element 0 is not unknown"):
         journal.correct(0, "applied")
     journal.end(0, outcomes("unknown", 0, 1, error=lost()) + outcomes("applied", 2))
     assert [found.number for found in journal.unknown()] == [0, 1]
@@ -165,7 +165,7 @@ async def test_unknown_elements_are_settled(path: Path) -> None:
     journal.correct(0, "applied")
     journal.correct(1, "planned")
     for number in (0, 1, 2, 3):
-        with pytest.raises(JournalError, match=f"element {number} is not one whose outcome is unknown"):
+        with pytest.raises(JournalError, match=f"the outcome of element {number} is not unknown"):
             journal.correct(number, "planned")
     assert journal.unknown() == []
     journal.close()

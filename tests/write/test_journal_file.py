@@ -130,7 +130,7 @@ def _write_in_vain(journal: Journal) -> None:
         lambda: journal.end(0, outcomes("applied", 0)),
         lambda: journal.correct(0, "applied"),
     ):
-        with pytest.raises(JournalError, match="opened by another load since"):
+        with pytest.raises(JournalError, match="another load has opened the journal"):
             use()
 
 
@@ -164,7 +164,7 @@ async def test_opened_by_another_load_while_a_call_is_noted(path: Path) -> None:
             second.append(Journal(path, LOAD))
 
     first._file.database.set_trace_callback(overtaken)
-    with pytest.raises(JournalError, match="opened by another load since"):
+    with pytest.raises(JournalError, match="another load has opened the journal"):
         first.begin(0, pieces(0))
     assert second[0].read(0, 1) == {}
     second[0].close()
@@ -228,7 +228,7 @@ async def test_not_after_a_fork(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_another_loads_journal(path: Path, fact: str) -> None:
     """A journal belongs to one load; without one named it is opened whatever its load is."""
     (await begun(path, 0)).close()
-    with pytest.raises(JournalError, match=r"the journal of another load: .*'KnSubject'.*, and this is .*'other'"):
+    with pytest.raises(JournalError, match=r"this is the journal of another load: .*'KnSubject'.*, not .*'other'"):
         Journal(path, LOAD | {fact: "other"})
     assert states(path) == {0: "in flight"}
     journal = Journal(path)
@@ -241,7 +241,7 @@ async def test_another_version(path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with monkeypatch.context() as other:
         other.setattr(journal_file, "VERSION", 2)
         (await begun(path, 0)).close()
-    with pytest.raises(JournalError, match="a journal of version 2, and this is version 1"):
+    with pytest.raises(JournalError, match="a journal of version 2: this library reads version 1"):
         Journal(path, LOAD)
 
 
@@ -278,7 +278,7 @@ async def test_a_damaged_file(path: Path, damage: Any) -> None:
     journal.close()
     before = damage(content(path))
     write(path, before)
-    with pytest.raises(JournalError, match=r"journal: (the journal|not the journal)"):
+    with pytest.raises(JournalError, match=r"journal: (the journal|this is not the journal)"):
         Journal(path, LOAD)
     assert content(path) == before
 
@@ -297,7 +297,7 @@ async def test_a_log_without_its_journal(path: Path) -> None:
     """Half of a journal is refused: the log would be taken for part of the new one."""
     log = path.with_name("journal-wal")
     write(log, b"x")
-    with pytest.raises(JournalError, match="bring it back, or delete both"):
+    with pytest.raises(JournalError, match="which is missing: restore it, or delete this file"):
         Journal(path, LOAD)
     assert [file.name for file in path.parent.iterdir()] == ["journal-wal"]
 

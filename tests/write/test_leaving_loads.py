@@ -312,7 +312,7 @@ async def test_cancelled_while_it_opens() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1), load:
                 pytest.fail("the service has not told about the connector")
-        with pytest.raises(UsageError, match="within"):
+        with pytest.raises(UsageError, match="inside"):
             await load.add(element(0))
         assert load.report.total == 0
         assert simulator.counters.writes == 0

@@ -116,7 +116,7 @@ async def test_what_is_not_found_is_absent_only_after_the_quiet_period(afas: Afa
     await asyncio.sleep(QUIET - 900)
     assert (await load.resolve()) is load.report
     assert (outcome(load), gets(simulator)) == ("not_sent", 5)
-    assert "it may be sent again" in str(load.report.not_sent[0].error)
+    assert "you can send it again" in str(load.report.not_sent[0].error)
 
 
 async def test_what_comes_late_is_found(afas: AfasClient, simulator: Simulator) -> None:
@@ -384,9 +384,9 @@ async def test_a_reference_that_the_load_writes(
 
 
 async def test_what_a_reference_is_for(afas: AfasClient) -> None:
-    with pytest.raises(UsageError, match="reference= is for inserts"):
+    with pytest.raises(UsageError, match="reference= works for inserts only"):
         afas.load("KnSubject", action="update", reference="Ds")
-    with pytest.raises(UsageError, match="nothing says how to find an element"):
+    with pytest.raises(UsageError, match="the lookup cannot find an element"):
         afas.load("KnSubject", lookup=Lookup(SUBJECTS))
     load = await loaded(afas, {"StId": 1, "Ds": "mine"}, lookup=Lookup(GetConnector("X")), reference="Ds")
     assert "Ds: the load writes its reference there" in str(load.report.not_sent[0].error)
@@ -395,7 +395,7 @@ async def test_what_a_reference_is_for(afas: AfasClient) -> None:
 async def test_resolve_comes_after_the_load(afas: AfasClient) -> None:
     """As long as elements are sent, nothing is looked up."""
     async with afas.load("KnSubject", lookup=BY_SUBJECT) as load:
-        with pytest.raises(UsageError, match="leave the load before"):
+        with pytest.raises(UsageError, match="end the block of the load before"):
             await load.resolve()
 
 
@@ -438,7 +438,7 @@ async def test_a_record_that_is_taken_out_of_a_source_with_references(
     elements = [{"StId": 1, "St": "?"}, {"StId": 1}, {"StId": 2}]
     await loaded(afas, *elements, **options)
     sent = simulator.counters.writes
-    with pytest.raises(JournalError, match="element 0 is not the one that the journal has in its place"):
+    with pytest.raises(JournalError, match="element 0: the journal has another element at this position"):
         await loaded(afas, *elements[1:], **options)
     assert simulator.counters.writes == sent
 

@@ -136,15 +136,15 @@ async def test_options_that_make_no_sense(options: dict[str, Any], afas: AfasCli
 async def test_misuse(afas: AfasClient) -> None:
     """A load is entered once, and elements are added within its block."""
     load = afas.load(SUBJECT)
-    with pytest.raises(UsageError, match="within `async with"):
+    with pytest.raises(UsageError, match="inside `async with"):
         await load.add(element(0))
     async with load:
         await load.add(element(0))
         with pytest.raises(UsageError, match="lookup=Lookup"):
             await load.resolve()
-    with pytest.raises(UsageError, match="within `async with"):
+    with pytest.raises(UsageError, match="inside `async with"):
         await load.add(element(1))
-    with pytest.raises(UsageError, match="entered once"):
+    with pytest.raises(UsageError, match="enter a load once"):
         async with load:
             pass
     assert load.report.counts["applied"] == load.report.total == 1
