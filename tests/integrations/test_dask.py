@@ -67,7 +67,7 @@ def quick_leases() -> Iterator[None]:
 async def cluster(variables: None) -> AsyncIterator[Any]:  # noqa: ARG001
     async with (
         LocalCluster(
-            n_workers=2, threads_per_worker=2, processes=False, dashboard_address=None, asynchronous=True
+            n_workers=2, threads_per_worker=2, processes=False, dashboard_address=":0", asynchronous=True
         ) as local,
         Client(local, asynchronous=True, set_as_default=False) as client,  # a user may have another one
     ):
