@@ -1,4 +1,4 @@
-"""Results as a picture."""
+"""Draws results as a picture."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from benchmarks.report import Results, describe
 
 
 def draw(results: Results, path: str) -> None:
-    """Draw the rates of all contestants, a group of bars for each comparison, and curves below, into an SVG file.
+    """Draw the rates of all contestants into an SVG file: bars for each comparison, then curves.
 
     Raises:
-        ImportError: matplotlib is not there: it comes with the extra `benchmarks`.
-        ValueError: No rates were measured.
+        ImportError: If matplotlib is not installed. It comes with the extra `benchmarks`.
+        ValueError: If no rates were measured.
     """
-    from matplotlib.figure import Figure  # noqa: PLC0415 - only who draws needs it
+    from matplotlib.figure import Figure  # noqa: PLC0415 - only drawing needs it
 
     groups = dict[str, list[Standing]]()
     for section in results.sections:
@@ -22,7 +22,7 @@ def draw(results: Results, path: str) -> None:
                 groups.setdefault(f"{section.title}\n{line.group}".strip(), []).append(line)
     curved = [section for section in results.sections if section.curves]
     if not groups and not curved:
-        raise ValueError("nothing to draw: this benchmark measures no rates")
+        raise ValueError("nothing to draw: this benchmark does not measure rates")
     height = sum(0.6 + 0.3 * len(lines) for lines in groups.values()) + 4 * len(curved)
     canvas = Figure(figsize=(9, 1 + height), layout="constrained")
     ratios = [len(lines) + 1 for lines in groups.values()] + [12] * len(curved)
@@ -41,7 +41,10 @@ def draw(results: Results, path: str) -> None:
             names, [line.rate for line in lines], color=["#c33" if "afas" in name else "#789" for name in names]
         )
         axis.bar_label(
-            bars, [f"{line.rate:,.0f} rows/s, ours is {line.ours[0]:.2f}x" for line in lines], padding=3, fontsize=7
+            bars,
+            [f"{line.rate:,.0f} rows/s, this library: {line.ours[0]:.2f}x" for line in lines],
+            padding=3,
+            fontsize=7,
         )
         axis.set_title(title, fontsize=9, loc="left")
         axis.invert_yaxis()

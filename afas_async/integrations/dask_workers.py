@@ -109,7 +109,7 @@ def variables_of(environment: str, variables: Mapping[str, str]) -> dict[str, st
         variables: All variables.
 
     Raises:
-        ConfigurationError: If there is no credential for the environment.
+        ConfigurationError: If the environment has no credential.
     """
     ending = "_" + environment.upper().replace("-", "_")
     own = {
