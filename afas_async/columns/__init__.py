@@ -91,40 +91,36 @@ Each function is a recipe for one tool: copy those you use. The last lines run t
 What holds
 ----------
 
-Rows
-    You get the rows of `AfasClient.rows`, complete and in order. See the guide `afas_async.read`.
-Types
-    They come from metainfo. Text and blobs become `string`, whole numbers `int64`, and dates and moments
-    `timestamp("s")` without a zone: wall time in Amsterdam. A decimal becomes `decimal128` with its number of decimals,
-    or with ten if that number differs from row to row. You can replace each of them with `types=`. If your token may
-    not see metainfo, your Struct row type supplies the types.
-Exact or an error
-    You get each value as the service wrote it. If a value does not fit its column, you get a RowError with its row,
-    field, value and the `types=` to use. Only `float32` and `float64` round, and you get them only if you ask for them.
-Unique keys
-    Duplicate and empty keys raise NonUniqueKeyError. In a read with `order_by=`, only the rows of one batch are
-    compared.
-Drift
-    A column that no row of a batch has, and a field that metainfo does not list, give you a SchemaDriftWarning. With
-    `AfasClient(drift="error")` they raise.
-Files
-    A file gets its final name only when it is complete. Until then it has a temporary name in the same folder; then it
-    is synced and renamed. If your process is killed, the temporary file stays.
-Bounded memory
-    The stream reads one group of rows while it parses the group before. Parquet also keeps a row group of 131,072 rows.
-Free event loop
-    Parsing, compression, disks and databases work in threads. The threads end with the stream or the call.
+- **Rows.** You get the rows of `AfasClient.rows`, complete and in order. See the guide `afas_async.read`.
+- **Types.** They come from metainfo. Text and blobs become `string`, whole numbers `int64`, and dates and moments
+  `timestamp("s")` without a zone: wall time in Amsterdam. A decimal becomes `decimal128` with its number of decimals,
+  or with ten if that number differs from row to row. You can replace each of them with `types=`. If your token may
+  not see metainfo, your Struct row type supplies the types.
+- **Exact or an error.** You get each value as the service wrote it. If a value does not fit its column, you get a
+  RowError with its row, field, value and the `types=` to use. Only `float32` and `float64` round, and you get them
+  only if you ask for them.
+- **Unique keys.** Duplicate and empty keys raise NonUniqueKeyError. In a read with `order_by=`, only the rows of one
+  batch are compared.
+- **Drift.** A column that no row of a batch has, and a field that metainfo does not list, give you a
+  SchemaDriftWarning. With `AfasClient(drift="error")` they raise.
+- **Files.** A file gets its final name only when it is complete. Until then it has a temporary name in the same
+  folder; then it is synced and renamed. If your process is killed, the temporary file stays.
+- **A copy is never half updated.** A run of `sync` writes rows, deletions and watermark in one transaction. If it
+  fails, is cancelled or killed, your copy stays as it was, and your next run reads the same changes again. A
+  cancellation during the commit waits for the commit. A second run into the same table at the same time waits in
+  PostgreSQL, and fails in DuckDB.
+- **Bounded memory.** The stream reads one group of rows while it parses the group before. Parquet also keeps a row
+  group of 131,072 rows.
+- **Free event loop.** Parsing, compression, disks and databases work in threads. The threads end with the stream or
+  the call.
 
 Limits, today
 -------------
 
-A row that lacks a field
-    which other rows have gets null there. AFAS puts every field into every row.
-Duplicates out of order
-    With `order_by=`, you get an error for two rows with the same key only if both are in one batch.
-`sync`
-    writes everything in one transaction. If you interrupt a first run of many millions of rows, your next run starts
-    over.
+- **A row that lacks a field** that other rows have gets null there. AFAS puts every field into every row.
+- **Duplicates out of order.** With `order_by=`, you get an error for two rows with the same key only if both are in
+  one batch.
+- **A first `sync`** of many millions of rows starts over if you interrupt it, because a run is one transaction.
 """
 
 from __future__ import annotations

@@ -113,6 +113,13 @@ def manifests_of(files: Iterable[PartFile]) -> dict[str, Manifest]:
         UsageError: If the folder of a connector has files of another plan. If you read the whole folder, you would get
             rows twice.
         OSError: If a folder cannot be read.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> part = {"connector": "Profit_Article", "key": ["ItemCode"]}
+        >>> with TemporaryDirectory() as folder:  # no part was written here
+        ...     columns.manifests_of([columns.PartFile("12345", part, folder, "12345/Profit_Article/part-00000")])
+        {}
     """
     found: dict[str, Manifest] = {}
     for folder, expected in _by_folder(files):

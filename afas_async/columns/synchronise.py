@@ -57,22 +57,18 @@ async def sync(
 ) -> Synced:
     """Keep a copy of a GetConnector up to date, in DuckDB or PostgreSQL.
 
-    Your first run creates the table and reads everything. Each later run reads the rows that were modified since the
-    run before, and inserts or updates them. The guide `afas_async.read` states which changes a run can miss.
-
-    A run is one transaction. If it fails, is cancelled or killed, the copy stays as it was, and your next run reads the
-    same changes again. A commit that has begun is completed. A second run into
-    the same table at the same time waits in PostgreSQL, and fails in DuckDB.
+    Your first run creates the table and reads everything. Later runs insert or update the rows that were modified since
+    the run before. A run is one transaction; see the guide `afas_async.columns`. The guide `afas_async.read` states
+    which changes a run can miss.
 
     Args:
         afas: Your open client.
         connector: The connector, with its key, or its name.
         modified: The field with the moment of a row's last change.
-        into: Your connection of DuckDB, or of PostgreSQL with psycopg, psycopg2 or ADBC. It must not be in autocommit
-            mode or have an open transaction. `sync` uses it in a thread, commits, and leaves it open.
-        table: The name of the table, or `schema.table`; by default the name of the connector.
-        deletions: Whether to delete rows that the connector no longer has. This reads the keys of the whole connector
-            into a temporary table.
+        into: Your connection of DuckDB, or of PostgreSQL with psycopg, psycopg2 or ADBC, without autocommit and without
+            an open transaction. `sync` uses it in a thread, commits, and leaves it open.
+        table: The table, or `schema.table`; by default the connector's name.
+        deletions: Whether to delete rows that the connector no longer has. This reads all of its keys.
         key: The key, if you pass the connector by name.
         types: As for `batches`.
         select: As for `batches`; it must include the key.
@@ -83,11 +79,9 @@ async def sync(
 
     Raises:
         UsageError: If an argument is not valid, or the table has other columns, or rows that `sync` did not write.
-            Nothing is written.
-        AnswerError: If `deletions` would delete all rows. Nothing is written: an empty response must not empty your
-            copy.
-        AfasError: As for `batches`. Nothing is written.
-        Exception: The error of the database. Nothing is written.
+        AnswerError: If `deletions` would delete all rows: an empty response must not empty your copy.
+        AfasError: As for `batches`.
+        Exception: The error of the database. After any error, the copy is unchanged.
 
     Example:
         >>> import duckdb

@@ -208,20 +208,16 @@ background. You can copy it and start from there. `relations.py`:
 What holds
 ----------
 
-Errors have the right status
-    404 and 422 are mistakes of your caller, 500 of your program. 502 to 504 come from AFAS or from your credential. The
-    body is a problem document with `retryable`, `applied`, `quiet_until`, Profit's log reference, and the trace id with
-    which AFAS finds the call. See `afas_async.integrations.problems`.
-Half a table never looks complete
-    Your reader gets an error status if the first batch fails. An error after that cuts the connection, even through a
-    `BaseHTTPMiddleware`, and you find one line in the log of your server.
-A read ends with its reader
-    50 ms after your reader disconnects, no request is in flight any more.
-Memory does not grow with the table
-    A batch is about 64 KiB, and a slow reader slows the read down.
-SIGTERM loses nothing
-    uvicorn waits `--timeout-graceful-shutdown` seconds for responses that are being sent, and cuts the rest. Then
-    `load.stop()` lets the calls in flight end. You know every outcome, and you can continue the load with its journal.
+- **Errors have the right status.** 404 and 422 are mistakes of your caller, 500 of your program. 502 to 504 come from
+  AFAS or from your credential. The body is a problem document with `retryable`, `applied`, `quiet_until`, Profit's
+  log reference, and the trace id with which AFAS finds the call. See `afas_async.integrations.problems`.
+- **Half a table never looks complete.** Your reader gets an error status if the first batch fails. An error after
+  that cuts the connection, even through a `BaseHTTPMiddleware`, and you find one line in the log of your server.
+- **A read ends with its reader.** 50 ms after your reader disconnects, no request is in flight any more.
+- **Memory does not grow with the table.** A batch is about 64 KiB, and a slow reader slows the read down.
+- **SIGTERM loses nothing.** uvicorn waits `--timeout-graceful-shutdown` seconds for responses that are being sent, and
+  cuts the rest. Then `load.stop()` lets the calls in flight end. You know every outcome, and you can continue the
+  load with its journal.
 
 Yours to decide: authentication, job queues that survive the loss of a machine, caches, CORS and settings.
 

@@ -27,23 +27,21 @@ task, a result, a log or on the dashboard.
 What holds
 ----------
 
-Complete files
-    You get one file for each part, `to/environment/connector/part-00000-....parquet`, with a manifest of the same name
-    beside it (`.json`). Both get their names only when they are complete. If you read `*.parquet`, you get each row
-    once.
-Workers may die
-    Other workers read its parts again. A worker that is considered dead but still runs does no harm.
-One limit for all workers
-    In each environment, all workers together have at most `limit` requests in flight. A killed worker keeps its slots
-    until they expire after 30 to 40 seconds, because the service may still work on its requests. If it had all slots,
-    your other workers wait until then. You can change the time with Dask's option
-    `distributed.scheduler.locks.lease-timeout`. A worker that hangs for longer loses its slots. When it resumes, its
-    own requests can exceed the limit until they have responses.
-Runs continue
-    Complete files stay. If a run is interrupted, repeat it with the same plans and folder to continue it. A folder
-    belongs to one plan: existing files are never read again, so use a new folder for your next run.
-Retries
-    Errors that may pass are retried (`retries=`). A permanent error fails its part, and the other parts continue.
+- **Complete files.** You get one file for each part, `to/environment/connector/part-00000-....parquet`, with a
+  manifest of the same name beside it (`.json`). Both get their names only when they are complete. If you read
+  `*.parquet`, you get each row once.
+- **Workers may die.** Other workers read its parts again. A worker that is considered dead but still runs does no
+  harm.
+- **One limit for all workers.** In each environment, all workers together have at most `limit` requests in flight. A
+  killed worker keeps its slots until they expire after 30 to 40 seconds, because the service may still work on its
+  requests. If it had all slots, your other workers wait until then. You can change the time with Dask's option
+  `distributed.scheduler.locks.lease-timeout`. A worker that hangs for longer loses its slots. When it resumes, its
+  own requests can exceed the limit until they have responses.
+- **Runs continue.** Complete files stay. If a run is interrupted, repeat it with the same plans and folder to
+  continue it. A folder belongs to one plan: existing files are never read again, so use a new folder for your next
+  run.
+- **Retries.** Errors that may pass are retried (`retries=`). A permanent error fails its part, and the other parts
+  continue.
 
 How many workers do you need?
 -----------------------------
@@ -164,32 +162,26 @@ def run_plan(
 ) -> Any:
     """Read your plans on a Dask cluster, into one Parquet file for each part.
 
-    You can repeat an interrupted run: it keeps the complete files, and reads the rest. At the end, the manifests are
-    compared with your plans, and the temporary files of killed workers are removed. See the guide
-    `afas_async.integrations.dask`.
+    You can repeat an interrupted run: complete files are kept. At the end, all manifests are checked, and the
+    temporary files of killed workers are removed. See the guide `afas_async.integrations.dask`.
 
     Args:
         dask_client: The client of your cluster.
         plans: For each environment, by its name, the parts that `AfasClient.plan` returned for all its connectors.
         to: A folder that all workers can write to, as a path or as a URL of fsspec. Use a new one for each run.
-        limit: The number of requests in flight in each environment, for all workers together: 1 to 8. AFAS advises 5
-            at most.
-        secrets: Called on the workers with the name of an environment; returns the arguments of its `AfasClient`. It
-            must be a function in a module that the workers can import. By default, the variables of the workers are
-            used, such as AFAS_TOKEN_12345.
+        limit: Requests in flight in each environment, for all workers together: 1 to 8. AFAS advises at most 5.
+        secrets: Called on the workers with the name of an environment; returns the arguments of its `AfasClient`. The
+            workers must be able to import it. By default, they use their variables, such as AFAS_TOKEN_12345.
         options: `types` and `select` of `columns.batches`, by connector.
-        retries: The number of times that Dask retries a part after an error that may pass.
+        retries: How often Dask retries a part after an error that may pass.
         on_progress: Called with a `PlanReport` after each part.
 
     Returns:
-        A `PlanReport`. With an asynchronous Dask client you get an awaitable, as from Dask's own methods. If you cancel
-        it, the workers stop reading.
+        A `PlanReport`. With an asynchronous Dask client you get an awaitable. If you cancel it, the workers stop.
 
     Raises:
-        UsageError: If an argument is not valid, the folder has parts of another plan, or the files of a connector have
-            different columns.
-        AfasError: The first error of a part. All other parts were written, and a note on the error has the number of
-            missing parts.
+        UsageError: If an argument is not valid, the folder has another plan, or files of a connector differ in columns.
+        AfasError: The first error of a part. The other parts were written. A note on the error counts missing parts.
         OSError: In the same way, if a file could not be written.
 
     Example:

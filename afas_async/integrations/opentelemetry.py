@@ -19,13 +19,11 @@ module uses the client's events instead. They have no values: no condition, key,
     >>> [(span.name, span.attributes["afas.rows"]) for span in exporter.get_finished_spans()]
     [('page Profit_Article', 3)]
 
-Spans
-    You get a span for each operation: a call such as `page`, a stream or a load. It is created when the operation ends,
-    with the time at which it began, as a child of the span that is current then.
-Metrics
-    `afas.operation.duration`, `afas.request.duration` and `afas.request.wait` (for a slot) are histograms in seconds.
-    `afas.requests.failed`, `afas.requests.retried`, `afas.rows` and `afas.bytes` are counters. Failures have the class
-    of the error as `error.type`.
+- **Spans.** You get a span for each operation: a call such as `page`, a stream or a load. It is created when the
+  operation ends, with the time at which it began, as a child of the span that is current then.
+- **Metrics.** `afas.operation.duration`, `afas.request.duration` and `afas.request.wait` (for a slot) are histograms
+  in seconds. `afas.requests.failed`, `afas.requests.retried`, `afas.rows` and `afas.bytes` are counters. Failures
+  have the class of the error as `error.type`.
 """
 
 from __future__ import annotations

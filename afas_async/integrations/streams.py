@@ -72,6 +72,14 @@ async def started(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
 
     Raises:
         AfasError: If the read fails before the first chunk.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         await started(ndjson(afas.rows(GetConnector("Profit_Article", key="Nothing"))))
+        >>> asyncio.run(main())  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        afas_async.errors.BusinessError: Profit_Article: HTTP 500: ...
     """
     first = await anext(chunks, b"")
 
