@@ -90,7 +90,7 @@ def _table(standings: Sequence[Standing]) -> list[str]:
         "",
         "",
         "rows/s",
-        "ratio",
+        "ours/theirs",
         "(spread)",
         "us/row",
         "MB",

@@ -63,7 +63,7 @@ async def _row_seconds(rows: int) -> float:
     show("to_parquet")
     async with spawn(rows=rows) as simulator, AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
         with tempfile.TemporaryDirectory() as folder:
-            await to_parquet(afas, "Profit_Wide", Path(folder, "first"), key="Id", take=100)  # imports what is needed
+            await to_parquet(afas, "Profit_Wide", Path(folder, "first"), key="Id", take=100)  # loads all imports
             began = process_time()
             written = await to_parquet(afas, "Profit_Wide", Path(folder, "rows"), key="Id", take=PAGE)
             return (process_time() - began) / written.rows
