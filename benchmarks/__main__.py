@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, print, keep and draw."""
+"""The command `python -m benchmarks`: measures, prints, writes and draws."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def main(arguments: list[str]) -> int:
     """Run benchmarks.
 
     Returns:
-        1 if a target was missed, which a quick run does not look at.
+        1 if a target was missed. A quick run ignores targets.
     """
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure this library against what people use today. Everything is measured in processes of its"
-        " own, in turn, against servers on this computer; the figures are ratios within one run.",
+        description="Measure this library against common alternatives. Each measurement runs in its own process,"
+        " against servers on this computer. The contestants take turns, and figures are ratios within one run.",
     )
     parser.add_argument("name", nargs="?", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS))
-    parser.add_argument("--quick", action="store_true", help="only see that everything runs: the figures mean nothing")
-    parser.add_argument("--runs", type=int, default=1, help="consecutive runs (default: 1)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results of all runs")
+    parser.add_argument("--quick", action="store_true", help="check that everything runs; ignore the figures")
+    parser.add_argument("--runs", type=int, default=1, help="number of consecutive runs (default: 1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results of all runs to a file")
     parser.add_argument(
         "--plot", type=Path, metavar="FILE.svg", help="draw the last run: FILE.svg, and FILE-dark.svg for dark pages"
     )

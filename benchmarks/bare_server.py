@@ -1,8 +1,8 @@
-"""A server that costs as little as possible: the rows are in memory as bytes, and go out without being touched.
+"""A server that takes as little time as possible: it sends rows from memory, without processing them.
 
-It answers as the service does as far as clients look: paging, an anchor (`Id >= ...` or `Id > ...`), a length,
-keep-alive, and gzip if asked to. It knows one connector, no other filter, does not check the token, and takes no time:
-what depends on time is measured against the simulator.
+It supports paging, an anchor (`Id >= ...` or `Id > ...`), Content-Length, keep-alive, and gzip on request. It has one
+connector and no other filters, does not check the token, and adds no latency. Measurements that need latency use the
+simulator.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _ANCHOR = re.compile(rb"[?&]filterfieldids=Id&filtervalues=(-?\d+)&operatortypes
 
 
 class Question(NamedTuple):
-    """What a request asks for.
+    """The parameters of a request.
 
     Args:
-        skip: How many rows to leave out; -1 for all rows.
-        take: How many rows to answer.
-        first: The number of the row at which counting starts.
+        skip: The number of rows to skip; -1 for all rows.
+        take: The maximum number of rows to return.
+        first: The number of the row from which to skip.
     """
 
     skip: int
@@ -44,10 +44,10 @@ class Question(NamedTuple):
 
 
 class Rows:
-    """The text of all rows, and where each starts.
+    """The text of all rows, and the position of each row in it.
 
     Args:
-        count: How many rows.
+        count: The number of rows.
     """
 
     def __init__(self, count: int) -> None:
@@ -56,7 +56,7 @@ class Rows:
         text = bytearray()
         store = Store(count, 1)
         for block in store.blocks(_CONNECTOR, 0, -1, [("Id", False)], size=_BLOCK_ROWS):
-            for row in block.json[1:-1].split(b"},{"):  # no text of these rows holds that
+            for row in block.json[1:-1].split(b"},{"):  # no text in these rows contains it
                 self._starts.append(self._starts[-1] + len(row) + len(b"{},"))
             text += block.json + b","
         self.metainfo: bytes = msgspec.json.encode(describe(store.connectors[_CONNECTOR]))
@@ -64,7 +64,7 @@ class Rows:
         self._text = memoryview(bytes(text))
 
     def page(self, question: Question) -> tuple[bytes, memoryview, bytes]:
-        """Return the body in three parts: the envelope, the rows, the end."""
+        """Return the body in three parts: opening, rows, end."""
         skip, take, start = question
         opening = b'{"skip":%d,"take":%d,"rows":[' % (skip, take)
         first = min(start + max(skip, 0), self._count)
@@ -73,11 +73,11 @@ class Rows:
 
 
 class Server:
-    """Serves rows on a loopback port, each connection in a thread.
+    """Serves rows on a loopback port, with a thread for each connection.
 
     Args:
-        rows: What to serve.
-        gzip: Whether to compress; every page is compressed once, when it is first asked for.
+        rows: The rows.
+        gzip: Whether to compress. Each page is compressed once, at the first request for it.
     """
 
     def __init__(self, rows: Rows, *, gzip: bool) -> None:
@@ -88,7 +88,7 @@ class Server:
         self.port: int = self._socket.getsockname()[1]
 
     def run(self) -> None:
-        """Accept connections for ever."""
+        """Accept connections forever."""
         while True:
             connection, _ = self._socket.accept()
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -103,7 +103,7 @@ class Server:
                     self._answer(connection, received[: end + 2])
                     received = received[end + 4 :]
         except OSError:
-            pass  # the client has gone
+            pass  # the client has disconnected
         finally:
             connection.close()
 
@@ -134,22 +134,22 @@ class Server:
 
 
 def _question(head: bytes) -> Question:
-    """Read a request.
+    """Parse a request.
 
     Raises:
-        ValueError: If it has another filter than an anchor: the rows would not be those asked for.
+        ValueError: If it has any filter but an anchor, because the rows would be wrong.
     """
     skip, take, anchor = _SKIP.search(head), _TAKE.search(head), _ANCHOR.search(head)
     filters = _FILTERS.search(head)
     if filters and (anchor is None or anchor[0] != filters[0]):
-        raise ValueError(f"the bare server knows no other filter than Id >= ... and Id > ...: {filters[0]!r}")
+        raise ValueError(f"the bare server only supports the filters Id >= ... and Id > ..., not {filters[0]!r}")
     # The ids are 1, 4, 7 and so on.
     first = max(0, (int(anchor[1]) + (2 if anchor[2] == b"4" else 1)) // 3) if anchor else 0
     return Question(int(skip[1]) if skip else 0, int(take[1]) if take else 100, first)
 
 
 def main() -> None:
-    """Serve until standard input ends; the port is printed when it is ready."""
+    """Serve until standard input ends. Prints the port when it is ready."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--gzip", action="store_true")

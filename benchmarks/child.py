@@ -1,6 +1,6 @@
-"""One reading in a process of its own, with its own memory and its own imports: `python -m benchmarks.child`.
+"""Does one task in a new process, with its own memory and imports: `python -m benchmarks.child`.
 
-The task comes as JSON on standard input, the measurement leaves as JSON on standard output.
+It reads the task as JSON from standard input, and writes the measurement as JSON to standard output.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _KILOBYTES = 1 if sys.platform == "darwin" else 1024
 
 
 def main() -> None:
-    """Do the task and print what it cost."""
+    """Do the task, and write the measurement."""
     task = msgspec.json.decode(sys.stdin.buffer.read(), type=Task)
     read = importlib.import_module(f"benchmarks.contestants.{task.contestant}").read
-    asyncio.run(checkpoint())  # which imports the rest of anyio
+    asyncio.run(checkpoint())  # imports the rest of anyio
     gc.collect()
     memory_before = _memory_now()
     tally, hold = Tally(task), -1.0
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 async def _read(read: Callable[[Task, Tally], Awaitable[Any]], task: Task, tally: Tally) -> float:
-    """Read, beside a task that looks how long it has to wait for its turn if that is wanted."""
+    """Do an asynchronous task. Returns the longest hold of the event loop; -1 if not measured."""
     if not task.ticker:
         tally.start()
         await read(task, tally)
@@ -78,7 +78,7 @@ def _memory_now() -> float:
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
-        return _peak_memory()  # where nothing tells what was given back after the imports
+        return _peak_memory()  # without /proc, memory that was freed after the imports is unknown
     return pages * resource.getpagesize() / 1e6
 
 

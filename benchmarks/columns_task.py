@@ -1,4 +1,4 @@
-"""The rows as columns: pages as today's practice requests them, the types that are right, and a proof of the file."""
+"""Shared by the contestants that write columns: plain pages, exact types, and a check of the file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ DECIMALS = {"Price": 2, "Cost": 4, "Discount": 1, "Weight": 3}
 
 
 def pages(task: Task) -> Iterator[str]:
-    """Request one page after the other, until one is empty.
+    """Request one page after the other, until a page is empty.
 
     Yields:
-        The body of each.
+        The body of each page.
     """
     with requests.Session() as session:
         session.headers["Authorization"] = AppToken(task.token).header()
@@ -35,7 +35,7 @@ def pages(task: Task) -> Iterator[str]:
 
 
 def right_schema() -> pa.Schema:
-    """Return the types that hold every value exactly."""
+    """Return the types that store every value exactly."""
     fields: list[tuple[str, Any]] = [
         ("Id", pa.int64()),
         *((name, pa.string()) for name in ("Code", "Name", "Description", "Category", "Region", "Status")),
@@ -49,10 +49,10 @@ def right_schema() -> pa.Schema:
 
 
 class ParquetFolder:
-    """A folder for a file, which is looked at in the end: it must have all rows.
+    """A temporary folder for one file. At the end, the file must have all rows.
 
     Args:
-        rows: How many rows the file must have.
+        rows: The number of rows that the file must have.
     """
 
     def __init__(self, rows: int) -> None:
@@ -66,6 +66,6 @@ class ParquetFolder:
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None and pq.ParquetFile(self.path).metadata.num_rows != self._rows:
-                raise RuntimeError("the file lacks rows")
+                raise RuntimeError("the file has too few or too many rows")
         finally:
             self._folder.cleanup()

@@ -1,4 +1,4 @@
-"""What a benchmark yields: how each contestant did, and the figures that have a target."""
+"""The results of a benchmark: the standings of all contestants, and figures with targets."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ Runs = dict[Label, list[Measurement]]
 
 
 class Scale(msgspec.Struct, frozen=True):
-    """How much is measured.
+    """The amount of work in a run.
 
     Args:
-        rounds: How often each pair is measured in turn.
+        rounds: The number of times that each pair is measured.
         rows: Rows of a long read.
-        large: Rows of one that no memory holds.
-        few: Rows where it does not matter how many.
+        large: Rows of a read that would not fit into memory.
+        few: Rows of a read whose length does not matter.
         task: Rows of the whole task.
         elements: Elements of a load.
-        quick: Whether this is only to see that everything runs; the figures then mean nothing.
+        quick: Whether the run only checks that everything works. Its figures are meaningless.
     """
 
     rounds: int = 3
@@ -42,17 +42,17 @@ QUICK = Scale(rounds=1, rows=20_000, large=20_000, few=6_000, task=4_000, elemen
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One figure with its target.
+    """A figure with its target.
 
     Args:
         number: Its number, such as "P1".
-        what: What is measured.
-        value: The figure.
-        unit: "x", "ms", "MB", "requests" or "" for a share.
-        target: What it should be at least, or at most.
+        what: A description of the figure.
+        value: The value.
+        unit: "x", "ms", "MB", "requests", "rows" or "" for a share.
+        target: The lower bound, or the upper bound if `at_most` is set.
         at_most: Whether the target is an upper bound.
-        low: The least over the rounds.
-        high: The most over the rounds.
+        low: The minimum over the rounds.
+        high: The maximum over the rounds.
     """
 
     number: str
@@ -66,24 +66,24 @@ class Figure(msgspec.Struct, frozen=True):
 
     @property
     def met(self) -> bool:
-        """Whether the target is met."""
+        """Whether the value meets the target."""
         return self.value <= self.target if self.at_most else self.value >= self.target
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """How a contestant did: medians over the rounds. Times of 0 and counts of -1 were not measured.
+    """The results of a contestant, as medians over the rounds. Times of 0 and counts of -1 were not measured.
 
     Args:
-        group: What is compared with what, such as "pages of 1,000".
-        contestant: The contestant.
+        group: The name of the comparison, such as "pages of 1,000".
+        contestant: The name of the contestant.
         rate: Rows per second.
-        ours: How many times as fast this library was, and the least and most over the rounds.
-        cpu: Microseconds of processor time for a row.
-        memory: MB at the peak, over the size after the imports.
-        first_row: Milliseconds until the first row.
-        hold: Milliseconds for which the event loop was held at most.
-        requests: Requests that the server saw.
-        missing: Rows that did not come.
+        ours: The speed of this library divided by the contestant's: median, minimum and maximum over the rounds.
+        cpu: Microseconds of processor time per row.
+        memory: Peak memory in MB, minus the memory after the imports.
+        first_row: Milliseconds to the first row.
+        hold: The longest hold of the event loop in milliseconds.
+        requests: Requests that the server received.
+        missing: Missing rows.
         doubled: Rows that came more than once.
     """
 
@@ -101,14 +101,14 @@ class Standing(msgspec.Struct, frozen=True):
 
 
 class Section(msgspec.Struct, frozen=True):
-    """What one benchmark yields.
+    """The results of one benchmark.
 
     Args:
-        title: What it is about.
-        figures: The figures that have a target.
-        standings: How the contestants did.
+        title: The title.
+        figures: The figures with targets.
+        standings: The standings of the contestants.
         notes: Lines of text.
-        curves: Rows per second by the number of workers, by name.
+        curves: Named curves: rows per second for each number of workers.
     """
 
     title: str
@@ -119,7 +119,7 @@ class Section(msgspec.Struct, frozen=True):
 
 
 def interleave(tasks: Mapping[Label, Task], rounds: int) -> Runs[Label]:
-    """Measure tasks in turn (A B A B ...), so that a noisy moment of the machine meets all of them."""
+    """Measure tasks in turn (A B A B ...), so that noise on the machine affects all of them."""
     runs: Runs[Label] = {label: [] for label in tasks}
     for number in range(rounds):
         for label, task in tasks.items():
@@ -129,13 +129,13 @@ def interleave(tasks: Mapping[Label, Task], rounds: int) -> Runs[Label]:
 
 
 def ratios(ours: Sequence[Measurement], theirs: Sequence[Measurement]) -> tuple[float, float, float]:
-    """Return how many times as fast ours was, pair by pair: the median, the least and the most."""
+    """Return our speed divided by theirs, pair by pair: median, minimum and maximum."""
     pairs = [mine.rate / other.rate for mine, other in zip(ours, theirs, strict=True)]
     return median(pairs), min(pairs), max(pairs)
 
 
 def standing(group: str, contestant: str, ours: Sequence[Measurement], theirs: Sequence[Measurement]) -> Standing:
-    """Sum up a contestant's rounds."""
+    """Summarise the rounds of a contestant."""
 
     def middle(value: Callable[[Measurement], float]) -> float:
         return median(map(value, theirs))
@@ -157,5 +157,5 @@ def standing(group: str, contestant: str, ours: Sequence[Measurement], theirs: S
 def ratio_figure(
     number: str, what: str, pairs: tuple[float, float, float], target: float, unit: str = "x", *, at_most: bool = False
 ) -> Figure:
-    """Return the figure of a ratio that should be large, or small."""
+    """Return the figure for a ratio: median, minimum and maximum."""
     return Figure(number, what, pairs[0], unit, target, at_most=at_most, low=pairs[1], high=pairs[2])

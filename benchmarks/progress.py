@@ -1,4 +1,4 @@
-"""What is being measured now, on standard error."""
+"""Shows the running measurement on standard error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def show(what: str) -> None:
-    """Show what is being measured, in place on a terminal; nothing where nobody looks."""
+    """Replace the progress line on a terminal. Without a terminal, print nothing."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{what[:100]}")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Results as text and as data."""
+"""Results, as data and as text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PACKAGES = ("aiohttp", "msgspec", "anyio", "requests", "httpx", "orjson", "pyar
 
 
 class Machine(msgspec.Struct, frozen=True):
-    """Where it was measured."""
+    """The machine and the packages of a run."""
 
     processor: str
     cores: int
@@ -35,7 +35,7 @@ class Results(msgspec.Struct, frozen=True):
 
     @property
     def figures(self) -> list[Figure]:
-        """All figures that have a target."""
+        """The figures of all sections."""
         return [figure for section in self.sections for figure in section.figures]
 
 
@@ -67,7 +67,7 @@ def _version(package: str) -> str:
 
 
 def describe(machine: Machine) -> str:
-    """Return the machine as a line."""
+    """Describe a machine in one line."""
     packages = ", ".join(f"{name} {number}" for name, number in machine.packages.items())
     return (
         f"{machine.processor}, {machine.cores} cores, {machine.system}, Python {machine.python}, {packages},"
@@ -76,7 +76,7 @@ def describe(machine: Machine) -> str:
 
 
 def text_of(section: Section) -> str:
-    """Return a section as lines of text."""
+    """Format a section as lines of text."""
     lines = ["", section.title, "-" * len(section.title)]
     if section.standings:
         lines += _table(section.standings)
@@ -90,7 +90,7 @@ def _table(standings: Sequence[Standing]) -> list[str]:
         "",
         "",
         "rows/s",
-        "ours is",
+        "ours/theirs",
         "(spread)",
         "us/row",
         "MB",
@@ -98,7 +98,7 @@ def _table(standings: Sequence[Standing]) -> list[str]:
         "hold ms",
         "requests",
         "missing",
-        "doubled",
+        "duplicate",
     )
     rows: list[tuple[str, ...]] = [head]
     for line in standings:
@@ -141,7 +141,7 @@ def _line(figure: Figure) -> str:
 
 
 def summary(runs: Sequence[Results]) -> str:
-    """Return each figure of several runs in one line, and whether its target was met in all of them."""
+    """Format each figure of several runs in one line. A target is met if all runs meet it."""
     lines = ["", f"{len(runs)} consecutive runs", "-" * 18]
     for figures in zip(*(run.figures for run in runs), strict=True):
         first = figures[0]

@@ -1,4 +1,4 @@
-"""The rows that are read, typed."""
+"""The row type of `Profit_Wide`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class WideRow(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
-    """A row of `Profit_Wide`, with the same values as in an opponent's dict: decimals as `float`."""
+    """A row of `Profit_Wide`, with the same values as the dicts of other contestants: decimals are `float`."""
 
     id: int
     code: str

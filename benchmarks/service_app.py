@@ -1,6 +1,6 @@
-"""A web service that reads and loads, to see what its other callers notice of that: `python -m benchmarks.service_app`.
+"""A web service that streams and loads, to measure its other responses: `python -m benchmarks.service_app`.
 
-It prints its port, and ends when its standard input does.
+It prints its port, and ends when standard input ends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from benchmarks.contestants.afas_async_stream import WIDE
 
 
 def make_app(base_url: str) -> FastAPI:
-    """Return the app, which makes its client of a simulator."""
+    """Return the app, whose client uses a simulator."""
     app = FastAPI(lifespan=lifespan(lambda: AfasClient(base_url=base_url, auth=os.environ["AFAS_SIMULATOR_TOKEN"])))
 
     @app.get("/health")
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--base-url", required=True)
     app = make_app(parser.parse_args().base_url)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-    # With its protocol, or asyncio leaves Nagle on, and a small answer waits 40 ms for an acknowledgement.
+    # asyncio disables Nagle only if the protocol is set. Else a small response waits 40 ms for an acknowledgement.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()

@@ -1,4 +1,4 @@
-"""Servers and readers in processes of their own, on processor cores of their own where there are two."""
+"""Runs servers and readers in separate processes, on separate cores if there are two."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ import msgspec
 from afas_async.simulator import Latency
 from benchmarks.task import Measurement, Task
 
-_TOKEN = "<token><version>1</version><data>BENCHMARK</data></token>"  # noqa: S105 - opens a simulator only
+_TOKEN = "<token><version>1</version><data>BENCHMARK</data></token>"  # noqa: S105 - valid for simulators only
 _PROJECT = Path(__file__).parent.parent
-_SERVER_CORE, _READER_CORE = 0, -1  # the first and the last of those that this process may use
+_SERVER_CORE, _READER_CORE = 0, -1  # the first and the last core that this process may use
 
 
 class Server(msgspec.Struct, frozen=True):
-    """Something that serves `Profit_Wide`.
+    """A server with the connector `Profit_Wide`.
 
     Args:
         base_url: Its base URL.
-        rows: The rows of the connector.
+        rows: The number of rows.
     """
 
     base_url: str
     rows: int
 
     def requests(self) -> int:
-        """Return how many requests a simulator has seen."""
+        """Return the number of requests that a simulator has received."""
         with urlopen(f"{self.base_url.removesuffix('profitrestservices')}simulator/counters") as answer:  # noqa: S310
             counters: dict[str, int] = msgspec.json.decode(answer.read())
         return counters["requests"]
@@ -44,15 +44,15 @@ class Server(msgspec.Struct, frozen=True):
 
 
 def read(task: Task) -> Measurement:
-    """Have a task done in a new process.
+    """Do a task in a new process.
 
     Raises:
-        RuntimeError: If it fails; standard error says why.
+        RuntimeError: If the task fails. Standard error has its traceback.
     """
     process = _start("benchmarks.child", core=_READER_CORE)
     output, _ = process.communicate(msgspec.json.encode(task))
     if process.returncode:
-        raise RuntimeError(f"{task.contestant} failed")
+        raise RuntimeError(f"{task.contestant} failed: see its traceback on standard error")
     return msgspec.json.decode(output, type=Measurement)
 
 
@@ -72,26 +72,26 @@ def simulator(rows: int, latency: Latency) -> Iterator[Server]:
 
 @contextmanager
 def web_service(server: Server) -> Iterator[int]:
-    """Run a web service that uses a simulator, on the readers' core, and yield its port."""
+    """Run a web service that uses a simulator on the core of the readers, and yield its port."""
     with _running("benchmarks.service_app", f"--base-url={server.base_url}", core=_READER_CORE) as line:
         yield int(line)
 
 
 @contextmanager
 def _running(module: str, *arguments: str, core: int = _SERVER_CORE) -> Iterator[bytes]:
-    """Run a server that prints a line when it is ready, and ends when its input does."""
+    """Run a server that prints a line when it is ready, and ends when its standard input ends."""
     process = _start(module, *arguments, core=core)
     try:
         line = process.stdout.readline() if process.stdout else b""
         if not line:
-            raise RuntimeError(f"{module} did not start")
+            raise RuntimeError(f"{module} did not start: see its traceback on standard error")
         yield line
     finally:
         process.communicate()
 
 
 def _start(module: str, *arguments: str, core: int) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(  # noqa: S603 - this Python
+    process = subprocess.Popen(  # noqa: S603 - this Python interpreter
         [sys.executable, "-m", module, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

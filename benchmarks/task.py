@@ -1,4 +1,4 @@
-"""What a contestant is asked to do, and what is measured while it does it."""
+"""The task of a contestant, and the measurement of it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import msgspec
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One reading of the connector `Profit_Wide`, or one load.
+    """Read the connector `Profit_Wide` once, or load elements.
 
     Args:
-        contestant: Name of a module in `contestants`.
-        base_url: The server's base URL.
+        contestant: The name of a module in `contestants`.
+        base_url: The base URL of the server.
         token: The XML token.
-        rows: Rows of the connector, whose `Id` is 1, 4, 7 and so on; or elements to load.
-        take: Rows per page; None for the contestant's own choice; -1 for everything in one answer.
-        window: Requests in flight at a time, for those who send several.
-        variant: Which of several ways to read, for those who have several.
+        rows: The number of rows, whose `Id` is 1, 4, 7 and so on; or the number of elements to load.
+        take: Rows per page; None for the contestant's default; -1 for everything in one response.
+        window: The number of requests in flight, for contestants that send several.
+        variant: The way to read, for contestants that have several.
         verify: Whether this library joins pages by key, and verifies that they join.
-        check: Whether to look at each row, to count those missing and doubled.
+        check: Whether to count missing and duplicate rows.
         ticker: Whether to measure how long the event loop is held.
-        pause: Seconds to pause before each twentieth part of the rows, for a slow consumer.
+        pause: Seconds to pause before each twentieth of the rows, for a slow consumer.
     """
 
     contestant: str
@@ -40,22 +40,22 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        """The connector's URL."""
+        """The URL of the connector."""
         return f"{self.base_url}/connectors/Profit_Wide"
 
 
 class Measurement(msgspec.Struct, frozen=True):
-    """What one reading cost.
+    """The measurement of one task.
 
     Args:
-        seconds: From before the first connection to the last row.
-        cpu: Seconds of processor time meanwhile.
-        memory: MB that the process grew at its peak, over its size after the imports.
-        first_row: Seconds until the first row was there.
-        rows: Rows that came.
-        missing: Rows that did not come, -1 if not looked at.
-        doubled: Rows that came again, -1 if not looked at.
-        hold: Seconds for which the event loop was held at most, own processor time between two ticks; -1 if unknown.
+        seconds: The time from before the first connection to the last row.
+        cpu: The seconds of processor time in that time.
+        memory: The peak memory in MB, minus the memory after the imports.
+        first_row: The seconds to the first row.
+        rows: The number of rows that were read.
+        missing: The number of missing rows; -1 if not counted.
+        doubled: The number of duplicate rows; -1 if not counted.
+        hold: The longest hold of the event loop in seconds: processor time between two ticks; -1 if not measured.
     """
 
     seconds: float
@@ -74,10 +74,10 @@ class Measurement(msgspec.Struct, frozen=True):
 
 
 class Tally:
-    """Takes the rows that a contestant has read.
+    """Counts the rows that a contestant has read.
 
     Args:
-        task: What is read.
+        task: The task.
     """
 
     def __init__(self, task: Task) -> None:
@@ -87,12 +87,12 @@ class Tally:
         self._seen = bytearray(task.rows) if task.check else None
 
     def start(self) -> None:
-        """Start the clocks, again for one who has prepared something that does not count."""
+        """Start the clocks. Call it again after a preparation that does not count."""
         self.started_at: float = perf_counter()
         self.cpu_before: float = process_time()
 
     def add(self, rows: Sequence[Any]) -> None:
-        """Take some rows, Structs or dicts."""
+        """Count some rows, Structs or dicts."""
         if rows and not self.rows:
             self.first_row_at = perf_counter()
         self.rows += len(rows)
@@ -103,10 +103,10 @@ class Tally:
 
     @property
     def missing(self) -> int:
-        """Rows that did not come, -1 if not looked at."""
+        """The number of missing rows; -1 if not counted."""
         return -1 if self._seen is None else self._seen.count(0)
 
     @property
     def doubled(self) -> int:
-        """Rows that came more than once, -1 if not looked at."""
+        """The number of rows that came more than once; -1 if not counted."""
         return -1 if self._seen is None else len(self._seen) - self._seen.count(0) - self._seen.count(1)

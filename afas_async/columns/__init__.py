@@ -1,12 +1,26 @@
-"""A GetConnector as columns: exact Arrow batches, for Parquet, polars, DuckDB, pandas and databases.
+"""GetConnectors as exact Arrow columns, for Parquet, polars, DuckDB, pandas and databases: the guide.
 
-Install it with `pip install "afas-async[columns]"`. Nothing of it is imported otherwise.
+Install the extra with `pip install "afas-async[columns]"`. pyarrow is imported only when you call a function that needs
+it. `to_ndjson` works without it.
+
+Which function do you need?
+---------------------------
+
+| You want | Call |
+|---|---|
+| all rows in memory | `await columns.to_table(afas, connector)` |
+| batches of about 4 MiB of the response | `async with columns.batches(afas, connector) as stream:` |
+| a file | `await columns.to_parquet(...)`, `to_csv(...)` or `to_ndjson(...)` |
+| rows in code without `await` | `with columns.open_reader(connector) as reader:` |
+| the rows modified since your last run | `columns.changes(...)` |
+| a copy in DuckDB or PostgreSQL, kept up to date | `await columns.sync(...)` |
+| a file for each part of a plan, from several machines | `columns.part_files(...)` and `write_part(...)` |
+| a table in one of dlt's destinations | `afas_async.integrations.dlt` |
 
 Recipes
 -------
 
-`columns.to_table` returns all rows, `columns.batches` about 4 MiB of the answer at a time. `columns.open_reader` is for
-code without `await`: it takes its client from the environment, or the one that you give.
+Each function is a recipe for one tool: copy those you use. The last lines run them on the simulator.
 
     >>> import asyncio, io
     >>> from pathlib import Path
@@ -26,7 +40,7 @@ code without `await`: it takes its client from the environment, or the one that 
     >>> async def with_pandas(afas, folder):
     ...     import pandas as pd
     ...     table = await columns.to_table(afas, ARTICLES)
-    ...     frame = table.to_pandas(types_mapper=pd.ArrowDtype)  # or whole numbers with nulls become floats
+    ...     frame = table.to_pandas(types_mapper=pd.ArrowDtype)  # keeps whole numbers with nulls whole
     ...     print("pandas:", frame["Stock"].dtype)
     >>> async def with_duckdb(afas, folder):
     ...     import duckdb
@@ -74,42 +88,39 @@ code without `await`: it takes its client from the environment, or the one that 
     Delta: 1000 rows
     NDJSON: 1000 rows
 
-`columns.sync` keeps a copy in DuckDB or PostgreSQL up to date. `afas_async.integrations.dlt` gives a connector to dlt,
-which loads it into its own destinations.
-
 What holds
 ----------
 
-The rows
-    are those of `AfasClient.rows`, complete and in order; the guide is `python -m pydoc afas_async.read`.
-Types
-    come from metainfo: text and blob as `string`, whole numbers as `int64`, decimals as `decimal128` with their
-    decimals (ten where they differ from row to row), dates and moments as `timestamp("s")` without a zone, which is
-    wall time in Amsterdam. `types=` changes them. If the token may not see metainfo, a Struct row type gives them.
-Exact or an error
-    Each value is the one that the service wrote. One that does not fit raises a RowError with its row, field and value,
-    and the `types=` that would do. Only `float32` and `float64`, which you ask for, round.
-Every key
-    is there, and differs from that of the row before. In a read with `order_by=`, the rows of a batch are compared.
-Drift
-    A column that no row of a batch has, and a field in rows that metainfo does not list, follow `AfasClient(drift=)`.
-Files
-    have their name when they are complete. They are written under a temporary name in the same folder, synced and
-    renamed. After the end of the process by force, that temporary file stays.
-Bounded memory
-    One group of rows is read while the one before it is parsed. Parquet holds a row group of 131,072 rows beside it.
-Free event loop
-    Parsing, compressing, disks and databases are at work in threads, which end with the stream or the call.
+- **Rows.** You get the rows of `AfasClient.rows`, complete and in order. See the guide `afas_async.read`.
+- **Types.** They come from metainfo. Text and blobs become `string`, whole numbers `int64`, and dates and moments
+  `timestamp("s")` without a zone: wall time in Amsterdam. A decimal becomes `decimal128` with its number of decimals,
+  or with ten if that number differs from row to row. You can replace each of them with `types=`. If your token may
+  not see metainfo, your Struct row type supplies the types.
+- **Exact or an error.** You get each value as the service wrote it. If a value does not fit its column, you get a
+  RowError with its row, field, value and the `types=` to use. Only `float32` and `float64` round, and you get them
+  only if you ask for them.
+- **Unique keys.** Duplicate and empty keys raise NonUniqueKeyError. In a read with `order_by=`, only the rows of one
+  batch are compared.
+- **Drift.** A column that no row of a batch has, and a field that metainfo does not list, give you a
+  SchemaDriftWarning. With `AfasClient(drift="error")` they raise.
+- **Files.** A file gets its final name only when it is complete. Until then it has a temporary name in the same
+  folder; then it is synced and renamed. If your process is killed, the temporary file stays.
+- **A copy is never half updated.** A run of `sync` writes rows, deletions and watermark in one transaction. If it
+  fails, is cancelled or killed, your copy stays as it was, and your next run reads the same changes again. A
+  cancellation during the commit waits for the commit. A second run into the same table at the same time waits in
+  PostgreSQL, and fails in DuckDB.
+- **Bounded memory.** The stream reads one group of rows while it parses the group before. Parquet also keeps a row
+  group of 131,072 rows.
+- **Free event loop.** Parsing, compression, disks and databases work in threads. The threads end with the stream or
+  the call.
 
 Limits, today
 -------------
 
-A row that lacks a field
-    which other rows have gets null there. AFAS puts every field into every row.
-Duplicates out of order
-    In a read with `order_by=`, two rows with one key are found if they are in one batch.
-`sync`
-    is one transaction: a first run of many millions of rows is begun again if it is interrupted.
+- **A row that lacks a field** that other rows have gets null there. AFAS puts every field into every row.
+- **Duplicates out of order.** With `order_by=`, you get an error for two rows with the same key only if both are in
+  one batch.
+- **A first `sync`** of many millions of rows starts over if you interrupt it, because a run is one transaction.
 """
 
 from __future__ import annotations
@@ -150,7 +161,7 @@ __all__ = [
     "write_part",
 ]
 
-# What needs pyarrow or fsspec is imported when it is used.
+# These modules need pyarrow or fsspec, so they are imported on first use.
 _HOMES: Final = {
     "Batches": "stream",
     "batches": "stream",

@@ -1,6 +1,6 @@
-"""A GetConnector as a CSV file, by pyarrow."""
+"""GetConnectors as CSV files, written by pyarrow."""
 # pyright: reportUnknownMemberType=false
-# The stubs of pyarrow leave some of its options open.
+# pyarrow's stubs do not type all of its options.
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from afas_async.columns.new_file import Written, write_file
 from afas_async.columns.stream import ColumnArguments, batches
 from afas_async.vocabulary.connectors import GetConnector
 
-_PLAIN: Final = 6  # decimals up to which pyarrow never writes an exponent
+_PLAIN_DECIMALS: Final = 6  # pyarrow writes an exponent only for numbers with more decimals
 _TEXT_OR_EXPONENT: Final = re.compile(rb'"[^"]*"|-?[0-9.]+E-[0-9]+')
 
 
@@ -31,24 +31,24 @@ async def to_csv(
     delimiter: str = ",",
     **options: Unpack[ColumnArguments],
 ) -> Written:
-    """Write the rows of a GetConnector into a CSV file in UTF-8, with the field ids as its first line.
+    """Write the rows of a GetConnector to a CSV file in UTF-8, with the field ids in its first line.
 
-    Texts are in quotation marks, so that an empty text (`""`) differs from no value (nothing). Decimals have a dot and
-    all their digits, never an exponent; moments look like `2024-01-31 09:30:00`. The file is there when it is complete,
-    as that of `to_parquet`.
+    Texts are quoted, so you can distinguish an empty text (`""`) from a missing value (nothing). Decimals have a dot
+    and all their digits, never an exponent. Moments look like `2024-01-31 09:30:00`. The file gets its name only when
+    it is complete; see the guide `afas_async.columns`.
 
     Args:
-        afas: The client.
+        afas: Your open client.
         connector: As for `batches`.
-        path: The file, which is replaced if it is there.
-        delimiter: One character between two values.
+        path: The path of the file. An existing file is replaced.
+        delimiter: The character between two values.
         options: As for `batches`.
 
     Returns:
-        How many rows and bytes were written, and the cursor after the last row.
+        The number of rows and bytes, and the cursor after the last row.
 
     Raises:
-        OSError: If the disk refuses.
+        OSError: If the file cannot be written.
         AfasError: As for `batches`.
 
     Example:
@@ -71,8 +71,8 @@ async def to_csv(
 class _CsvFile:
     def __init__(self, path: Path, schema: pa.Schema, delimiter: str) -> None:
         options = arrow_csv.WriteOptions(delimiter=delimiter)
-        fine = any(pa.types.is_decimal(kind) and kind.scale > _PLAIN for kind in schema.types)
-        self._file = _PlainDecimals(path.open("wb", buffering=0)) if fine else path.open("wb")
+        has_exponents = any(pa.types.is_decimal(kind) and kind.scale > _PLAIN_DECIMALS for kind in schema.types)
+        self._file = _PlainDecimals(path.open("wb", buffering=0)) if has_exponents else path.open("wb")
         self._writer = arrow_csv.CSVWriter(self._file, schema, write_options=options)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -88,7 +88,7 @@ class _CsvFile:
 
 
 class _PlainDecimals(io.BufferedWriter):
-    """A file for CSV in which pyarrow's 1.2E-9 becomes 0.0000000012. It gets whole rows, about a thousand at a time."""
+    """Writes pyarrow's 1.2E-9 as 0.0000000012. pyarrow writes whole rows to it, about a thousand at a time."""
 
     def write(self, rows: Any) -> int:
         text = bytes(rows)

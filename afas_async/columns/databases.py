@@ -1,6 +1,6 @@
-"""Databases that take Arrow batches: DuckDB, and PostgreSQL by psycopg or ADBC. For a thread: each call waits."""
+"""Writes Arrow batches to DuckDB, or to PostgreSQL with psycopg or ADBC. Each call blocks: use it in a thread."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# The stubs of pyarrow leave the types within arrays open.
+# pyarrow's stubs do not type the values of arrays.
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ _IDLE: Final = 0  # libpq, PQTRANS_IDLE
 
 
 def quoted(name: str) -> str:
-    """Return a name as SQL has it; that of a table may have its schema before a dot."""
+    """Quote a name for SQL. A dot separates the schema from the table."""
     return ".".join(map(quoted_whole, name.split(".")))
 
 
 def quoted_whole(name: str) -> str:
-    """Return a name as SQL has it, whose dots are part of it."""
+    """Quote a name for SQL. A dot is part of the name."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """Return a text as SQL has it."""
+    """Quote a text for SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def sql_type(kind: pa.DataType) -> str:
-    """Return the type of a column, in words that DuckDB and PostgreSQL have in common."""
+    """Return the SQL type of a column, in a spelling that both DuckDB and PostgreSQL accept."""
     if isinstance(kind, pa.Decimal128Type):
         return f"numeric({kind.precision}, {kind.scale})"
     return _TYPES.get(kind, "timestamp")
 
 
 class Database:
-    """A connection of PostgreSQL by DB-API, within one transaction.
+    """One transaction on a PostgreSQL connection.
 
     Args:
-        connection: The connection of psycopg, psycopg2 or ADBC.
+        connection: A connection of psycopg, psycopg2 or ADBC.
     """
 
     def __init__(self, connection: Any) -> None:
@@ -70,12 +70,12 @@ class Database:
         """Begin the transaction.
 
         Raises:
-            UsageError: If the connection commits each statement by itself, or has an open transaction.
+            UsageError: If the connection has autocommit on, or has an open transaction.
         """
         if self._commits_by_itself():
-            raise UsageError("into: the connection commits each statement by itself: open it without autocommit")
+            raise UsageError("into: the connection has autocommit on: open it without autocommit")
         if self._is_busy():
-            raise UsageError("into: the connection has an open transaction: commit it, or take it back, first")
+            raise UsageError("into: the connection has an open transaction: commit it or roll it back first")
         self._cursor = self._connection.cursor()
 
     def _commits_by_itself(self) -> bool:
@@ -85,16 +85,16 @@ class Database:
         return bool(self._connection.info.transaction_status != _IDLE)
 
     def execute(self, statement: str) -> None:
-        """Carry out a statement."""
+        """Execute a statement."""
         self._cursor.execute(statement)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """Return what a query finds."""
+        """Return the rows of a query."""
         self._cursor.execute(statement)
         return [tuple(row) for row in self._cursor.fetchall()]
 
     def columns(self, table: str) -> dict[str, str]:
-        """Return the names of a table's columns, with their types in the words of the database."""
+        """Return the names of a table's columns, with their types as the database spells them."""
         found = self.rows(
             "select attname::text, format_type(atttypid, atttypmod) from pg_attribute"  # noqa: S608 - a quoted literal
             f" where attrelid = cast({literal(table)} as regclass) and attnum > 0 and not attisdropped"
@@ -102,17 +102,17 @@ class Database:
         return {str(name): str(kind) for name, kind in found}
 
     def create_once(self, table: str, columns: str) -> None:
-        """Make a table unless it is there. A transaction that is making it is waited for."""
+        """Create a table unless it exists. Waits for another transaction that is creating it."""
         if self.rows(f"select 1 where to_regclass({literal(table)}) is null"):
             self.lock(table)
             self.execute(f"create table if not exists {table} ({columns})")
 
     def lock(self, name: str) -> None:
-        """Wait until no other transaction holds the lock of that name, and hold it until this one has ended."""
+        """Acquire the lock of that name, and hold it until this transaction ends."""
         self.rows(f"select 1 from pg_advisory_xact_lock(hashtextextended({literal('afas_async ' + name)}, 0))")  # noqa: S608 - a quoted literal
 
     def fill(self, stage: str, batch: pa.RecordBatch) -> None:
-        """Add a batch to a temporary table, which has its columns."""
+        """Add a batch to a temporary table with the same columns."""
         columns = ", ".join(map(quoted, batch.schema.names))
         statement = f"copy {quoted(stage)} ({columns}) from stdin (format csv, encoding 'UTF8')"
         text = io.BytesIO()
@@ -131,28 +131,28 @@ class Database:
         self._cursor = None
 
     def rollback(self) -> None:
-        """Take everything back, unless the transaction has not begun or has ended."""
+        """Roll everything back, unless the transaction has not begun or has ended."""
         if self._cursor is not None:
             self._connection.rollback()
             self._cursor.close()
 
 
 class AdbcDatabase(Database):
-    """The same by ADBC, which takes batches as they are."""
+    """One transaction on a PostgreSQL connection of ADBC, which accepts Arrow batches."""
 
     def _commits_by_itself(self) -> bool:
         return bool(self._connection.adbc_connection.get_option("adbc.connection.autocommit") == "true")
 
     def _is_busy(self) -> bool:
-        return False  # which ADBC does not say
+        return False  # ADBC does not report open transactions
 
     def fill(self, stage: str, batch: pa.RecordBatch) -> None:
-        """Add a batch to a temporary table, which has its columns."""
+        """Add a batch to a temporary table with the same columns."""
         self._cursor.adbc_ingest(stage, batch, mode="append", temporary=True)
 
 
 class DuckDatabase(Database):
-    """A connection of DuckDB."""
+    """One transaction on a DuckDB connection."""
 
     def begin(self) -> None:
         """Begin the transaction."""
@@ -160,18 +160,18 @@ class DuckDatabase(Database):
         self._cursor = self._connection
 
     def columns(self, table: str) -> dict[str, str]:
-        """Return the names of a table's columns, with their types in the words of the database."""
+        """Return the names of a table's columns, with their types as the database spells them."""
         return {name: kind for name, kind, *_ in self.rows(f"describe {table}")}
 
     def create_once(self, table: str, columns: str) -> None:
-        """Make a table unless it is there."""
+        """Create a table unless it exists."""
         self.execute(f"create table if not exists {table} ({columns})")
 
     def lock(self, name: str) -> None:
-        """Do nothing: a transaction that writes the same rows as another one fails."""
+        """Do nothing: DuckDB fails the second of two transactions that write the same rows."""
 
     def fill(self, stage: str, batch: pa.RecordBatch) -> None:
-        """Add a batch to a temporary table, which has its columns."""
+        """Add a batch to a temporary table with the same columns."""
         self._connection.register("afas_async_batch", batch)
         columns = ", ".join(map(quoted, batch.schema.names))
         self.execute(f"insert into {quoted(stage)} select {columns} from afas_async_batch")  # noqa: S608 - quoted names
@@ -183,16 +183,16 @@ class DuckDatabase(Database):
         self._cursor = None
 
     def rollback(self) -> None:
-        """Take everything back, unless the transaction has not begun or has ended."""
+        """Roll everything back, unless the transaction has not begun or has ended."""
         if self._cursor is not None:
             self._connection.rollback()
 
 
 def database_of(connection: Any) -> Database:
-    """Return what writes to a user's connection.
+    """Return the transaction for a user's connection.
 
     Raises:
-        UsageError: If it is none that is known.
+        UsageError: If the connection is not from a supported driver.
     """
     kinds: Sequence[str] = [kind.__module__.partition(".")[0] for kind in type(connection).__mro__]
     if "duckdb" in kinds or "_duckdb" in kinds:
@@ -202,6 +202,6 @@ def database_of(connection: Any) -> Database:
     if "psycopg" in kinds or "psycopg2" in kinds:
         return Database(connection)
     raise UsageError(
-        "into: expected a connection of DuckDB, or one of PostgreSQL by psycopg, psycopg2 or adbc_driver_postgresql,"
-        f" got {type_name(connection)}"
+        "into: expected a connection of DuckDB, or a PostgreSQL connection of psycopg, psycopg2 or"
+        f" adbc_driver_postgresql, got {type_name(connection)}"
     )

@@ -1,4 +1,4 @@
-"""Undecoded rows in groups: as text with a row on each line, about 4 MiB at a time; an error comes after its rows."""
+"""Collects the undecoded rows of a read into groups of about 4 MiB. An error comes after the rows before it."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ RawRows = Rows[msgspec.Raw] | Changes[msgspec.Raw]
 
 
 def declared(afas: AfasClient, connector: GetConnector[Any] | str, key: str | tuple[str, ...]) -> GetConnector[Any]:
-    """Return the connector that a user names, or gives with its key.
+    """Return the connector that a user passes, as a declaration or as a name with a key.
 
     Raises:
-        UsageError: If an argument is of a wrong type, or makes no sense.
+        UsageError: If an argument has the wrong type or is not valid.
     """
     check_type("afas", afas, AfasClient, "an AfasClient")
     return query_of(channel_of(afas), connector, key=key).connector
 
 
 def channel_of(afas: AfasClient) -> Channel:
-    """Return what the calls of a client go through: this floor is the client's own."""
+    """Return the channel that a client sends its calls through. It is private, but this floor extends the client."""
     return afas._channel  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 class RawGroup(msgspec.Struct, frozen=True):
-    """Some rows of a read that stand together.
+    """Consecutive rows of a read.
 
     Args:
-        pieces: The rows as JSON objects, with a line break between two of them. An object may have some in itself.
-        rows: How many there are.
-        before: How many rows of the read stand before them.
-        sample: The first of them.
-        cursor: The point to go on from after them; None for a read without a key.
-        progress: How far the read has come with them.
+        pieces: The rows as JSON objects, with a line break between two of them. An object may contain line breaks.
+        rows: The number of rows.
+        before: The number of rows before them in the read.
+        sample: The first row.
+        cursor: The cursor after the last row; None for a read without a key.
+        progress: The progress of the read after the last row.
     """
 
     pieces: tuple[bytes, ...]
@@ -56,7 +56,7 @@ class RawGroup(msgspec.Struct, frozen=True):
     progress: Progress
 
     def text(self) -> bytes:
-        """Return the rows as one text: for a thread, as it copies all of them."""
+        """Return the rows as one text. This copies all of them: call it in a thread."""
         return b"\n".join(self.pieces)
 
 
@@ -64,11 +64,11 @@ class RawGroups:
     """Collects the rows of a read into groups.
 
     Args:
-        rows: The read, of rows whose boundaries are proved, and whose text is UTF-8.
-        keyed: Whether the read has a key to go on by.
+        rows: The read. Its rows are complete JSON objects in valid UTF-8.
+        keyed: Whether the read has a key, and so a cursor.
 
     Attributes:
-        failure: What the read has ended with, if it has failed.
+        failure: The error that ended the read, if any.
     """
 
     def __init__(self, rows: RawRows, *, keyed: bool) -> None:
@@ -83,15 +83,15 @@ class RawGroups:
         self._sample = b""
 
     async def read(self) -> RawGroup | None:
-        """Return the next group, or None at the end and after a failure; a call that is cancelled loses no row."""
+        """Return the next group, or None at the end and after a failure. A cancelled call loses no rows."""
         while self._bytes < GROUP_BYTES and self.failure is None:
             try:
                 rows: list[Any] = await anext(self._batches, list[Any]())
-            except Exception as error:  # noqa: BLE001 - it is raised when the rows before it have been returned
+            except Exception as error:  # noqa: BLE001 - the caller raises it after the rows before it
                 self.failure = error
                 break
             except BaseException:
-                self._batches = self._rows.batches()  # a generator that raised has ended, and its stream has not
+                self._batches = self._rows.batches()  # the error ended the generator, but not its stream
                 raise
             if not rows:
                 break
@@ -111,10 +111,10 @@ class RawGroups:
 
 
 def split_rows(text: bytes) -> Iterator[bytes]:
-    """Return the JSON objects of a text, which have white space between them.
+    """Split a text into JSON objects that are separated by white space.
 
     Yields:
-        Each object, as it is written.
+        Each object, unchanged.
     """
     decoder, at = json.JSONDecoder(parse_float=str, parse_int=str), 0
     whole = text.decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""What is to be written of plans, and what was: one file for each part, and a manifest that says what it holds."""
+"""Files for the parts of plans, and the manifests that record their contents."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ _ENVIRONMENT: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_\-]{0,63}", re.ASCII)
 
 
 class PartFile(msgspec.Struct, frozen=True):
-    """One part of a plan, and where its rows go. Plain data, made by `part_files`; it holds no credential.
+    """One part of a plan, and the file for its rows. You get it from `part_files` and pass it to `write_part`.
+
+    It is plain data without credentials, so you can send it to another machine.
 
     Args:
-        environment: The environment that it is read from, by the name that you gave it.
-        part: What `AfasClient.plan` returned.
-        folder: A folder, as a path or as a URL of fsspec.
-        name: The path of the file within the folder, without its ending.
+        environment: Your name for the environment that the part is read from.
+        part: The part, as `AfasClient.plan` returned it.
+        folder: The folder, as a path or as a URL of fsspec.
+        name: The path of the file in the folder, without its extension.
     """
 
     environment: str
@@ -36,22 +38,22 @@ class PartFile(msgspec.Struct, frozen=True):
 
     @property
     def connector(self) -> str:
-        """The connector that is read."""
+        """The name of the connector."""
         name: str = self.part["connector"]
         return name
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one file holds: the file is complete once its manifest is there.
+    """The contents of one file that `write_part` wrote. If a file has its manifest, you know that it is complete.
 
     Args:
-        environment: The environment that the rows were read from.
+        environment: Your name for the environment that the rows came from.
         part: The part of the plan.
-        rows: How many rows.
+        rows: The number of rows.
         bytes: The size of the file.
-        seconds: How long it took to read and write them.
-        columns: The columns, with their Arrow types.
-        version: The version of this form.
+        seconds: The time to read and write the rows.
+        columns: The names of the columns, with their Arrow types.
+        version: The version of the manifest's format.
     """
 
     environment: str
@@ -64,21 +66,23 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def part_files(plans: Mapping[str, Iterable[Mapping[str, Any]]], to: str | os.PathLike[str]) -> list[PartFile]:
-    """Return a file for each part of some plans: what `write_part` writes, here or on other machines.
+    """Name a file for each part of your plans, to write with `write_part` here or on other machines.
 
     The files of a connector are `to/environment/connector/part-00000-....parquet` and so on, in key order. Their names
-    depend on the parts alone, so that a repetition finds what is there already.
+    depend only on the parts. So if you repeat a run with the same plans and folder, it finds the files that exist.
 
     Args:
-        plans: The parts of all connectors of an environment, by a name for the environment: letters, digits, `-`, `_`.
-        to: A folder, as a path or as a URL of fsspec such as "s3://bucket/afas/2024-01-31". Give each run its own.
+        plans: For each environment, the parts of all its connectors. The names of environments are yours, made of
+            letters, digits, `-` and `_`.
+        to: The folder, as a path or as a URL of fsspec such as "s3://bucket/afas/2024-01-31". Use a new folder for each
+            run.
 
     Returns:
-        Plain data, which survive JSON by `msgspec.to_builtins`. The environments take turns, so that workers that begin
-        at the front are busy with all of them.
+        Plain data, which you can turn into JSON with `msgspec.to_builtins`. The environments take turns in the list,
+        so workers that start at its front work on all of them.
 
     Raises:
-        UsageError: If something else than parts is in the plans, or a part is there twice.
+        UsageError: If a plan contains anything but parts, or the same part twice.
 
     Example:
         >>> async def main():
@@ -105,23 +109,32 @@ def _files_of(environment: str, parts: Iterable[Mapping[str, Any]], to: str) -> 
         part = part_of(environment, data)
         text = msgspec.json.encode(part.data(), order="sorted")
         if text in files:
-            raise UsageError(f"{environment}: a part of {part.connector} is in the plan twice: its rows would be, too")
+            raise UsageError(f"{environment}: the plan has the same part of {part.connector} twice: remove one of them")
         number = counts[part.connector] = counts.get(part.connector, -1) + 1
         name = f"part-{number:05}-{hashlib.sha256(text).hexdigest()[:12]}"
         path = f"{environment}/{connector_name(part.connector)}/{name}"
-        files[text] = PartFile(environment, msgspec.json.decode(text), to, path)  # equal to what a manifest says
+        files[text] = PartFile(environment, msgspec.json.decode(text), to, path)  # decoded as in a manifest
     return list(files.values())
 
 
 def check_tiling(files: Iterable[PartFile], manifests: Mapping[str, Manifest]) -> None:
-    """Check that each part is there exactly once, and that the files of a connector have the same columns.
+    """Check that you have a file for each part, and that all files of a connector have the same columns.
 
     Args:
-        files: What was to be written.
-        manifests: What was, by the names of the files.
+        files: The files of your plan, from `part_files`.
+        manifests: The manifests of the files that exist, by the names of the files, from `manifests_of`.
 
     Raises:
-        UsageError: If not: which parts are missing or differ, and what to do.
+        UsageError: If parts are missing or files differ. The message lists them, and says what you can do.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         return await afas.plan("Profit_Article", key="ItemCode", parts=2)
+        >>> files = columns.part_files({"12345": asyncio.run(main())}, "/data/2024-01-31")
+        >>> columns.check_tiling(files, manifests={})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        afas_async.errors.UsageError: 2 of 2 parts are missing, such as 12345/...: run the plan again
     """
     files = list(files)
     missing = [file.name for file in files if file.name not in manifests]
@@ -131,13 +144,13 @@ def check_tiling(files: Iterable[PartFile], manifests: Mapping[str, Manifest]) -
     for file in files:
         found = manifests[file.name]
         if (found.environment, found.part) != (file.environment, file.part):
-            raise UsageError(f"{file.name}: its manifest is that of another part: use a folder for each run")
+            raise UsageError(f"{file.name}: its manifest belongs to another part: use a new folder for each run")
         other = first.setdefault((file.environment, file.connector), file)
         if found.columns != manifests[other.name].columns:
             differing = _differing(found.columns, manifests[other.name].columns)
             raise UsageError(
                 f"{file.name} has other columns than {other.name} ({', '.join(differing)}): the connector or the"
-                " options changed between the two: plan anew, into another folder"
+                " options changed between the two: make a new plan, and use a new folder"
             )
 
 

@@ -1,10 +1,9 @@
-"""Which value of a group of rows does not fit its column, and which type would do.
+"""Finds the value that does not fit its column, and the type that would fit.
 
-This is looked for only when parsing has failed, by parsing ever fewer rows: so it is the parser itself that says what
-fits, and no second opinion.
+The search starts when parsing has failed. It parses fewer and fewer rows, so the parser itself decides what fits.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# The stubs of pyarrow leave the types within arrays open.
+# pyarrow's stubs do not type the values of arrays.
 
 from __future__ import annotations
 
@@ -29,12 +28,12 @@ _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def explain_misfit(text: bytes, before: int, schema: pa.Schema, parse: Parse, *, connector: str) -> RowError:
-    """Return the error for a group that does not parse: its row, field and value, and the `types=` that would do.
+    """Return the error for a group that does not parse, with its row, field, value and the `types=` to use.
 
     Args:
         text: The rows.
-        before: How many rows of the read stand before them.
-        schema: What they were parsed as.
+        before: The number of rows before them in the read.
+        schema: The schema that they do not fit.
         parse: Parses some rows, or raises.
         connector: The connector's name.
     """
@@ -46,7 +45,7 @@ def explain_misfit(text: bytes, before: int, schema: pa.Schema, parse: Parse, *,
     row, number = rows[low], before + low
     field = next((field for field in schema if not _parses(row, pa.schema([field]), parse)), None)
     if field is None:
-        return _error(connector, number, "", "the row is not well-formed for pyarrow: leave it out by a condition")
+        return _error(connector, number, "", "pyarrow cannot parse the row: exclude it with where=")
     try:
         value = bytes(_MEMBERS.decode(row)[field.name])
     except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
@@ -54,9 +53,9 @@ def explain_misfit(text: bytes, before: int, schema: pa.Schema, parse: Parse, *,
     shown = value.decode(errors="replace")
     shown = clean(shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}...")
     if _parses(b'{"x":%b}' % value, pa.schema([field.with_name("x")]), parse):
-        return _error(connector, number, field.name, f"{field.name} stands in the row twice")
+        return _error(connector, number, field.name, f"the row has {field.name} twice")
     advice = _advice(field.name, value, parse)
-    return _error(connector, number, field.name, f"{field.name} is {shown}, which {field.type} cannot hold: {advice}")
+    return _error(connector, number, field.name, f"{field.name} is {shown}, which does not fit {field.type}: {advice}")
 
 
 def _parses(text: bytes, schema: pa.Schema, parse: Parse) -> bool:
@@ -70,12 +69,12 @@ def _parses(text: bytes, schema: pa.Schema, parse: Parse) -> bool:
 def _advice(name: str, value: bytes, parse: Parse) -> str:
     for text, kind in _candidates(value):
         if _parses(b'{"x":%b}' % value, pa.schema([("x", kind)]), parse):
-            return f'types={{"{name}": {text}}} would do'
-    return f"no type holds it exactly; leave {name} out with select="
+            return f'use types={{"{name}": {text}}}'
+    return f"no type holds it exactly: exclude {name} with select="
 
 
 def _candidates(value: bytes) -> Iterator[tuple[str, pa.DataType]]:
-    """Return the types that could hold a value, the plainest first, as they are written and as they are."""
+    """Yield the types that could hold a value, the simplest first: as Python code, and as a type."""
     if value[:1] == b'"':
         yield 'pa.timestamp("s")', pa.timestamp("s")
         yield 'pa.timestamp("us")', pa.timestamp("us")

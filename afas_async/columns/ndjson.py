@@ -1,4 +1,4 @@
-"""A GetConnector as lines of JSON, undecoded: the fastest pass-through, for which no Arrow is needed."""
+"""GetConnectors as lines of undecoded JSON: the fastest export, without pyarrow."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ async def to_ndjson(
     key: str | tuple[str, ...] = (),
     **options: Unpack[ReadArguments],
 ) -> Written:
-    """Write the rows of a GetConnector as JSON, one on each line, in the service's own words and in UTF-8.
+    """Write the rows of a GetConnector as lines of JSON in UTF-8, exactly as the service wrote them.
 
-    Nothing is decoded: numbers keep their digits, moments their false `Z`. It needs no pyarrow. The file is there when
-    it is complete, as that of `to_parquet`.
+    Nothing is decoded: numbers keep their digits, and moments their false `Z`. You do not need pyarrow. The file gets
+    its name only when it is complete; see the guide `afas_async.columns`.
 
     Args:
-        afas: The client.
+        afas: Your open client.
         connector: As for `batches`.
-        path: The file, which is replaced if it is there.
-        key: The key of a connector that you give by name.
+        path: The path of the file. An existing file is replaced.
+        key: The key, if you pass the connector by name.
         options: As for `AfasClient.rows`.
 
     Returns:
-        How many rows and bytes were written, and the cursor after the last row.
+        The number of rows and bytes, and the cursor after the last row.
 
     Raises:
-        OSError: If the disk refuses.
+        OSError: If the file cannot be written.
         AfasError: As for `AfasClient.rows`.
 
     Example:
@@ -60,13 +60,13 @@ async def to_ndjson(
 
 
 def one_on_each_line(text: bytes, rows: int) -> bytes:
-    """Return undecoded rows, which have a line break between them, as lines of JSON.
+    """Return undecoded rows as lines of JSON.
 
     Args:
-        text: The rows.
-        rows: How many there are.
+        text: The rows, with a line break between two of them.
+        rows: The number of rows.
     """
-    if text.count(b"\n") >= rows:  # an object is written over several lines, which JSON allows between its parts
+    if text.count(b"\n") >= rows:  # JSON allows line breaks within an object
         text = b"\n".join(row.replace(b"\r", b" ").replace(b"\n", b" ") for row in split_rows(text))
     return text + b"\n"
 

@@ -1,4 +1,4 @@
-"""A file that is there when it is complete, and not before: written under a temporary name, synced, and renamed."""
+"""Writes a file under a temporary name, syncs it, and gives it its final name when it is complete."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PieceT_contra = TypeVar("PieceT_contra", contravariant=True)
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What was written.
+    """The result of `to_parquet`, `to_csv` or `to_ndjson`.
 
     Args:
-        rows: How many rows.
+        rows: The number of rows in your file, or in all files together.
         bytes: The size of the file, or of all files together.
-        cursor: The point to go on from after the last row: `after=` of a later read of the same query. None for a read
-            without a key, and for one in parts.
+        cursor: The cursor after the last row. Pass it as `after=` to continue the same query later. None for a read
+            without a key or with `parts=`.
     """
 
     rows: int
@@ -34,18 +34,18 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Sink(Protocol[PieceT_contra]):
-    """What a format makes of pieces of a read. Its methods are called in threads, one after the other."""
+    """Writes the pieces of a read in one file format. Its methods are called in threads, one at a time."""
 
     def write(self, piece: PieceT_contra, /) -> None:
         """Write the next piece."""
         ...
 
     def finish(self) -> None:
-        """Write what is still to be written, and close the file."""
+        """Write the rest, and close the file."""
         ...
 
     def abandon(self) -> None:
-        """Close the file, which nobody wants any more."""
+        """Close the file without completing it."""
         ...
 
 
@@ -54,17 +54,17 @@ async def write_file(
 ) -> int:
     """Write a file, and return its size in bytes.
 
-    Until it is complete it has a temporary name in the same folder. An error or a cancellation removes it, unless the
-    file has its name already when the cancellation comes. After the end of the process by force, it stays there under
-    the temporary name. A file of the final name is replaced.
+    Until the file is complete, it has a temporary name in the same folder. An error or a cancellation removes it,
+    unless it has its final name by then. If the process is killed, the temporary file stays. An existing file is
+    replaced.
 
     Args:
-        path: What the file will be called.
-        open_sink: Makes the file, and returns what writes it.
-        pieces: What is written.
+        path: The final path.
+        open_sink: Creates the file at the path that it gets, and returns its writer.
+        pieces: The content.
 
     Raises:
-        OSError: If the disk refuses.
+        OSError: If the file cannot be written.
     """
     file = _NewFile(Path(path), open_sink)
     async with Worker() as worker:
@@ -72,14 +72,14 @@ async def write_file(
             await worker.run(file.open)
             async for piece in pieces:
                 await worker.run(file.write, piece)
-            return await worker.run(file.keep)
+            return await worker.run(file.complete)
         except BaseException:
             await worker.run(file.remove)
             raise
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder survive a power cut, where the system can do that."""
+    """Make the file names in a folder survive a power cut, where the system supports it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -101,11 +101,11 @@ class _NewFile(Generic[PieceT]):
         self._sink = self._open_sink(self._part)
 
     def write(self, piece: PieceT) -> None:
-        assert self._sink is not None  # noqa: S101 - it is opened first
+        assert self._sink is not None  # noqa: S101 - open() comes first
         self._sink.write(piece)
 
-    def keep(self) -> int:
-        assert self._sink is not None  # noqa: S101 - it is opened first
+    def complete(self) -> int:
+        assert self._sink is not None  # noqa: S101 - open() comes first
         self._sink.finish()
         with self._part.open("rb+") as file:
             os.fsync(file.fileno())
@@ -116,6 +116,6 @@ class _NewFile(Generic[PieceT]):
 
     def remove(self) -> None:
         if self._sink is not None:
-            with suppress(Exception):  # a full disk refuses once more
+            with suppress(Exception):  # a full disk fails again
                 self._sink.abandon()
         self._part.unlink(missing_ok=True)

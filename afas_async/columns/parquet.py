@@ -1,6 +1,6 @@
-"""A GetConnector as a Parquet file, or as a folder of them."""
+"""GetConnectors as Parquet files, or as folders of them."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# The stubs of pyarrow leave some of its options open, and the types within arrays.
+# pyarrow's stubs do not type all of its options, nor the values of arrays.
 
 from __future__ import annotations
 
@@ -36,28 +36,29 @@ async def to_parquet(
     compression: Compression = "zstd",
     **options: Unpack[ColumnArguments],
 ) -> Written:
-    """Write the rows of a GetConnector into a Parquet file, in row groups of 131,072 rows.
+    """Write the rows of a GetConnector to a Parquet file, in row groups of 131,072 rows.
 
-    The file is there when it is complete, and not before: it is written under a temporary name in the same folder,
-    synced and renamed. An error or a cancellation leaves nothing, and a file of that name as it was. The columns'
-    labels are in its metadata. Memory is that of one row group, whatever the size of the connector.
+    The file gets its name only when it is complete; see the guide `afas_async.columns`. After an error or a
+    cancellation you find no new file, and an existing one unchanged. The metadata of the columns has their labels.
+    Memory stays at one row group, however large the connector is.
 
     Args:
-        afas: The client.
+        afas: Your open client.
         connector: As for `batches`.
-        path: The file, which is replaced if it is there.
-        parts: Write so many files, `part-00000.parquet` and so on, each with a range of the key, into a new folder of
-            that name. There are fewer if the key has few values. See `AfasClient.plan`.
+        path: The path of the file. An existing file is replaced.
+        parts: The number of files, if you want several: `part-00000.parquet` and so on, each with a range of the key.
+            `path` is then the new folder for them. You get fewer files if the key has few values. See
+            `AfasClient.plan`.
         compression: "zstd", "snappy", "gzip", "lz4" or "none".
         options: As for `batches`.
 
     Returns:
-        How many rows and bytes were written, and the cursor after the last row.
+        The number of rows and bytes, and the cursor after the last row.
 
     Raises:
-        UsageError: If an argument makes no sense. Nothing was sent.
-        FileExistsError: If there is something in the folder already.
-        OSError: If the disk refuses.
+        UsageError: If an argument is not valid. Nothing was sent.
+        FileExistsError: If you use `parts`, and the folder is not empty.
+        OSError: If the file cannot be written.
         AfasError: As for `batches`.
 
     Example:
@@ -74,7 +75,7 @@ async def to_parquet(
     if parts is None:
         return await _to_file(afas, connector, Path(path), compression, options)
     if options.get("part") is not None or options.get("after") is not None:
-        raise UsageError("to_parquet: parts= makes its own parts: leave part= and after= out")
+        raise UsageError("to_parquet: parts= makes its own parts: use it without part= and after=")
     check_type("parts", parts, int, "a whole number such as 16")
     return await _to_folder(afas, connector, Path(path), compression, options, parts=parts)
 
@@ -109,7 +110,7 @@ async def _to_folder(
         try:
             await worker.run(folder.mkdir)
             for number, part in enumerate(plan):
-                ranged: ColumnArguments = {**options, "part": part, "where": None}  # the part has the condition
+                ranged: ColumnArguments = {**options, "part": part, "where": None}  # the part contains the condition
                 written = await _to_file(afas, connector, folder / f"part-{number:05}.parquet", compression, ranged)
                 rows, size = rows + written.rows, size + written.bytes
             await worker.run(_rename, folder, path)
@@ -133,13 +134,13 @@ class ParquetFile:
     """Writes record batches in row groups of 131,072 rows.
 
     Args:
-        target: The path, or a binary file.
+        target: A path or an open binary file.
         schema: The schema of the batches.
         compression: See `to_parquet`.
     """
 
     def __init__(self, target: Path | IO[bytes], schema: pa.Schema, compression: Compression) -> None:
-        # Of numbers, a dictionary makes the file larger and takes a third more time.
+        # With dictionaries for numbers, too, files are larger and writing takes a third more time.
         texts = [name for name, kind in zip(schema.names, schema.types, strict=True) if pa.types.is_string(kind)]
         self._writer = pq.ParquetWriter(target, schema, compression=compression, use_dictionary=cast("Any", texts))
         self._schema = schema
@@ -147,7 +148,7 @@ class ParquetFile:
         self._rows = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add a batch, and write the row groups that are full."""
+        """Add a batch, and write each row group that is full."""
         while self._rows + batch.num_rows >= ROW_GROUP:
             rest = ROW_GROUP - self._rows
             self._held.append(batch.slice(0, rest))
@@ -161,11 +162,11 @@ class ParquetFile:
         self._held, self._rows = [], 0
 
     def finish(self) -> None:
-        """Write what is left, and the end of the file."""
+        """Write the remaining rows and the footer, and close the file."""
         if self._rows:
             self._write_held()
         self._writer.close()
 
     def abandon(self) -> None:
-        """Close a file that is given up."""
+        """Close the file without completing it."""
         self._writer.close()

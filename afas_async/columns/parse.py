@@ -1,12 +1,15 @@
-"""From the text of rows to columns, each value as it is written or an error.
+"""Parses the text of rows into columns. Each value stays exact, or it is an error.
 
-pyarrow reads JSON in C++ and without the interpreter's lock, so this belongs into a thread. Four things it changes
-without a word, which are looked for here: a moment with an offset (it would convert it), a decimal that has more digits
-than its type (it lets it pass, or loses the first ones), a decimal with an exponent (it makes 0 of 1e-39), and the time
-behind a date.
+pyarrow parses JSON in C++ without the interpreter's lock, so call this in a thread. pyarrow silently changes four kinds
+of values, which are checked here:
+
+- a moment with an offset: pyarrow would convert it;
+- a decimal with more digits than its type: pyarrow accepts it, or loses its first digits;
+- a decimal with an exponent: pyarrow reads 1e-39 as 0;
+- a date with a time: pyarrow drops the time.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# The stubs of pyarrow leave the types within arrays open.
+# pyarrow's stubs do not type the values of arrays.
 
 from __future__ import annotations
 
@@ -29,17 +32,17 @@ from afas_async.errors import AnswerError
 
 _SHOWN: Final = len("2024-01-31T09:30:00Z")
 _EXACT_DIGITS: Final = 38
-_EXPONENT: Final = r':[ \t\r\n]*"?-?[0-9.]+[eE]'  # of a number, or of what looks like one
+_EXPONENT: Final = r':[ \t\r\n]*"?-?[0-9.]+[eE]'  # in a number, or in a text that looks like one
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Parsed(msgspec.Struct, frozen=True):
-    """The rows of a group as columns.
+    """A parsed group.
 
     Args:
         batch: The rows.
         absent: The columns that no row of the group has.
-        unknown: The fields of the first row that are no column.
+        unknown: The fields of the first row that have no column.
     """
 
     batch: pa.RecordBatch
@@ -48,14 +51,14 @@ class Parsed(msgspec.Struct, frozen=True):
 
 
 class Parser:
-    """Parses the groups of one read, one after the other.
+    """Parses the groups of one read, one at a time.
 
     Args:
         schema: The columns to return.
-        key_columns: The columns of the key, by which each row is checked; none without a key.
-        known: The fields that the connector is known to have, selected or not; None if further ones are no news.
+        key_columns: The columns of the key, whose values are checked in each row; empty without a key.
+        known: All fields of the connector, selected or not; None to ignore unknown fields.
         connector: The connector's name, for errors.
-        in_key_order: Whether the read is sorted by the key, so that equal keys stand together.
+        in_key_order: Whether the read is sorted by the key, so that equal keys are neighbours.
     """
 
     def __init__(
@@ -76,12 +79,12 @@ class Parser:
         self._keys = UniqueKeys(key, connector=connector, in_order=in_key_order) if key else None
 
     def parse(self, group: RawGroup) -> Parsed:
-        """Return a group as columns.
+        """Parse a group.
 
         Raises:
-            RowError: If a value does not fit its column; it says which one does.
+            RowError: If a value does not fit its column. The message suggests a type.
             NonUniqueKeyError: If two rows have the same key, or a row has an empty one.
-            AnswerError: If rows are missing in what pyarrow made of them.
+            AnswerError: If pyarrow returns another number of rows.
         """
         text = group.text()
         try:
@@ -90,7 +93,7 @@ class Parser:
             raise explain_misfit(text, group.before, self._read, columns_from, connector=self._connector) from None
         if batch.num_rows != group.rows:
             raise AnswerError(
-                f"{self._connector}: {group.rows} rows became {batch.num_rows} when they were parsed",
+                f"{self._connector}: parsing returned {batch.num_rows} of {group.rows} rows",
                 connector=self._connector,
             )
         absent, unknown = self._drift(group.sample, batch)
@@ -101,7 +104,7 @@ class Parser:
         )
 
     def _drift(self, sample: bytes, batch: pa.RecordBatch) -> tuple[list[str], list[str]]:
-        """Compare the first row with the columns: every row has every field (AFAS, GET connector: example rows)."""
+        """Compare the first row with the columns. Every row has every field (AFAS, GET connector: example rows)."""
         members = _MEMBERS.decode(sample)
         empty = [name for name in self._schema.names if batch.column(name).null_count == batch.num_rows]
         absent = [name for name in empty if name not in members]
@@ -110,31 +113,31 @@ class Parser:
 
 
 def columns_from(text: bytes, schema: pa.Schema) -> pa.RecordBatch:
-    """Return JSON objects, with white space between them, as columns.
+    """Parse JSON objects that are separated by white space.
 
     Raises:
         pyarrow.ArrowInvalid: If a value does not fit its column exactly.
     """
-    # Nullable throughout: an empty key is found, and reported, by the check of the keys.
+    # All columns are nullable here: the check of the keys reports empty keys.
     read = pa.schema([(column.name, _read_type(column.type)) for column in schema])
     table = pj.read_json(
-        cast("Any", pa.BufferReader(text)),  # which is no file of Python's, and spares a copy
+        cast("Any", pa.BufferReader(text)),  # spares the copy that a Python file would need
         read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
         parse_options=pj.ParseOptions(explicit_schema=read, unexpected_field_behavior="ignore"),
-        # Batches live for a moment, and another thread frees them: other allocators return that memory to the system
-        # and take it again, which costs a tenth of all the time.
+        # Batches are short-lived, and another thread frees them. Other allocators return their memory to the system
+        # and take it again, which costs a tenth of the time.
         memory_pool=pa.system_memory_pool(),
     ).combine_chunks()
-    # Only now is it known that texts are UTF-8, and that no decimal has more digits than its type.
+    # Only this checks that texts are UTF-8, and that no decimal has more digits than its type.
     table.validate(full=True)
-    arrays = [_filled(table.column(column.name), column.type) for column in schema]
+    arrays = [_with_type(table.column(column.name), column.type) for column in schema]
     batch = pa.RecordBatch.from_arrays(arrays, names=schema.names)
     _refuse_rounded(text, batch)
     return batch
 
 
 def _read_type(kind: pa.DataType) -> pa.DataType:
-    """Return what a column is read as: something that pyarrow reads exactly, or else notices."""
+    """Return the type to read a column as: pyarrow reads it exactly or fails."""
     if _is_moment(kind):
         return pa.string()
     if isinstance(kind, pa.Decimal128Type) and kind.precision + kind.scale > _EXACT_DIGITS:
@@ -146,7 +149,7 @@ def _is_moment(kind: pa.DataType) -> bool:
     return pa.types.is_timestamp(kind) or pa.types.is_date32(kind)
 
 
-def _filled(column: pa.ChunkedArray[Any], kind: pa.DataType) -> Any:
+def _with_type(column: pa.ChunkedArray[Any], kind: pa.DataType) -> Any:
     array: Any = column.chunk(0)
     if _is_moment(kind):
         return _moments(array, kind)
@@ -154,13 +157,13 @@ def _filled(column: pa.ChunkedArray[Any], kind: pa.DataType) -> Any:
 
 
 def _refuse_rounded(text: bytes, batch: pa.RecordBatch) -> None:
-    """Compare decimals that are written with an exponent, which are rare, with what Python makes of them.
+    """Check decimals that are written with an exponent, which are rare, against Python's Decimal.
 
     Raises:
-        pyarrow.ArrowInvalid: If one of them has become another number.
+        pyarrow.ArrowInvalid: If pyarrow read another number.
     """
     names = [column.name for column in batch.schema if pa.types.is_decimal(column.type)]
-    if not names or not pc.match_substring_regex(_one(text), _EXPONENT)[0].as_py():
+    if not names or not pc.match_substring_regex(_as_array(text), _EXPONENT)[0].as_py():
         return
     exponent = re.compile(_EXPONENT.encode())
     for number, row in enumerate(split_rows(text)):
@@ -172,14 +175,14 @@ def _refuse_rounded(text: bytes, batch: pa.RecordBatch) -> None:
                     raise pa.ArrowInvalid(f"{written} is not {found}")
 
 
-def _one(text: bytes) -> Any:
-    """Return a text as an array, without a copy, and without `pyarrow.array`, which imports pandas."""
+def _as_array(text: bytes) -> Any:
+    """Return a text as an array without copying it. `pyarrow.array` would import pandas."""
     ends = struct.pack("=qq", 0, len(text))
     return pa.Array.from_buffers(pa.large_binary(), 1, [None, pa.py_buffer(ends), pa.py_buffer(text)])
 
 
 def _moments(texts: Any, kind: pa.DataType) -> Any:
-    """Return texts such as "2024-01-31T09:30:00Z" as wall time: the `Z` is false, and any other zone an error."""
+    """Convert texts such as "2024-01-31T09:30:00Z" to wall time. The `Z` is false; any other zone is an error."""
     lengths: Any = pc.min_max(pc.binary_length(texts)).as_py()
     if lengths["min"] == lengths["max"] == _SHOWN and pc.all(pc.ends_with(texts, "Z")).as_py():
         walls = pc.utf8_slice_codeunits(texts, 0, _SHOWN - 1)

@@ -1,11 +1,11 @@
-"""The files of plans in a folder, local or remote: each is there when it is complete, whoever writes it.
+"""Writes and lists the files of plans in a folder, local or remote.
 
-Several processes may write the same part, as a worker that was given up may still live. Each writes under a name of its
-own and renames, so that a reader sees one complete file. A manifest beside it counts if the file has the size that it
-says.
+Several processes may write the same part: a worker that was given up may still be alive. Each one writes under its own
+temporary name and then renames the file, so a reader only sees complete files. A manifest counts only if its file has
+the size in the manifest.
 """
 # pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
-# fsspec has no types, and those of pyarrow.parquet are open in part.
+# fsspec has no types, and pyarrow.parquet only some.
 
 from __future__ import annotations
 
@@ -37,30 +37,41 @@ _UNFINISHED: Final = ".part"
 
 
 class PartOptions(TypedDict, total=False):
-    """The options of `write_part`; `batches` describes them."""
+    """The options of `write_part`, which work as in `batches`."""
 
     types: Mapping[str, pa.DataType] | None
     select: Iterable[str] | None
 
 
 async def write_part(afas: AfasClient, file: PartFile, **options: Unpack[PartOptions]) -> Manifest:
-    """Write the rows of one part of a plan into its Parquet file, and its manifest beside it.
+    """Write the rows of one part of a plan to its Parquet file, with a manifest beside it.
 
-    Nothing is read if both are there already. The file has its name when it is complete, and not before, as that of
-    `to_parquet`; for a remote folder it is written on this machine first. A process that is killed leaves a file with a
-    temporary name, which `sweep` removes.
+    If both exist already, nothing is read: you can repeat a run. The file gets its name only when it is complete; see
+    the guide `afas_async.columns`. For a remote folder, it is written on your machine first. If your process is killed,
+    a file with a temporary name stays, which `sweep` removes.
 
     Args:
-        afas: The client of the part's environment.
-        file: Which part, and where to.
+        afas: An open client of the part's environment.
+        file: The part and its file, from `part_files`.
         options: `types` and `select`, as for `batches`.
 
     Returns:
-        What was written, by this call or by one before it.
+        The manifest, from this call or from an earlier one.
 
     Raises:
-        OSError: If the disk or the remote folder refuses.
+        OSError: If the file cannot be written, or the remote folder fails.
         AfasError: As for `to_parquet`.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> async def main(folder):
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         plan = await afas.plan("Profit_Article", key="ItemCode", parts=2)
+        ...         files = columns.part_files({"12345": plan}, folder)
+        ...         return sum([(await columns.write_part(afas, file)).rows for file in files])
+        >>> with TemporaryDirectory() as folder:
+        ...     asyncio.run(main(folder))
+        500
     """
     async with Worker() as disk:
         folder = await disk.run(_Folder, file.folder)
@@ -88,11 +99,27 @@ async def write_part(afas: AfasClient, file: PartFile, **options: Unpack[PartOpt
 
 
 def manifests_of(files: Iterable[PartFile]) -> dict[str, Manifest]:
-    """Return the manifests of the parts that are there, with their files, by the names of the files.
+    """Return the manifests of the files that exist and are complete.
+
+    Use it after a run, with `check_tiling`, to see that you have all parts.
+
+    Args:
+        files: The files of your plan, from `part_files`.
+
+    Returns:
+        The manifests by the names of the files, `PartFile.name`.
 
     Raises:
-        UsageError: If the folder of a connector has files of another plan: whoever reads it would get rows twice.
+        UsageError: If the folder of a connector has files of another plan. If you read the whole folder, you would get
+            rows twice.
         OSError: If a folder cannot be read.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> part = {"connector": "Profit_Article", "key": ["ItemCode"]}
+        >>> with TemporaryDirectory() as folder:  # no part was written here
+        ...     columns.manifests_of([columns.PartFile("12345", part, folder, "12345/Profit_Article/part-00000")])
+        {}
     """
     found: dict[str, Manifest] = {}
     for folder, expected in _by_folder(files):
@@ -100,7 +127,7 @@ def manifests_of(files: Iterable[PartFile]) -> dict[str, Manifest]:
         foreign = [name for name in names if _stem(name) and _stem(name) not in expected]
         if foreign:
             raise UsageError(
-                f"{foreign[0]} belongs to another plan: give each run a folder of its own, or repeat that plan"
+                f"{foreign[0]} belongs to another plan: use a new folder for each run, or repeat that plan"
             )
         there = [name for name in expected if {name + _DATA, name + _MANIFEST} <= names.keys()]
         for name, text in zip(there, folder.read([name + _MANIFEST for name in there]), strict=True):
@@ -110,12 +137,15 @@ def manifests_of(files: Iterable[PartFile]) -> dict[str, Manifest]:
 
 
 def sweep(files: Iterable[PartFile]) -> int:
-    """Remove what killed processes have left under temporary names, and return how many files that was.
+    """Remove the temporary files that killed processes left in the folders of your plan.
 
-    Whoever still writes one of these parts fails, and harms nothing.
+    Call it when all parts are complete. A process that still writes one of them fails, and does no harm.
 
     Args:
-        files: The parts, all of which are there.
+        files: The files of your plan, from `part_files`.
+
+    Returns:
+        The number of files that were removed.
     """
     swept = 0
     for folder, expected in _by_folder(files):
@@ -134,7 +164,7 @@ def _columns_of(path: Path) -> dict[str, str]:
 
 
 def _by_folder(files: Iterable[PartFile]) -> list[tuple[_Folder, set[str]]]:
-    """Return the folders that the files are in, each with the names of its files."""
+    """Return the folders of the files, each with the names of its files."""
     names: dict[str, set[str]] = {}
     for file in files:
         names.setdefault(file.folder, set()).add(file.name)
@@ -142,13 +172,13 @@ def _by_folder(files: Iterable[PartFile]) -> list[tuple[_Folder, set[str]]]:
 
 
 def _stem(name: str) -> str:
-    """Return the name of a part's data or manifest without its ending, "" for any other file."""
+    """Return the name of a part's data or manifest without its extension; "" for any other file."""
     stem, ending = posixpath.splitext(name)
     return stem if ending in {_DATA, _MANIFEST} and not posixpath.basename(name).startswith(".") else ""
 
 
 def _decoded(text: bytes, size: int) -> Manifest | None:
-    """Return a manifest, None if it is damaged, of another version, or of a file of another size."""
+    """Decode a manifest. Returns None if it is damaged, has another version, or its file has another size."""
     try:
         manifest = msgspec.json.decode(text, type=Manifest)
     except (msgspec.DecodeError, ValueError):
@@ -157,10 +187,10 @@ def _decoded(text: bytes, size: int) -> Manifest | None:
 
 
 class _Folder:
-    """A folder by fsspec.
+    """A folder that fsspec can open.
 
     Args:
-        folder: Its path or URL.
+        folder: The path or URL.
     """
 
     def __init__(self, folder: str) -> None:
@@ -173,7 +203,7 @@ class _Folder:
         return f"{self._root}/{name}"
 
     def names(self, expected: Iterable[str]) -> dict[str, int]:
-        """Return the files that stand beside those that are expected, and their sizes in bytes."""
+        """Return all files in the folders of the expected files, with their sizes in bytes."""
         folders = {posixpath.dirname(name) for name in expected}
         self._files.invalidate_cache()
         found: dict[str, dict[str, Any]] = self._files.find(self._root, detail=True)
@@ -185,7 +215,7 @@ class _Folder:
         return [found[self.path(name)] for name in names]
 
     def manifest(self, name: str) -> Manifest | None:
-        """Return the manifest of one file if both are there."""
+        """Return the manifest of a file, if both exist."""
         try:
             text: bytes = self._files.cat_file(self.path(name + _MANIFEST))
             size: int = self._files.info(self.path(name + _DATA))["size"]
@@ -212,5 +242,5 @@ class _Folder:
             raise
 
     def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError):  # its writer was faster
+        with suppress(FileNotFoundError):  # its writer removed it first
             self._files.rm_file(self.path(name))

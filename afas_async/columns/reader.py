@@ -1,4 +1,4 @@
-"""A GetConnector for code that is not asynchronous: a `pyarrow.RecordBatchReader`, fed by an event loop in a thread."""
+"""GetConnectors for code without `await`: a `pyarrow.RecordBatchReader`, fed by an event loop in a thread."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def open_reader(
 ) -> OpenReader:
     """Read a GetConnector without `await`: in a notebook, a script, Airflow or dbt.
 
-    Within the block it is a `pyarrow.RecordBatchReader`, which polars, DuckDB, pandas and database drivers take. Rows
-    are read as they are wanted, by an event loop in a thread of its own: about 20 MB of them at a time. The reader
-    gives them once. Leaving the block ends the thread and its requests, also after an error. So does the end of the
-    last reference, if nobody leaves it.
+    Within the block you have a `pyarrow.RecordBatchReader`. polars, DuckDB, pandas and database drivers accept it. An
+    event loop in its own thread reads the rows as you need them, about 20 MB at a time. You can iterate over the reader
+    once. When you leave the block, also after an error, the thread and its requests end. They also end when you drop
+    the last reference without leaving the block.
 
     Args:
         connector: As for `batches`.
-        client: A client that is not open yet; it is opened and closed here. By default `AfasClient.from_env()`.
+        client: A client that is not open yet: the reader opens and closes it. By default `AfasClient.from_env()`.
         options: As for `batches`.
 
     Returns:
@@ -40,8 +40,8 @@ def open_reader(
 
     Raises:
         ConfigurationError: If the environment variables are missing or malformed.
-        AfasError: From the block, as for `batches`. Where another library reads, and has made an error of its own out
-            of it, leaving the block raises this one.
+        AfasError: From the block, as for `batches`. If another library that reads the rows turns the error into one of
+            its own, you get the AfasError when you leave the block.
 
     Example:
         >>> with Simulator.running(rows=500) as sim:
@@ -60,7 +60,7 @@ def open_reader(
 
 
 class OpenReader:
-    """A read in a thread of its own, as a context manager. Made by `open_reader`."""
+    """The context manager that you get from `open_reader`."""
 
     def __init__(self, thread: ReaderThread) -> None:
         self._thread = thread
@@ -87,18 +87,18 @@ class OpenReader:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._thread.end()
-        # Through another library's C++ an error comes as a text.
+        # An error that passes through another library's C++ comes out as text only.
         if isinstance(error, Exception) and self._failure is not None and error is not self._failure:
             raise self._failure from error
 
 
 class ReaderThread:
-    """An event loop in a thread, with a client and a stream of batches, which other threads pull from.
+    """An event loop in a thread, with a client and a stream of batches that other threads pull from.
 
     Args:
-        name: What is read, for errors.
-        client: A client that is not open yet; the thread opens and closes it.
-        opening: Makes the stream.
+        name: The name of the connector, for errors.
+        client: A client that is not open yet: the thread opens and closes it.
+        opening: Returns the stream for the open client.
     """
 
     def __init__(self, name: str, client: AfasClient, opening: Callable[[AfasClient], Batches]) -> None:
@@ -112,15 +112,15 @@ class ReaderThread:
         self._thread = threading.Thread(target=self._run, name=f"afas_async reader of {name}", daemon=True)
 
     def begin(self) -> Batches:
-        """Start the thread, and return its stream, to look at."""
+        """Start the thread, and return its stream to read attributes from."""
         if self._thread.ident is not None:
-            raise UsageError(f"{self._name}: a reader is opened once: call open_reader again")
+            raise UsageError(f"{self._name}: this reader was opened before: call open_reader again")
         self._thread.start()
         return self._stream.result()
 
     def pull(self) -> pa.RecordBatch | None:
         """Return the next rows, or None at the end."""
-        closed = UsageError(f"{self._name}: the reader is closed: read within its block")
+        closed = UsageError(f"{self._name}: the reader is closed: read within its `with` block")
         if self._stopping:
             raise closed
         pulling = asyncio.run_coroutine_threadsafe(anext(self._stream.result(), None), self._loop)
@@ -130,7 +130,7 @@ class ReaderThread:
             raise closed from None
 
     def stop(self) -> None:
-        """Have the thread end, without waiting: from wherever garbage is collected."""
+        """Stop the thread without waiting for its end. The garbage collector may call this in any thread."""
         self._stopping = True
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._cancel)
@@ -142,7 +142,7 @@ class ReaderThread:
             self._task.cancel()
 
     def end(self) -> None:
-        """Stop the thread, and wait for its end."""
+        """Stop the thread and wait for its end."""
         self.stop()
         if self._thread.ident is not None:
             self._thread.join()
@@ -154,7 +154,7 @@ class ReaderThread:
     async def _live(self) -> None:
         self._task = asyncio.current_task()
         try:
-            if self._stopping:  # since before there was a task to cancel
+            if self._stopping:  # stop() came before there was a task to cancel
                 self._cancel()
             async with self._client, self._opening(self._client) as stream:
                 self._stream.set_result(stream)

@@ -1,6 +1,6 @@
-"""Which columns a connector has: an Arrow schema out of metainfo, or out of a Struct row type."""
+"""The Arrow schema of a connector, from metainfo or from a Struct row type."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# The stubs of pyarrow leave the types within arrays open.
+# pyarrow's stubs do not type the values of arrays.
 
 from __future__ import annotations
 
@@ -16,20 +16,26 @@ from afas_async.vocabulary.arguments import check_type, type_name
 from afas_async.vocabulary.connectors import kinds_of
 from afas_async.vocabulary.metainfo import GetMetainfo, MetainfoField
 
-# Wall time in Amsterdam, whose `Z` is false (AFAS, GET connector: date and time); the service shows whole seconds.
+# Wall time in Amsterdam: the `Z` is false (AFAS, GET connector: date and time). The service shows whole seconds.
 MOMENT: Final = pa.timestamp("s")
 
-_LEAST_DIGITS: Final = 18  # as many as DuckDB and most databases keep in eight bytes
+_LEAST_DIGITS: Final = 18  # DuckDB and most databases store so many in eight bytes
 _MOST_DIGITS: Final = 38
-_OPEN_SCALE: Final = 10  # where the number of decimals differs from row to row
+_OPEN_SCALE: Final = 10  # if the number of decimals differs from row to row
 
 
 def columns_of(meta: GetMetainfo) -> list[pa.Field[Any]]:
-    """Return a column for each field that metainfo lists.
+    """Return a column for each field in metainfo.
 
-    A text, and a blob, is `string`; an int `int64`; a boolean `bool`; a date, with a time or without, `timestamp("s")`
-    without a zone; a decimal `decimal128` with its decimals, or ten where another field tells their number. The field's
-    label, type and length are metadata of the column.
+    | Field | Column |
+    |---|---|
+    | string, blob, unknown | `string` |
+    | int | `int64` |
+    | boolean | `bool` |
+    | date, with or without a time | `timestamp("s")` without a zone |
+    | decimal | `decimal128` with its decimals, or with ten if another field holds their number |
+
+    The metadata of a column has the field's label, type and length.
     """
     return [pa.field(field.id, _type_of(field), metadata=_metadata(field)) for field in meta.fields]
 
@@ -45,7 +51,7 @@ def _type_of(field: MetainfoField) -> pa.DataType:
         case "decimal":
             scale = _OPEN_SCALE if field.decimals_field else field.decimals
             return pa.decimal128(min(max(_LEAST_DIGITS, field.length + scale), _MOST_DIGITS), scale)
-        case _:  # string, blob, and what metainfo does not tell
+        case _:  # string, blob, and types that are unknown today
             return pa.string()
 
 
@@ -56,7 +62,7 @@ def _metadata(field: MetainfoField) -> dict[str, str]:
 def columns_of_struct(members: Mapping[str, inspect.Type]) -> list[pa.Field[Any]]:
     """Return a column for each member of a Struct row type, for a token that may not see metainfo.
 
-    A `Decimal` has ten decimals, as a Struct does not tell their number. What is no plain value is a text.
+    A `Decimal` gets ten decimals, because a Struct does not define their number. Any other type is read as text.
     """
     return [pa.field(name, _type_of_member(described)) for name, described in members.items()]
 
@@ -89,18 +95,18 @@ def read_schema(
     types: Mapping[str, pa.DataType] | None,
     select: Iterable[str] | None,
 ) -> pa.Schema:
-    """Return the schema of what is read: the selected columns in their order, with the types that the user wants.
+    """Return the schema of a read: the selected columns in their order, with the user's types.
 
     Args:
-        columns: The columns that the connector has.
-        connector: Its name, which stands in the schema's metadata as `afas.connector`, beside `afas.key`.
-        key: The fields of its key, whose columns are not nullable.
-        types: Types in place of those of the columns, by field id.
+        columns: All columns of the connector.
+        connector: Its name. The schema's metadata has it as `afas.connector`, and the key as `afas.key`.
+        key: The fields of its key. Their columns are not nullable.
+        types: Types that replace those of the columns, by field id.
         select: The field ids to keep; None for all.
 
     Raises:
-        UnknownFieldError: If there is no such column.
-        UsageError: If a type cannot be had, or an argument is of a wrong type.
+        UnknownFieldError: If an argument names a field that the connector does not have.
+        UsageError: If a type is not supported, or an argument has the wrong type.
     """
     known = {column.name: column for column in columns}
     wanted = dict.fromkeys(known if select is None else _selected(select, connector))
@@ -117,7 +123,7 @@ def read_schema(
 
 
 def typed(column: pa.Field[Any], types: Mapping[str, pa.DataType]) -> pa.Field[Any]:
-    """Return a column with the type that a user wants, if there is one."""
+    """Return a column with the user's type, if there is one."""
     return column.with_type(types[column.name]) if column.name in types else column
 
 
@@ -126,7 +132,9 @@ def _selected(select: object, connector: str) -> list[str]:
         raise UsageError(f'{connector}: select: expected field ids such as ["Id", "Name"], got {type_name(select)}')
     names: list[Any] = list(select)
     if not names:
-        raise UsageError(f"{connector}: select: expected field ids, got none: leave it out for all columns")
+        raise UsageError(
+            f"{connector}: select: expected at least one field id, got an empty list: omit select= for all columns"
+        )
     for name in names:
         check_type("select", name, str, "field ids", connector=connector)
     return names
@@ -158,7 +166,7 @@ def _check_wanted(connector: str, name: str, kind: object) -> None:
         )
     if isinstance(kind, pa.TimestampType) and kind.tz is not None:
         raise UsageError(
-            f"{connector}: types: {name}: moments are wall time in Amsterdam and have no zone: read pa.timestamp('s'),"
-            " and give it one afterwards with pyarrow.compute.assume_timezone, which asks you about the hour that"
-            " October repeats"
+            f"{connector}: types: {name}: moments are wall time in Amsterdam, without a zone: use pa.timestamp('s')."
+            " Then add the zone with pyarrow.compute.assume_timezone, which lets you decide about the hour that October"
+            " repeats"
         )

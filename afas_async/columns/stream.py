@@ -1,4 +1,4 @@
-"""A GetConnector as Arrow batches: one group of rows is read while the one before it is parsed in a thread."""
+"""GetConnectors as Arrow batches: reads one group of rows while a thread parses the group before."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from afas_async.wire.slices import Drift
 
 
 class ColumnArguments(ReadArguments, total=False):
-    """The options of all that reads columns; `batches` describes them."""
+    """The options of all functions that read columns; see `batches`."""
 
     key: str | tuple[str, ...]
     types: Mapping[str, pa.DataType] | None
@@ -38,31 +38,30 @@ class ColumnArguments(ReadArguments, total=False):
 
 
 def batches(afas: AfasClient, connector: GetConnector[Any] | str, **options: Unpack[ColumnArguments]) -> Batches:
-    """Return the rows of a GetConnector as Arrow record batches, about 4 MiB of the answer each.
+    """Stream the rows of a GetConnector as Arrow record batches, each from about 4 MiB of the response.
 
-    They come in key order, complete, and each value as the service writes it, with the guarantee of `AfasClient.rows`.
-    Each key is checked: a duplicate or empty one raises, wherever it stands. In a read with `order_by=` a duplicate is
-    found if both rows are in one batch.
+    The rows come complete and in key order, with each value as the service wrote it. See the guide
+    `afas_async.columns` for types and guarantees.
 
     Args:
-        afas: The client.
-        connector: The connector, or its name. A Struct row type selects its fields, and gives their types if the token
-            may not see metainfo.
-        options: `key`, the key of a connector that you give by name. `types`, Arrow types in place of those of
-            metainfo, by field id, such as `{"EntryDate": pa.date32()}`. `select`, the field ids of the columns that
-            you want, in your order; others are not parsed. All options of `rows`: `where`, `order_by`, `after`, `take`,
-            `window`, `part` and `verify`.
+        afas: Your open client.
+        connector: The connector, or its name. A Struct row type selects its fields. It also supplies their types if
+            your token may not see metainfo.
+        options: `key` is the key, if you pass the connector by name. `types` replaces the types of metainfo, by field
+            id: `{"EntryDate": pa.date32()}`. `select` lists the field ids of the columns that you want, in your order;
+            other fields are not parsed. You can also use all options of `AfasClient.rows`: `where`, `order_by`,
+            `after`, `take`, `window`, `part` and `verify`.
 
     Returns:
-        A stream of `pyarrow.RecordBatch`, with `schema`, `progress` and `cursor`. Cancelling a pull loses no row.
+        A stream of `pyarrow.RecordBatch`, with `schema`, `progress` and `cursor`. If you cancel a pull, no row is lost.
 
     Raises:
-        UsageError: If an argument makes no sense. Nothing was sent.
-        RowError: From the stream, if a value does not fit its column; it says which type would do.
+        UsageError: If an argument is not valid. Nothing was sent.
+        RowError: From the stream, if a value does not fit its column. The message suggests a type.
         NonUniqueKeyError: From the stream, if two rows have the same key, or a row has an empty one.
-        SchemaDriftError: From the stream, if no row of a batch has a column, or rows have a field that metainfo does
-            not list, and the client has `drift="error"`; else it is a warning.
-        AfasError: From the stream, if rows cannot be had.
+        SchemaDriftError: From the stream, if you use `AfasClient(drift="error")` and the fields of the rows differ from
+            the columns. By default you get a warning.
+        AfasError: From the stream, if rows cannot be read.
 
     Example:
         >>> async def main():
@@ -95,24 +94,26 @@ def changes(
     after: str | None = None,
     where: Condition | None = None,
 ) -> Batches:
-    """Return the rows that were modified since the last run as Arrow record batches; see `AfasClient.changes`.
+    """Stream the rows that were modified since your last run, as Arrow record batches.
+
+    The guide `afas_async.read` describes which changes you get. To keep a copy in a database, use `sync`.
 
     Args:
-        afas: The client.
+        afas: Your open client.
         connector: As for `batches`.
-        modified: The field with the moment of the last change of a row.
-        since: The `watermark` of the last run, or a datetime, or None for all rows.
+        modified: The field with the moment of a row's last change.
+        since: The `watermark` of your last run, or a datetime, or None for all rows.
         key: As for `batches`.
         types: As for `batches`.
         select: As for `batches`.
-        after: The `cursor` of a run that was broken off.
+        after: The `cursor` of an interrupted run, to continue it.
         where: A further condition.
 
     Returns:
-        A stream as that of `batches`, whose `watermark` is there after the end.
+        A stream as from `batches`. After its last batch, you can read its `watermark` and store it.
 
     Raises:
-        UsageError: If an argument makes no sense. Nothing was sent.
+        UsageError: If an argument is not valid. Nothing was sent.
         AfasError: From the stream, as for `batches`.
 
     Example:
@@ -133,18 +134,22 @@ def changes(
 async def to_table(
     afas: AfasClient, connector: GetConnector[Any] | str, **options: Unpack[ColumnArguments]
 ) -> pa.Table:
-    """Return all rows of a GetConnector as one Arrow table, which holds them in memory.
+    """Return all rows of a GetConnector as one Arrow table in memory.
 
-    polars, pandas and DuckDB take it without copying: `pl.from_arrow(table)`, `table.to_pandas()`, `duckdb.sql("from
-    table")`.
+    You can pass it to other libraries without copying: `pl.from_arrow(table)` for polars, `table.to_pandas()` for
+    pandas, and `duckdb.sql("from table")` for DuckDB. If the rows do not fit into memory, use `batches` or
+    `to_parquet`.
 
     Args:
-        afas: The client.
+        afas: Your open client.
         connector: As for `batches`.
         options: As for `batches`.
 
+    Returns:
+        The table, with the rows in key order.
+
     Raises:
-        AfasError: As for `batches`; the rows read until then are dropped.
+        AfasError: As for `batches`. The rows that were read before the error are dropped.
 
     Example:
         >>> async def main():
@@ -159,12 +164,13 @@ async def to_table(
 
 
 class Batches:
-    """The rows of a connector as Arrow record batches, as an asynchronous iterator. Made by `batches` and `changes`.
+    """An asynchronous iterator over Arrow record batches. You get it from `batches` and `changes`.
 
-    `async with` asks for the schema, and stops the read at the end of the block. One task at a time reads.
+    Use it as `async with ... as stream`: entering the block requests the schema, and leaving it stops the read. Only
+    one task at a time can read.
 
     Attributes:
-        keyed: Whether the read has a key, by which it can go on.
+        keyed: Whether the read has a key, and so a cursor.
     """
 
     def __init__(
@@ -193,60 +199,58 @@ class Batches:
         self._read: RawGroup | None = None
         self._ended = False
         self._parsing: tuple[RawGroup, asyncio.Future[Parsed]] | None = None
-        self._last: RawGroup | None = None  # of which the rows have been returned
+        self._last: RawGroup | None = None  # the last group whose rows were returned
         self._over = ""
         self._pulling = False
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns, their types, and their labels as metadata.
+        """The columns with their types. Their metadata has the labels.
 
         Raises:
-            UsageError: Before the block of `async with` has begun, as the service is asked then.
+            UsageError: If you read it before the `async with` block, which requests the schema.
         """
         if self._schema is None:
-            raise self._misuse("the schema is there within `async with columns.batches(...) as stream`")
+            raise self._misuse("no schema yet: read it within `async with columns.batches(...) as stream`")
         return self._schema
 
     @property
     def progress(self) -> Progress:
-        """How far the read has come with the batches that were returned."""
+        """The progress of the read, up to the last batch that was returned."""
         return Progress(0, 0, 0, 0.0) if self._last is None else self._last.progress
 
     @property
     def cursor(self) -> str:
-        """The point to go on from, after the last batch returned: text to store, for `after=`; see `Rows.cursor`.
+        """The cursor after the last batch that was returned: text that you can store, and pass as `after=` later.
 
         Raises:
-            UsageError: If there is no such point: the connector is read without a key.
+            UsageError: If you read without a key.
         """
         if self._last is None:
             return self._rows.cursor
         if self._last.cursor is None:
-            raise self._misuse("a read without a key has no point to go on from")
+            raise self._misuse("a read without a key has no cursor: declare a key to continue reads")
         return self._last.cursor
 
     @property
     def watermark(self) -> str:
-        """The moment up to which a run of `changes` is complete; see `Changes.watermark`.
+        """The moment up to which your run of `changes` is complete: text to store, and pass as `since=` next time.
 
         Raises:
-            UsageError: If the last batch has not been returned, or these are no changes.
+            UsageError: If you have not read the last batch, or the stream is not from `changes`.
         """
         if not isinstance(self._rows, Changes):
             raise self._misuse("only columns.changes(...) has a watermark")
         if not self._ended or self._parsing is not None or self._read is not None:
-            raise self._misuse(
-                "the watermark is there when all batches have been read, as only then the run is complete"
-            )
+            raise self._misuse("no watermark yet: read all batches first, as only then the run is complete")
         return self._rows.watermark
 
     async def open(self) -> None:
-        """Ask the service for the columns, unless that is done.
+        """Request the columns, unless the stream has them. `async with` calls this for you.
 
         Raises:
-            UsageError: If `types` or `select` make no sense for them.
-            AfasError: If the service does not tell, and no Struct row type does.
+            UsageError: If `types` or `select` are not valid for the columns.
+            AfasError: If the request fails, and the connector has no Struct row type.
         """
         if self._schema is not None:
             return
@@ -275,7 +279,7 @@ class Batches:
 
     async def __anext__(self) -> pa.RecordBatch:
         if self._pulling:
-            raise self._misuse("two tasks read the same stream: give each its own")
+            raise self._misuse("two tasks read the same stream: open one for each task")
         if self._over:
             raise self._misuse(self._over)
         self._pulling = True
@@ -328,11 +332,11 @@ class Batches:
         return UsageError(f"{self._connector.name}: {what}")
 
     async def aclose(self) -> None:
-        """Stop the requests on their way, and wait until they and the thread have ended. May be called again."""
+        """Stop the requests and the thread, and wait for their end. You can call it more than once."""
         self._over = self._over or "the stream is closed"
         await self._rows.aclose()
         if self._parsing is not None:
-            with suppress(Exception):  # of rows that nobody wants
+            with suppress(Exception):  # an error in rows that nobody will read
                 await to_its_end(self._parsing[1])
             self._parsing = None
         self._worker.close()

@@ -1,8 +1,8 @@
-"""A copy of a connector in a database, kept up to date: changes, deletions and watermark in one transaction."""
+"""Keeps a copy of a GetConnector in a database: changes, deletions and watermark in one transaction."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# The stubs of pyarrow leave the types within arrays open.
+# pyarrow's stubs do not type the values of arrays.
 # ruff: noqa: S608
-# The names in statements are quoted, and values travel as batches or as quoted literals.
+# Names in statements are quoted. Values are sent as batches or as quoted literals.
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _KEYS: Final = "afas_async_keys"
 
 
 class Synced(msgspec.Struct, frozen=True):
-    """What a run of `sync` did.
+    """The result of a run of `sync`.
 
     Args:
-        rows: Rows that were inserted or updated.
-        deleted: Rows that were deleted.
-        watermark: The moment up to which the copy is complete; it is stored beside the copy.
+        rows: The number of rows that were inserted or updated.
+        deleted: The number of rows that were deleted.
+        watermark: The moment up to which your copy is complete. It is stored in the same database.
     """
 
     rows: int
@@ -57,35 +57,31 @@ async def sync(
 ) -> Synced:
     """Keep a copy of a GetConnector up to date, in DuckDB or PostgreSQL.
 
-    The first run makes the table out of the schema and reads everything. Each further one reads what was modified since
-    the watermark of the last, and inserts or updates. Rows, deletions and watermark are one transaction: whatever ends
-    a run, a cancellation or `kill -9`, the copy is that of the run before, and the next run does it again. If you
-    cancel during the commit, the commit is done first. The guide, `python -m pydoc afas_async.read`, states which
-    changes a run can miss. Two runs into one table exclude each other.
+    Your first run creates the table and reads everything. Later runs insert or update the rows that were modified since
+    the run before. A run is one transaction; see the guide `afas_async.columns`. The guide `afas_async.read` states
+    which changes a run can miss.
 
     Args:
-        afas: The client.
+        afas: Your open client.
         connector: The connector, with its key, or its name.
-        modified: The field with the moment of the last change of a row.
-        into: A connection of DuckDB, or of PostgreSQL by psycopg, psycopg2 or ADBC, without autocommit and without an
-            open transaction. It is committed here, and stays open. It is used in a thread.
-        table: The name of the table, or schema and table with a dot between them; by default that of the connector.
-        deletions: Whether to delete rows that the connector no longer has. That reads the whole connector
-            once more, for its keys, into a temporary table.
-        key: The key of a connector that you give by name.
+        modified: The field with the moment of a row's last change.
+        into: Your connection of DuckDB, or of PostgreSQL with psycopg, psycopg2 or ADBC, without autocommit and without
+            an open transaction. `sync` uses it in a thread, commits, and leaves it open.
+        table: The table, or `schema.table`; by default the connector's name.
+        deletions: Whether to delete rows that the connector no longer has. This reads all of its keys.
+        key: The key, if you pass the connector by name.
         types: As for `batches`.
-        select: As for `batches`; it must have the key.
-        where: A further condition, the same in each run. A row that no longer meets it is deleted by `deletions`.
+        select: As for `batches`; it must include the key.
+        where: A further condition, the same in each run. `deletions` deletes rows that no longer meet it.
 
     Returns:
-        How many rows were written and deleted.
+        The number of rows that were written and deleted, and the watermark.
 
     Raises:
-        UsageError: If an argument makes no sense, or the table has columns of other names or types, or rows that no run
-            has written. Nothing is written.
-        AnswerError: If no row of the copy is there any more: an empty connector must not empty the copy.
-        AfasError: As for `batches`. Nothing is written.
-        Exception: The database's own, if it refuses. Nothing is written.
+        UsageError: If an argument is not valid, or the table has other columns, or rows that `sync` did not write.
+        AnswerError: If `deletions` would delete all rows: an empty response must not empty your copy.
+        AfasError: As for `batches`.
+        Exception: The error of the database. After any error, the copy is unchanged.
 
     Example:
         >>> import duckdb
@@ -102,7 +98,9 @@ async def sync(
     check_type("deletions", deletions, bool, "True or False", connector=named.name)
     check_type("table", table, str | None, "the name of a table", connector=named.name)
     if not named.key:
-        raise SortKeyRequiredError(f"{named.name}: a copy needs a key, by which rows are updated")
+        raise SortKeyRequiredError(
+            f"{named.name}: a copy needs a key to update rows by: declare it in the connector or pass key="
+        )
     database = database_of(into)
     async with Worker() as worker:
         try:
@@ -133,7 +131,7 @@ async def sync(
 
 
 class _Copy:
-    """The table, and beside it the table that keeps the watermarks."""
+    """The table with the copy, and the table with the watermarks of all copies."""
 
     def __init__(self, database: Database, connector: GetConnector[Any], table: str | None) -> None:
         self._database = database
@@ -146,7 +144,7 @@ class _Copy:
         self._schema = pa.schema([])
 
     def watermark(self) -> str | None:
-        """Return the watermark of the last run, and keep other runs out until this one has ended."""
+        """Return the watermark of the last run, and lock other runs out until this one ends."""
         self._database.create_once(_STATE, "target text primary key, connector text, watermark text")
         self._database.lock(self._name)
         found = self._database.rows(f"select connector, watermark from {_STATE} where target = {literal(self._name)}")
@@ -154,12 +152,14 @@ class _Copy:
             return None
         ((connector, watermark),) = found
         if connector != self._connector.name:
-            raise UsageError(f"{self._connector.name}: the table {self._name} is a copy of {connector}: give another")
+            raise UsageError(
+                f"{self._connector.name}: the table {self._name} is a copy of {connector}: use another table"
+            )
         self._known = True
         return str(watermark)
 
     def open(self, schema: pa.Schema) -> None:
-        """Make the table unless it is there, and a temporary one for batches."""
+        """Create the table unless it exists, and a temporary one for batches."""
         name = self._connector.name
         if missing := [field for field in self._connector.key if field not in schema.names]:
             raise UsageError(f"{name}: select: a copy needs the key: add {', '.join(missing)}")
@@ -178,13 +178,13 @@ class _Copy:
             differ = [it for it in sorted(there.keys() | wanted.keys()) if there.get(it) != wanted.get(it)]
             shown = [f"{it} is {there[it]}, not {wanted[it]}" if it in both else it for it in differ]
             raise UsageError(
-                f"{name}: the table {self._name} has other columns ({', '.join(shown)}): alter it, or give select= or"
+                f"{name}: the table {self._name} has other columns ({', '.join(shown)}): alter it, or change select= or"
                 f" types=, or drop it and delete its row in {_STATE}"
             )
         if not self._known and self.has_rows():
             raise UsageError(
-                f"{name}: the table {self._name} has rows, and is no copy that {_STATE} knows by this name: give"
-                " another, or drop it"
+                f"{name}: the table {self._name} has rows, but {_STATE} does not list it as a copy: use another table,"
+                " or drop this one"
             )
 
     def _temporary(self, name: str, schema: pa.Schema) -> None:
@@ -193,7 +193,7 @@ class _Copy:
         self._database.execute(f"create temporary table {quoted(name)} ({', '.join(lines)})")
 
     def upsert(self, batch: pa.RecordBatch) -> None:
-        """Insert rows, or update those with their keys."""
+        """Insert rows, or update the rows with the same keys."""
         others = [column for column in self._columns if column not in map(quoted, self._connector.key)]
         update = ", ".join(f"{column} = excluded.{column}" for column in others)
         columns = ", ".join(self._columns)
@@ -205,19 +205,19 @@ class _Copy:
         )
 
     def has_rows(self) -> bool:
-        """Whether there are any."""
+        """Whether the copy has any rows."""
         return bool(self._database.rows(f"select 1 from {self._table} limit 1"))
 
     def expect_keys(self) -> None:
-        """Make a temporary table for the keys that the connector has."""
+        """Create a temporary table for the keys of the connector."""
         self._temporary(_KEYS, pa.schema([self._schema.field(name) for name in self._connector.key]))
 
     def add_keys(self, batch: pa.RecordBatch) -> None:
-        """Take note of keys that the connector has."""
+        """Add keys of the connector to the temporary table."""
         self._database.fill(_KEYS, batch)
 
     def delete_others(self) -> int:
-        """Delete the rows whose keys the connector does not have, and return how many those were."""
+        """Delete the rows whose keys the connector does not have, and return their number."""
         same = " and ".join(f"found.{name} = {self._table}.{name}" for name in map(quoted, self._connector.key))
         others = f"from {self._table} where not exists (select 1 from {quoted(_KEYS)} as found where {same})"
         ((gone, known),) = self._database.rows(
@@ -225,8 +225,8 @@ class _Copy:
         )
         if gone == known:
             raise AnswerError(
-                f"{self._connector.name}: none of the {known} rows of the copy is there any more: nothing was written;"
-                f" if that is right, drop the table and delete its row in {_STATE}",
+                f"{self._connector.name}: the connector no longer has any of the {known} rows of the copy. Nothing was"
+                f" written. If this is right, drop the table and delete its row in {_STATE}",
                 connector=self._connector.name,
             )
         self._database.execute(f"delete {others}")
@@ -234,7 +234,7 @@ class _Copy:
         return int(gone)
 
     def finish(self, watermark: str) -> None:
-        """Store the watermark, and make everything last."""
+        """Store the watermark, and commit."""
         target, name = literal(self._name), literal(self._connector.name)
         self._database.execute(f"drop table {quoted(_STAGE)}")
         self._database.execute(

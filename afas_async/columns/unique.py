@@ -1,6 +1,6 @@
-"""Whether the key of each row is there, and no two rows have the same."""
+"""Checks that each row has a key, and that no two rows have the same key."""
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# The stubs of pyarrow leave the types within arrays open.
+# pyarrow's stubs do not type the values of arrays.
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from afas_async.errors import NonUniqueKeyError
 class UniqueKeys:
     """Checks the keys of a read, batch by batch.
 
-    In a read that is sorted by its key, rows with the same key stand together: so each row is compared with the one
-    before it, also over the border of two batches. In any other order the rows of a batch are compared with each other.
+    In a read that is sorted by its key, rows with the same key are neighbours. Each row is compared with the row before
+    it, even if that is in another batch. In any other order, only the rows of one batch are compared.
 
     Args:
         fields: The fields of the key.
@@ -36,7 +36,7 @@ class UniqueKeys:
 
         Args:
             batch: One or more rows, with the columns of the key.
-            first: How many rows of the read stand before them.
+            first: The number of rows before them in the read.
 
         Raises:
             NonUniqueKeyError: If two rows have the same key, or a row has an empty one.
@@ -58,7 +58,7 @@ class UniqueKeys:
         if empty is not None:
             raise NonUniqueKeyError(
                 f"{self._connector}: row {first + pc.index(empty, True).as_py()} of the read: {name}, a field of the"
-                f" key, is empty: declare another key, or leave such rows out with where=F.{name}.is_not_empty()",
+                f" key, is empty: declare another key, or exclude such rows with where=F.{name}.is_not_empty()",
                 connector=self._connector,
             )
 

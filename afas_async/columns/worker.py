@@ -1,4 +1,4 @@
-"""A thread for what the event loop must not wait for: parsing, compressing, disks and databases."""
+"""A thread for work that would block the event loop: parsing, compression, disks and databases."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ T = TypeVar("T")
 
 
 class Worker:
-    """One thread, which carries out steps one after the other.
+    """A single thread that runs steps one after the other.
 
-    It is always the same one, as memory that another thread has set free costs more to take again.
+    It is always the same thread, because memory that another thread has freed is slower to allocate again.
     """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="afas_async columns")
 
     def start(self, step: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> asyncio.Future[T]:
-        """Have a step carried out."""
+        """Start a step, and return its future."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._pool, lambda: step(*arguments, **options))
-        future.add_done_callback(_noticed)
+        future.add_done_callback(_retrieve_error)
         return future
 
     async def run(self, step: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-        """Carry out a step, and wait until it is done, also when the caller is cancelled."""
+        """Run a step, and wait for its end, even if the caller is cancelled."""
         return await to_its_end(self.start(step, *arguments, **options))
 
     def close(self) -> None:
-        """Let the thread end, once its steps are done."""
+        """End the thread after its last step."""
         self._pool.shutdown(wait=False)
 
     async def __aenter__(self) -> Self:
@@ -44,7 +44,7 @@ class Worker:
         self.close()
 
 
-def _noticed(future: asyncio.Future[T]) -> None:
-    """Take note of a failure, or the event loop would complain of it if nobody waits for it any more."""
+def _retrieve_error(future: asyncio.Future[T]) -> None:
+    """Retrieve the error, so that the event loop does not log it if nobody awaits the future any more."""
     if not future.cancelled():
         future.exception()

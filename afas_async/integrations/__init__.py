@@ -1,24 +1,23 @@
 r'''AFAS inside web services and their tests: the guide.
 
-`afas_async.integrations.fastapi`
-    One client or pool for the app, dependencies, OpenAPI out of Structs, streams, and errors that say why.
-`afas_async.integrations.starlette`
-    The same without FastAPI: `lifespan`, responses and `install_error_handlers`.
-`afas_async.integrations.problems`, `afas_async.integrations.streams`
-    For any framework: an AfasError as a problem document; rows as NDJSON or CSV in pieces, and server-sent events.
-`afas_async.integrations.opentelemetry`
-    Spans and metrics, without a value of yours.
-`afas_async.integrations.dlt`
-    Connectors as resources of dlt.
-`afas_async.integrations.pytest`
-    Fixtures for your own tests, which send no request to a real AFAS.
+| You use | Import | You get |
+|---|---|---|
+| FastAPI | `afas_async.integrations.fastapi` | one client or pool for your app, dependencies, OpenAPI from Structs |
+| Starlette | `afas_async.integrations.starlette` | `lifespan`, streaming responses, `install_error_handlers` |
+| another framework | `afas_async.integrations.streams` | NDJSON, CSV, Parquet and server-sent events in chunks |
+| another framework | `afas_async.integrations.problems` | errors as problem documents |
+| OpenTelemetry | `afas_async.integrations.opentelemetry` | spans and metrics, without your values |
+| dlt | `afas_async.integrations.dlt` | connectors as resources of dlt |
+| Dask | `afas_async.integrations.dask` | plans that a whole cluster reads |
+| pytest | `afas_async.integrations.pytest` | fixtures for your tests, without requests to a real AFAS |
 
-Each is imported only where you use it. FastAPI comes with `pip install "afas-async[fastapi]"`.
+A module is loaded only if you import it. Install FastAPI with `pip install "afas-async[fastapi]"`.
 
 A complete service
 ------------------
 
-It serves several companies, lists and streams articles, and imports dossier items in the background. `relations.py`:
+This service has several companies as tenants. It lists and streams articles, and imports dossier items in the
+background. You can copy it and start from there. `relations.py`:
 
     """A service for several companies, each with an AFAS environment of its own.
 
@@ -59,7 +58,7 @@ It serves several companies, lists and streams articles, and imports dossier ite
 
 
     class Article(msgspec.Struct, frozen=True, rename={"code": "ItemCode", "name": "Description", "price": "Price"}):
-        """One Struct is the row type of the connector, the body of the answers, and the schema in the OpenAPI."""
+        """One Struct is the row type of the connector, the body of the responses, and the schema in the OpenAPI."""
 
         code: str
         name: str | None = None
@@ -96,7 +95,7 @@ It serves several companies, lists and streams articles, and imports dossier ite
         app.state.loads = {}
         async with asyncio.TaskGroup() as app.state.tasks:
             yield
-            for load in app.state.loads.values():  # SIGTERM: what is at AFAS ends there, so nothing becomes unknown
+            for load in app.state.loads.values():  # SIGTERM: calls in flight end normally, so no outcome is unknown
                 load.stop()
 
 
@@ -128,7 +127,7 @@ It serves several companies, lists and streams articles, and imports dossier ite
 
     @app.get("/articles.ndjson", responses=rows_schema(Article, "application/x-ndjson"), response_class=Response)
     async def stream_articles(afas: Afas, after: Annotated[str | None, Query()] = None) -> Response:
-        """Stream all articles; the last line has a cursor, after which a later call goes on."""
+        """Stream all articles; the last line has a cursor for `after` in a later call."""
         return ndjson_response(afas.rows(ARTICLES, after=after), cursor=True)
 
 
@@ -162,7 +161,7 @@ It serves several companies, lists and streams articles, and imports dossier ite
     async def start_import(
         request: Request, tenant: Tenant, afas: Afas, name: ImportName, subjects: list[dict[str, Any]]
     ) -> dict[str, str]:
-        """Import dossier items in the background. After a restart the same call goes on, and sends nothing twice."""
+        """Import dossier items in the background. After a restart, the same call continues and sends nothing twice."""
         loads = request.app.state.loads
         if (tenant, name) in loads and not loads[tenant, name].progress.ended:
             raise HTTPException(409, "this import is running")
@@ -180,7 +179,7 @@ It serves several companies, lists and streams articles, and imports dossier ite
         pool: ClientPool, tenant: str, load: Load, subjects: list[dict[str, Any]], opened: asyncio.Future[None]
     ) -> None:
         try:
-            async with pool.client(tenant), load:  # the pool closes no client that is in use
+            async with pool.client(tenant), load:  # the pool keeps a client open while it is in use
                 opened.set_result(None)
                 for subject in subjects:
                     if load.is_stopped:
@@ -188,8 +187,8 @@ It serves several companies, lists and streams articles, and imports dossier ite
                     await load.add(subject)
         except AfasError as error:
             if not opened.done():
-                opened.set_exception(error)  # answered to who starts the import
-            logging.getLogger(__name__).error("an import of %s has failed: %s", tenant, error)
+                opened.set_exception(error)  # becomes the response to start_import
+            logging.getLogger(__name__).error("an import of %s failed: %s", tenant, error)
 
 
     @app.get("/imports/{name}/progress", response_class=Response)
@@ -200,7 +199,7 @@ It serves several companies, lists and streams articles, and imports dossier ite
 
     @app.get("/imports/{name}")
     async def import_report(load: ThisLoad) -> Response:
-        """Say what became of the dossier items, and why of the first that are not applied."""
+        """Report the outcomes of the dossier items, with the reasons of the first 100 failures."""
         report = load.report
         failed = [*report.rejected, *report.unknown, *report.not_sent][:100]
         why = [{"index": outcome.index, "status": outcome.status, "reason": str(outcome.error)} for outcome in failed]
@@ -209,22 +208,18 @@ It serves several companies, lists and streams articles, and imports dossier ite
 What holds
 ----------
 
-An error has its status
-    404 and 422 are the caller's, 500 your program's, and 502 to 504 those of AFAS or of your credential. The body is a
-    problem document with what helps: `retryable`, `applied`, `quiet_until`, Profit's log reference, and the trace id by
-    which AFAS finds the call. See `afas_async.integrations.problems`.
-Half of the rows never pass for all
-    The first batch of a stream decides the status. An error after that cuts the connection, also through a
-    `BaseHTTPMiddleware`, and the server's log has one line.
-A read ends with its reader
-    When the reader goes, no request is left at AFAS 50 ms later.
-Memory does not grow with the table
-    A slow reader slows the read down. A batch is about 64 KiB.
-SIGTERM loses nothing
-    uvicorn waits for responses under way, for `--timeout-graceful-shutdown` seconds, and cuts the rest. Then
-    `load.stop()` lets what is at AFAS end. Nothing is unknown, and with its journal the load can be continued.
+- **Errors have the right status.** 404 and 422 are mistakes of your caller, 500 of your program. 502 to 504 come from
+  AFAS or from your credential. The body is a problem document with `retryable`, `applied`, `quiet_until`, Profit's
+  log reference, and the trace id with which AFAS finds the call. See `afas_async.integrations.problems`.
+- **Half a table never looks complete.** Your reader gets an error status if the first batch fails. An error after
+  that cuts the connection, even through a `BaseHTTPMiddleware`, and you find one line in the log of your server.
+- **A read ends with its reader.** 50 ms after your reader disconnects, no request is in flight any more.
+- **Memory does not grow with the table.** A batch is about 64 KiB, and a slow reader slows the read down.
+- **SIGTERM loses nothing.** uvicorn waits `--timeout-graceful-shutdown` seconds for responses that are being sent, and
+  cuts the rest. Then `load.stop()` lets the calls in flight end. You know every outcome, and you can continue the
+  load with its journal.
 
-What is left to you: who may ask, job queues that survive a machine, caches, CORS and settings.
+Yours to decide: authentication, job queues that survive the loss of a machine, caches, CORS and settings.
 
 aiohttp.web
 -----------
@@ -266,14 +261,14 @@ aiohttp.web
 
 
     async def articles(request):
-        async with request.app[AFAS].rows(ARTICLES) as rows:  # the block's end stops requests that still run
+        async with request.app[AFAS].rows(ARTICLES) as rows:  # the end of the block stops running requests
             chunks = await started(ndjson(rows))  # an error until here becomes a problem document
             response = web.StreamResponse(headers={"Content-Type": NDJSON})
             await response.prepare(request)
             try:
                 async for chunk in chunks:
                     await response.write(chunk)
-            except AfasError as error:  # half of the rows must not pass for all
+            except AfasError as error:  # a partial response must not look complete
                 logging.getLogger(__name__).error("%s is cut off: %s", request.path, error)
                 request.transport.abort()
             return response
@@ -284,7 +279,7 @@ aiohttp.web
     app.add_routes([web.get("/articles", articles), web.get("/articles/{number}", article)])
 
     if __name__ == "__main__":
-        web.run_app(app, handler_cancellation=True)  # a reader that goes ends the read
+        web.run_app(app, handler_cancellation=True)  # a reader that disconnects ends the read
 
 Litestar
 --------
@@ -323,7 +318,7 @@ Litestar
 
 
     @get("/articles/first")
-    async def first(state: State) -> list[Article]:  # Litestar knows msgspec: this is its OpenAPI as well
+    async def first(state: State) -> list[Article]:  # Litestar supports msgspec, in its OpenAPI too
         return (await state.afas.page(ARTICLES, take=3)).rows
 
 

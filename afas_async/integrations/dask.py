@@ -1,59 +1,73 @@
-"""Where one machine ends, a Dask cluster takes over: the plans of this library, read by all its workers.
+"""Read the plans of `AfasClient.plan` with all workers of a Dask cluster: the guide.
+
+Install it with `pip install "afas-async[dask]"`.
 
     from distributed import Client
     from afas_async.integrations.dask import run_plan
 
-    parts = await afas.plan("Profit_Article", key="ItemCode", parts=40)  # of as many connectors as you like
+    parts = await afas.plan("Profit_Article", key="ItemCode", parts=40)  # any number of connectors
     with Client("scheduler:8786") as cluster:
         print(run_plan(cluster, {"12345": parts}, to="s3://bucket/afas/2024-01-31", limit=5))
 
+Without files, `as_dask_dataframe` reads the same parts lazily. If you use Airflow, Dagster or Ray, see the folder
+`tests/recipes` in the repository.
+
 Credentials stay on the workers
 -------------------------------
-Give each worker the variables of `AfasClient.from_env`, with the name of the environment at their end:
-AFAS_TOKEN_12345, or AFAS_CLIENT_ID_12345 and AFAS_CLIENT_SECRET_12345. The name is the participant number, unless
-AFAS_ENVIRONMENT_... or AFAS_BASE_URL_... says otherwise; then it is any word of yours. Or give `secrets=`, a function
-of a module of yours that asks a vault. A worker opens a client when it first needs it, and closes it with the run. No
-credential is pickled, and none is in a task, a result, a log or on the dashboard.
+
+Set the variables of `AfasClient.from_env` on each worker, with the name of the environment at the end:
+AFAS_TOKEN_12345, or AFAS_CLIENT_ID_12345 and AFAS_CLIENT_SECRET_12345. The name is the participant number. It can be
+any word of yours if you also set AFAS_ENVIRONMENT_... or AFAS_BASE_URL_... for it.
+
+You can also pass `secrets=`, a function in a module of yours that reads a vault.
+
+A worker opens a client when it first needs it, and closes it with the run. No credential is pickled. None appears in a
+task, a result, a log or on the dashboard.
 
 What holds
 ----------
-- Every part ends in one complete file, `to/environment/connector/part-00000-....parquet`, and a manifest of the same
-  name beside it (`.json`). Both get their names when they are complete. Who reads `*.parquet` gets each row once.
-- A worker may die at any moment: others read its parts again. One that was thought dead and lives harms nothing.
-- In each environment, all workers together have at most `limit` requests in flight. A killed worker keeps its slots
-  until they expire, 30 to 40 seconds later, because the service may still be at work on its requests. If it had all of
-  them, the others wait for so long. Dask's option `distributed.scheduler.locks.lease-timeout` sets the time.
-- A worker that stands still for longer than that loses its slots. If it goes on, it can exceed the limit by its own
-  requests until they are answered.
-- What came to its end stays. A run that was broken off goes on when you repeat it with the same plans and folder.
-- A folder belongs to one plan. For the next night give another one: what is there is never read again.
-- Errors that may pass are tried again (`retries=`). One that stays fails its part, and the other parts go on.
 
-How many workers
-----------------
-Each part takes one thread of a worker, which mostly waits: two to four threads for each core are right. Give each
-environment at least twice as many parts as there are workers.
+- **Complete files.** You get one file for each part, `to/environment/connector/part-00000-....parquet`, with a
+  manifest of the same name beside it (`.json`). Both get their names only when they are complete. If you read
+  `*.parquet`, you get each row once.
+- **Workers may die.** Other workers read its parts again. A worker that is considered dead but still runs does no
+  harm.
+- **One limit for all workers.** In each environment, all workers together have at most `limit` requests in flight. A
+  killed worker keeps its slots until they expire after 30 to 40 seconds, because the service may still work on its
+  requests. If it had all slots, your other workers wait until then. You can change the time with Dask's option
+  `distributed.scheduler.locks.lease-timeout`. A worker that hangs for longer loses its slots. When it resumes, its
+  own requests can exceed the limit until they have responses.
+- **Runs continue.** Complete files stay. If a run is interrupted, repeat it with the same plans and folder to
+  continue it. A folder belongs to one plan: existing files are never read again, so use a new folder for your next
+  run.
+- **Retries.** Errors that may pass are retried (`retries=`). A permanent error fails its part, and the other parts
+  continue.
 
-Two things end the growth. An environment answers `limit` requests at a time: at 50 ms and 20 ms per 1,000 rows that is
-167,000 rows/s. A worker's core takes about 7 us for a row of 20 fields, from the bytes to the file: 140,000 rows/s.
-`python -m benchmarks cluster` measures the core, simulates the rest, and draws it. In thousands of rows per second:
+How many workers do you need?
+-----------------------------
 
-    environments   1 worker   2 workers   4 workers   8 workers   the slots end it at
-    1                   141         166         166         166   1.2 workers
-    2                   141         281         332         332   2.4 workers
-    4                   141         281         561         662   4.7 workers
-    8                   141         281         561       1,117   9.5 workers
-    50                  141         281         561       1,117   59 workers
+Each part occupies one thread of a worker, which mostly waits: use two to four threads for each core. Give each
+environment at least twice as many parts as you have workers.
 
-So one environment is worth one worker or two, and a cluster pays when there are many. The figures are those of a model:
-network and disks come on top.
+There are two limits. An environment responds to `limit` requests at a time: with 50 ms, and 20 ms per 1,000 rows, that
+is 167,000 rows/s. A core needs about 7 us for a row of 20 fields, from the bytes to the file: 140,000 rows/s. The
+command `python -m benchmarks cluster` measures your core, simulates the rest, and can draw it. In thousands of rows per
+second:
 
-`as_dask_dataframe` reads the same parts lazily, without files. In the repository, the folder
-`tests/recipes` shows the same with Airflow, Dagster and Ray.
+| Environments | 1 worker | 2 workers | 4 workers | 8 workers | the slots are full at |
+|---|---|---|---|---|---|
+| 1 | 141 | 166 | 166 | 166 | 1.2 workers |
+| 2 | 141 | 281 | 332 | 332 | 2.4 workers |
+| 4 | 141 | 281 | 561 | 662 | 4.7 workers |
+| 8 | 141 | 281 | 561 | 1,117 | 9.5 workers |
+| 50 | 141 | 281 | 561 | 1,117 | 59 workers |
+
+For one environment, use one or two workers. A cluster pays off if you have many environments. These figures come from a
+model: network and disks take additional time.
 """
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportMissingTypeStubs=false
-# Dask leaves most of its types open, and pandas has none.
+# Dask has few types, and pandas has none.
 
 from __future__ import annotations
 
@@ -99,13 +113,13 @@ __all__ = ["PlanReport", "as_dask_dataframe", "run_plan"]
 
 
 class PlanReport(msgspec.Struct, frozen=True):
-    """What a run has written, up to now or to its end.
+    """The progress or the result of `run_plan`. Print it to see one line of figures.
 
     Attributes:
-        planned: Parts of the plans.
-        manifests: What the parts hold that are there, by the names of their files within the folder.
-        kept: How many of them an earlier run had written.
-        seconds: Seconds since the start of this run.
+        planned: The number of parts in your plans.
+        manifests: The manifests of the complete files, by the names of the files within the folder.
+        kept: The number of files from an earlier run.
+        seconds: The seconds since the start of this run.
     """
 
     planned: int
@@ -115,23 +129,23 @@ class PlanReport(msgspec.Struct, frozen=True):
 
     @property
     def parts(self) -> int:
-        """Parts that are there."""
+        """The number of complete files."""
         return len(self.manifests)
 
     @property
     def rows(self) -> int:
-        """Rows in all files."""
+        """The number of rows in all complete files."""
         return sum(manifest.rows for manifest in self.manifests.values())
 
     @property
     def bytes(self) -> int:
-        """Bytes of all files."""
+        """The size of all complete files in bytes."""
         return sum(manifest.bytes for manifest in self.manifests.values())
 
     def __str__(self) -> str:
         return (
             f"{self.parts:,} of {self.planned:,} parts: {self.rows:,} rows, {self.bytes:,} bytes in"
-            f" {self.seconds:,.1f} s; {self.kept:,} were there before"
+            f" {self.seconds:,.1f} s; {self.kept:,} from an earlier run"
         )
 
 
@@ -146,36 +160,29 @@ def run_plan(
     retries: int = 3,
     on_progress: Callable[[PlanReport], None] | None = None,
 ) -> Any:
-    """Read all parts of some plans on a Dask cluster, into one Parquet file each with a manifest beside it.
+    """Read your plans on a Dask cluster, into one Parquet file for each part.
 
-    A run that was broken off, in whatever way, goes on if you repeat it: the parts that are there are kept. A worker
-    that dies costs the parts that it was reading, which others read again. At the end the manifests are compared with
-    the plans, and what killed workers have left is removed. `afas_async.integrations.dask` is the guide.
+    You can repeat an interrupted run: complete files are kept. At the end, all manifests are checked, and the
+    temporary files of killed workers are removed. See the guide `afas_async.integrations.dask`.
 
     Args:
-        dask_client: The client of the cluster.
-        plans: The parts that `AfasClient.plan` returned for all connectors of an environment, by the name of the
-            environment.
-        to: A folder that all workers see, as a path or as a URL of fsspec. Give each run its own: for a plan that it
-            holds already, nothing is read.
-        limit: Requests in flight at a time, in each environment, all workers together: 1 to 8. AFAS advises 5 at most.
-        secrets: Called on the workers with the name of an environment: returns the arguments of its `AfasClient`. It
-            must be a function of a module that the workers can import. By default their variables AFAS_TOKEN_12345 and
-            so on are used.
+        dask_client: The client of your cluster.
+        plans: For each environment, by its name, the parts that `AfasClient.plan` returned for all its connectors.
+        to: A folder that all workers can write to, as a path or as a URL of fsspec. Use a new one for each run.
+        limit: Requests in flight in each environment, for all workers together: 1 to 8. AFAS advises at most 5.
+        secrets: Called on the workers with the name of an environment; returns the arguments of its `AfasClient`. The
+            workers must be able to import it. By default, they use their variables, such as AFAS_TOKEN_12345.
         options: `types` and `select` of `columns.batches`, by connector.
-        retries: How often Dask tries a part again after an error that may pass.
+        retries: How often Dask retries a part after an error that may pass.
         on_progress: Called with a `PlanReport` after each part.
 
     Returns:
-        A `PlanReport`; in an asynchronous client an awaitable of it, as from Dask's own methods. Cancelling it stops
-        the reads of the workers.
+        A `PlanReport`. With an asynchronous Dask client you get an awaitable. If you cancel it, the workers stop.
 
     Raises:
-        UsageError: If an argument makes no sense, the folder holds parts of another plan, or the files of a connector
-            have different columns.
-        AfasError: The first of the errors of parts that could not be read. The others have been written: a note says
-            how many are missing.
-        OSError: Likewise, if a file could not be written.
+        UsageError: If an argument is not valid, the folder has another plan, or files of a connector differ in columns.
+        AfasError: The first error of a part. The other parts were written. A note on the error counts missing parts.
+        OSError: In the same way, if a file could not be written.
 
     Example:
         >>> from afas_async.integrations.dask import run_plan
@@ -217,7 +224,7 @@ async def _run(
             await _read(cluster, workers, missing, take, options=options, retries=retries)
         if failures:
             missing_now = f"{len(failures)} of {len(files)} parts are missing"
-            failures[0].add_note(f"{missing_now}: repeat the run and it goes on with them")
+            failures[0].add_note(f"{missing_now}: repeat the run to read them")
             raise failures[0]
         manifests = await disk.run(manifests_of, files)
         check_tiling(files, manifests)
@@ -234,19 +241,19 @@ async def _read(
     options: Mapping[str, PartOptions],
     retries: int,
 ) -> None:
-    """Have the workers read some parts, and call `take` with what comes of each."""
+    """Have the workers read some parts, and call `take` with the result of each."""
     run = token_hex(4)
     await cluster.register_plugin(workers, run)
     futures: dict[Any, PartFile] = {}
     try:
         for file in files:
-            key = (f"{file.connector}-{run}", file.name)  # the dashboard shows a bar for each connector
+            key = (f"{file.connector}-{run}", file.name)  # the dashboard shows one bar for each connector
             future = cluster.submit(_write, file, run, options.get(file.connector, {}), key=key, retries=retries)
             futures[future] = file
-        async for future in as_completed(futures, loop=cluster.loop):  # else it asks for the default client
+        async for future in as_completed(futures, loop=cluster.loop):  # otherwise it requires a default client
             try:
                 result: Manifest | Exception = await future.result()
-            except Exception as error:  # noqa: BLE001 - the other parts go on
+            except Exception as error:  # noqa: BLE001 - the other parts continue
                 result = error
             take(futures[future], result)
     finally:
@@ -254,14 +261,14 @@ async def _read(
 
 
 async def _leave(cluster: Any, run: str, futures: list[Any]) -> None:
-    """Have the workers begin no more parts, and close their clients."""
-    with suppress(OSError):  # the cluster is gone, and with it the clients
+    """Stop the workers from starting more parts, and close their clients."""
+    with suppress(OSError):  # the cluster has gone, and the clients with it
         await cluster.cancel(futures)
         await cluster.unregister_worker_plugin(run)
 
 
 async def _write(file: PartFile, run: str, options: PartOptions) -> Manifest | AfasError:
-    """Write one part, on a worker. An error that would come again is returned, as Dask repeats what raises."""
+    """Write one part, on a worker. Dask retries raised errors, so permanent errors are returned instead."""
     try:
         async with _clients(get_worker(), run).pool.client(file.environment) as afas:
             return await write_part(afas, file, **options)
@@ -280,38 +287,44 @@ def as_dask_dataframe(
     secrets: Secrets | None = None,
     **options: Unpack[PartOptions],
 ) -> Any:
-    """Return the rows of a plan as a lazy `dask.dataframe.DataFrame`, a partition for each part, in key order.
+    """Return the rows of a plan as a lazy `dask.dataframe.DataFrame`, with a partition for each part, in key order.
 
-    Only the columns are asked for now. The rows are read when you compute, and each time you do: to keep them, use
-    `run_plan` and read its files. Values are exact: the columns have Arrow types (`pandas.ArrowDtype`). Dask cannot add
-    up decimals yet: make `astype("float64[pyarrow]")` of them first, or give other `types`.
+    Now, only the columns are requested. The rows are read each time you compute. If you need them more than once, use
+    `run_plan` and read its files. Values are exact: the columns have Arrow types (`pandas.ArrowDtype`). Dask cannot sum
+    decimals yet: convert them with `astype("float64[pyarrow]")`, or pass other `types`.
 
     Args:
-        dask_client: The client of the cluster that computes it.
-        environment: The environment, by the name that its credentials have on the workers.
-        parts: What `AfasClient.plan` returned for one connector.
-        limit: As for `run_plan`. The frames and runs of a cluster share it.
+        dask_client: The client of the cluster that computes the frame.
+        environment: The name of the environment, as in its credentials on the workers.
+        parts: The parts that `AfasClient.plan` returned for one connector.
+        limit: As for `run_plan`. All frames and runs of a cluster share it.
         secrets: As for `run_plan`.
         options: `types` and `select`, as for `columns.batches`.
 
     Returns:
-        The frame; in an asynchronous client an awaitable of it.
+        The frame. With an asynchronous Dask client you get an awaitable.
 
     Raises:
-        UsageError: If the parts are not those of one connector.
-        ImportError: If dask.dataframe is not there: run `pip install "dask[dataframe]"`.
-        AfasError: If the service does not tell the columns. When you compute, if rows cannot be had.
+        UsageError: If the parts are not from one connector.
+        ImportError: If dask.dataframe is not installed: run `pip install "dask[dataframe]"`.
+        AfasError: If the columns cannot be read. When you compute, if rows cannot be read.
+
+    Example:
+        >>> def main():  # with AFAS_TOKEN_12345 in the environment of the workers
+        ...     with Client("scheduler:8786") as cluster:
+        ...         articles = as_dask_dataframe(cluster, "12345", parts, select=["ItemCode", "Stock"])
+        ...         print(articles["Stock"].sum().compute())
     """
     workers = EnvironmentClients(limit, secrets)
     files = part_files({environment: parts}, "")
     if len({file.connector for file in files}) != 1:
-        raise UsageError(f"{environment}: expected the parts of one connector: make a frame for each")
+        raise UsageError(f"{environment}: expected the parts of one connector: create one frame for each connector")
     cluster: Any = dask_client
     return cluster.sync(_frame, cluster, workers, files, options)
 
 
 async def _frame(cluster: Any, workers: EnvironmentClients, files: list[PartFile], options: PartOptions) -> Any:
-    import dask.dataframe  # noqa: PLC0415 - needs pandas, which `run_plan` does not
+    import dask.dataframe  # noqa: PLC0415 - needs pandas, while `run_plan` does not
 
     await cluster.register_plugin(workers, workers.name)
     empty = await cluster.submit(_frame_of, files[0], workers.name, options, rows=False, pure=False)
@@ -321,7 +334,7 @@ async def _frame(cluster: Any, workers: EnvironmentClients, files: list[PartFile
 
 
 def _frame_of(file: PartFile, run: str, options: PartOptions, *, rows: bool = True) -> pd.DataFrame:
-    """Read one part, or no rows, in a thread of a worker: its event loop does the reading."""
+    """Read one part, or only its columns, from a thread of a worker. The event loop of the worker does the reading."""
     import pandas as pd  # noqa: PLC0415 - as above
 
     worker: Any = get_worker()
@@ -333,7 +346,7 @@ def _frame_of(file: PartFile, run: str, options: PartOptions, *, rows: bool = Tr
 def _clients(worker: Any, run: str) -> EnvironmentClients:
     found: EnvironmentClients | None = worker.plugins.get(run)
     if found is None:
-        raise UsageError(f"{run}: this run has ended, and with it its clients on the workers: start it again")
+        raise UsageError(f"{run}: this run has ended, and its clients on the workers are closed: start it again")
     return found
 
 

@@ -1,7 +1,7 @@
-"""What a worker of a Dask cluster holds: one open client for each environment, under a limit that all workers share."""
+"""The clients on a Dask worker: one for each environment, under a limit that all workers share."""
 
 # pyright: reportUnknownMemberType=false
-# Dask leaves most of its types open.
+# Dask has few types.
 
 from __future__ import annotations
 
@@ -32,18 +32,20 @@ _PREFIX: Final = "AFAS_"
 class EnvironmentClients(WorkerPlugin):
     """Opens a client on a worker when a task there first needs it, and closes it with the worker or the run.
 
-    Only the limit and the name of a function travel to the workers. Each makes its clients from what it finds there.
+    Only the limit and the name of a function are sent to the workers. Each worker creates its clients from its own
+    variables, or with that function.
 
     Args:
-        limit: Requests in flight at a time, in each environment, all workers together.
+        limit: The number of requests in flight in each environment, for all workers together.
         secrets: Returns the arguments of `AfasClient` for an environment; None for the worker's variables.
 
     Attributes:
-        name: By what it is told from others on a worker, where one lasts as long as the worker.
+        name: The name of the plugin on a worker. Plugins with the same name share their clients.
         pool: The clients, on a worker.
 
     Raises:
-        UsageError: If an argument is of a wrong type or makes no sense, or the function would be pickled by value.
+        UsageError: If an argument has the wrong type, or the function would be pickled by value.
+        ConfigurationError: If the limit is out of range.
     """
 
     idempotent: bool = True
@@ -55,23 +57,23 @@ class EnvironmentClients(WorkerPlugin):
             raise ConfigurationError(f"limit must be 1 to {MOST}, not {limit}")
         if secrets is not None and not _is_pickled_by_name(secrets):
             raise UsageError(
-                "secrets: give a function of a module that the workers can import, not of __main__, no lambda and no"
-                " method: those are pickled with whatever they refer to"
+                "secrets: pass a function from a module that the workers can import. Functions of __main__, lambdas and"
+                " methods would be pickled with everything that they refer to"
             )
         self._limit = limit
         self._secrets = secrets
-        # One for all frames of a cluster that need the same clients.
+        # All frames of a cluster that need the same clients share one plugin.
         self.name: str = f"afas-{limit}-{secrets.__module__}.{secrets.__qualname__}" if secrets else f"afas-{limit}"
 
     async def setup(self, worker: Worker) -> None:
-        """Begin without a client."""
+        """Start without clients."""
         self._worker = worker
         self._limiters: list[ClusterLimiter] = []
         self.pool = ClientPool(self._make)
         await self.pool.__aenter__()
 
-    async def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - the name is the interface's
-        """Close all clients. What they are reading ends with an error."""
+    async def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - the interface of Dask
+        """Close all clients. Their running reads end with an error."""
         await self.pool.__aexit__(None, None, None)
         for limiter in self._limiters:
             limiter.stop()
@@ -89,20 +91,25 @@ class EnvironmentClients(WorkerPlugin):
             return AfasClient(**arguments, limiter=limiter)
         except AfasError:
             raise
-        except Exception as error:  # noqa: BLE001 - its text may hold a secret, and goes to logs and dashboards
+        except Exception as error:  # noqa: BLE001 - its text may contain a secret, and appears in logs and dashboards
             failure = type(error).__name__
         finally:
             del arguments
-        raise ConfigurationError(f"secrets({environment!r}) gave no arguments of a client: {failure}")
+        raise ConfigurationError(
+            f"secrets({environment!r}) failed, or did not return arguments of AfasClient: {failure}"
+        )
 
 
 def variables_of(environment: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of one environment, as `AfasClient.from_env` takes them.
+    """Return the variables of one environment, for `AfasClient.from_env`.
 
     Args:
-        environment: Its name: AFAS_TOKEN_12345 is the AFAS_TOKEN of "12345". It is the participant number, too, unless
-            there is an AFAS_ENVIRONMENT_... or an AFAS_BASE_URL_... for it.
+        environment: Its name: AFAS_TOKEN_12345 is the AFAS_TOKEN of "12345". The name is also the participant number,
+            unless there is an AFAS_ENVIRONMENT_... or AFAS_BASE_URL_... variable for it.
         variables: All variables.
+
+    Raises:
+        ConfigurationError: If the environment has no credential.
     """
     ending = "_" + environment.upper().replace("-", "_")
     own = {
@@ -110,11 +117,11 @@ def variables_of(environment: str, variables: Mapping[str, str]) -> dict[str, st
         for name, value in variables.items()
         if name.startswith(_PREFIX) and name.endswith(ending)
     }
-    del variables  # no error may show a credential among the locals of this frame
+    del variables  # a traceback with local variables must not show a credential
     if own.keys() & {"AFAS_TOKEN", "AFAS_CLIENT_ID"}:
         return {"AFAS_ENVIRONMENT": environment} | own
     del own
-    raise ConfigurationError(f"set AFAS_TOKEN{ending} on the workers, or give secrets=")
+    raise ConfigurationError(f"set AFAS_TOKEN{ending} on the workers, or pass secrets=")
 
 
 def _is_pickled_by_name(function: Any) -> bool:
@@ -123,17 +130,17 @@ def _is_pickled_by_name(function: Any) -> bool:
 
 
 class ClusterLimiter:
-    """A limit over all workers: a `SharedLimiter` on a semaphore of Dask's scheduler.
+    """A `SharedLimiter` for all workers, based on a semaphore of Dask's scheduler.
 
-    The scheduler frees the slots of a killed worker when its leases have expired, after 30 to 40 seconds (the options
-    `distributed.scheduler.locks.lease-timeout` and `.lease-validation-interval`). At once would be too early, as the
-    service may still be at work on the requests of that worker. A worker that stood still for longer has lost its
-    slots, and takes them again when it goes on: until its requests are answered, the limit can be exceeded by them.
+    The scheduler frees the slots of a killed worker when its leases expire, after 30 to 40 seconds (the options
+    `distributed.scheduler.locks.lease-timeout` and `.lease-validation-interval`). Freeing them at once would be too
+    early: the service may still work on the requests of that worker. A worker that hangs for longer loses its slots and
+    takes them again when it resumes. Until its requests have responses, they can exceed the limit.
 
     Args:
         worker: The worker.
-        environment: The environment, by the name that the semaphore has.
-        limit: How many slots there are.
+        environment: The name of the environment, which is part of the name of the semaphore.
+        limit: The number of slots.
     """
 
     def __init__(self, worker: Worker, environment: str, limit: int) -> None:
@@ -143,22 +150,22 @@ class ClusterLimiter:
         self._returns: set[asyncio.Future[bool]] = set()
 
     async def join(self) -> None:
-        """Make the semaphore known to the scheduler, unless it is.
+        """Register the semaphore with the scheduler, unless it is registered.
 
         Raises:
-            ConfigurationError: If it is known with another limit.
+            ConfigurationError: If it is registered with another limit.
         """
         with suppress(ValueError):
             await self._semaphore
             return
         raise ConfigurationError(
-            f"{self._environment}: this cluster has another limit for it than {self.limit}, until its scheduler is"
-            " restarted: give the same limit"
+            f"{self._environment}: this cluster has another limit for it than {self.limit}: use the same limit, or"
+            " restart the scheduler"
         )
 
     @asynccontextmanager
     async def slot(self, priority: Priority) -> AsyncGenerator[None, None]:  # noqa: ARG002 - the scheduler has one queue
-        """Return a block that holds a slot; see `SharedLimiter`."""
+        """Hold a slot for the length of a block; see `SharedLimiter`."""
         taking = asyncio.ensure_future(self._semaphore.acquire())
         try:
             await asyncio.shield(taking)
@@ -171,14 +178,14 @@ class ClusterLimiter:
             await self._semaphore.release()
 
     def _give_back(self, taking: asyncio.Future[bool]) -> None:
-        """Give back a slot that came after whoever waited for it was cancelled."""
+        """Release a slot that was acquired after its waiter was cancelled."""
         if not taking.cancelled() and taking.exception() is None:
             self._returns.add(task := asyncio.ensure_future(self._semaphore.release()))
             task.add_done_callback(self._returns.discard)
 
     def stop(self) -> None:
-        """Refresh no leases any more."""
+        """Stop refreshing leases."""
         if (
             refresh := getattr(self._semaphore, "refresh_callback", None)
-        ) is not None:  # without an expiry there is none
+        ) is not None:  # it is missing if leases never expire
             refresh.stop()

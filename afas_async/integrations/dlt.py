@@ -1,7 +1,10 @@
-"""GetConnectors as resources of dlt, which loads them into its destinations: DuckDB, BigQuery, Snowflake, files, ..."""
+"""GetConnectors as resources of dlt, so that you can load them into DuckDB, BigQuery, Snowflake, files and others.
+
+Install it with `pip install "afas-async[columns]" dlt`.
+"""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# The stubs of pyarrow leave the types within arrays open.
+# pyarrow's stubs do not type the values of arrays.
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from afas_async.vocabulary.filters import Condition
 
 
 def _wall_time(schema: pa.Schema) -> dict[str, Any]:
-    """Return what keeps dlt from taking wall time for UTC."""
+    """Return the hints for dlt that moments are wall time, not UTC."""
     hint = {"data_type": "timestamp", "timezone": False}
     return {column.name: {"name": column.name, **hint} for column in schema if pa.types.is_timestamp(column.type)}
 
@@ -37,23 +40,27 @@ def resource(
     select: Iterable[str] | None = None,
     where: Condition | None = None,
 ) -> DltResource:
-    """Return a GetConnector as a resource of dlt: Arrow batches with the types of metainfo, and the key as primary key.
+    """Return a GetConnector as a resource that you can pass to a dlt pipeline.
 
-    Without `modified` each run replaces the table. With it, each run merges what was modified since the last one: the
-    watermark is in the state of the pipeline, which dlt stores with the rows. Deleted rows stay.
+    It loads Arrow batches with the types of metainfo, and the key as primary key. Without `modified`, each run replaces
+    the table. With `modified`, each run merges the rows that were modified since your last run. dlt stores the
+    watermark for that in the state of your pipeline, together with the rows. Deleted rows stay in the table.
 
     Args:
         connector: The connector, with its key.
-        modified: The field with the moment of the last change of a row.
-        client: Makes the client of a run, which is opened and closed in a thread of its own.
-        name: The name of the resource; by default that of the connector. dlt makes the table's name of it.
-        types: Arrow types in place of those of metainfo, as for `columns.batches`.
+        modified: The field with the moment of a row's last change.
+        client: A function that returns the client for a run. A thread opens and closes the client.
+        name: The name of the resource, from which dlt derives the name of the table; by default the connector's name.
+        types: Arrow types that replace those of metainfo, as for `columns.batches`.
         select: The columns, as for `columns.batches`.
         where: The condition that rows must meet.
 
+    Returns:
+        The resource.
+
     Raises:
-        UsageError: If an argument makes no sense.
-        AfasError: From the pipeline as the cause of dlt's own error, as for `columns.batches`.
+        UsageError: If an argument is not valid.
+        AfasError: When you run the pipeline, as for `columns.batches`. It is the cause of dlt's own error.
 
     Example:
         >>> import dlt
@@ -90,7 +97,7 @@ def resource(
         finally:
             thread.end()
 
-    make: Any = dlt.resource  # whose overloads know no function without arguments
+    make: Any = dlt.resource  # its overloads require a function with arguments
     made: DltResource = make(
         rows,
         name=name or connector.name,

@@ -1,14 +1,16 @@
-"""AFAS in a FastAPI app: one client for its whole life, typed rows in its OpenAPI, streams, and errors that say why.
+"""AFAS in your FastAPI app: one client for its lifespan, typed rows in your OpenAPI, streams, and clear errors.
 
-The guide is `afas_async.integrations`, with a complete app. Everything of `afas_async.integrations.starlette` is here,
-too. Of this module's own are what a path operation declares:
+The guide `afas_async.integrations` has a complete app. You can import everything from
+`afas_async.integrations.starlette` here, too. In addition, your path operations can declare:
 
-- `afas: Afas`, the client of the app, and `tenant_client(...)`, the client of the tenant who asks.
-- `paging: PageParameters`, the query parameters `skip`, `take` and `order_by`, for `afas.page(CONNECTOR, **paging)`.
-- `responses=rows_schema(Article)`, so that the OpenAPI describes your Structs.
+- `afas: Afas`: the client of your app. With several tenants, use `tenant_client(...)`.
+- `paging: PageParameters`: the query parameters `skip`, `take` and `order_by`, for `afas.page(CONNECTOR, **paging)`.
+- `responses=rows_schema(Article)`: the schema of your Structs in the OpenAPI.
+
+Install it with `pip install "afas-async[fastapi]"`.
 """
 
-# Without `from __future__ import annotations`: FastAPI looks at the annotations of the functions here.
+# No `from __future__ import annotations`: FastAPI evaluates the annotations of these functions.
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, TypeAlias, TypedDict, cast
 
@@ -57,18 +59,23 @@ Afas: TypeAlias = Annotated[AfasClient, Depends(_client)]
 
 
 def tenant_client(tenant: Callable[..., Any]) -> Any:
-    """Return the dependency of a path operation on the client of a tenant, out of the app's `ClientPool`.
+    """Return a dependency on the client of a tenant, from the `ClientPool` of your app.
 
-    It is open until the response has been sent, streams included: the pool closes no client that is in use.
-
-        async def tenant(user: Annotated[User, Depends(signed_in)]) -> str:
-            return user.company
-
-        TenantAfas = Annotated[AfasClient, tenant_client(tenant)]
+    The client stays open until your response has been sent, even if it is a stream.
 
     Args:
-        tenant: A dependency of yours that returns the name of the tenant. Take it from who is signed in: a header that
-            anybody can send protects nothing.
+        tenant: Your dependency that returns the name of the tenant. Derive it from the user who is signed in. Do not
+            take it from a header that anybody can send.
+
+    Returns:
+        The dependency, for `Annotated`.
+
+    Example:
+        >>> async def tenant() -> str:  # yours depends on the user who is signed in
+        ...     return "acme"
+        >>> TenantAfas = Annotated[AfasClient, tenant_client(tenant)]
+        >>> async def list_articles(afas: TenantAfas):  # a path operation
+        ...     return json_response((await afas.page("Profit_Article", take=10)).rows)
     """
 
     async def client(connection: HTTPConnection, name: Annotated[str, Depends(tenant)]) -> AsyncIterator[AfasClient]:
@@ -79,7 +86,7 @@ def tenant_client(tenant: Callable[..., Any]) -> Any:
 
 
 class PageArguments(TypedDict):
-    """What `afas.page` takes out of the query parameters of a request: see `PageParameters`."""
+    """The arguments of `afas.page` from the query parameters of a request. Declare them as `PageParameters`."""
 
     skip: int
     take: int
@@ -87,10 +94,10 @@ class PageArguments(TypedDict):
 
 
 async def _page_arguments(
-    skip: Annotated[int, Query(ge=0, le=100_000, description="Rows to leave out.")] = 0,
-    take: Annotated[int, Query(ge=1, le=1_000, description="Rows to return at most.")] = 100,
+    skip: Annotated[int, Query(ge=0, le=100_000, description="Rows to skip.")] = 0,
+    take: Annotated[int, Query(ge=1, le=1_000, description="Maximum number of rows to return.")] = 100,
     order_by: Annotated[
-        list[str] | None, Query(description="Fields to sort by, a leading - for descending; by default the key.")
+        list[str] | None, Query(description="Fields to sort by; by default the key. A leading - sorts descending.")
     ] = None,
 ) -> PageArguments:
     return PageArguments(skip=skip, take=take, order_by=order_by or [])
@@ -102,13 +109,16 @@ PageParameters: TypeAlias = Annotated[PageArguments, Depends(_page_arguments)]
 def rows_schema(
     row_type: type[Any], media_type: str = "application/json", *, single: bool = False
 ) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses=` of a path operation that returns rows, so that its OpenAPI describes them.
+    """Return the `responses=` argument for a path operation that returns rows, so that your OpenAPI describes them.
 
     Args:
-        row_type: A Struct, or another type that msgspec knows.
-        media_type: "application/json" for a list of rows. Another one, such as "application/x-ndjson", describes a
-            line; give `response_class=Response` to the path operation then.
-        single: Whether it is one object instead, as a page with its rows in it.
+        row_type: A Struct, or another type that msgspec supports.
+        media_type: "application/json" for a list of rows. For a stream, such as "application/x-ndjson", the schema
+            describes one line. Then also pass `response_class=Response` to the path operation.
+        single: Whether the response is one object instead of a list, such as a page that contains rows.
+
+    Returns:
+        The response 200 with its schema.
 
     Example:
         >>> class Article(msgspec.Struct, rename="pascal"):
@@ -121,11 +131,11 @@ def rows_schema(
     described = _inlined(schema, components)
     if media_type == "application/json" and not single:
         described = {"type": "array", "items": described}
-    return {200: {"description": "Rows of AFAS", "content": {media_type: {"schema": described}}}}
+    return {200: {"description": "Rows from AFAS", "content": {media_type: {"schema": described}}}}
 
 
 def _inlined(schema: Any, components: dict[str, Any]) -> Any:
-    """Return a schema with its parts in place: where OpenAPI keeps parts, only FastAPI adds to them."""
+    """Return a schema with its references replaced: only FastAPI can add to the components of its OpenAPI."""
     match schema:
         case {"$ref": name}:
             return _inlined(components[name], components)

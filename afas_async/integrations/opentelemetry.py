@@ -1,7 +1,7 @@
 """Spans and metrics for OpenTelemetry: `pip install "afas-async[opentelemetry]"`.
 
-The instrumentation of the HTTP library puts URLs into spans, and with them the values of your filters. This one makes
-them out of events, which have no value: no condition, no key, no record and no text of the service.
+The usual instrumentation of the HTTP library puts URLs into your spans, and with them the values of your filters. This
+module uses the client's events instead. They have no values: no condition, key, record or text of the service.
 
     >>> from opentelemetry.sdk.trace import TracerProvider
     >>> from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -19,13 +19,11 @@ them out of events, which have no value: no condition, no key, no record and no 
     >>> [(span.name, span.attributes["afas.rows"]) for span in exporter.get_finished_spans()]
     [('page Profit_Article', 3)]
 
-Spans
-    One for each operation, that is for each call of yours such as `page`, a stream or a load. It is made when the
-    operation has ended, with the time at which it began, as a child of the span in which it ended.
-Metrics
-    `afas.operation.duration`, `afas.request.duration` and `afas.request.wait` (for a slot) are histograms in seconds.
-    `afas.requests.failed`, `afas.requests.retried`, `afas.rows` and `afas.bytes` are counters. Failures have the class
-    of the error as `error.type`.
+- **Spans.** You get a span for each operation: a call such as `page`, a stream or a load. It is created when the
+  operation ends, with the time at which it began, as a child of the span that is current then.
+- **Metrics.** `afas.operation.duration`, `afas.request.duration` and `afas.request.wait` (for a slot) are histograms
+  in seconds. `afas.requests.failed`, `afas.requests.retried`, `afas.rows` and `afas.bytes` are counters. Failures
+  have the class of the error as `error.type`.
 """
 
 from __future__ import annotations
@@ -49,14 +47,15 @@ _NAME = "afas_async"
 
 
 class Telemetry:
-    """Makes spans and metrics out of events: `AfasClient(..., on_event=Telemetry())`.
+    """Sends spans and metrics of your clients to OpenTelemetry: `AfasClient(..., on_event=Telemetry())`.
 
-    One may serve any number of clients: the attribute `server.address` is the host of an environment. To listen
-    yourself as well, call it from your own function.
+    You can share one between any number of clients: the attribute `server.address` is the host of an environment. If
+    you have your own function for `on_event`, call the Telemetry object from it. The module's documentation lists the
+    metrics, and shows a runnable example.
 
     Args:
-        tracer_provider: In place of the global one.
-        meter_provider: In place of the global one.
+        tracer_provider: The provider for spans; by default the global one.
+        meter_provider: The provider for metrics; by default the global one.
     """
 
     def __init__(
@@ -67,16 +66,16 @@ class Telemetry:
     ) -> None:
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider)
         meter = metrics.get_meter(_NAME, __version__, meter_provider)
-        self._operations = meter.create_histogram("afas.operation.duration", "s", "Time that an operation took")
-        self._requests = meter.create_histogram("afas.request.duration", "s", "Time that a request took")
-        self._waits = meter.create_histogram("afas.request.wait", "s", "Time that a request waited for a slot")
+        self._operations = meter.create_histogram("afas.operation.duration", "s", "Duration of an operation")
+        self._requests = meter.create_histogram("afas.request.duration", "s", "Duration of a request")
+        self._waits = meter.create_histogram("afas.request.wait", "s", "Time a request waited for a slot")
         self._failed = meter.create_counter("afas.requests.failed", "{request}", "Requests that failed")
-        self._retried = meter.create_counter("afas.requests.retried", "{request}", "Requests that were sent again")
-        self._rows = meter.create_counter("afas.rows", "{row}", "Rows handed out")
-        self._bytes = meter.create_counter("afas.bytes", "By", "Bytes of bodies received")
+        self._retried = meter.create_counter("afas.requests.retried", "{request}", "Requests that were retried")
+        self._rows = meter.create_counter("afas.rows", "{row}", "Rows returned")
+        self._bytes = meter.create_counter("afas.bytes", "By", "Bytes of response bodies")
 
     def __call__(self, event: Event) -> None:
-        """Take an event."""
+        """Record an event. The client calls this."""
         common: Attributes = {"server.address": event.environment, "afas.connector": event.connector}
         if event.name:
             common["afas.operation"] = event.name

@@ -1,4 +1,4 @@
-"""Errors as problem documents (RFC 9457): what a service answers when AFAS, or the call to it, failed."""
+"""Errors as problem documents (RFC 9457), for the responses of your web service."""
 
 from __future__ import annotations
 
@@ -25,33 +25,34 @@ from afas_async.errors import (
 from afas_async.vocabulary.outcomes import LoadError
 
 MEDIA_TYPE: Final = "application/problem+json"
-_WAIT_SECONDS: Final = 5  # where AFAS does not say how long; a locked record is open in somebody's window
+_WAIT_SECONDS: Final = 5  # if AFAS does not say how long; a locked record is open on somebody's screen
 _STATUS_BY_WHOSE: Final[dict[Whose, int]] = {"caller": 422, "service": 500, "afas": 502}
 _TITLES: Final = {
     404: "AFAS does not have this",
     422: "AFAS cannot accept this",
     500: "This service made a call that cannot work",
-    502: "AFAS gave no usable answer",
+    502: "AFAS gave no usable response",
     503: "AFAS cannot do this now",
-    504: "AFAS gave no answer in time",
+    504: "AFAS gave no response in time",
 }
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A problem document, which `msgspec.json.encode` writes.
+    """A problem document. Encode it with `msgspec.json.encode`, and send it as `MEDIA_TYPE`.
 
-    It has no row, no value of yours and no credential. Only what AFAS itself says of a refused record may quote it.
+    It contains no rows, none of your values and no credentials. There is one exception: if AFAS refuses a record, its
+    message in `detail` may quote the record.
 
     Attributes:
         status: The HTTP status.
-        title: What it means, the same text for each status.
-        detail: What was wrong, for the caller's own mistakes (404 and 422); else empty.
+        title: The meaning of the status. Each status has one text.
+        detail: The mistake, if it is your caller's (404 and 422); else empty.
         retryable: Whether the same call may succeed later.
         applied: "maybe" if a write may have been applied.
-        trace_id: By what AFAS finds the call.
+        trace_id: The id with which AFAS finds the call.
         log_reference: Profit's log reference.
-        quiet_until: Until when AFAS may still be at work on a write of which no outcome is known, in UTC.
-        retry_after: Seconds to wait, for the header of that name.
+        quiet_until: The moment in UTC until which AFAS may still work on a write with an unknown outcome.
+        retry_after: The seconds to wait, for the Retry-After header.
     """
 
     status: int
@@ -66,24 +67,29 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of the answer, without the content type."""
+        """The headers of the response, without the content type."""
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
 
 def problem_of(error: AfasError) -> ProblemDocument:
     """Return the problem document of an error.
 
-    The status follows from who can mend it (see `afas_async.errors`):
+    The status depends on who can fix the error (see the guide `afas_async.errors`):
 
-    - 422 what the caller sent: a filter, a field, a record that AFAS refuses (with its text and log reference).
-    - 404 what AFAS does not have, or the token may not see.
-    - 502 the credential of this service (AFAS said 401 or 403), or an answer that cannot be used.
-    - 503 with Retry-After: a locked record, maintenance, too many requests.
-    - 504 a time-out, or a write whose outcome is unknown: `applied` and `quiet_until` say what to look up, and when.
-    - 500 all else: this program made a call that cannot work.
+    | Status | Error |
+    |---|---|
+    | 404 | AFAS does not have it, or your token may not see it |
+    | 422 | your caller sent a wrong filter or field, or a record that AFAS refuses (with its text and log reference) |
+    | 500 | your program made a call that cannot work; all other errors |
+    | 502 | AFAS refuses your credential (401 or 403), or its response cannot be used |
+    | 503 | a locked record, maintenance, too many requests; with Retry-After |
+    | 504 | a time-out, or a write with an unknown outcome: see `applied` and `quiet_until` |
 
     Args:
         error: The error.
+
+    Returns:
+        The document. Its `status` and `headers` are those of your response.
 
     Example:
         >>> locked = UnavailableError("maintenance", status=503, connector="Profit_Article", retry_after=29.5)
@@ -105,7 +111,7 @@ def problem_of(error: AfasError) -> ProblemDocument:
 
 
 def status_of(error: AfasError) -> int:
-    """Return the HTTP status for an error; see `problem_of`."""
+    """Return the HTTP status of your response to an error. `problem_of` lists them."""
     match error:
         case AuthenticationError() | PermissionDeniedError():
             return 502

@@ -1,4 +1,7 @@
-"""AFAS in a Starlette app, on which `afas_async.integrations.fastapi` builds: life, errors and streaming responses."""
+"""AFAS in your Starlette app: a client for its lifespan, streaming responses, and errors as problem documents.
+
+`afas_async.integrations.fastapi` has the same functions. The guide is `afas_async.integrations`.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from afas_async.columns.stream import Batches
 
 AfasService: TypeAlias = AfasClient | ClientPool
-Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Any]]  # of the state of its requests, or None
+Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Any]]  # yields the state of its requests, or None
 
 _LOG: Final = logging.getLogger("afas_async")
 _SERVER_LOG: Final = "uvicorn.error"
@@ -38,12 +41,17 @@ _CUT: Final = "the response is cut off"
 
 
 def lifespan(afas: AfasService | Callable[[], AfasService], own: Lifespan | None = None) -> Lifespan:
-    """Return a lifespan that opens a client or pool, keeps it in `app.state.afas`, and closes it when the app ends.
+    """Return a lifespan that opens a client or pool when your app starts, and closes it when your app ends.
+
+    You find the client in `app.state.afas`.
 
     Args:
-        afas: What makes the client or pool when the app starts, such as `AfasClient.from_env`. A client itself serves
-            one life only: an app that a `TestClient` starts twice needs the function.
-        own: The app's own lifespan, which runs within: it finds the client open, and its state is kept.
+        afas: A function that returns the client or pool, such as `AfasClient.from_env`. You can also pass a client, but
+            it can be opened only once. If a `TestClient` starts your app twice, use a function.
+        own: Your own lifespan, if you have one. It runs while the client is open, and its state is kept.
+
+    Returns:
+        The lifespan, for `Starlette(lifespan=...)` or `FastAPI(lifespan=...)`.
 
     Example:
         >>> from starlette.testclient import TestClient
@@ -76,19 +84,32 @@ def lifespan(afas: AfasService | Callable[[], AfasService], own: Lifespan | None
 
 
 def install_error_handlers(app: Starlette) -> None:
-    """Have an app answer each AfasError with a problem document; see `problems.problem_of` for the statuses.
+    """Turn each AfasError in your app into a response with a problem document.
 
-    An error for which this program is at fault (500) is logged with its traceback, others of 5xx with one line. None of
-    them shows a credential.
+    `afas_async.integrations.problems.problem_of` lists the statuses. If the error is a mistake in your program (status
+    500), its traceback is logged to the logger "afas_async". For the other 5xx, one line is logged. Neither the
+    response nor the log shows a credential.
 
     Args:
-        app: A Starlette or FastAPI app.
+        app: Your Starlette or FastAPI app.
+
+    Example:
+        >>> from starlette.testclient import TestClient
+        >>> async def article(request):
+        ...     raise UnavailableError("maintenance", status=503, connector="Profit_Article", retry_after=30)
+        >>> app = Starlette()
+        >>> install_error_handlers(app)
+        >>> app.add_route("/article", article)
+        >>> with TestClient(app) as http:
+        ...     response = http.get("/article")
+        >>> response.status_code, response.headers["Retry-After"]
+        (503, '30')
     """
     app.add_exception_handler(AfasError, _answer)
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    assert isinstance(error, AfasError)  # noqa: S101 - Starlette calls it for no other
+    assert isinstance(error, AfasError)  # noqa: S101 - it is registered for AfasError only
     response = problem_response(error)
     if response.status_code >= 500:
         traceback = error if response.status_code == 500 else None
@@ -97,18 +118,41 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 def problem_response(error: AfasError) -> Response:
-    """Return the response with the problem document of an error."""
+    """Return a response with the problem document of an error, for your own error handler.
+
+    `install_error_handlers` uses it for each AfasError. See `afas_async.integrations.problems.problem_of` for the
+    statuses and the content.
+
+    Args:
+        error: The error.
+
+    Returns:
+        A response of type "application/problem+json", with Retry-After if its status is 503.
+
+    Example:
+        >>> problem_response(NotFoundError("not found", status=404, connector="Profit_Article")).status_code
+        404
+    """
     problem = problem_of(error)
     return Response(msgspec.json.encode(problem), problem.status, problem.headers, MEDIA_TYPE)
 
 
 def json_response(content: object, status_code: int = 200) -> Response:
-    """Return rows, Structs or other objects as JSON, without a detour over dicts or pydantic.
+    """Return a response with your rows, Structs or other objects as JSON.
+
+    msgspec encodes them directly, without dicts or pydantic in between.
 
     Args:
-        content: Anything msgspec can encode, such as `page.rows`. For more than some thousand rows use
-            `ndjson_response`, which holds a batch at a time.
+        content: Anything that msgspec can encode, such as `page.rows`. For more than a few thousand rows, use
+            `ndjson_response`, which keeps only one batch in memory.
         status_code: The HTTP status.
+
+    Returns:
+        A response of type "application/json".
+
+    Example:
+        >>> json_response({"articles": 3}).body
+        b'{"articles":3}'
     """
     return Response(msgspec.json.encode(content), status_code, media_type="application/json")
 
@@ -116,62 +160,95 @@ def json_response(content: object, status_code: int = 200) -> Response:
 def ndjson_response(
     rows: RowStream[Any], *, cursor: bool = False, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return a response that streams rows as lines of JSON, in constant memory, however slow its reader is.
+    """Return a response that streams your rows as lines of JSON.
 
-    Nothing is sent before the first batch is there, so an error until then keeps its status. After that an error cuts
-    the connection, as the reader must not take half of the rows for all: the server logs one line. When the reader
-    goes, the requests to AFAS end at once.
+    Memory stays constant, however slow the reader is. If an error comes before the first batch, your reader gets its
+    status. A later error cuts the connection, so that half the rows cannot look complete, and your server logs one
+    line. When the reader disconnects, the requests to AFAS end at once.
 
     Args:
         rows: `afas.rows(...)` or `afas.changes(...)`.
-        cursor: Whether to end with a line `{"cursor": "..."}`; see `streams.ndjson`.
-        headers: Further headers.
+        cursor: Whether the last line is `{"cursor": "..."}`; see `afas_async.integrations.streams.ndjson`.
+        headers: Additional headers.
+
+    Returns:
+        A response of type "application/x-ndjson".
+
+    Example:
+        >>> from starlette.testclient import TestClient
+        >>> async def articles(request):
+        ...     return ndjson_response(request.app.state.afas.rows(GetConnector("Profit_Article", key="ItemCode")))
+        >>> with Simulator.running(rows=500) as sim:
+        ...     app = Starlette(lifespan=lifespan(lambda: AfasClient(base_url=sim.base_url, auth=sim.token)))
+        ...     app.add_route("/articles", articles)
+        ...     with TestClient(app) as http:
+        ...         len(http.get("/articles").text.splitlines())
+        500
     """
     return _Streamed(ndjson(rows, cursor=cursor), NDJSON, headers, rows)
 
 
 def csv_response(rows: RowStream[Any], *, delimiter: str = ",", headers: Mapping[str, str] | None = None) -> Response:
-    """Return a response that streams rows as CSV; otherwise as `ndjson_response`.
+    """Return a response that streams your rows as CSV.
+
+    Errors, memory and disconnects are handled as in `ndjson_response`, which also shows an example.
 
     Args:
-        rows: `afas.rows(...)` or `afas.changes(...)`, of Structs or dicts.
-        delimiter: What stands between two fields: a Dutch Excel expects ";".
-        headers: Further headers, such as `{"Content-Disposition": 'attachment; filename="articles.csv"'}`.
+        rows: `afas.rows(...)` or `afas.changes(...)`, with Structs or dicts as rows.
+        delimiter: The character between two fields. A Dutch Excel expects ";".
+        headers: Additional headers. For a download, pass
+            `{"Content-Disposition": 'attachment; filename="articles.csv"'}`.
+
+    Returns:
+        A response of type "text/csv" in UTF-8; see `afas_async.integrations.streams.csv_lines`.
     """
     return _Streamed(csv_lines(rows, delimiter=delimiter), CSV, headers, rows)
 
 
 def parquet_response(batches: Batches, *, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a response that streams a Parquet file; otherwise as `ndjson_response`. It needs `afas-async[columns]`.
+    """Return a response that streams a Parquet file. Install `afas-async[columns]` to use it.
+
+    Errors and disconnects are handled as in `ndjson_response`. The memory that you need is one row group of 131,072
+    rows.
 
     Args:
-        batches: What `columns.batches(...)` or `columns.changes(...)` returns.
-        headers: Further headers.
+        batches: `columns.batches(...)` or `columns.changes(...)`.
+        headers: Additional headers. For a download, pass
+            `{"Content-Disposition": 'attachment; filename="articles.parquet"'}`.
+
+    Returns:
+        A response of type "application/vnd.apache.parquet"; see `afas_async.integrations.streams.parquet`.
     """
     return _Streamed(parquet(batches), PARQUET, headers, batches)
 
 
 def sse_response(progress: AsyncIterable[Any]) -> Response:
-    """Return a response of server-sent events, such as those of `load.watch()`; see `streams.events`.
+    """Return a response of server-sent events, so that a browser can follow a load of yours.
+
+    After the last object it sends an event of type `end`. Close your EventSource then, or it connects again.
 
     Args:
-        progress: Objects that msgspec can encode.
+        progress: An async iterable of objects that msgspec can encode, such as `load.watch()`.
+
+    Returns:
+        A response of type "text/event-stream", which caches and proxies do not hold back; see
+        `afas_async.integrations.streams.events`.
     """
     return _Streamed(events(progress), EVENTS, {"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
 
 
 class StreamCutError(Exception):
-    """A response that had begun cannot go on. Raised to the server, which then cuts the connection."""
+    """A response failed after its first chunk. The server gets this error and cuts the connection."""
 
 
 class _Streamed(Response):
-    """A response of chunks, of which the first decides the status.
+    """A response that is sent in chunks. It starts when the first chunk is ready.
 
     Args:
         chunks: The body.
         media_type: Its content type.
-        headers: Further headers.
-        rows: What the chunks are made of, closed in any case.
+        headers: Additional headers.
+        rows: The stream that the chunks come from. It is closed in any case.
     """
 
     def __init__(
@@ -188,7 +265,7 @@ class _Streamed(Response):
         self._has_begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the chunks until they or the reader end."""
+        """Send the chunks until the last one, or until the reader disconnects."""
         failure: Exception | None = None
         try:
             async with anyio.create_task_group() as tasks:
@@ -201,11 +278,11 @@ class _Streamed(Response):
                 tasks.start_soon(leave)
                 try:
                     await self._send(scope, send)
-                except Exception as error:  # noqa: BLE001 - raised below, outside the group, which would wrap it
+                except Exception as error:  # noqa: BLE001 - raised outside the group, which would wrap it
                     failure = error
                 tasks.cancel_scope.cancel()
         except asyncio.CancelledError as error:
-            error.add_note(_cut(scope, "the server ends"))
+            error.add_note(_cut(scope, "the server is shutting down"))
             raise
         finally:
             await self._chunks.aclose()
@@ -213,7 +290,7 @@ class _Streamed(Response):
                 await self._rows.aclose()
         if failure is not None:
             raise failure
-        if not self._has_begun:  # nobody is there to receive it, but a BaseHTTPMiddleware misses a response
+        if not self._has_begun:  # nobody receives it, but a BaseHTTPMiddleware requires a response
             await Response(status_code=499)(scope, receive, send)
         if self.background is not None:
             await self.background()
@@ -226,30 +303,30 @@ class _Streamed(Response):
             while chunk and scope["method"] != "HEAD":
                 try:
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                except OSError:  # servers say in this way, too, that the reader has gone
+                except OSError:  # some servers report a disconnect this way
                     return
                 chunk = await anext(self._chunks, b"")
-        except Exception as error:  # noqa: BLE001 - whatever it is, half of the rows must not pass for all
+        except Exception as error:  # noqa: BLE001 - after any error, the response must not look complete
             reason = _cut(scope, str(error) if isinstance(error, AfasError) else type(error).__name__)
         else:
             with suppress(OSError):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
             return
-        # A BaseHTTPMiddleware ends the response in good order, whatever is raised in it, so that half of the rows would
-        # pass for all. It fails at a message that it does not know, and so does the server, which has to by ASGI.
+        # A BaseHTTPMiddleware completes the response even if the app raises, so a partial response would look complete.
+        # Both it and the server fail at an unknown message; ASGI requires that of the server.
         with suppress(Exception):
             await send({"type": reason, "more_body": True})
         raise StreamCutError(reason)
 
 
 def _cut(scope: Scope, reason: str) -> str:
-    """Return the line for the server's log, and see to it that it is one line."""
-    logging.getLogger(_SERVER_LOG).addFilter(_in_one_line)  # added once, however often
+    """Return the line for the server's log, and install the filter that keeps it to one line."""
+    logging.getLogger(_SERVER_LOG).addFilter(_in_one_line)  # adding it again has no effect
     return f"{scope['method']} {scope['path']}: {_CUT}: {reason}"
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """Have the server log why a response was cut off, and not the frames of who found that out."""
+    """Replace the traceback of a response that was cut off with its reason."""
     error = None if record.exc_info is None else record.exc_info[1]
     for text in (str(error), *getattr(error, "__notes__", ())):
         if _CUT in text:

@@ -1,4 +1,7 @@
-"""Rows as bytes, batch by batch, for the streaming response of any framework."""
+"""Rows as bytes, batch by batch, for the streaming responses of any web framework.
+
+The guide `afas_async.integrations` shows them with aiohttp.web and Litestar.
+"""
 
 from __future__ import annotations
 
@@ -24,22 +27,30 @@ _PIECE: Final = 1 << 20
 
 
 async def ndjson(rows: RowStream[Any], *, cursor: bool = False) -> AsyncGenerator[bytes]:
-    """Iterate over the rows as lines of JSON.
+    """Iterate over your rows as lines of JSON.
 
     Args:
         rows: `afas.rows(...)` or `afas.changes(...)`.
-        cursor: Whether to end with a line `{"cursor": "..."}`, from which a later read goes on. A reader that finds
-            this line knows that it has all rows.
+        cursor: Whether the last line is `{"cursor": "..."}`. Your reader can pass it as `after=` of a later read. If
+            the line is there, the reader knows that it has all rows.
 
     Yields:
-        The lines of one batch, about 64 KiB. Decimals are texts.
+        The lines of one batch, about 64 KiB. Decimals become text.
 
     Raises:
-        UsageError: There is no cursor: the rows are read without a key, or are those of `changes`.
-        AfasError: As when iterating over the rows.
+        UsageError: If you want a cursor, but read without a key or use `changes`.
+        AfasError: As when you iterate over the rows.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         articles = afas.rows(GetConnector("Profit_Article", key="ItemCode"))
+        ...         return b"".join([chunk async for chunk in ndjson(articles, cursor=True)])
+        >>> len(asyncio.run(main()).splitlines())
+        501
     """
     if cursor and not isinstance(rows, Rows):
-        raise UsageError("cursor=True is for afas.rows(...): store the `watermark` of afas.changes(...)")
+        raise UsageError("cursor=True works with afas.rows(...) only: for afas.changes(...), store its `watermark`")
     encoder = msgspec.json.Encoder()
     async for batch in rows.batches():
         yield encoder.encode_lines(batch)
@@ -48,16 +59,27 @@ async def ndjson(rows: RowStream[Any], *, cursor: bool = False) -> AsyncGenerato
 
 
 async def started(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Wait for the first chunk, so that what is wrong until then can have a status of its own.
+    """Wait for the first chunk of a stream, before you send the status of your response.
+
+    If the read fails before its first chunk, you can still respond with the status of the error. Without `started`, the
+    error comes when the response has begun.
 
     Args:
-        chunks: What a function of this module returns.
+        chunks: The result of `ndjson`, `csv_lines`, `parquet` or `events`.
 
     Returns:
-        All chunks.
+        The same stream, with all its chunks.
 
     Raises:
-        AfasError: The first chunk cannot be had.
+        AfasError: If the read fails before the first chunk.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         await started(ndjson(afas.rows(GetConnector("Profit_Article", key="Nothing"))))
+        >>> asyncio.run(main())  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        afas_async.errors.BusinessError: Profit_Article: HTTP 500: ...
     """
     first = await anext(chunks, b"")
 
@@ -71,23 +93,33 @@ async def started(chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
 
 
 async def csv_lines(rows: RowStream[Any], *, delimiter: str = ",") -> AsyncGenerator[bytes]:
-    """Iterate over the rows as CSV, in UTF-8, with the service's names of the fields as the first line.
+    """Iterate over your rows as CSV in UTF-8, with the field ids in the first line.
 
     Args:
-        rows: `afas.rows(...)` or `afas.changes(...)`, of Structs or dicts.
-        delimiter: What stands between two fields: a Dutch Excel expects ";".
+        rows: `afas.rows(...)` or `afas.changes(...)`, with Structs or dicts as rows.
+        delimiter: The character between two fields. A Dutch Excel expects ";".
 
     Yields:
-        The lines of one batch, about 64 KiB. A missing value is an empty field. Of dicts without a row there is no
-        first line, as nothing names their fields.
+        The lines of one batch, about 64 KiB. A missing value becomes an empty field. If you read dicts and there are no
+        rows, the field ids are unknown and there is no first line.
 
     Raises:
-        UsageError: The rows are of type `msgspec.Raw`.
-        AfasError: As when iterating over the rows.
+        UsageError: If the row type is `msgspec.Raw`.
+        AfasError: As when you iterate over the rows.
+
+    Example:
+        >>> class Article(msgspec.Struct):
+        ...     code: str = msgspec.field(name="ItemCode")
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         articles = afas.rows(GetConnector("Profit_Article", Article, key="ItemCode"))
+        ...         return b"".join([chunk async for chunk in csv_lines(articles)])
+        >>> asyncio.run(main()).split()[:2]
+        [b'ItemCode', b'000001']
     """
     row_type = rows.connector.row_type
     if row_type is msgspec.Raw:
-        raise UsageError("CSV needs rows of a Struct or of dict, not of msgspec.Raw")
+        raise UsageError("CSV needs a Struct or dict as row type, not msgspec.Raw")
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter)
     values: Callable[[Any], tuple[Any, ...]] | None = None
@@ -107,16 +139,26 @@ async def csv_lines(rows: RowStream[Any], *, delimiter: str = ",") -> AsyncGener
 
 
 async def parquet(batches: Batches) -> AsyncGenerator[bytes]:
-    """Iterate over record batches as a Parquet file, compressed with zstd; it needs `afas-async[columns]`.
+    """Iterate over the bytes of a Parquet file, compressed with zstd. Install `afas-async[columns]` to use it.
+
+    A thread encodes the rows. The memory that you need is one row group of 131,072 rows.
 
     Args:
-        batches: What `columns.batches(...)` or `columns.changes(...)` returns.
+        batches: `columns.batches(...)` or `columns.changes(...)`.
 
     Yields:
-        Pieces of 1 MiB at most. A row group of 131,072 rows is in memory. Encoding is done in a thread.
+        At most 1 MiB of the file.
 
     Raises:
-        AfasError: As when iterating over the batches.
+        AfasError: As when you iterate over the batches.
+
+    Example:
+        >>> async def main():
+        ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+        ...         async with columns.batches(afas, "Profit_Article", key="ItemCode") as stream:
+        ...             return b"".join([chunk async for chunk in parquet(stream)])
+        >>> asyncio.run(main())[:4]
+        b'PAR1'
     """
     from afas_async.columns.parquet import ParquetFile  # noqa: PLC0415 - only this needs pyarrow
 
@@ -139,7 +181,7 @@ async def parquet(batches: Batches) -> AsyncGenerator[bytes]:
 
 
 class _Written(io.RawIOBase):
-    """A file that is read as it is written: it keeps what nobody has taken yet."""
+    """A file that keeps the written bytes until they are taken."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -158,7 +200,7 @@ class _Written(io.RawIOBase):
         return len(piece)
 
     def take(self) -> Iterator[bytes]:
-        """Return what was written since the last time, in pieces."""
+        """Return the bytes that were written since the last call, in pieces of 1 MiB at most."""
         pieces, self._pieces = self._pieces, []
         for piece in pieces:
             for start in range(0, len(piece), _PIECE):
@@ -166,14 +208,22 @@ class _Written(io.RawIOBase):
 
 
 async def events(progress: AsyncIterable[Any]) -> AsyncGenerator[bytes]:
-    """Iterate over server-sent events, one for each object, such as those of `load.watch()`.
+    """Iterate over server-sent events, one for each object, so that a browser can follow a load of yours.
 
     Args:
-        progress: Objects that msgspec can encode.
+        progress: An async iterable of objects that msgspec can encode, such as `load.watch()`.
 
     Yields:
-        One event with the object as JSON; in the end one of the type `end`, at which a browser should close its
-        EventSource, or it would connect again.
+        An event with the object as JSON. The last event has the type `end`. When your page gets it, close the
+        EventSource, or it connects again.
+
+    Example:
+        >>> async def progress():
+        ...     yield {"applied": 3}
+        >>> async def main():
+        ...     return [event.strip().splitlines() async for event in events(progress())]
+        >>> asyncio.run(main())
+        [[b'data: {"applied":3}'], [b'event: end', b'data: {}']]
     """
     encoder = msgspec.json.Encoder()
     async for each in progress:

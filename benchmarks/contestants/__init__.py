@@ -1,1 +1,1 @@
-"""Those who are measured, each written as its users write it: `read(task, tally)`, synchronous or not."""
+"""The contestants, written as their users would write them. Each has `read(task, tally)`, synchronous or not."""

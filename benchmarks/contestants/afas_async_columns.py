@@ -1,4 +1,4 @@
-"""This library, writing Parquet."""
+"""This library writes Parquet."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ async def read(task: Task, tally: Tally) -> None:
             tally.rows = (await to_parquet(afas, WIDE, path)).rows
         groups = await asyncio.to_thread(pq.read_metadata, path)
         if groups.num_row_groups > 1 and groups.row_group(0).num_rows < LEAST_GROUP:
-            raise RuntimeError("the row groups are small")
+            raise RuntimeError("the row groups are too small")

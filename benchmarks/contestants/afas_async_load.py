@@ -1,4 +1,4 @@
-"""This library, loading."""
+"""This library loads elements."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ TARGET_SECONDS = 1.0
 
 
 async def read(task: Task, tally: Tally) -> None:
-    """Load dossier items in batches, without a check as the opponent has none; fail unless every one is applied.
+    """Load dossier items in batches, and fail unless all are applied. Like the opponent, it does not validate them.
 
-    With the variant "journal" each call is noted on the disk.
+    The variant "journal" records each call on disk.
     """
     with TemporaryDirectory() as folder:
         journal = Path(folder) / "journal" if task.variant == "journal" else None

@@ -1,4 +1,4 @@
-"""This library."""
+"""This library streams rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STREAMS, SLOW_BATCHES = 20, 200
 WIDE = GetConnector("Profit_Wide", WideRow, key="Id")
 
 
-def _believe(self: Order, keys: Sequence[Any], before: Any) -> bool:  # noqa: ARG001 - in place of Order.proves
+def _do_not_check(self: Order, keys: Sequence[Any], before: Any) -> bool:  # noqa: ARG001 - replaces Order.proves
     return True
 
 
@@ -29,12 +29,13 @@ async def _read_slowly(afas: AfasClient, task: Task) -> None:
 
 
 async def read(task: Task, tally: Tally) -> None:
-    """Stream the rows: in batches, with the variant "rows" row by row, or "unchecked", which is no option of it.
+    """Stream the rows in batches, or with the variant "rows" row by row.
 
-    With the variant "many" there are twenty streams at a time.
+    The variant "nested" iterates over the rows of batches, and "many" over twenty streams at a time. "unchecked" does
+    not check keys, which users cannot choose.
     """
     if task.variant == "unchecked":
-        setattr(Order, "proves", _believe)  # noqa: B010 - mypy forbids the assignment, rightly elsewhere
+        setattr(Order, "proves", _do_not_check)  # noqa: B010 - mypy forbids the assignment, rightly elsewhere
     warnings.filterwarnings("ignore", message=".*take=-1")
     async with AfasClient(base_url=task.base_url, auth=task.token, max_concurrency=task.window) as afas:
         stream = afas.rows(WIDE, take=task.take, verify=task.verify)

@@ -1,4 +1,4 @@
-"""One page after the other with aiohttp and orjson."""
+"""aiohttp and orjson, one page after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bound: a blocking socket, one page after the other, each decoded as a whole; no event loop, no HTTP library."""
+"""A bound: a blocking socket, without an event loop or an HTTP library. It decodes whole pages, one by one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Page(msgspec.Struct):
 
 
 def read(task: Task, tally: Tally) -> None:
-    """Read as many pages as there are."""
+    """Read all pages."""
     url, decoder, take = urlsplit(task.url), msgspec.json.Decoder(_Page), task.take or 1_000
     with socket.create_connection((url.hostname or "", url.port or 0)) as connection:
         for skip in range(0, task.rows + take, take):

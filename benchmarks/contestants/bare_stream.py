@@ -1,7 +1,7 @@
-"""A bound: this library's way of reading, slices of pages that are fetched ahead, with none of its checks and limits.
+"""A bound: reads slices of prefetched pages, as this library does, but without its checks and limits.
 
-What it has over `decode_only` is the price of aiohttp, of the event loop and of bytes that come from a socket; what the
-library has over it is the price of its promises.
+Its excess over `decode_only` is the cost of aiohttp, the event loop and the socket. The excess of this library over it
+is the cost of the guarantees.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Page:
 
 
 async def read(task: Task, tally: Tally) -> None:
-    """Decode the first page of a window as its bytes arrive; where the table ends is known beforehand."""
+    """Decode the first page of the window as its bytes arrive. The length of the table is known in advance."""
     decoder, take = msgspec.json.Decoder(list[WideRow]), task.take or 1_000
     rested = perf_counter()
     headers = {"Authorization": AppToken(task.token).header()}

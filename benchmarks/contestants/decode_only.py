@@ -1,4 +1,4 @@
-"""A bound: the bytes are in memory already, and are decoded in slices of 64 KiB that end at a row."""
+"""A bound: decodes bytes from memory, in slices of 64 KiB that end with a row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SLICE = 1 << 16
 
 
 def read(task: Task, tally: Tally) -> None:
-    """Decode all slices; fetching and cutting them is not measured."""
+    """Decode all slices. Fetching and slicing are not measured."""
     slices = _slices(task)
     decoder = msgspec.json.Decoder(list[WideRow])
     tally.start()

@@ -1,4 +1,4 @@
-"""What a good engineer writes in twenty lines: aiohttp, msgspec, a semaphore, whole pages in order."""
+"""Twenty lines of a good engineer: aiohttp, msgspec, a semaphore, whole pages in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Page(msgspec.Struct):
 
 
 async def read(task: Task, tally: Tally) -> None:
-    """Keep a window of pages in flight until one is short."""
+    """Keep a window of pages in flight until a page is short."""
     gate, decoder, take = asyncio.Semaphore(task.window), msgspec.json.Decoder(_Page), task.take or 1_000
     async with aiohttp.ClientSession(headers={"Authorization": AppToken(task.token).header()}) as session:
 

@@ -1,4 +1,4 @@
-"""Several pages at a time with httpx and `asyncio.gather`."""
+"""httpx and `asyncio.gather`, several pages at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.task import Tally, Task
 
 
 async def read(task: Task, tally: Tally) -> None:
-    """Gather as many pages as may be in flight, until one of them is short."""
+    """Gather a window of pages, until a page is short."""
     headers = {"Authorization": AppToken(task.token).header()}
     take = task.take or 1_000
     async with httpx.AsyncClient(headers=headers, timeout=300) as client:

@@ -1,4 +1,4 @@
-"""One page after the other with httpx."""
+"""httpx, one page after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Columns out of the pages' text, by the JSON readers of others: fast, and they round without a word."""
+"""The JSON readers of DuckDB and polars: fast, but they round values without a warning."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _lines(task: Task, folder: Path) -> Iterator[Path]:
 
 
 def read(task: Task, tally: Tally) -> None:
-    """Write the rows as lines of JSON, and have DuckDB, or with the variant "polars" polars, make Parquet of them."""
+    """Write the rows as lines of JSON. DuckDB converts them to Parquet, or polars with the variant "polars"."""
     with ParquetFolder(task.rows) as path:
         tally.start()
         with _lines(task, path.parent) as lines:

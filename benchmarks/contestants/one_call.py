@@ -1,4 +1,4 @@
-"""Everything in one answer, into a list."""
+"""requests reads everything in one response, into a list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.task import Tally, Task
 
 
 def read(task: Task, tally: Tally) -> None:
-    """Ask for skip=-1 and take=-1."""
+    """Request skip=-1 and take=-1."""
     headers = {"Authorization": AppToken(task.token).header()}
     response = requests.get(task.url, params={"skip": -1, "take": -1}, headers=headers, timeout=900)
     response.raise_for_status()

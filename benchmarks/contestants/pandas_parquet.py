@@ -1,4 +1,4 @@
-"""Today's practice in columns: requests, json, a DataFrame of dicts, `to_parquet`."""
+"""Common practice for columns: requests, json, a DataFrame of dicts, `to_parquet`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.task import Tally, Task
 
 
 def read(task: Task, tally: Tally) -> None:
-    """Write a Parquet file with the types that pandas guesses, or with the variant "typed" with the right ones."""
+    """Write a Parquet file with the types that pandas guesses. The variant "typed" uses exact types."""
     with ParquetFolder(task.rows) as path:
         tally.start()
         rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Today's practice: one page after the other with requests, unsorted, into dicts."""
+"""Common practice: requests, one page after the other, unsorted, into dicts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SAMPLE = 20
 
 
 def read(task: Task, tally: Tally) -> None:
-    """Read until a page is empty; with the variant "sample" only twenty pages, spread evenly over the rows.
+    """Read until a page is empty. The variant "sample" reads only twenty pages, spread evenly over the rows.
 
-    On average they skip as many rows as all pages do, so a row costs as much as in the whole read, which takes long.
+    On average they skip as many rows as all pages, so a row costs as much as in the whole read, which takes long.
     """
     with requests.Session() as session:
         session.headers["Authorization"] = AppToken(task.token).header()
@@ -35,7 +35,7 @@ def read(task: Task, tally: Tally) -> None:
 
 
 def sample(rows: int, take: int) -> list[int]:
-    """Return the skips of pages that stand for all: twenty from the middle of as many equal parts, or all if fewer."""
+    """Return the skips of twenty representative pages: the middle of each twentieth. Fewer pages are all returned."""
     pages = rows // take
     count = min(SAMPLE, pages)
     return [(2 * number + 1) * pages // (2 * count) * take for number in range(count)]

@@ -1,4 +1,4 @@
-"""What is written most often: one POST for each record, one after the other."""
+"""The most common script: one POST for each record, one after the other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SAMPLE = 40
 
 
 def read(task: Task, tally: Tally) -> None:
-    """Send the first records; all of them would take half an hour."""
+    """Send the first records only: all of them would take half an hour."""
     url = f"{task.base_url}/connectors/KnSubject"
     with requests.Session() as session:
         session.headers["Authorization"] = AppToken(task.token).header()

@@ -1,4 +1,4 @@
-"""This library's typed rows, made into columns by hand."""
+"""Typed rows of this library, converted to columns by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GROUP = 131_072
 
 
 class TypedRow(msgspec.Struct, frozen=True, gc=False):
-    """A row of `Profit_Wide` with the right types, in the order of its columns."""
+    """A row of `Profit_Wide` with exact types, in the order of its columns."""
 
     Id: int
     Code: str
@@ -45,7 +45,7 @@ WIDE = GetConnector("Profit_Wide", TypedRow, key="Id")
 
 
 async def read(task: Task, tally: Tally) -> None:
-    """Write a Parquet file, column by column out of the attributes of rows."""
+    """Write a Parquet file, column by column from the attributes of the rows."""
     schema = right_schema()
     with ParquetFolder(task.rows) as path:
         tally.start()

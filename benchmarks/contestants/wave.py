@@ -1,4 +1,4 @@
-"""Waves of eight pages of 40,000 rows, each wave waiting for its slowest page, into one list."""
+"""Waves of eight pages of 40,000 rows, into one list. Each wave waits for its slowest page."""
 
 from __future__ import annotations
 

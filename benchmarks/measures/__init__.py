@@ -1,1 +1,1 @@
-"""The benchmarks, by name."""
+"""The benchmarks, a module for each subject."""

@@ -1,8 +1,8 @@
-"""How far a cluster grows: a simulated service and workers on a virtual clock, with the processor time measured here.
+"""How far a cluster scales: simulates services and workers on a virtual clock, with processor time measured here.
 
-Each environment gives `SLOTS` answers at a time, each after 50 ms and 20 ms per 1,000 rows. Each worker has one core
-for the rows that it gets, and reads `THREADS` parts at a time. Two limits follow: what the environments give, and what
-the cores take. Whichever is lower ends the growth.
+Each environment responds to `SLOTS` requests at a time, after 50 ms and 20 ms per 1,000 rows. Each worker has one core
+for its rows, and reads `THREADS` parts at a time. So there are two limits: the rate of the environments and the rate of
+the cores. The lower one decides.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ ENVIRONMENTS = (1, 2, 4, 8, 20, 50)
 SLOTS = 5
 THREADS = 4
 PAGE = 5_000
-PAGES = 8  # of a part
-PARTS = 400  # of all environments together
+PAGES = 8  # in a part
+PARTS = 400  # in all environments together
 PAGE_SECONDS = 0.05 + 0.02 * PAGE / 1_000
 
 
 def cluster(scale: Scale) -> Section:
-    """Simulate clusters of several sizes, and say what ends their growth."""
+    """Simulate clusters of several sizes, and report the limit of their growth."""
     row_seconds = asyncio.run(_row_seconds(scale.few))
     rates = {
         environments: {workers: simulated(workers, environments, row_seconds) for workers in WORKERS}
         for environments in ENVIRONMENTS
     }
     notes = [
-        f"simulated with {row_seconds * 1e6:.1f} us of processor time for a row, as to_parquet takes here",
+        f"simulated with {row_seconds * 1e6:.1f} us of processor time per row, as measured for to_parquet here",
         f"{'environments':<13}"
         + "".join(f"{f'{workers} worker(s)':>14}" for workers in WORKERS)
-        + "   slots end it at",
+        + "   slots are full at",
     ]
     for environments, by_workers in rates.items():
         most = environments * SLOTS * PAGE / PAGE_SECONDS
         line = f"{environments:<13}" + "".join(f"{rate:>14,.0f}" for rate in by_workers.values())
         notes.append(f"{line}   {most * row_seconds:.1f} workers, {most:,.0f} rows/s")
-    notes.append("Before that point each worker adds what its core takes; after it, only more environments add rows.")
+    notes.append("Up to that point, each worker adds the rate of its core. Beyond it, only more environments add rows.")
     gain = rates[8][2] / rates[8][1]
     return Section(
         "A cluster: rows per second",
@@ -59,11 +59,11 @@ def cluster(scale: Scale) -> Section:
 
 
 async def _row_seconds(rows: int) -> float:
-    """Return the processor time that this process takes for a row, from its bytes to its place in a Parquet file."""
+    """Return the processor time of this process per row, from its bytes to the Parquet file."""
     show("to_parquet")
     async with spawn(rows=rows) as simulator, AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
         with tempfile.TemporaryDirectory() as folder:
-            await to_parquet(afas, "Profit_Wide", Path(folder, "first"), key="Id", take=100)  # imports much
+            await to_parquet(afas, "Profit_Wide", Path(folder, "first"), key="Id", take=100)  # loads all imports
             began = process_time()
             written = await to_parquet(afas, "Profit_Wide", Path(folder, "rows"), key="Id", take=PAGE)
             return (process_time() - began) / written.rows
@@ -79,16 +79,16 @@ class _Part:
 
 
 def simulated(workers: int, environments: int, row_seconds: float) -> float:
-    """Return the rows per second of a cluster that reads equally large environments.
+    """Return the rows per second of a cluster that reads environments of the same size.
 
     Args:
-        workers: How many workers, of one core each.
-        environments: How many environments, whose parts take turns.
-        row_seconds: Processor time for a row.
+        workers: The number of workers, with one core each.
+        environments: The number of environments. Their parts take turns.
+        row_seconds: The processor time per row.
     """
     waiting = deque(number % environments for number in range(max(1, PARTS // environments) * environments))
     total = len(waiting) * PAGES * PAGE
-    asking: list[deque[_Part]] = [deque() for _ in range(environments)]  # whose turn it is for a slot
+    asking: list[deque[_Part]] = [deque() for _ in range(environments)]  # the queue for slots
     free = [SLOTS] * environments
     busy_until = [0.0] * workers
     events: list[tuple[float, int, str, _Part]] = []

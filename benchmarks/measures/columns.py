@@ -1,4 +1,4 @@
-"""P17: the whole task of a data engineer, from the service to Parquet, with nothing rounded."""
+"""P17: the task of a data engineer, from the service to Parquet, without rounding."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ LONGEST_HOLD = 5.0
 
 
 def columns(scale: Scale) -> Section:
-    """Compare the processor time of writing Parquet, and measure its memory, and how long the loop is held."""
+    """Compare the processor time of writing Parquet, and measure its memory and the longest hold of the event loop."""
     with bare_server(scale.few) as server:
         tasks = {label: server.task(name, variant=VARIANTS.get(label, "")) for label, name in CONTESTANTS.items()}
         runs = interleave(tasks, scale.rounds)
         holds = interleave({OURS: server.task(OURS, ticker=True)}, scale.rounds)[OURS]
     with bare_server(scale.few // 10) as server:
         pipelines = {name: server.task(PIPELINE, variant=name) for name in ("batches", "dicts")}
-        loads = interleave(pipelines, 1)  # by dicts it takes minutes
+        loads = interleave(pipelines, 1)  # with dicts it takes minutes
     with bare_server(scale.large) as server:
         large = read(server.task(OURS))
     what = f"CPU of writing {scale.few:,} rows as Parquet"
@@ -44,7 +44,7 @@ def columns(scale: Scale) -> Section:
         ratio_figure("P17", f"{what}, against {PLAIN}", _cpu(runs[OURS], runs[PLAIN]), AGAINST_PLAIN, at_most=True),
         ratio_figure("P17", f"{what}, against right types", _cpu(runs[OURS], runs[TYPED]), AGAINST_TYPED, at_most=True),
         ratio_figure(
-            "P17", "dlt into DuckDB, by batches against dicts", ratios(loads["batches"], loads["dicts"]), AGAINST_DICTS
+            "P17", "dlt into DuckDB, batches against dicts", ratios(loads["batches"], loads["dicts"]), AGAINST_DICTS
         ),
         _memory(scale.few, max(run.memory for run in runs[OURS])),
         _memory(scale.large, large.memory),

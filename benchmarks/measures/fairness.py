@@ -1,4 +1,4 @@
-"""P16: a page of a few rows beside bulk reads, and memory of many slow readers."""
+"""P16: the time for a small page while bulk reads run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WARM_UP, SECONDS = 3.0, 15.0
 
 
 def fairness(scale: Scale) -> Section:
-    """Compare pages beside bulk reads with pages alone, and the reads with those beside pages that wait in turn."""
+    """Compare pages during bulk reads with pages alone, and the reads with reads whose pages wait their turn."""
     warm_up, seconds = (0.2, 0.5) if scale.quick else (WARM_UP, SECONDS)
     with simulator(scale.rows, LATENCY) as server:
         asyncio.run(_fill(server))
@@ -30,14 +30,14 @@ def fairness(scale: Scale) -> Section:
         waiting, usual = asyncio.run(_pages_and_rows(server, READS, warm_up, seconds, "background"))
         beside, rows = asyncio.run(_pages_and_rows(server, READS, warm_up, seconds, "interactive"))
         _, most = asyncio.run(_pages_and_rows(server, READS, warm_up, seconds, None))
-    what = f"a page beside {READS} bulk reads, {PAGES_PER_SECOND} pages a second"
+    what = f"{PAGES_PER_SECOND} pages a second during {READS} bulk reads"
     figures = [
         Figure("P16", f"{what}: p99 against pages alone", _p99(beside) / _p99(alone), "x", 3.0, at_most=True),
-        Figure("P16", f"{what}: rows of the reads, against pages that wait in turn", rows / usual, "x", 0.9),
+        Figure("P16", f"{what}: rows of the reads, against pages that wait their turn", rows / usual, "x", 0.9),
     ]
-    note = f"p99 alone {_p99(alone) * 1e3:.0f} ms, waiting in turn {_p99(waiting) * 1e3:.0f} ms; the reads bring"
-    note += f" {rows / most:.2f} of what they bring without pages beside them"
-    return Section("A page beside bulk reads", figures, notes=[note])
+    note = f"p99 alone {_p99(alone) * 1e3:.0f} ms, waiting their turn {_p99(waiting) * 1e3:.0f} ms; the reads return"
+    note += f" {rows / most:.2f} of their rows without pages"
+    return Section("Pages during bulk reads", figures, notes=[note])
 
 
 async def _fill(server: Server) -> None:
@@ -48,8 +48,8 @@ async def _fill(server: Server) -> None:
 async def _pages_and_rows(
     server: Server, reads: int, warm_up: float, seconds: float, pages: Priority | None
 ) -> tuple[list[float], float]:
-    """Return how long each page took after the warm-up, and how many rows a second the reads brought meanwhile."""
-    show(f"{reads} bulk reads, and {pages or 'no'} pages beside them")
+    """Return the seconds of each page after the warm-up, and the rows per second of the reads in that time."""
+    show(f"{reads} bulk reads, and {pages or 'no'} pages")
     taken = list[float]()
 
     async def page(afas: AfasClient) -> None:

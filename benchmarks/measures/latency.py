@@ -1,4 +1,4 @@
-"""P7, P8 and P13: reads from a service that takes its time, 50 ms and 20 ms for each 1,000 rows."""
+"""P7, P8 and P13: reads from a service with latency: 50 ms, and 20 ms for each 1,000 rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def first_row(scale: Scale) -> Section:
     """Compare the time to the first row of a long read with one request for 100 rows."""
     with simulator(scale.few, LATENCY) as server, simulator(100, LATENCY) as small:
         tasks = {"stream": server.task(OURS), "one request": small.task("honest_script", take=100, window=1)}
-        read(tasks["stream"])  # fills the table
+        read(tasks["stream"])  # fills the table of the simulator
         runs = interleave(tasks, scale.rounds if scale.quick else FIRST_ROW_ROUNDS)
     pairs = [mine.first_row / one.first_row for mine, one in zip(runs["stream"], runs["one request"], strict=True)]
     what = "time to the first row, against one 100-row request"
@@ -31,10 +31,10 @@ def first_row(scale: Scale) -> Section:
 
 
 def efficiency(scale: Scale) -> Section:
-    """Compare the time of a long read with that of a window which is never empty."""
+    """Compare the time of a long read with the ideal, a window that is never empty."""
     figures = list[Figure]()
     with simulator(scale.rows, LATENCY) as server:
-        read(server.task(OURS, take=10_000))  # fills the table
+        read(server.task(OURS, take=10_000))  # fills the table of the simulator
         tasks = {
             "default pages": server.task(OURS, window=WINDOW),
             "pages of 1,000": server.task(OURS, take=1_000, window=WINDOW),
@@ -48,14 +48,14 @@ def efficiency(scale: Scale) -> Section:
 
 
 def ideal(rows: int, take: int) -> float:
-    """Return the seconds for rows in full pages, if a window of requests is always at the service."""
+    """Return the seconds to read rows in full pages, if the window of requests is always full."""
     return rows * (LATENCY.base / take + LATENCY.per_row) / WINDOW
 
 
 def task(scale: Scale) -> Section:
-    """Do the whole task, against what people use today: at its usual page size, and at the best one for it."""
+    """Do the whole task, against requests at its usual page size and at its best page size."""
     with simulator(scale.task, LATENCY) as server:
-        read(server.task(OURS))  # fills the table
+        read(server.task(OURS))  # fills the table of the simulator
         tries = {take: read(server.task("requests_json", take=take)) for take in BEST_TAKES}
         best = min(tries, key=lambda take: tries[take].seconds)
         tasks = {

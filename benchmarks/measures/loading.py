@@ -1,4 +1,4 @@
-"""P11: a load through an UpdateConnector whose calls take their time, 150 ms and 1 ms for each element."""
+"""P11: a load through an UpdateConnector with latency: 150 ms a call, and 1 ms for each element."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _spread(runs: list[Measurement], best: float) -> tuple[float, float, float]:
 
 
 def loading(scale: Scale) -> Section:
-    """Compare a load with the time that its elements take by themselves and one call, and with one call for each."""
+    """Compare a load with the time of its elements plus one call, and with one call for each element."""
     with simulator(0, LATENCY) as server:
         tasks = {name: server.task(name, rows=scale.elements, window=IN_FLIGHT) for name in (OURS, OPPONENT)}
         tasks["journal"] = server.task(OURS, rows=scale.elements, window=IN_FLIGHT, variant="journal")
@@ -32,9 +32,11 @@ def loading(scale: Scale) -> Section:
     what = f"loading {scale.elements:,} elements"
     figures = [
         ratio_figure(
-            "P11", f"{what}, against their own seconds and one call", _spread(runs[OURS], best), 1.25, at_most=True
+            "P11", f"{what}, against their own time plus one call", _spread(runs[OURS], best), 1.25, at_most=True
         ),
-        ratio_figure("P11", f"{what} with a journal, likewise", _spread(runs["journal"], best), 1.25, at_most=True),
+        ratio_figure(
+            "P11", f"{what} with a journal, against the same", _spread(runs["journal"], best), 1.25, at_most=True
+        ),
         Figure(
             "P5",
             "longest hold of the event loop during a load with a journal",

@@ -1,4 +1,4 @@
-"""What naive moments cost: rows with three of them, against the same with moments in UTC."""
+"""The cost of naive moments: rows with three of them, against the same rows with moments in UTC."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMES = 400
 
 
 class Row(msgspec.Struct, frozen=True):
-    """Twenty fields, as a connector of articles has them, with three moments."""
+    """A row of twenty fields, like those of a connector of articles, with three moments."""
 
     number: int
     created: datetime

@@ -1,4 +1,4 @@
-"""P20: what the callers of a web service notice while it streams a connector, loads records, and does both."""
+"""P20: how much slower a web service responds while it streams a connector, loads records, or does both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MORE_MS = 20.0
 
 
 def service(scale: Scale) -> Section:
-    """Ask a service for its health while it works, and in turn another one that does nothing, on the same core."""
+    """Compare `/health` of a busy service with that of an idle service on the same core, in turn."""
     elements = scale.elements * 6
     idle = 0.2 if scale.quick else 10.0
     with simulator(scale.rows, LATENCY) as server, web_service(server) as port, web_service(server) as control:
@@ -28,12 +28,12 @@ def service(scale: Scale) -> Section:
         def stream() -> None:
             found = sum(piece.count(b"\n") for piece in _ask(port, "GET", "/rows"))
             if found != scale.rows:
-                raise RuntimeError(f"{found:,} of {scale.rows:,} rows came")
+                raise RuntimeError(f"the stream has {found:,} of {scale.rows:,} rows")
 
         def load() -> None:
             applied = msgspec.json.decode(b"".join(_ask(port, "POST", f"/load?elements={elements}")))["applied"]
             if applied != elements:
-                raise RuntimeError(f"{applied:,} of {elements:,} elements are applied")
+                raise RuntimeError(f"only {applied:,} of {elements:,} elements were applied")
 
         works: dict[str, list[Callable[[], None]]] = {
             "nothing": [],
@@ -41,19 +41,19 @@ def service(scale: Scale) -> Section:
             f"a journalled load of {elements:,}": [load],
             "both": [stream, load],
         }
-        stream()  # fills the table
+        stream()  # fills the table of the simulator
         figures, notes = list[Figure](), list[str]()
-        for beside, work in works.items():
-            show(f"/health beside {beside}")
+        for busy_with, work in works.items():
+            show(f"/health during {busy_with}")
             ours, theirs = (_p99_ms(taken) for taken in asyncio.run(_probe([port, control], work, idle)))
-            what = f"/health beside {beside}: p99, more than that of a service that does nothing"
+            what = f"/health during {busy_with}: p99, minus that of an idle service"
             figures.append(Figure("P20", what, ours - theirs, "ms", MORE_MS, at_most=True))
-            notes.append(f"beside {beside}: p99 {ours:.1f} ms, the other service {theirs:.1f} ms")
+            notes.append(f"during {busy_with}: p99 {ours:.1f} ms, idle service {theirs:.1f} ms")
     return Section("A web service", figures, notes=notes)
 
 
 def _ask(port: int, method: str, path: str) -> Iterator[bytes]:
-    """Send a request, and return the body piece by piece."""
+    """Send a request, and yield the body in pieces."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     connection.request(method, path)
     response = connection.getresponse()
@@ -63,7 +63,7 @@ def _ask(port: int, method: str, path: str) -> Iterator[bytes]:
 
 
 async def _probe(ports: list[int], work: list[Callable[[], None]], idle: float) -> list[list[float]]:
-    """Return how long each request for the health of the services took, in turn, until the work is done."""
+    """Request the health of the services in turn until the work is done. Returns the seconds of each request."""
     connections = [await asyncio.open_connection("127.0.0.1", port) for port in ports]
     taken: list[list[float]] = [[] for _ in ports]
     working = [asyncio.ensure_future(asyncio.to_thread(each)) for each in work or [lambda: None]]

@@ -1,6 +1,6 @@
-"""A view that takes long whatever `take` is: how large pages grow by themselves, against the best fixed size.
+"""A view that is slow for any `take`: growing pages against the best fixed page size.
 
-Time is scaled: a hundredth of it passes, at the service and in what the library calls a slow page.
+Time is scaled to a hundredth, in the service and in the library's limits for slow pages.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ TAKES = (100, 1_000, 5_000)
 
 
 def slow_view(scale: Scale) -> Section:
-    """Compare the time of a read whose pages grow with the best of some fixed page sizes."""
+    """Compare the time of a read with growing pages to that of the best fixed page size."""
     takes = TAKES[1:2] if scale.quick else TAKES
     with _scaled():
         seconds = {take: asyncio.run(_seconds(take)) for take in (None, *takes)}
     excess = seconds.pop(None) / min(seconds.values())
-    what = f"{ROWS:,} rows of a view that takes {CALL_SECONDS:.0f} s a call, against the best `take`"
-    return Section("A view of a fixed cost", [Figure("-", what, excess, "x", 1.6, at_most=True)])
+    what = f"{ROWS:,} rows of a view with {CALL_SECONDS:.0f} s per call, against the best `take`"
+    return Section("A slow view", [Figure("-", what, excess, "x", 1.6, at_most=True)])
 
 
 async def _seconds(take: int | None) -> float:
@@ -43,7 +43,7 @@ async def _seconds(take: int | None) -> float:
         began = perf_counter()
         received = sum([len(batch) async for batch in afas.rows(WIDE, take=take).batches()])
         if received != ROWS:
-            raise RuntimeError(f"{received} of {ROWS} rows came")
+            raise RuntimeError(f"read {received} of {ROWS} rows")
         return perf_counter() - began
 
 

@@ -1,4 +1,4 @@
-"""P5 and P6: how long the event loop is held, and how much memory a long read takes."""
+"""P5 and P6: the longest hold of the event loop, and the memory of a long read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TAKES = (1_000, 10_000, 100_000, None, -1)
 OPPONENTS = ("aiohttp_orjson", "honest_script", "httpx_gathered", "wave")
 LONGEST_HOLD = 5.0
 MOST_MEMORY = 32.0
-MOST_OF_MANY = 40.0  # 16 MiB of answers, and for each stream 128 KiB and the rows that are decoded
+MOST_OF_MANY = 40.0  # 16 MiB of responses, and for each stream 128 KiB and the decoded rows
 PAUSE = 0.1
 
 
@@ -25,7 +25,7 @@ def hold(scale: Scale) -> Section:
                 f"{coding}, {_pages(take)}": server.task(OURS, take=take, ticker=True, pause=0.001) for take in TAKES
             }
             for task in tasks.values():
-                read(task)  # the server compresses a page when it is first asked for
+                read(task)  # the server compresses a page at the first request for it
             for label, runs in interleave(tasks, scale.rounds).items():
                 holds = [run.hold * 1e3 for run in runs]
                 what = f"longest hold of the event loop, {label}"
@@ -40,7 +40,7 @@ def hold(scale: Scale) -> Section:
 
 
 def memory(scale: Scale) -> Section:
-    """Measure the peak memory of a long read with pages of all sizes, with a fast reader and a pausing one."""
+    """Measure the peak memory of a long read with pages of all sizes, for a fast and a pausing reader."""
     figures = list[Figure]()
     with bare_server(scale.rows) as server:
         for reader, pause in (("fast", 0.0), ("pausing", PAUSE)):
@@ -55,4 +55,4 @@ def memory(scale: Scale) -> Section:
 
 
 def _pages(take: int | None) -> str:
-    return "default pages" if take is None else "one answer" if take < 0 else f"pages of {take:,}"
+    return "default pages" if take is None else "one response" if take < 0 else f"pages of {take:,}"

@@ -1,4 +1,4 @@
-"""P1 to P4: how fast rows come where the server takes no time."""
+"""P1 to P4: rows per second from a server without latency."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHARE_OF_BATCHES = 0.90
 
 
 def throughput(scale: Scale) -> Section:
-    """Compare all contestants at pages of three sizes."""
+    """Compare all contestants with pages of three sizes."""
     figures, standings = list[Figure](), list[Standing]()
     with bare_server(scale.rows) as server:
         for take, target in AGAINST_REQUESTS.items():
@@ -41,11 +41,11 @@ def throughput(scale: Scale) -> Section:
             if take == 10_000:
                 share = against["decode_only"]
                 figures.append(ratio_figure("P3", f"share of decoding only, {pages}", share, SHARE_OF_DECODING, ""))
-    return Section("Rows per second where the server takes no time", figures, standings)
+    return Section("Rows per second without latency", figures, standings)
 
 
 def iteration(scale: Scale) -> Section:
-    """Compare `async for row` with `batches()`, each row looked at in both."""
+    """Compare `async for row` with `batches()`. Both iterate over every row."""
     with bare_server(scale.rows) as server:
         runs = interleave(
             {form: server.task(OURS, take=10_000, variant=form) for form in ("rows", "nested")}, scale.rounds

@@ -339,6 +339,6 @@ async def test_requests_in_vain_are_counted_at_the_server(monkeypatch: pytest.Mo
             yield SimpleNamespace(base_url=simulator.base_url, token=simulator.token, counters=counters)
 
     monkeypatch.setattr(completeness, "spawn", spawn)
-    counted = await completeness._needless(50, Latency())
-    assert counted == completeness.MOST_NEEDLESS[50] == 1
+    counted = await completeness._wasted(50, Latency())
+    assert counted == completeness.MOST_WASTED[50] == 1
     assert latency.WINDOW == 5

@@ -87,7 +87,7 @@ async def test_parts_are_files_of_a_folder(afas: AfasClient, tmp_path: Path) -> 
     assert written.bytes == sum((folder / name).stat().st_size for name in names(folder))
     with pytest.raises(FileExistsError):
         await columns.to_parquet(afas, WIDE, folder, parts=4)
-    with pytest.raises(UsageError, match="leave part= and after= out"):
+    with pytest.raises(UsageError, match="use it without part= and after="):
         await columns.to_parquet(afas, WIDE, tmp_path / "other", parts=4, after="")
     with pytest.raises(UsageError, match="parts"):
         await columns.to_parquet(afas, WIDE, tmp_path / "other", parts="4")  # type: ignore[arg-type]

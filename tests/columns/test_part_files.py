@@ -105,7 +105,7 @@ async def test_files_of_another_plan_are_refused(afas: AfasClient, planned: Plan
     (tmp_path / "run" / "12345" / "Profit_Article" / "_SUCCESS").touch()
     (tmp_path / "run" / "12345" / "other.parquet").touch()  # not in the folder of a connector
     assert len(manifests_of(files)) == 1
-    with pytest.raises(UsageError, match=r"part-00000-.* belongs to another plan: give each run a folder of its own"):
+    with pytest.raises(UsageError, match=r"part-00000-.* belongs to another plan: use a new folder for each run"):
         manifests_of(await planned(parts=4))
 
 
@@ -123,7 +123,7 @@ async def test_a_manifest_of_another_part_is_refused(afas: AfasClient, planned: 
     """A file that was copied over another one is noticed by its manifest."""
     first, second, _ = await planned()
     manifest = await write_part(afas, first)
-    with pytest.raises(UsageError, match="its manifest is that of another part"):
+    with pytest.raises(UsageError, match="its manifest belongs to another part"):
         check_tiling([second], {second.name: manifest})
 
 
@@ -240,7 +240,7 @@ async def test_environments_take_turns(afas: AfasClient) -> None:
 @pytest.mark.parametrize(
     ("environment", "change", "message"),
     [
-        ("12345", lambda parts: [*parts, parts[0]], "12345: a part of Profit_Article is in the plan twice"),
+        ("12345", lambda parts: [*parts, parts[0]], "12345: the plan has the same part of Profit_Article twice"),
         ("12345", lambda _: [{"connector": "Profit_Article"}], "12345: part: expected one of the parts"),
         ("12345", lambda parts: [{**parts[0], "connector": "../x"}], "x"),
         ("../12345", lambda parts: parts, "cannot name a folder"),

@@ -107,7 +107,7 @@ def test_a_reader_is_closed_with_its_block(client: AfasClient) -> None:
         pass
     with pytest.raises(UsageError, match="the reader is closed"):
         reader.read_next_batch()
-    with pytest.raises(UsageError, match="opened once"):
+    with pytest.raises(UsageError, match="opened before"):
         opened.__enter__()
 
 

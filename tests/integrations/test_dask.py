@@ -142,13 +142,13 @@ async def test_a_vault_that_fails(cluster: Any, simulator: Simulator, tmp_path: 
     """What a function of the user's raises may hold a secret: only its type leaves the worker."""
     plans = {"one": await plans_of(simulator, 1, connectors=ARTICLES)}
     with pytest.raises(
-        ConfigurationError, match=r"secrets\('one'\) gave no arguments of a client: LookupError"
+        ConfigurationError, match=r"secrets\('one'\) failed, or did not return arguments of AfasClient: LookupError"
     ) as raised:
         await run_plan(cluster, plans, to=tmp_path, secrets=broken_vault)
     assert raised.value.__cause__ is None
     with pytest.raises(ConfigurationError, match="give an environment"):
         await run_plan(cluster, plans, to=tmp_path, secrets=no_environment)
-    with pytest.raises(ConfigurationError, match="set AFAS_TOKEN_UNKNOWN_1 on the workers, or give secrets="):
+    with pytest.raises(ConfigurationError, match="set AFAS_TOKEN_UNKNOWN_1 on the workers, or pass secrets="):
         await run_plan(cluster, {"unknown-1": plans["one"]}, to=tmp_path)
 
 
@@ -170,7 +170,7 @@ _BY_VALUE: dict[str, Any] = {
 @pytest.mark.parametrize("secrets", _BY_VALUE.values(), ids=_BY_VALUE)
 def test_functions_that_would_be_pickled_by_value(secrets: Any) -> None:
     """A function with values of its own could take a credential into a pickle: it is refused."""
-    with pytest.raises(UsageError, match="secrets: give a function of a module that the workers can import"):
+    with pytest.raises(UsageError, match="secrets: pass a function from a module that the workers can import"):
         run_plan(None, {}, to="x", secrets=secrets)  # type: ignore[arg-type]
 
 
@@ -196,7 +196,7 @@ async def test_a_part_that_fails_for_good(cluster: Any, simulator: Simulator, tm
     simulator.faults.add(*[Fault(status=403, connector="Profit_Article") for _ in range(3)])
     with pytest.raises(Exception, match="Profit_Article: HTTP 403") as raised:
         await run_plan(cluster, plans, to=tmp_path)
-    assert raised.value.__notes__ == ["3 of 6 parts are missing: repeat the run and it goes on with them"]
+    assert raised.value.__notes__ == ["3 of 6 parts are missing: repeat the run to read them"]
     assert len(manifests_of(part_files(plans, tmp_path))) == 3
     report = await run_plan(cluster, plans, to=tmp_path)
     assert (report.kept, report.parts) == (3, 6)
