@@ -265,7 +265,7 @@ class DataConnectors(Caller):
     ) -> RawAnswer:
         """Call any path below the base URL, with the client's credential, limits and retries.
 
-        Use it for whatever has no method of its own. A GET is repeated like every read. Everything else is repeated
+        Use it for everything without a method. A GET is repeated like every read. Everything else is repeated
         like a write: only where it provably had no effect. Redirects are never followed.
 
         Args:

@@ -150,7 +150,7 @@ class Catalogue(Caller):
         It uses as many slots as the client may. Use it to generate models, or to check a whole environment.
 
         Args:
-            names: The connectors, of either kind. None stands for all that the token may use.
+            names: The connectors, of either kind. None means all that the token may use.
             refresh: Whether to send requests even if the client has the descriptions.
 
         Returns:

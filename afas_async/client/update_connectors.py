@@ -51,11 +51,11 @@ class LoadArguments(TypedDict, total=False):
         lookup: How to look up a record whose outcome is unknown. That happens once at the end, and whenever you call
             `load.resolve()`.
         reference: A free text field for a reference that the load writes into each inserted record, and by which
-            `lookup` finds it. It stands in for the idempotency key that AFAS does not have.
+            `lookup` finds it. It replaces the idempotency key that AFAS does not have.
         journal: Path of the journal, on a local disk. Each call is noted in it before it is sent.
         nulls: What None means in a field: "refuse", "omit" or "clear". It overrides the `UpdateConnector`.
-        load_id: Which load the journal belongs to, such as a date. With another `load_id`, a finished journal begins
-            anew. Without one, a finished journal raises JournalError until you delete it.
+        load_id: Which load the journal belongs to, such as a date. With another `load_id`, a finished journal starts
+            over. Without one, a finished journal raises JournalError until you delete it.
         max_rejected: How many records may be rejected before nothing more is sent. A float such as 0.1 is a share of
             the outcomes so far, once there are 100. None allows any number.
         failures: Path of a file for the records that are not applied: a JSON document on each line, with status and
