@@ -8,7 +8,7 @@ You import all names from here, and try them against the simulator, which needs 
     >>> ARTICLES = GetConnector("Profit_Article", key="ItemCode")
     >>> async def main():
     ...     async with (
-    ...         Simulator(rows=500) as simulator,  # in your program: AfasClient("12345", auth="<token>...</token>")
+    ...         Simulator(rows=500) as simulator,  # yours: AfasClient("12345", auth="<token>")
     ...         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
     ...     ):
     ...         async for article in afas.rows(ARTICLES, where=F.ItemCode >= "000499"):

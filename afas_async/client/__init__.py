@@ -7,12 +7,12 @@
     >>> from afas_async.simulator import Simulator
     >>> async def main():
     ...     async with (
-    ...         Simulator(rows=500) as simulator,  # in your program: AfasClient("12345", auth="<token>...</token>")
+    ...         Simulator(rows=500) as simulator,  # yours: AfasClient("12345", auth="<token>")
     ...         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
     ...     ):
     ...         page = await afas.page("Profit_Article", take=2, order_by="ItemCode")  # one request
     ...         print([row["ItemCode"] for row in page.rows])
-    ...         async for row in afas.rows("Profit_Article", key="ItemCode"):  # as many as it takes
+    ...         async for row in afas.rows("Profit_Article", key="ItemCode"):  # all rows
     ...             last = row
     ...         print(last["ItemCode"])
     ...         written = await afas.insert("KnSubject", {"StId": 1, "Ds": "Offerte"})
@@ -54,10 +54,10 @@ Credentials
 
 The function is called for the first request, and again when its token is refused (401). If it returns another token,
 the request is sent once more. If it returns the same one, it is not called again for a minute, except by `ping`. It has
-60 seconds. If it raises, you get a ConfigurationError with that exception as its cause.
+60 seconds. If it raises, you get a `ConfigurationError` with that exception as its cause.
 
-`AfasClient.from_env()` reads AFAS_TOKEN, or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET. It also reads AFAS_ENVIRONMENT (with
-AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL.
+`AfasClient.from_env()` reads `AFAS_TOKEN`, or `AFAS_CLIENT_ID` and `AFAS_CLIENT_SECRET`, from environment variables. It
+also reads `AFAS_ENVIRONMENT` (with `AFAS_ENVIRONMENT_TYPE`) or `AFAS_BASE_URL`.
 
 Limits and time-outs
 --------------------
@@ -71,16 +71,16 @@ Limits and time-outs
   A shorter time than the default of 960 does not stop the service: when it is over, the outcome of the write is
   unknown.
 - `max_retries`: how often a request is sent again after a fault of the connection or a sign of overload.
-- `memory`: the bytes of responses that wait for their readers, in all streams of a client. The page that a stream reads
-  from always arrives: it has 128 KiB, even if the others use up the rest.
+- `memory`: the bytes of responses that wait for their readers, in all streams of a client: 16 MiB by default, 1 MiB at
+  least. The page that a stream reads from always arrives: it has 128 KiB, even if the others use up the rest.
 - `proxy`, `ssl_context`: the way to the service. A proxy is used only if you give it, never from environment variables.
   The default TLS context verifies the server and demands TLS 1.2. All clients of a process share it. It trusts the
   authorities that your machine trusts when the first client opens.
 - `user_agent`: your program's name and version. They follow those of this library in the `User-Agent` header.
 - `language`: for labels and messages. With "fr-fr" and "de-de", messages still come in English. The client decides by
   their text whether to retry, and AFAS does not document the texts in those languages.
-- `drift`: what happens if your row type declares a field that no row has. "warn" gives you a SchemaDriftWarning, once
-  for each connector. "error" raises SchemaDriftError.
+- `drift`: what happens if your row type declares a field that no row has. "warn" gives you a `SchemaDriftWarning`, once
+  for each connector. "error" raises `SchemaDriftError`.
 
 In a web service
 ----------------
@@ -221,7 +221,7 @@ What holds
   obey Retry-After.
 - **You get a complete file, or an error.** With `to=path`, a file is written piece by piece. It gets its name only
   when all of it is there.
-- **A wrong or expired credential is reported at once.** It raises AuthenticationError. For a minute, nothing more is
+- **A wrong or expired credential is reported at once.** It raises `AuthenticationError`. For a minute, nothing more is
   sent with that credential to that connector, or to the token endpoint. `await afas.ping()`, a "test connection",
   ends that wait.
 - **You know what to do about each error.** See `error.retryable`, `error.applied` and `error.whose` in

@@ -43,38 +43,38 @@ from afas_async.vocabulary.environment import (
 class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Verifier):
     """The client for one AFAS environment and one credential.
 
-    Create it anywhere: that does no I/O. Open it once with `async with`, or with `open` and `aclose`, and share it
-    between all tasks of an event loop. The guide `afas_async.client` explains the options in full.
+    Open it once, with `async with`, and share it between all tasks of an event loop. The guide `afas_async.client`
+    explains the options in full.
 
     Args:
         environment: Your participant number such as "12345" (production), or an `Environment`.
-        auth: The app connector's token, as text or `AppToken`; `ClientCredentials` or `PrivateKeyCredentials` for
-            OAuth; or an async function that returns a token.
-        base_url: An explicit base URL in place of `environment`, such as a simulator's.
-        max_concurrency: Requests in flight at a time, 1 to 8. By default, the clients of an environment share 5.
-        limiter: In place of `max_concurrency`: a `Limiter`, `FileLimiter` or other `SharedLimiter`.
-        memory: Bytes of responses that may wait for their readers: 16 MiB by default, 1 MiB at least.
+        auth: A token as text or `AppToken`, `ClientCredentials`, `PrivateKeyCredentials`, or an async function that
+            returns a token.
+        base_url: A URL in place of `environment`.
+        max_concurrency: Requests at a time, 1 to 8. By default, clients of one environment share 5.
+        limiter: A `Limiter` or `SharedLimiter` in place of `max_concurrency`.
+        memory: Bytes of responses that may wait for readers.
         timeout: Seconds for a request with all its retries; in a stream, for each page.
-        write_timeout: Seconds to wait for the response to a write: 960 by default and at most.
+        write_timeout: Seconds to wait for the response to a write, at most 960.
         max_retries: How often a failed request is sent again.
         proxy: URL of an HTTP proxy.
-        ssl_context: A TLS context of your own.
+        ssl_context: Your own TLS context.
         integration_id: The id that AFAS partners send, such as "12345_678900".
-        user_agent: Name and version of your program, such as "orders/2.1".
-        language: Language of labels and messages: "en-us", "nl-nl", "nl-be", "fr-fr" or "de-de".
+        user_agent: Your program, such as "orders/2.1".
+        language: "en-us", "nl-nl", "nl-be", "fr-fr" or "de-de".
         drift: "warn" or "error", for a field of your row type that no row has.
-        on_event: Called with an `Event` for each step of a request; must not block.
+        on_event: Called with each `Event`; must not block.
 
     Raises:
-        UsageError: If an argument has the wrong type. Nothing is sent.
+        UsageError: If an argument has the wrong type.
         ConfigurationError: If an argument is malformed. It is a UsageError too.
 
     Example:
-        >>> from afas_async.simulator import Simulator  # or AfasClient("12345", auth="<token>...</token>")
+        >>> from afas_async.simulator import Simulator  # or AfasClient("12345", auth="<token>")
         >>> async def main():
         ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-        ...         async for article in afas.rows("Profit_Article", key="ItemCode"):
-        ...             return article["ItemCode"]
+        ...         page = await afas.page("Profit_Article", order_by="ItemCode")
+        ...         return page.rows[0]["ItemCode"]
         >>> asyncio.run(main())
         '000001'
     """

@@ -77,7 +77,7 @@ class _Tenant:
 class ClientPool:
     """Clients for many tenants: `async with pool.client("acme") as afas:` gives you an open one.
 
-    Open the pool once, with `async with`, in the event loop of your service. A client is opened when you first ask for
+    Open the pool once, with `async with`, in your service's event loop. A client is opened when you first ask for
     it. All tasks that ask for the same tenant share it, and it is never closed while somebody uses it.
 
     If `most` clients are open, the one that was unused for the longest time makes room. If all are in use, the next

@@ -52,7 +52,9 @@ class LoadArguments(TypedDict, total=False):
             `load.resolve()`.
         reference: A free text field for a reference that the load writes into each inserted record, and by which
             `lookup` finds it. It replaces the idempotency key that AFAS does not have.
-        journal: Path of the journal, on a local disk. Each call is noted in it before it is sent.
+        journal: Path of the journal, on a local disk. Each call is noted in it before it is sent. After a crash, even
+            `kill -9`, repeat the load with the same records in the same order. `python -m afas_async journal PATH`
+            shows what it holds.
         nulls: What None means in a field: "refuse", "omit" or "clear". It overrides the `UpdateConnector`.
         load_id: Which load the journal belongs to, such as a date. With another `load_id`, a finished journal starts
             over. Without one, a finished journal raises JournalError until you delete it.

@@ -2,9 +2,12 @@
 
 Install it with `pip install "afas-async[cli]"`. Add `--help` to any command to see all its options.
 
-You name your environment in variables, never in arguments. Set AFAS_TOKEN, or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET.
-Also set AFAS_ENVIRONMENT (with AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL. `afas-async --env-file FILE COMMAND` reads them
-from a file. With `--simulator` you try most commands without an environment.
+You name your environment in variables, never in arguments:
+
+- `AFAS_TOKEN`, or `AFAS_CLIENT_ID` and `AFAS_CLIENT_SECRET`.
+- `AFAS_ENVIRONMENT` (with `AFAS_ENVIRONMENT_TYPE`), or `AFAS_BASE_URL`.
+
+`afas-async --env-file FILE COMMAND` reads them from a file. With `--simulator` you try most commands without them.
 
 Data goes to standard output. Progress goes to standard error while you watch.
 
@@ -43,7 +46,8 @@ Read
   shows a table on a terminal, and writes lines of JSON into a pipe. You choose with `--select`, `--order-by` and
   `--limit`.
 - `python -m afas_async rows Profit_Article -o articles.parquet`
-  writes a file: `.ndjson`, `.csv` (`.gz` or `.zst` may follow) or `.parquet`. After an interruption, add `--resume`.
+  writes a file: `.ndjson`, `.csv` (`.gz` or `.zst` may follow) or `.parquet`. `--resume` continues
+  an interrupted `.ndjson` or `.csv` file.
 - `python -m afas_async changes Profit_Article --state articles.state -o changes.ndjson`
   reads the rows modified since your last run, which the file of state remembers. `--modified FIELD` names the field
   with the moment of the last change.
