@@ -56,7 +56,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         memory: Bytes of responses that may wait for readers.
         timeout: Seconds for a request with all its retries; in a stream, for each page.
         write_timeout: Seconds to wait for the response to a write, at most 960.
-        max_retries: How often a failed request is sent again.
+        max_retries: Retries of a failed request.
         proxy: URL of an HTTP proxy.
         ssl_context: Your own TLS context.
         integration_id: The id that AFAS partners send, such as "12345_678900".
