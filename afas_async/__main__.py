@@ -1,4 +1,4 @@
-"""`python -m afas_async`."""
+"""Run the command line with `python -m afas_async`."""
 
 from afas_async.commands.cli import main
 

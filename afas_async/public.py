@@ -1,4 +1,4 @@
-"""The public names, from the rooms where they live: what `afas_async` offers once one of them is asked for."""
+"""The public names of `afas_async`, from the packages that define them. They are imported when you first use one."""
 
 from afas_async.calls.file import File
 from afas_async.calls.raw import RawAnswer

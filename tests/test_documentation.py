@@ -26,9 +26,9 @@ def test_the_tests_that_it_names_are_there(name: str) -> None:
 def test_each_endpoint_names_its_tests() -> None:
     """Each entry of the list of what the API offers ends with its tests."""
     listed = DOCUMENTS["client"].partition("Everything the API offers\n")[2]
-    entries = re.findall(r"^\S.*\n    .+\n((?:    .+\n)*)", listed, re.MULTILINE)
+    entries = re.findall(r"^- .*\n((?:  .+\n)*)", listed, re.MULTILINE)
     assert len(entries) > 25
-    assert all(re.search(r"^    Tests: `tests/", more, re.MULTILINE) for more in entries)
+    assert all(re.search(r"^  Tests: `tests/", more, re.MULTILINE) for more in entries)
 
 
 def test_the_variables_of_the_long_runs_are_named() -> None:

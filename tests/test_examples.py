@@ -21,6 +21,7 @@ from tests.support.virtual_time import VirtualTimeLoop
 
 def _modules() -> Iterator[str]:
     """Return the names of the modules that have an example."""
+    yield "afas_async"
     for module in pkgutil.walk_packages(afas_async.__path__, "afas_async."):
         spec = importlib.util.find_spec(module.name)
         text = Path(spec.origin).read_text() if spec is not None and spec.origin is not None else ""

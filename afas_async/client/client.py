@@ -1,4 +1,4 @@
-"""The session manager: one client per environment and token, with everything that can be asked of it."""
+"""The client: one for each environment and credential, with a method for everything that the API offers."""
 
 from __future__ import annotations
 
@@ -41,57 +41,40 @@ from afas_async.vocabulary.environment import (
 
 
 class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Verifier):
-    """The client for one AFAS environment and one token.
+    """The client for one AFAS environment and one credential.
 
-    Making it does no I/O and needs no event loop. It is opened once and closed once, with `async with` or with `open`
-    and `aclose` from any task of one event loop; any number of tasks may use it meanwhile.
+    Open it once, with `async with`, and share it between all tasks of an event loop. The guide `afas_async.client`
+    explains the options in full.
 
     Args:
-        environment: The participant number such as "12345" (production), or an `Environment`.
-        auth: The app connector's token, as text or as `AppToken`; its `ClientCredentials` or
-            `PrivateKeyCredentials` (OAuth); or an async function
-            without arguments that returns a token as text, `AppToken` or `BearerToken`, for vaults and rotation. The
-            function is awaited for the first request, and again when a token that it gave was refused (401): then the
-            request is sent once more if the token is another one. If it is the same one, the function is not asked
-            again within the minute, but by `ping`. It has 60 seconds; what it raises becomes the cause
-            of a ConfigurationError.
-        base_url: In place of `environment`: an explicit base URL, such as a simulator's.
-        max_concurrency: Requests in flight at a time, 1 to 8, of this client and its views. Without it, all clients of
-            one environment share 5 in each event loop, which is the most that AFAS advises (GET connector).
-        limiter: In place of `max_concurrency`: a `Limiter` that the clients share to which you give it, or a
-            `FileLimiter` or other `SharedLimiter`, which several processes share.
-        memory: Bytes of answers that may wait for their readers, in all streams together: 16 MiB by default, 1 MiB at
-            least. The page that a stream reads from comes in any case, with 128 KiB where others leave no room.
-        timeout: Seconds for a request with all its retries; in a stream for each page. The wait for a free slot is not
-            counted, nor is the time that a stream waits for its reader. For a write it counts until it is sent.
-        write_timeout: Seconds to wait for the answer of a write once it is sent: 960 by default and at most, as the
-            service itself ends a call after 900. A shorter one does not stop the service: if it passes, the outcome of
-            the write is unknown.
-        max_retries: How often a request is sent again after a transport fault or a sign of overload.
-        proxy: URL of an HTTP proxy. None is taken from the environment.
-        ssl_context: In place of the default context, which verifies the server and demands TLS 1.2. All clients of a
-            process share that one; it knows the authorities that this machine trusts when the first client opens.
-        integration_id: The id that AFAS partners send, such as "12345_678900" (AFAS, Integration id).
-        user_agent: Name and version of your program, such as "orders/2.1", which follow those of this library in the
-            `User-Agent` header.
-        language: Language of the service's labels and messages: "en-us", "nl-nl", "nl-be", "fr-fr" or "de-de". With the
-            last two, messages are in English: what a message means decides what is sent again, and AFAS documents none
-            in those languages.
-        drift: What happens when a Struct row type declares a field that no row has: "warn" with a SchemaDriftWarning,
-            once for each connector, or "error" with a SchemaDriftError.
-        on_event: Called with an `Event` for each step of a request, and for the end of each call of yours, in the event
-            loop: it must not block. `AFAS_LOG=debug` in the environment logs them.
+        environment: Your participant number such as "12345" (production), or an `Environment`.
+        auth: A token as text or `AppToken`, `ClientCredentials`, `PrivateKeyCredentials`, or an async function that
+            returns a token.
+        base_url: A URL in place of `environment`.
+        max_concurrency: Requests at a time, 1 to 8. By default, clients of one environment share 5.
+        limiter: A `Limiter` or `SharedLimiter` in place of `max_concurrency`.
+        memory: Bytes of responses that may wait for readers.
+        timeout: Seconds for a request with all its retries; in a stream, for each page.
+        write_timeout: Seconds to wait for the response to a write, at most 960.
+        max_retries: Retries of a failed request.
+        proxy: URL of an HTTP proxy.
+        ssl_context: Your own TLS context.
+        integration_id: The id that AFAS partners send, such as "12345_678900".
+        user_agent: Your program, such as "orders/2.1".
+        language: "en-us", "nl-nl", "nl-be", "fr-fr" or "de-de".
+        drift: "warn" or "error", for a field of your row type that no row has.
+        on_event: Called with each `Event`; must not block.
 
     Raises:
-        UsageError: If an argument is of a wrong type. Nothing is sent.
-        ConfigurationError: If an argument is malformed; it is a UsageError as well.
+        UsageError: If an argument has the wrong type.
+        ConfigurationError: If an argument is malformed. It is a UsageError too.
 
     Example:
-        >>> from afas_async.simulator import Simulator  # or AfasClient("12345", auth="<token>...</token>")
+        >>> from afas_async.simulator import Simulator  # or AfasClient("12345", auth="<token>")
         >>> async def main():
         ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-        ...         async for article in afas.rows("Profit_Article", key="ItemCode"):
-        ...             return article["ItemCode"]
+        ...         page = await afas.page("Profit_Article", order_by="ItemCode")
+        ...         return page.rows[0]["ItemCode"]
         >>> asyncio.run(main())
         '000001'
     """
@@ -116,12 +99,12 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         drift: Literal["warn", "error"] = "warn",
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        self._base_url = base_url or repr(environment)  # before anything can fail: reports of errors print `self`
+        self._base_url = base_url or repr(environment)  # before anything can fail: error reports print `self`
         try:
             checked = checked_auth(auth)
             route = checked_proxy(proxy)
         finally:
-            del auth, proxy  # nor may they show a token or password, not even a malformed one, among the locals
+            del auth, proxy  # no traceback may show a token or password, not even a malformed one
         self._base_url = base_url_of(environment, base_url)
         check_type("max_concurrency", max_concurrency, int | None, f"a whole number from 1 to {MOST}")
         check_type("memory", memory, int, "a number of bytes such as 16 << 20")
@@ -157,18 +140,26 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
 
     @classmethod
     def from_env(cls, variables: Mapping[str, str] | None = None, **options: Any) -> AfasClient:
-        """Make a client from environment variables.
+        """Create a client from environment variables.
 
-        AFAS_TOKEN holds the token, or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET the client credentials. AFAS_ENVIRONMENT
-        holds the participant number, and AFAS_ENVIRONMENT_TYPE "production" (the default), "test", "accept" or
-        "course"; or AFAS_BASE_URL in their place.
+        Set AFAS_TOKEN, or both AFAS_CLIENT_ID and AFAS_CLIENT_SECRET. Set AFAS_ENVIRONMENT to your participant number,
+        and AFAS_ENVIRONMENT_TYPE to "production" (the default), "test", "accept" or "course". AFAS_BASE_URL takes the
+        place of both.
 
         Args:
-            variables: In place of `os.environ`.
+            variables: A mapping to read in place of `os.environ`.
             options: Further arguments of the constructor.
+
+        Returns:
+            The client, not yet open.
 
         Raises:
             ConfigurationError: If a variable is missing or malformed.
+
+        Example:
+            >>> variables = {"AFAS_TOKEN": "A" * 64, "AFAS_ENVIRONMENT": "12345", "AFAS_ENVIRONMENT_TYPE": "test"}
+            >>> AfasClient.from_env(variables)
+            AfasClient(base_url='https://12345.resttest.afas.online/profitrestservices')
         """
         try:
             options["proxy"] = checked_proxy(options.pop("proxy", None))
@@ -178,7 +169,7 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
             base_url = variables.get("AFAS_BASE_URL") or None
             auth = _auth_in(variables)
         finally:
-            del variables  # no error may show the token, or the proxy's password, among the locals of this frame
+            del variables  # no traceback may show the token or the proxy's password
         if auth is None or not (number or base_url):
             raise ConfigurationError(
                 "set AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL"
@@ -190,22 +181,38 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
     # --- life ---
 
     async def open(self) -> None:
-        """Open the client. If this fails or is cancelled, the client is closed.
+        """Open the client, if you cannot use `async with`.
+
+        Pair it with `aclose`. You can call the two from different tasks of one event loop. If opening fails or is
+        cancelled, the client is closed. A client is opened once: after `aclose`, create a new one.
 
         Raises:
-            UsageError: If it was opened before, or this is a view.
+            UsageError: If the client was opened before, or if it is a view from `with_options`.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim:
+            ...         afas = AfasClient(base_url=sim.base_url, auth=sim.token)
+            ...         await afas.open()
+            ...         try:
+            ...             return await afas.version()
+            ...         finally:
+            ...             await afas.aclose()
+            >>> asyncio.run(main())
+            '22.22.5'
         """
         self._refuse_view()
         await self._session.open()
 
     async def aclose(self) -> None:
-        """Close the client: stop what is under way and close the connections.
+        """Close the client: end all requests and close the connections.
 
-        Streams that are being read raise `ClientClosedError`. May be called again, and from any task of the event loop;
-        a cancellation of the caller is delivered after that. The wait is shielded, and ends after 5 seconds.
+        Streams that somebody still reads raise `ClientClosedError`. You can call it again, and from any task of the
+        event loop. Closing takes 5 seconds at most and cannot be cancelled: if you are cancelled meanwhile, that
+        reaches you afterwards. `async with` calls it for you.
 
         Raises:
-            UsageError: If this is a view, another event loop, or a forked process.
+            UsageError: If this is a view from `with_options`, or you are in another event loop or a forked process.
         """
         self._refuse_view()
         await self._session.aclose()
@@ -237,20 +244,34 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         priority: Priority | None = None,
         on_event: Callable[[Event], None] | None = None,
     ) -> AfasClient:
-        """Return a view of this client with other options, and the same connections, limiter and life.
+        """Return a view of this client with other options, and the same connections and limits.
+
+        A view costs nothing: make one for a single call if you like. It lives as long as its client. Options that you
+        leave out keep this client's values; the class describes them.
 
         Args:
-            timeout: See the class; None keeps this client's value, as for the others.
-            write_timeout: See the class.
-            max_retries: See the class.
-            language: See the class.
-            drift: See the class.
-            priority: "background" for calls that others pass while they wait for a slot, as reads (`rows`, `pages`,
-                `changes`) and loads are by default; "interactive" for those that pass them. See `Limiter`.
-            on_event: See the class.
+            timeout: Seconds for a request with all its retries.
+            write_timeout: Seconds to wait for the response to a write.
+            max_retries: How often a failed request is sent again.
+            language: Language of labels and messages.
+            drift: "warn" or "error".
+            priority: "background" for calls that give way to others while they wait for a slot. `rows`, `pages`,
+                `changes` and loads are by default. "interactive" for calls that go first. See `Limiter`.
+            on_event: Called with each `Event`.
+
+        Returns:
+            The view. You cannot open or close it.
 
         Raises:
-            UsageError: If one of them is of a wrong type or malformed.
+            UsageError: If an option has the wrong type or is malformed.
+
+        Example:
+            >>> async def main():
+            ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
+            ...         patient = afas.with_options(timeout=900, max_retries=10)
+            ...         return len((await patient.page("Profit_Article", take=5)).rows)
+            >>> asyncio.run(main())
+            5
         """
         view = object.__new__(AfasClient)
         view._base_url = self._base_url
@@ -276,14 +297,19 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
     def statistics(self, *, by: Literal["connector"]) -> dict[str, Statistics]: ...
 
     def statistics(self, *, by: Literal["connector"] | None = None) -> Statistics | dict[str, Statistics]:
-        """Return what the client and its views have done so far: a copy.
+        """Return counts of what the client and its views have done so far: requests, retries, rows, bytes.
+
+        The result is a copy, which does not change afterwards.
 
         Args:
-            by: "connector" for the statistics of each connector or path that was called, the first 1,000 of them; what
-                comes after those is counted as "(others)".
+            by: "connector" for a dict with the statistics of each connector or path that you called. It has the first
+                1,000; later ones are counted together as "(others)".
+
+        Returns:
+            The `Statistics`, or a dict of them.
 
         Raises:
-            UsageError: If `by` is something else.
+            UsageError: If `by` is anything else.
 
         Example:
             >>> async def main():
@@ -304,11 +330,11 @@ class AfasClient(GetConnectors, UpdateConnectors, DataConnectors, Catalogue, Ver
         return f"AfasClient(base_url={self._base_url!r})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("an AfasClient is not pickled or copied: make a new one in each process")
+        raise TypeError("an AfasClient cannot be pickled or copied: create a new one in each process")
 
     def _refuse_view(self) -> None:
         if self._is_view:
-            raise UsageError("with_options returns a view, which is not opened or closed: open and close its client")
+            raise UsageError("with_options returns a view, which you cannot open or close: open and close its client")
 
 
 def _auth_in(variables: Mapping[str, str]) -> AppToken | ClientCredentials | None:
@@ -324,4 +350,4 @@ def _auth_in(variables: Mapping[str, str]) -> AppToken | ClientCredentials | Non
             case _:
                 raise ConfigurationError("set either AFAS_TOKEN, or both AFAS_CLIENT_ID and AFAS_CLIENT_SECRET")
     finally:
-        del variables  # nor may the locals of this frame show them
+        del variables  # no traceback may show them

@@ -1,4 +1,4 @@
-"""What a client can ask of the data connectors: the version, files, images and reports; and of any other path."""
+"""Fetch everything but rows: the version, files, images and reports, and any other path of the API."""
 
 from __future__ import annotations
 
@@ -27,11 +27,27 @@ from afas_async.wire.raw_requests import Method, Parameter, raw_request
 from afas_async.wire.requests import Request
 from afas_async.wire.row_requests import EVERY_ROW
 
-_CODING: Final = ("fileconnector", "the way in which names are coded")  # among what a session knows
+_CODING: Final = ("fileconnector", "the way in which names are coded")  # a key of `session.known`
 
 
 class DownloadOptions(TypedDict, total=False):
-    """The options of `file`, which describes them, and of the others that return a `File`."""
+    """The options of `file`, `subject`, `image` and `report`, in full.
+
+    Attributes:
+        to: Path to write the file to, instead of returning its `data`. Its folder must exist, and an existing file is
+            replaced. The bytes are written piece by piece, in bounded memory, to a new file in the same folder
+            (`.<hex>.part`). That file takes the place of `to` once it is complete. Otherwise it is removed, also when
+            you cancel the call.
+        binary: Request the bare bytes (`SendFileAsBinary`), which saves a quarter of the traffic. The default is JSON
+            with the file in base64. Every release answers that way, and it brings the file's own name. It cannot be
+            confused with a proxy's page, and it proves by itself that it is complete. Bare bytes prove that only by
+            their framing, and without that they raise AnswerError. So does a file that is JSON itself, because a
+            service that does not know the header would answer like that. The name in the result is then the one you
+            asked for.
+        on_progress: Called after each piece with the bytes of the file so far, in the event loop: it must not block.
+            The number falls back to 0 when an attempt fails and another one begins. The service does not send the total
+            size. If your function raises, the download ends with that exception.
+    """
 
     to: str | os.PathLike[str] | None
     binary: bool
@@ -43,18 +59,22 @@ class _Version(msgspec.Struct, frozen=True):
 
 
 class DataConnectors(Caller):
-    """The part of a client that gets files, and whatever else has a path."""
+    """The methods of a client that fetch files, or call any other path."""
 
     @operation
     async def version(self) -> str:
         """Return the version of Profit, such as "22.22.5".
 
-        For some weeks after a release two versions are in use, each for a part of the environments.
+        For some weeks after a release two versions are in use, each by a part of the environments. The app connector
+        must include `AppConnectorVersion`.
+
+        Returns:
+            The version as text, as the service sends it.
 
         Raises:
-            AnswerError: If the answer tells no version.
-            AfasError: If it cannot be had, such as AuthenticationError if the app connector does not include
-                `AppConnectorVersion`.
+            AuthenticationError: If the app connector does not include `AppConnectorVersion`.
+            AnswerError: If the response has no version.
+            AfasError: If the request fails.
 
         Source:
             AFAS, ProfitVersionConnector.
@@ -67,44 +87,34 @@ class DataConnectors(Caller):
             '22.22.5'
         """
         answer = await call(self._channel, VERSION_REQUEST)
-        told: _Version = answer.json(_Version)
-        return clean(told.version)
+        answered: _Version = answer.json(_Version)
+        return clean(answered.version)
 
     @operation
     async def file(self, file_id: str, filename: str, **options: Unpack[DownloadOptions]) -> File:
-        """Return a file that is attached to a dossier item, or write it to a disk.
+        """Download a file that is attached to a dossier item.
 
-        The file is complete, or there is an error: an answer that was cut off or damaged is asked for again, as for
-        every read. With `to` it is written piece by piece, in bounded memory, to a new file in the same folder
-        (`.<hex>.part`), which takes the place of `to` once it is complete and is removed if it is not, also when the
-        call is cancelled. Nothing that the service answers becomes part of a path.
+        You get the complete file or an error. A response that was cut off or damaged is requested again, as for every
+        read. Nothing from the response becomes part of a path on your disk.
 
         Args:
             file_id: 32 hex digits, from a GetConnector on the files of dossier items.
-            filename: The file's own name, from the same row; another name finds nothing. It is coded as AFAS documents,
-                and where nothing is found in the way that it documented before.
-            options: to: Where to write it, in place of `data`; what is there is replaced. Its folder must exist.
-
-                binary: Ask for the bare bytes (`SendFileAsBinary`), a quarter less to send, in place of JSON with the
-                file in base64. By default it is JSON: every release answers so, it tells the file's own name, it can be
-                told from a proxy's page, and it proves by itself that it is complete. Bare bytes prove that only by
-                their framing, without which they are an AnswerError, as is a file that is JSON, which cannot be told
-                from an answer of a service that does not know the header; the name is the one that was asked for.
-
-                on_progress: Called after each piece with the bytes of the file so far, in the event loop: it must not
-                block. The number falls to 0 when an attempt has failed and another begins; what is to come, the service
-                does not tell. What it raises ends the download.
+            filename: The file's own name, from the same row; with another name nothing is found. It is coded as AFAS
+                documents now and, if that finds nothing, as it documented before.
+            options: `to` is a path to write to, instead of returning the bytes. `binary=True` requests bare bytes in
+                place of base64. `on_progress` is called with the bytes so far. See
+                `afas_async.client.data_connectors.DownloadOptions`.
 
         Returns:
-            Name and type as the service tells them, the bytes, and the size.
+            A `File`: its name and type as the service sends them, its bytes and its size.
 
         Raises:
-            InvalidNameError: If the id or the name cannot be one. Nothing was sent.
-            NotFoundError: If it is absent or not permitted: the service does not tell which.
-            AnswerError: If the answer holds no file, or without `to` one of more than 256 MiB.
-            OSError: If it cannot be written to `to`; a folder that does not exist is noticed before anything is sent.
-            AfasError: If it cannot be had, such as AuthenticationError if the app connector does not include
-                `AppConnectorSubject`. A cancelled call leaves nothing behind.
+            InvalidNameError: If the id or the name is not valid. Nothing was sent.
+            NotFoundError: If the file is absent or not permitted. The service does not say which.
+            AnswerError: If the response holds no file, or one above 256 MiB without `to`.
+            OSError: If `to` cannot be written. A missing folder raises before anything is sent.
+            AuthenticationError: If the app connector does not include `AppConnectorSubject`.
+            AfasError: If the download fails.
 
         Source:
             AFAS, FileConnector (REST/JSON).
@@ -119,7 +129,7 @@ class DataConnectors(Caller):
         """
         ways = file_requests(file_id, filename, binary=options.get("binary", False))
         known = self._session.known
-        # The way that found a file before comes first, so that the other one costs a 404 once.
+        # Start with the way that found a file before, so that the other one costs a 404 only once.
         *others, last = sorted(range(len(ways)), key=lambda way: way == known.get(_CODING, 0))[::-1]
         for way in others:
             try:
@@ -138,20 +148,20 @@ class DataConnectors(Caller):
 
     @operation
     async def subject(self, subject_id: int | str, file_id: str, **options: Unpack[DownloadOptions]) -> File:
-        """Return an attachment of a dossier item, or write it to a disk; see `file`.
+        """Download an attachment of a dossier item, by the number of that item.
 
         Args:
             subject_id: The number of the dossier item.
-            file_id: 32 hex digits.
+            file_id: The id of the attachment: 32 hex digits.
             options: See `file`.
 
         Returns:
-            See `file`; of bare bytes the name is empty.
+            A `File`, as from `file`. With `binary=True` its name is empty.
 
         Raises:
-            InvalidNameError: If an id cannot be one. Nothing was sent.
-            NotFoundError: If it is absent or not permitted: the service does not tell which.
-            AfasError: See `file`.
+            InvalidNameError: If an id is not valid. Nothing was sent.
+            NotFoundError: If the attachment is absent or not permitted. The service does not say which.
+            AfasError: If the download fails; see `file`.
 
         Source:
             AFAS, SubjectConnector; How to: attachments of dossier items.
@@ -174,20 +184,20 @@ class DataConnectors(Caller):
         format: ImageFormat = "original",  # noqa: A002 - the service's own word
         **options: Unpack[DownloadOptions],
     ) -> File:
-        """Return an image, or write it to a disk; see `file`.
+        """Download an image, in one of three sizes.
 
         Args:
-            image_id: Its id: a whole number, a GUID or 32 hex digits.
-            format: "original", "thumbnail" (at most 64 x 64) or "medium" (at most 1,000 x 1,000).
+            image_id: The id of the image: a whole number, a GUID or 32 hex digits.
+            format: "original", "thumbnail" (at most 64 x 64 pixels) or "medium" (at most 1,000 x 1,000).
             options: See `file`.
 
         Returns:
-            See `file`; an image has no name.
+            A `File`, as from `file`. An image has no name.
 
         Raises:
-            InvalidNameError: If the id cannot be one, or there is no such format. Nothing was sent.
-            NotFoundError: If it is absent or not permitted: the service does not tell which.
-            AfasError: See `file`.
+            InvalidNameError: If the id is not valid, or the format is unknown. Nothing was sent.
+            NotFoundError: If the image is absent or not permitted. The service does not say which.
+            AfasError: If the download fails; see `file`.
 
         Source:
             AFAS, ImageConnector.
@@ -204,26 +214,26 @@ class DataConnectors(Caller):
 
     @operation
     async def report(self, guid: str, *, where: Condition | None = None, **options: Unpack[DownloadOptions]) -> File:
-        """Return a report, or write it to a disk; see `file`.
+        """Have the service make a report, and download it.
 
-        The service makes it while the call waits, for 15 minutes at most: give a client with a longer time-out for a
-        large one, `afas.with_options(timeout=900)`.
+        The service makes it while you wait, for 15 minutes at most. For a large report, use a client with a longer
+        time-out: `afas.with_options(timeout=900)`.
 
         Args:
-            guid: The report's id.
-            where: The condition that its lines must meet, made with `F` of field codes of the report. It must fit into
-                one request.
+            guid: The report's id, a GUID.
+            where: The condition that the lines of the report must meet, made with `F` of the report's field codes. It
+                must fit into one request.
             options: See `file`.
 
         Returns:
-            See `file`; a report has no name.
+            A `File`, as from `file`. A report has no name.
 
         Raises:
-            InvalidNameError: If the id is no GUID. Nothing was sent.
+            InvalidNameError: If the id is not a GUID. Nothing was sent.
             InvalidFilterError: If no line can meet the condition. Nothing was sent.
             QueryTooLongError: If the condition is too long. Nothing was sent.
-            NotFoundError: If it is absent or not permitted: the service does not tell which.
-            AfasError: See `file`.
+            NotFoundError: If the report is absent or not permitted. The service does not say which.
+            AfasError: If the download fails; see `file`.
 
         Source:
             AFAS, ReportConnector (REST/JSON).
@@ -253,28 +263,28 @@ class DataConnectors(Caller):
         json: object = msgspec.UNSET,
         headers: Mapping[str, str] | None = None,
     ) -> RawAnswer:
-        """Call any path below the base URL, by the same rules as everything else.
+        """Call any path below the base URL, with the client's credential, limits and retries.
 
-        It is authorised, counted, limited and timed as all requests of the client; a redirect is never followed. A GET
-        is repeated as every read, and everything else as a write: only where it provably had no effect.
+        Use it for everything without a method. A GET is repeated like every read. Everything else is repeated
+        like a write: only where it provably had no effect. Redirects are never followed.
 
         Args:
             method: "GET", "POST", "PUT", "PATCH" or "DELETE".
-            path: The path as plain text, such as "connectors/Profit_Article": it is escaped here. It cannot lead
-                elsewhere than below the base URL.
+            path: The path as plain text, such as "connectors/Profit_Article". It is escaped for you, and cannot lead
+                anywhere outside the base URL.
             params: The parameters of the query, as plain text.
-            json: What to send as JSON: dicts, lists, texts, numbers, structs. By default no body is sent.
-            headers: Further headers; not those that the client sends itself, or that belong to the connection.
+            json: What to send as JSON: dicts, lists, texts, numbers or Structs. By default the request has none.
+            headers: Further headers. You cannot set those that the client sends, or that belong to the connection.
 
         Returns:
-            Status, headers and body of the success.
+            Status, headers and body of the successful response.
 
         Raises:
             UsageError: If the path, a parameter, a header or the body cannot be sent. Nothing was sent.
             QueryTooLongError: If the query string exceeds 2,048 characters. Nothing was sent.
-            OutcomeUnknownError: If it is no GET, and may have been applied or not.
-            ApiError: If the service answered with an error.
-            AfasError: If there is no answer. Of anything but a GET, nothing was applied then.
+            OutcomeUnknownError: If the response to anything but a GET was lost.
+            ApiError: If the service responds with an error.
+            AfasError: If no response comes back. Unless it was a GET, nothing was applied.
 
         Source:
             AFAS, REST API for developers.

@@ -1,4 +1,4 @@
-"""What a client can ask of GetConnectors: rows as streams, whole pages, one page; plans, changes and deletions."""
+"""Read GetConnectors: rows as streams, whole pages, single pages, plans, changes and deletions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,23 @@ from afas_async.vocabulary.names import field_id
 
 
 class ReadArguments(TypedDict, total=False):
-    """The options of `rows` and `pages`; `rows` describes them."""
+    """The options of `rows` and `pages`, in full.
+
+    Attributes:
+        where: The condition that rows must meet, made with `F`. A condition that is too long for one request is split
+            over several, if the order can be kept.
+        order_by: Another order than the key's: field ids, with a leading `-` for descending. The key is added to it.
+            The fields must be members of the row type, `str` or `int`, never empty, and must not change during the
+            read.
+        take: Rows per page. By default pages start at 100 rows. They grow to the size that AFAS advises, to 4 MB, and
+            to what the service answers within 10 seconds. -1 requests all rows in one response, which AFAS discourages;
+            `pages` does not accept it.
+        window: Pages in flight at a time. The default, and the maximum, is the client's `max_concurrency`.
+        after: A cursor of the same query, from `rows.cursor`. The stream starts after the row at which you took it.
+        part: A part of a `plan`: only the rows in its key range that meet its condition. Leave `where` out.
+        verify: False gives up the guarantees. Pages are requested by number, so rows that appear or vanish meanwhile
+            make others missing or duplicate. Without a key it is the only way to read, up to row 100,000.
+    """
 
     where: Condition | None
     order_by: str | Sequence[str]
@@ -40,7 +56,7 @@ class ReadArguments(TypedDict, total=False):
 
 
 class GetConnectors(Caller):
-    """The part of a client that reads GetConnectors."""
+    """The methods of a client that read GetConnectors."""
 
     @overload
     def rows(
@@ -69,51 +85,43 @@ class GetConnectors(Caller):
         known_keys: Iterable[Key] | None = None,
         **options: Unpack[ReadArguments],
     ) -> Rows[Any]:
-        """Return the rows of a GetConnector as a stream: each once, in key order, in bounded memory.
+        """Stream the rows of a GetConnector: each once, in key order, in bounded memory.
 
-        Nothing is sent before you ask for the first row. At most `window` pages are on their way, and only while you
-        read. You can leave the loop in any way, and continue a cancelled read. `async with` around the stream stops
-        its requests at once. The guide, `python -m pydoc afas_async.read`, states what holds and where it ends.
+        Nothing is sent until you ask for the first row. You can leave the loop at any point, and continue later from
+        `rows.cursor`. The guide `afas_async.read` has the guarantees; `afas_async.client.get_connectors.ReadArguments`
+        describes the options in full.
 
         Args:
-            connector: The connector, or its name for rows as dicts.
-            key: The key of a connector that you give by name.
-            known_keys: Keys of rows that you have, to learn in the same read which of them are gone: see
-                `rows.deleted_keys`. They are held in memory.
-            where: The condition that rows must meet, made with `F`. One that is too long for a request is split, if the
-                order can be kept.
-            order_by: Another order than the key's: field ids, a leading `-` for descending. The key is added. The
-                fields must be members of the row type, `str` or `int`, never empty and never changed during the read.
-            take: Rows per page. By default pages grow from 100 rows to what AFAS advises, to 4 MB, and to what the
-                service answers within 10 seconds. -1 asks for everything in one answer, which AFAS discourages.
-            window: Pages on their way at a time; by default, and at most, the client's `max_concurrency`.
-            after: A cursor of the same query, from `rows.cursor`: begin after the row where that read stood.
-            part: A part of a plan: only the rows in its key range that meet its condition. Leave `where=` out.
-            verify: False gives the guarantee up: pages are requested by number, so that rows which appear or vanish
-                meanwhile make others missing or duplicate. Without a key it is the only way, up to row 100,000.
+            connector: The connector, or its name to get rows as dicts.
+            key: The key, if you give a name.
+            known_keys: Keys that you have. At the end, `rows.deleted_keys` lists those without a row.
+            where: The condition that rows must meet, such as `F.Price < 10`.
+            order_by: Field ids to sort by before the key; a leading `-` for descending.
+            take: Rows per page; by default it grows from 100.
+            window: Pages in flight; by default the client's `max_concurrency`.
+            after: A cursor of the same query.
+            part: A part of a `plan`, in place of `where`.
+            verify: False reads without the guarantees, and without a key.
 
         Returns:
             A stream of the connector's row type.
 
         Raises:
-            UsageError: If an argument makes no sense. Nothing was sent. From the stream, if the condition has to be
-                split, and the order cannot be kept.
-            QueryTooLongError: From the stream, if a condition does not fit into a request and cannot be split. Nothing
-                was sent.
-            SortKeyRequiredError: From the stream, if there is no key; no rows were asked for.
-            AfasError: From the stream, if rows cannot be had.
+            UsageError: If an argument makes no sense; nothing was sent. The other errors come from the stream.
+            QueryTooLongError: If a condition is too long and cannot be split.
+            SortKeyRequiredError: If the connector has no key.
+            AfasError: If reading fails.
 
         Source:
-            AFAS, GET connector: skip and take, sorting, filters; REST API for developers.
+            AFAS, GET connector: skip and take, sorting, filters.
 
         Example:
             >>> async def main():
             ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
             ...         async with afas.rows("Profit_Article", key="ItemCode", where=F.ItemCode > "000010") as rows:
-            ...             codes = [row["ItemCode"] async for row in rows]
-            ...         return len(codes), codes[-1]
+            ...             return len([row["ItemCode"] async for row in rows])
             >>> asyncio.run(main())
-            (490, '000500')
+            490
         """
         scan = scan_of(self._begin("rows").bulk, connector, ReadOptions(**options), key=key)
         known = None
@@ -121,13 +129,13 @@ class GetConnectors(Caller):
             if {"after", "part", "order_by"} & options.keys() or not scan.verify or scan.take == EVERYTHING:
                 raise UsageError(
                     f"{scan.query.connector.name}: known_keys= needs a whole read of pages in the order of the key:"
-                    " leave after=, part=, order_by=, verify=False and take=-1 out"
+                    " leave out after=, part=, order_by=, verify=False and take=-1"
                 )
             known = KnownKeys(scan.query, known_keys)
         if scan.take == EVERYTHING:
             name = scan.query.connector.name
             warnings.warn(
-                f"{name}: take=-1 makes the service build one answer of all rows, which AFAS strongly discourages",
+                f"{name}: take=-1 makes the service build one response with all rows, which AFAS strongly discourages",
                 stacklevel=2,
             )
         return Rows(scan, known)
@@ -147,24 +155,24 @@ class GetConnectors(Caller):
         key: str | tuple[str, ...] = (),
         **options: Unpack[ReadArguments],
     ) -> Pages[Any]:
-        """Return the rows of a GetConnector as whole server pages: the form for loading a database.
+        """Stream the rows of a GetConnector as whole pages: the form for loading a database.
 
-        As `rows`, with the same guarantee, but you get each `Page` when its answer is complete: its rows are in memory
-        together. `pages.cursor` is the point to continue from after the last page.
+        You get each `Page` when its response is complete, so its rows are in memory together. Guarantees and options
+        are those of `rows`. To continue after the last page that you stored, keep `pages.cursor`.
 
         Args:
-            connector: As for `rows`.
-            key: As for `rows`.
-            options: As for `rows`; `take` cannot be -1. A condition that has to be split must ask for values of the
-                first field of the order: then each page holds the rows of one answer, in order.
+            connector: The connector, or its name to get rows as dicts.
+            key: The key field or fields, if you give a name.
+            options: See `rows`; `take` cannot be -1. A condition that has to be split must ask for values of the first
+                field of the order. Then each page holds the rows of one response, in order.
 
         Returns:
             A stream of `Page`, in order.
 
         Raises:
-            UsageError: If an argument makes no sense. Nothing was sent.
-            SortKeyRequiredError: From the stream, if there is no key.
-            AfasError: From the stream, if rows cannot be had.
+            UsageError: If an argument makes no sense; nothing was sent.
+            SortKeyRequiredError: From the stream, if the connector has no key.
+            AfasError: From the stream, if reading fails.
 
         Example:
             >>> async def main():
@@ -178,7 +186,7 @@ class GetConnectors(Caller):
         scan = scan_of(channel, connector, ReadOptions(**options), key=key, whole_pages=True)
         if scan.take == EVERYTHING:
             name = scan.query.connector.name
-            raise UsageError(f"{name}: pages cannot return everything in one page: take=-1 is for rows()")
+            raise UsageError(f"{name}: pages() cannot return everything in one page: use rows() for take=-1")
         return Pages(scan)
 
     @overload
@@ -213,19 +221,29 @@ class GetConnectors(Caller):
         where: Condition | None = None,
         order_by: str | Sequence[str] = (),
     ) -> Page[Any]:
-        """Return one page, with exactly one request (sent again only if it fails).
+        """Return one page of rows, with exactly one request.
+
+        Use it for a screen of results or a quick look; for all rows use `rows`. The request is repeated only if it
+        fails.
 
         Args:
-            connector: The connector, or its name for rows as dicts.
-            skip: Rows to leave out, 0 or more. AFAS: slow above 100,000 (GET connector).
+            connector: The connector, or its name to get rows as dicts.
+            skip: Rows to leave out, 0 or more. AFAS is slow above 100,000.
             take: Rows to return at most, 1 or more.
-            where: The condition that rows must meet. A condition that no row can meet takes no request.
-            order_by: Field ids, a leading `-` for descending; by default the connector's key, or no order.
+            where: The condition that rows must meet. If no row can meet it, nothing is sent.
+            order_by: Field ids, a leading `-` for descending. The default is the connector's key, or no order without
+                one.
+
+        Returns:
+            The page: its `rows`, and the `skip` you gave.
 
         Raises:
-            UsageError: If an argument makes no sense. Nothing was sent.
-            QueryTooLongError: If the condition does not fit into one request: use `rows`.
-            AfasError: If the page cannot be had. A cancelled call leaves nothing behind.
+            UsageError: If an argument makes no sense; nothing was sent.
+            QueryTooLongError: If the condition does not fit into one request. Use `rows`, which can split it.
+            AfasError: If the request fails.
+
+        Source:
+            AFAS, GET connector: skip and take.
 
         Example:
             >>> async def main():
@@ -255,43 +273,42 @@ class GetConnectors(Caller):
         key: str | tuple[str, ...] = (),
         where: Condition | None = None,
     ) -> list[dict[str, Any]]:
-        """Return the parts of a read as plain data, for `rows(..., part=...)` here or on other machines.
+        """Split a read into parts, for `rows(..., part=...)` here or on other machines.
 
-        The parts are ranges of the key: together they hold every row exactly once, wherever they are cut and whatever
-        is written meanwhile, because the last has no end and the first no beginning. A key of whole numbers is cut
-        evenly between the lowest and the highest, with two requests. Every other key is cut at rows that there are,
-        with a few requests for each part and each million rows, and by as many of its fields as it takes, so that no
-        part holds more than about twice its share.
+        The parts are key ranges that together hold every row exactly once. Rows written meanwhile are included: the
+        first part has no beginning and the last no end.
+
+        A key of whole numbers is cut evenly between lowest and highest, with two requests. Other keys are cut at
+        existing rows, with a few requests for each part and each million rows. They use enough fields that no part
+        holds more than about twice its share.
 
         Args:
-            connector: The connector, with its key, or its name.
-            key: The key of a connector that you give by name.
-            parts: About how many parts there should be. There are fewer if there are not enough rows, or if a long
-                condition leaves no room for keys in a request; a few more if single values have to be cut.
-            where: The condition that the rows of the read meet. The parts carry it.
+            connector: The connector, or its name.
+            key: The key, if you give a name.
+            parts: About how many. You get fewer for few rows or if a long condition leaves no room for keys, and a few
+                more if single values must be cut.
+            where: The condition that rows must meet; the parts carry it.
 
         Returns:
-            Dicts in key order, which survive JSON. Each has all that it takes to read it (`connector`, `key`, `where`
-            and `range`), and `rows`: about how many rows it holds at most, None if nothing was looked at. They hold
-            values of keys and of the condition, no credential.
+            Dicts in key order, which survive JSON. They hold key values and the condition, no credential. `rows` is
+            about the most rows in the part, or None.
 
         Raises:
-            UsageError: If `parts` is not positive. Nothing was sent.
+            UsageError: If `parts` is not positive; nothing was sent.
             SortKeyRequiredError: If the connector has no key.
-            AfasError: If the rows to cut at cannot be had. A cancelled call leaves nothing behind.
+            AfasError: If the rows to cut at cannot be read.
 
         Source:
-            AFAS, GET connector: partition by a filter instead of skipping over more than 100,000 rows.
+            AFAS, GET connector: above 100,000 rows, partition by a filter.
 
         Example:
             >>> async def main():
             ...     articles = GetConnector("Profit_Article", key="ItemCode")
             ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
             ...         parts = await afas.plan(articles, parts=4)
-            ...         counts = [len(await afas.rows(articles, part=part).to_list()) for part in parts]
-            ...         return sum(counts), min(counts) > 100
+            ...         return sum([len(await afas.rows(articles, part=part).to_list()) for part in parts])
             >>> asyncio.run(main())
-            (500, True)
+            500
         """
         planned = await plan(query_of(self._channel, connector, key=key, where=where, keyed=True), parts)
         return [part.data() for part in planned]
@@ -329,39 +346,36 @@ class GetConnectors(Caller):
         after: str | None = None,
         where: Condition | None = None,
     ) -> Changes[Any]:
-        """Return the rows that were modified since the last run, as a stream: to be applied as inserts or updates.
+        """Stream the rows modified since your last run, to apply as inserts or updates.
 
-        The rows come in key order, each key once in a run, with the guarantee of `rows`. A run starts with one request
-        for the latest moment of all rows, which becomes its `watermark`, and reads the rows modified from 76 minutes
-        before `since` on. So it gives some rows again that the last run gave.
-
-        The guide, `python -m pydoc afas_async.read`, states which changes a run can miss.
+        Rows come in key order, each key once in a run, with the guarantees of `rows`. A run first requests the latest
+        moment of all rows, which becomes its `watermark`. Then it reads the rows modified from 76 minutes before
+        `since` on, so some rows come again. The guide `afas_async.read` says which changes a run can miss.
 
         Args:
-            connector: The connector, with its key.
-            key: The key of a connector that is given by name.
-            modified: The field with the moment of the last change of a row.
-            since: The `watermark` of the last run, or a datetime (without a time zone: wall time in Amsterdam), or None
-                for all rows; a moment out of a row does as well.
-            after: A `changes.cursor`: go on with a run that was broken off. It has that run's `since` and watermark.
+            connector: The connector, or its name for rows as dicts.
+            key: The key, if you give a name.
+            modified: The field with the moment of a row's last change.
+            since: The `watermark` of your last run, None for all rows, or a datetime such as one from a row. Without a
+                time zone it is wall time in Amsterdam.
+            after: A `changes.cursor`, to continue a run that broke off with its `since` and watermark.
             where: A further condition.
 
         Returns:
-            A stream of rows. Its `watermark` is there after the end; store it once the rows are safe.
+            A stream of rows. Store its `watermark` once they are safe.
 
         Raises:
-            UsageError: If an argument makes no sense, or the watermark belongs to other changes. Nothing was sent.
-            SortKeyRequiredError: From the stream, if there is no key.
-            AfasError: From the stream, if rows cannot be had. Repeat the run from the same `since`.
+            UsageError: If an argument makes no sense, or the watermark is not of these changes.
+            SortKeyRequiredError: From the stream, if the connector has no key.
+            AfasError: From the stream, if reading fails: repeat the run.
 
         Source:
             AFAS, REST API for developers: synchronise by modified date.
 
         Example:
             >>> async def main():
-            ...     articles = GetConnector("Profit_Article", key="ItemCode")
             ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         async with afas.changes(articles, modified="ModifiedOn") as changes:
+            ...         async with afas.changes("Profit_Article", key="ItemCode", modified="ModifiedOn") as changes:
             ...             copy = {row["ItemCode"]: row async for row in changes}
             ...         return len(copy), changes.watermark[:12]
             >>> asyncio.run(main())
@@ -381,29 +395,28 @@ class GetConnectors(Caller):
         key: str | tuple[str, ...] = (),
         where: Condition | None = None,
     ) -> list[Key]:
-        """Return those of the known keys that no row has any more: deletions leave no other trace in the service.
+        """Return which of your keys no longer have a row: how you find deletions.
 
-        It reads the whole connector, undecoded but for the keys, with the guarantee of `rows`: a key that is there from
-        the first request to the last answer is never returned. Texts are compared exactly. Give it a connector that
-        has the fields of the key only, if there is one: its answers are short. If you want the rows as well, use
+        It reads the whole connector and decodes only the keys, with the guarantees of `rows`. A key that exists from
+        the first request to the last response is never returned. Texts are compared exactly. Use a connector with
+        nothing but the key fields, if you have one: its responses are short. If you want the rows as well, use
         `rows(known_keys=...)`.
 
         Args:
-            connector: The connector, with its key, or its name.
-            key: The key of a connector that you give by name.
-            known_keys: Keys of rows that were there: text or whole numbers, tuples of them if the key has several
-                fields. They are held in memory.
-            where: The condition that the known rows met, if they were read with one. A row that no longer meets it
-                counts as deleted.
+            connector: The connector, or its name.
+            key: The key field or fields, if you give a name.
+            known_keys: Keys of rows that existed, kept in memory: text or whole numbers, or tuples of them if the key
+                has several fields.
+            where: The condition that you read the known rows with. A row that no longer meets it counts as deleted.
 
         Returns:
-            The missing keys, in the order in which they were given. All of them if the connector has no rows: decide
-            what that means before deleting everything.
+            The missing keys, in your order. If the connector has no rows, you get all of them: decide what that means
+            before you delete everything.
 
         Raises:
-            UsageError: If the known keys are of another type than those of the rows.
+            UsageError: If your keys are of another type than those of the rows.
             SortKeyRequiredError: If the connector has no key.
-            AfasError: If rows cannot be had. A cancelled call leaves nothing behind.
+            AfasError: If reading fails.
 
         Source:
             AFAS, deleted data: a full comparison where no log of deletions is set up.

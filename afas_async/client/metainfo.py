@@ -1,4 +1,4 @@
-"""What a client can ask about connectors: which ones there are, and what each is made of."""
+"""Ask which connectors there are, and what each is made of."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from afas_async.vocabulary.names import connector_name
 
 
 class Catalogue(Caller):
-    """The part of a client that asks for metainfo, and keeps it for its views, reads and loads."""
+    """The methods of a client that read metainfo, and keep it for its views, reads and loads."""
 
     @operation
     async def ping(self) -> Metainfo:
-        """Send one request that shows whether the service answers and accepts the credential: a "test connection".
+        """Send one request that shows whether the service answers and accepts your credential: a "test connection".
 
-        After a refusal the client sends nothing for a minute with the same credential. `ping` ignores that memory, for
-        itself and for all requests after it, and asks an `auth` function anew. So it works at the first press after
-        somebody has mended the token, the app connector or the vault.
+        After a refusal, a client sends nothing with the same credential for a minute. `ping` ends that wait, for itself
+        and all requests after it, and asks your `auth` function for a new token. So it works as soon as you have
+        repaired the token, the app connector or the vault.
 
         Returns:
-            What the token may use, as the service says now; `info` names the environment.
+            What the token may use, fresh from the service. Its `info` names the environment.
 
         Raises:
             AuthenticationError: If the credential is refused.
-            AfasError: If no answer can be had. A cancelled call leaves nothing behind.
+            AfasError: If no valid response comes back.
 
         Source:
             AFAS, REST API for developers: metainfo.
@@ -48,19 +48,20 @@ class Catalogue(Caller):
     async def metainfo(self, *, refresh: bool = False) -> Metainfo:
         """Return what the token may use: its connectors, and the environment it belongs to.
 
-        All metainfo is kept as long as the client lives, for each language. It is shared with the client's views, reads
-        and loads: do not change it. A change of a definition takes AFAS up to 30 minutes, and then a `refresh`.
+        The client keeps all metainfo as long as it lives, for each language. Your views, reads and loads share it, so
+        do not change it. If somebody changes a definition, AFAS needs up to 30 minutes to show it; then `refresh`.
 
         Args:
-            refresh: Whether to ask the service even if it has told before, as a test of the connection does.
+            refresh: Whether to send a request even if the client has the metainfo.
 
         Returns:
-            The connectors of each kind, and facts about the token. Members that are not known here are left out.
+            The connectors of each kind, and facts about the token. Members that this library does not know are left
+            out.
 
         Raises:
             AuthenticationError: If the token is refused.
-            AnswerError: If the answer is no such list.
-            AfasError: If no answer can be had. A cancelled call leaves nothing behind.
+            AnswerError: If the response is not such a list.
+            AfasError: If no valid response comes back.
 
         Source:
             AFAS, REST API for developers: metainfo.
@@ -68,8 +69,8 @@ class Catalogue(Caller):
         Example:
             >>> async def main():
             ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         told = await afas.metainfo()
-            ...         return told.info.envid, told.get_connectors[0]
+            ...         metainfo = await afas.metainfo()
+            ...         return metainfo.info.envid, metainfo.get_connectors[0]
             >>> asyncio.run(main())
             ('T12345AA', ListedConnector(id='Profit_Article', description='Articles (Profit)'))
         """
@@ -79,19 +80,22 @@ class Catalogue(Caller):
     async def get_metainfo(self, connector: str, *, refresh: bool = False) -> GetMetainfo:
         """Return the description of a GetConnector: its fields with their types and labels.
 
+        The client keeps it; see `metainfo`.
+
         Args:
             connector: The connector's name.
-            refresh: Whether to ask the service even if it has told before.
+            refresh: Whether to send a request even if the client has the description.
 
         Returns:
-            The description. What the service does not tell is empty or 0, and what is not known here is left out.
+            The description. What the service leaves out is empty or 0. Members that this library does not know are left
+            out.
 
         Raises:
-            InvalidNameError: If the name may not enter a URL. Nothing was sent.
-            ApiError: If there is no such connector, or the token's app connector does not include it. Its `hint` has
-                the names that are similar, for which the list of connectors is asked for, once.
-            AnswerError: If the answer is no list of fields with their ids.
-            AfasError: If no answer can be had. A cancelled call leaves nothing behind.
+            InvalidNameError: If the name cannot be part of a URL. Nothing was sent.
+            ApiError: If the connector does not exist, or the token's app connector does not include it. The `hint` of
+                the error lists similar names, for which the list of connectors is requested once.
+            AnswerError: If the response is not a list of fields with their ids.
+            AfasError: If no valid response comes back.
 
         Source:
             AFAS, REST API for developers: metainfo.
@@ -108,20 +112,22 @@ class Catalogue(Caller):
 
     @operation
     async def update_metainfo(self, connector: str, *, refresh: bool = False) -> UpdateMetainfo:
-        """Return the description of an UpdateConnector: its fields and objects.
+        """Return the description of an UpdateConnector: its fields and the objects in its records.
+
+        The client keeps it; see `metainfo`.
 
         Args:
             connector: The connector's name.
-            refresh: Whether to ask the service even if it has told before.
+            refresh: Whether to send a request even if the client has the description.
 
         Returns:
             The description, as for `get_metainfo`.
 
         Raises:
-            InvalidNameError: If the name may not enter a URL. Nothing was sent.
-            ApiError: See `get_metainfo`.
-            AnswerError: If the answer is no such description.
-            AfasError: If no answer can be had. A cancelled call leaves nothing behind.
+            InvalidNameError: If the name cannot be part of a URL. Nothing was sent.
+            ApiError: If the connector does not exist or is not included; see `get_metainfo`.
+            AnswerError: If the response is not such a description.
+            AfasError: If no valid response comes back.
 
         Source:
             AFAS, REST API for developers: metainfo.
@@ -139,18 +145,20 @@ class Catalogue(Caller):
     async def all_metainfo(
         self, names: Iterable[str] | None = None, *, refresh: bool = False
     ) -> list[GetMetainfo | UpdateMetainfo]:
-        """Return the descriptions of many connectors, asked for at the same time as far as the client may.
+        """Return the descriptions of many connectors, several requests at a time.
+
+        It uses as many slots as the client may. Use it to generate models, or to check a whole environment.
 
         Args:
-            names: The connectors, of either kind; None for all that the token may use.
-            refresh: Whether to ask the service even if it has told before.
+            names: The connectors, of either kind. None means all that the token may use.
+            refresh: Whether to send requests even if the client has the descriptions.
 
         Returns:
             The descriptions in the order of `names`, or in that of `metainfo()`: GetConnectors first.
 
         Raises:
-            UsageError: If a name is not text, or may not enter a URL. Nothing was sent.
-            AfasError: If one of them cannot be had; see `get_metainfo`. A cancelled call leaves nothing behind.
+            UsageError: If a name is not text, or cannot be part of a URL. Nothing was sent.
+            AfasError: If one of the descriptions cannot be read; see `get_metainfo`.
 
         Source:
             AFAS, REST API for developers: metainfo.
@@ -158,7 +166,8 @@ class Catalogue(Caller):
         Example:
             >>> async def main():
             ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         return [type(told).__name__ for told in await afas.all_metainfo(["Profit_Article", "KnPerson"])]
+            ...         found = await afas.all_metainfo(["Profit_Article", "KnPerson"])
+            ...         return [type(each).__name__ for each in found]
             >>> asyncio.run(main())
             ['GetMetainfo', 'UpdateMetainfo']
         """

@@ -1,4 +1,4 @@
-"""One open client for each tenant of a service: opened when it is needed, shared while it is used, closed later."""
+"""One open client for each tenant of a service: opened when you need it, shared while it is used, closed later."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log: logging.Logger = logging.getLogger("afas_async")
 
 
 class _Hold:
-    """A client of a pool in use: by the task that entered the block, and by those that it awaits."""
+    """A client of a pool in use: by the task that entered the block, and by the tasks that it awaits."""
 
     def __init__(self, pool: ClientPool, before: _Hold | None) -> None:
         self.pool = pool
@@ -36,21 +36,21 @@ class _Hold:
         self.is_over = False
 
 
-# What the running task holds already: it cannot wait for another client to be given back. Tasks that it starts inherit
+# The clients that the running task uses: it must not wait for another one to become free. Tasks that it starts inherit
 # this, and may outlive the block.
 _HOLDING: ContextVar[_Hold | None] = ContextVar("afas_async_holding", default=None)
 
 
 class PoolStatistics(msgspec.Struct, frozen=True):
-    """What a pool has done, and holds now.
+    """The counts of a pool: since it was made, and at this moment.
 
     Attributes:
-        open: Clients that are open, those included that are opening or closing.
+        open: Clients that are open, opening or closing.
         in_use: Those of them that somebody uses.
         waiting: Tenants that wait until another client can be closed.
         opened: Clients opened since the pool was made.
         closed: Clients closed since then.
-        clients: What each open client has done, by tenant.
+        clients: The statistics of each open client, by tenant.
     """
 
     open: int
@@ -62,39 +62,36 @@ class PoolStatistics(msgspec.Struct, frozen=True):
 
 
 class _Tenant:
-    """One client of a pool, and who uses it."""
+    """One client of a pool, and its number of users."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.users = 0
-        self.job: Job | None = None  # opens it
+        self.job: Job | None = None  # that opens the client
         self.client: AfasClient | None = None
         self.view: AfasClient | None = None
-        self.waiter: asyncio.Future[None] | None = None  # for a place, before it is opened
+        self.waiter: asyncio.Future[None] | None = None  # for a place among the open clients
         self.idle_since = 0.0
 
 
 class ClientPool:
-    """Clients of many tenants: `async with pool.client("acme") as afas:` gives an open one.
+    """Clients for many tenants: `async with pool.client("acme") as afas:` gives you an open one.
 
-    A client is opened once, however many tasks ask for it at the same time, and they share it. It is never closed while
-    somebody uses it. After `idle` seconds without a user it is closed. When `most` are open, the one that was not used
-    for the longest time makes room. If all are in use, the next tenant waits until one is given back: for 30 seconds at
-    most, and not at all in a task that holds a client of this pool already, which could else wait for itself.
+    Open the pool once, with `async with`, in your service's event loop. A client is opened when you first ask for
+    it. All tasks that ask for the same tenant share it, and it is never closed while somebody uses it.
 
-    Open the pool once, with `async with`, in the event loop of your service. An open client costs about 20 KiB, and no
-    connection once it has been silent for 15 seconds. All share one TLS context, and those of one environment share a
-    limiter (see `Limiter`).
+    If `most` clients are open, the one that was unused for the longest time makes room. If all are in use, the next
+    tenant waits for one, 30 seconds at most. A task that already uses a client of this pool does not wait at all,
+    because it might wait for itself. After the wait, one more client is opened.
 
     Args:
-        make: Called with the name of the tenant: returns its client, made and not open. It may be an async function,
-            for a vault. What it raises comes out of `client` for all who wait for that tenant, and the next one asks
-            again: so an unknown tenant can be an exception of your own.
-        most: How many clients are open at a time.
-        idle: Seconds after which a client that nobody uses is closed.
+        make: Called with the name of a tenant; returns its client, not yet open. It may be an async function. Everybody
+            who waits for that tenant gets its exception; raise your own for an unknown one. The next call tries again.
+        most: Clients open at a time. Each takes about 20 KiB; its connections close after 15 silent seconds.
+        idle: Seconds after which an unused client is closed.
 
     Raises:
-        UsageError: If an argument is of a wrong type or makes no sense.
+        UsageError: If an argument has the wrong type or is out of range.
 
     Example:
         >>> async def main():
@@ -122,7 +119,7 @@ class ClientPool:
         self._most = most
         self._idle_seconds = idle
         self._tenants: dict[str, _Tenant] = {}
-        self._idle: dict[str, _Tenant] = {}  # those that nobody uses, the longest first
+        self._idle: dict[str, _Tenant] = {}  # unused clients, the longest unused first
         self._open: set[_Tenant] = set()
         self._places = 0  # taken by clients that are open, opening or closing
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -144,7 +141,7 @@ class ClientPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close all clients, those in use too, as `AfasClient.aclose` does."""
+        """Close all clients, also those in use, as `AfasClient.aclose` does."""
         self._is_left = True
         if self._timer is not None:
             self._timer.cancel()
@@ -161,52 +158,64 @@ class ClientPool:
 
     @asynccontextmanager
     async def client(self, tenant: str) -> AsyncGenerator[AfasClient, None]:
-        """Return a block that uses the open client of a tenant.
+        """Use the open client of a tenant, in an `async with` block.
+
+        The first block opens the client, and later ones share it. If you are cancelled while you wait, the client is
+        still opened for the others who wait for it. See the class for what happens when too many are open.
 
         Args:
-            tenant: The name, as `make` takes it.
+            tenant: The name, as your `make` takes it.
 
         Yields:
-            The client: a view that cannot be closed, shared with all others who use it.
+            The client: a view that you cannot close, shared with all others who use it.
 
         Raises:
-            UsageError: If the pool is not open here, the name is not text, or `make` returns no client.
-            ClientClosedError: If the pool is left meanwhile.
-            Exception: What `make` raises, and what keeps the client from being opened. A cancelled wait leaves the
-                opening to the others who wait for it.
+            UsageError: If the pool was opened in another event loop, the name is not text, or `make` returns something
+                else.
+            ClientClosedError: If the pool is not open, or is closed while you wait.
+            Exception: Whatever `make` raises, or the reason why the client cannot be opened.
         """
         check_type("tenant", tenant, str, "the name of a tenant")
         self._check()
         used = self._tenants.get(tenant) or self._start(tenant)
         used.users += 1
         self._idle.pop(tenant, None)
-        if self._is_held:
+        if self._holds_client:
             self._give_place(used.waiter)
         hold = _Hold(self, before=_HOLDING.get())
         try:
-            view = used.view or await self._opening(used)
+            view = used.view or await self._wait_open(used)
             _HOLDING.set(hold)
             yield view
         finally:
             hold.is_over = True
             _HOLDING.set(hold.before)
             used.users -= 1
-            self._given_back(used)
+            self._release(used)
 
     def forget(self, tenant: str) -> None:
-        """Have the next use of a tenant ask `make` anew, for example after its token was rotated.
+        """Make the next use of a tenant call `make` again, for example after you have rotated its token.
 
-        Who uses the old client keeps it, and what is under way goes on. It is closed when the last of them has left.
+        Blocks that use the old client keep it, and its requests go on. It is closed when the last of them ends. You can
+        call this as often as you like; a tenant without a client is ignored.
 
         Args:
-            tenant: The name. One that has no client changes nothing.
+            tenant: The name of the tenant.
         """
         if (forgotten := self._tenants.pop(tenant, None)) is not None:
             self._idle.pop(tenant, None)
-            self._given_back(forgotten)
+            self._release(forgotten)
 
     def statistics(self) -> PoolStatistics:
-        """Return what the pool has done so far, and what it holds now."""
+        """Return the counts of the pool: its clients now, and how many were opened and closed so far.
+
+        Publish them as metrics, to see whether `most` suits your service: while `waiting` is often above 0, requests of
+        tenants wait for each other. `clients` has the statistics of each open client, such as its requests and its
+        rows.
+
+        Returns:
+            A copy, which does not change afterwards.
+        """
         return PoolStatistics(
             len(self._open),
             sum(tenant.users > 0 for tenant in self._open),
@@ -229,19 +238,19 @@ class ClientPool:
     def _start(self, name: str) -> _Tenant:
         assert self._host is not None  # noqa: S101 - it was checked
         tenant = self._tenants[name] = _Tenant(name)
-        tenant.job = self._host.start(self._open_one(tenant, nested=self._is_held))
+        tenant.job = self._host.start(self._open_one(tenant, nested=self._holds_client))
         return tenant
 
     @property
-    def _is_held(self) -> bool:
-        """Whether the running task holds a client already, and must not wait for a place."""
+    def _holds_client(self) -> bool:
+        """Whether the running task already uses a client, so that it must not wait for a place."""
         hold = _HOLDING.get()
         while hold is not None and (hold.is_over or hold.pool is not self):
             hold = hold.before
         return hold is not None
 
-    async def _opening(self, tenant: _Tenant) -> AfasClient:
-        """Wait for the job that opens a client; a cancelled wait leaves it to the others."""
+    async def _wait_open(self, tenant: _Tenant) -> AfasClient:
+        """Wait for the job that opens a client. If this wait is cancelled, the job goes on for the others."""
         assert tenant.job is not None  # noqa: S101 - it was started with the tenant
         await asyncio.wait([tenant.job])
         if tenant.job.cancelled():
@@ -252,30 +261,30 @@ class ClientPool:
         return found
 
     async def _open_one(self, tenant: _Tenant, *, nested: bool) -> AfasClient | Exception:
-        """Open the client of a tenant, and return its view, or why that failed."""
+        """Open the client of a tenant. Return its view, or the exception for those who wait."""
         try:
-            await self._place(tenant, nested=nested)
+            await self._wait_for_place(tenant, nested=nested)
         except BaseException:
             self._forget(tenant)
             raise
         self._open.add(tenant)
         try:
             _HOLDING.set(_Hold(self, before=None))  # `make` may use the client of another tenant
-            client = await self._made(tenant.name)
+            client = await self._new_client(tenant.name)
             await client.open()
         except Exception as error:  # noqa: BLE001 - it travels to those who wait
-            self._ended(tenant)
+            self._end(tenant)
             return error
         except BaseException:
-            self._ended(tenant)
+            self._end(tenant)
             raise
         tenant.client, tenant.view = client, client.with_options()
         self._opened += 1
-        self._given_back(tenant)  # if nobody waits any more
+        self._release(tenant)  # nobody may be waiting any more
         return tenant.view
 
-    async def _made(self, name: str) -> AfasClient:
-        made = cast("object", self._make(name))  # whatever it really returns
+    async def _new_client(self, name: str) -> AfasClient:
+        made = cast("object", self._make(name))  # its type hint may be wrong
         try:
             if inspect.isawaitable(made):
                 made = await made
@@ -283,10 +292,10 @@ class ClientPool:
                 return made
             given = type_name(made)
         finally:
-            del made  # it may be a token
+            del made  # it may be a token, which must not stand among the locals
         raise UsageError(f"make: expected it to return an AfasClient, got {given}")
 
-    async def _place(self, tenant: _Tenant, *, nested: bool) -> None:
+    async def _wait_for_place(self, tenant: _Tenant, *, nested: bool) -> None:
         """Wait until one more client may be open."""
         if nested or (self._places < self._most and not self._waiters):
             self._places += 1
@@ -298,7 +307,7 @@ class ClientPool:
             with anyio.move_on_after(PATIENCE_SECONDS):
                 await waiter
         except BaseException:
-            if waiter.done() and not waiter.cancelled():  # it got its place at the same time
+            if waiter.done() and not waiter.cancelled():  # it got its place at the moment of the cancellation
                 self._free_place()
             raise
         finally:
@@ -321,8 +330,8 @@ class ClientPool:
 
     # --- closing ---
 
-    def _given_back(self, tenant: _Tenant) -> None:
-        """Close a client that nobody uses and nobody will, or let it wait for the next user."""
+    def _release(self, tenant: _Tenant) -> None:
+        """Keep an unused client for its next user, or close it if it can have none."""
         if tenant.users or self._is_left:
             return
         if tenant.client is None:
@@ -366,15 +375,15 @@ class ClientPool:
         finally:
             self._closing -= 1
             self._closed += 1
-            self._ended(tenant)
+            self._end(tenant)
 
     def _forget(self, tenant: _Tenant) -> None:
         if self._tenants.get(tenant.name) is tenant:
             del self._tenants[tenant.name]
             self._idle.pop(tenant.name, None)
 
-    def _ended(self, tenant: _Tenant) -> None:
-        """Give the place of a client that is not open to the first tenant that waits for one."""
+    def _end(self, tenant: _Tenant) -> None:
+        """Give the place of a closed client to the first tenant that waits for one."""
         self._forget(tenant)
         self._open.discard(tenant)
         self._free_place()

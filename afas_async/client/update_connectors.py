@@ -1,4 +1,4 @@
-"""What a client can ask of UpdateConnectors: to insert, update and delete, one by one or in loads."""
+"""Write through UpdateConnectors: insert, update and delete, one by one or in loads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,47 @@ from afas_async.write.settings import LoadOptions, Must, OnReject
 
 
 class LoadArguments(TypedDict, total=False):
-    """The options of `load` and `outcomes`; `load` describes them."""
+    """The options of `load` and `outcomes`, in full.
+
+    A load stops by itself after a call that could not be sent with all its retries. It also stops after a credential
+    was refused (401, 403), and after ten calls in a row with an unknown outcome. The records that are left are
+    "not_sent".
+
+    Attributes:
+        max_elements: The most records in a call, 1,000 by default.
+        max_bytes: The most bytes in a call of several records: 4,000,000 by default. The service accepts 75 MB. Each
+            call in flight needs several times as much memory.
+        target_seconds: How long a call should take: 60 seconds by default. Calls grow and shrink with what the service
+            takes. A service that is suddenly ten times slower still ends a call of 60 seconds below its limit of 900.
+        in_flight: The most calls at a time, 4 by default, below the limit of the client. A call is sent as soon as one
+            of them is free, with the records that wait by then.
+        on_reject: "continue" records a refused call and goes on. "stop" sends nothing more after a record that is not
+            applied. "split" halves a refused call until its faulty records are alone, and sends the others.
+        transaction: Whether a call of several records is tagged with `@Action`, so that the service treats it as one
+            transaction (AFAS, UpdateConnector). If you turn it off, the records of a refused call of several are
+            "unknown".
+        validate: Whether records are checked before they are sent, as `AfasClient.validate` does. It takes one request
+            at most.
+        lookup: How to look up a record whose outcome is unknown. That happens once at the end, and whenever you call
+            `load.resolve()`.
+        reference: A free text field for a reference that the load writes into each inserted record, and by which
+            `lookup` finds it. It replaces the idempotency key that AFAS does not have.
+        journal: Path of the journal, on a local disk. Each call is noted in it before it is sent. After a crash, even
+            `kill -9`, repeat the load with the same records in the same order. `python -m afas_async journal PATH`
+            shows what it holds.
+        nulls: What None means in a field: "refuse", "omit" or "clear". It overrides the `UpdateConnector`.
+        load_id: Which load the journal belongs to, such as a date. With another `load_id`, a finished journal starts
+            over. Without one, a finished journal raises JournalError until you delete it.
+        max_rejected: How many records may be rejected before nothing more is sent. A float such as 0.1 is a share of
+            the outcomes so far, once there are 100. None allows any number.
+        failures: Path of a file for the records that are not applied: a JSON document on each line, with status and
+            message. It is named `.part` until the load ends. `afas_async.failed_records(path)` reads the records that
+            you can load again.
+        on_outcome: Called with each `Outcome` as soon as it is known, in the event loop: it must not block. If a lookup
+            corrects an outcome later, only the report shows it.
+        must: "apply" makes the end of the block raise LoadError unless every record is applied. Without it, look at the
+            `report`: if it has failures and you never look, a warning in the log says so.
+    """
 
     max_elements: int
     max_bytes: int
@@ -48,29 +88,30 @@ class LoadArguments(TypedDict, total=False):
 
 
 class UpdateConnectors(Caller):
-    """The part of a client that writes through UpdateConnectors."""
+    """The methods of a client that write through UpdateConnectors."""
 
     _base_url: str
 
     @operation
     async def insert(self, connector: UpdateConnector | str, item: Item, *, sub: str | None = None) -> WriteResult:
-        """Insert one record; or, with `sub`, update a record and insert a line of an object in it.
+        """Insert one record. With `sub`, insert a line of an object in an existing record.
 
-        It is sent once. It is sent again only where it provably had no effect: no connection stood, the service said
-        that it did not process it, or refused it because a record was locked.
+        The record is sent once. It is sent again only where the first attempt provably had no effect. There was no
+        connection, the service said that it did not process the call, or a record was locked.
 
         Args:
             connector: The connector, or its name.
             item: The record: an Element, a dict of fields, or a `msgspec.Struct`.
-            sub: The object of the record to insert a line of; the service has one such level.
+            sub: The object to insert a line of. The record itself is updated in the same call. The service has one such
+                level.
 
         Returns:
-            The keys that the service answered.
+            The result, with the keys that the service assigned.
 
         Raises:
             InvalidElementError: If the record cannot be sent. Nothing was sent, as for every UsageError.
-            OutcomeUnknownError: If it may have been applied or not. A caller who is cancelled does not learn it either;
-                that is logged as a warning.
+            OutcomeUnknownError: If the response was lost, so the record may be there or not. If you cancel the call, a
+                warning in the log reports that instead.
             AfasError: Any other error means that nothing was applied.
 
         Source:
@@ -87,22 +128,22 @@ class UpdateConnectors(Caller):
 
     @operation
     async def update(self, connector: UpdateConnector | str, item: Item, *, sub: str | None = None) -> WriteResult:
-        """Update one record; or, with `sub`, a line of an object in it.
+        """Update one record. With `sub`, update a line of an object in it.
 
-        A field that is not given stays as it is, and an empty str clears one. An update that fails is not simply sent
-        again either: it can insert lines, and overtake a later update. See `insert` for when it is.
+        Fields that you leave out stay as they are, and an empty str clears a field. An update that fails is not simply
+        sent again: it could insert a line twice, or overwrite a later update. It follows the rule of `insert`.
 
         Args:
             connector: The connector, or its name.
-            item: The record, with its key: an Element, a dict of fields, or a `msgspec.Struct`.
-            sub: The object of the record to update a line of.
+            item: The record with its key: an Element, a dict of fields, or a `msgspec.Struct`.
+            sub: The object to update a line of.
 
         Returns:
-            The keys that the service answered, if any.
+            The result, with the keys that the service returned, if any.
 
         Raises:
-            InvalidElementError: See `insert`, as for the others.
-            OutcomeUnknownError: See `insert`.
+            InvalidElementError: If the record cannot be sent. Nothing was sent, as for every UsageError.
+            OutcomeUnknownError: If the response was lost; see `insert`.
             AfasError: Any other error means that nothing was applied.
 
         Source:
@@ -129,22 +170,24 @@ class UpdateConnectors(Caller):
         sub: str | None = None,
         sub_key: Mapping[str, Any] | None = None,
     ) -> WriteResult:
-        """Delete one record for ever; or, with `sub` and `sub_key`, a line of an object in it.
+        """Delete one record for good. With `sub` and `sub_key`, delete a line of an object in it.
+
+        You cannot undo it. Whether a failed call is sent again follows the rule of `insert`.
 
         Args:
             connector: The connector, or its name.
-            key: The values of its key by field id: str, int, Decimal or date.
-            root: The name of its element, where that differs from the one that AFAS documents.
-            sub: The object of the record to delete a line of.
-            sub_key: The key of the line.
+            key: The values of the record's key by field id: str, int, Decimal or date.
+            root: The name of the record's element, if your environment uses another one than AFAS documents.
+            sub: The object to delete a line of.
+            sub_key: The key of that line.
 
         Returns:
             An empty result.
 
         Raises:
-            InvalidElementError: If a key is missing, or cannot stand in a URL. Nothing was sent.
-            OutcomeUnknownError: See `insert`.
-            AfasError: Any other error means that nothing was deleted; NotFoundError among them.
+            InvalidElementError: If a key is missing, or cannot be written in a URL. Nothing was sent.
+            OutcomeUnknownError: If the response was lost; see `insert`.
+            AfasError: Any other error, such as NotFoundError, means that nothing was deleted.
 
         Source:
             AFAS, UpdateConnector: delete.
@@ -163,7 +206,7 @@ class UpdateConnectors(Caller):
         check_type("sub", sub, str | None, "the name of an object", connector=declared.name)
         check_type("sub_key", sub_key, Mapping | None, 'a dict such as {"GuLi": 1}', connector=declared.name)
         if (sub is None) != (sub_key is None):
-            raise InvalidElementError(f"{declared.name}: sub and sub_key go together")
+            raise InvalidElementError(f"{declared.name}: give sub and sub_key together, or neither")
         elements = [(root or declared.element_name, key)]
         if sub is not None and sub_key is not None:
             elements.append((sub, sub_key))
@@ -173,19 +216,23 @@ class UpdateConnectors(Caller):
     async def validate(
         self, connector: UpdateConnector | str, elements: Iterable[Item], *, action: Action = "insert"
     ) -> list[ElementFault]:
-        """Check records against the metainfo of their connector, with at most one request and no write.
+        """Check records against the metainfo of their connector, without writing anything.
+
+        It sends at most one request, for the metainfo. Only the service knows the rest, such as whether a relation
+        exists.
 
         Args:
             connector: The connector, or its name.
-            elements: The records.
-            action: What you want to do with them: only an insert needs the mandatory fields.
+            elements: The records: Elements, dicts of fields or Structs.
+            action: What you want to do with them: "insert", "update" or "delete". Only an insert needs the mandatory
+                fields.
 
         Returns:
-            One `ElementFault` for everything that is wrong, in the order of the records: `index` is the number of the
-            record. An empty list if nothing is. Only the service knows what lies beyond its metainfo, such as whether a
-            relation exists.
+            One `ElementFault` for each fault, in the order of the records. Its `index` is the number of the record,
+            from 0. The list is empty if you can send all of them.
 
         Raises:
+            UsageError: If you give a single record, or an unknown action.
             AfasError: If the metainfo of the connector cannot be read.
 
         Source:
@@ -219,73 +266,49 @@ class UpdateConnectors(Caller):
     def load(
         self, connector: UpdateConnector | str, *, action: Action = "insert", **options: Unpack[LoadArguments]
     ) -> Load:
-        """Return a load of many records, which are sent in batches.
+        """Load many records in batches, with exactly one outcome for each.
 
-        *Outcomes.* Each record ends with exactly one outcome: "applied", "rejected", "not_sent", or "unknown" where the
-        answer was lost. An unknown one is never sent again, as the service goes on with what it was sent. A refused
-        call rejects all of its records, for nothing tells which one was at fault: `on_reject="split"` finds it.
-
-        *Batches.* A call grows with what the service takes, so that it lasts about `target_seconds`: a service that is
-        suddenly ten times slower still ends a call of 60 seconds below its limit of 900. A call goes out as soon as one
-        of the `in_flight` is free, with the records that are there. Records with the same key are never in flight
-        together, and keep their order; after one that is not applied, the later ones with its key are not sent.
-
-        *When it stops.* The rest is "not_sent" after a call that could not be sent with all its retries, after a
-        credential is refused (401, 403), and after ten unknown calls in a row.
-
-        *Journal.* With `journal`, each call is noted on disk before it is sent. After a crash, even `kill -9`, repeat
-        the load with the same records in the same order: those that were never in flight are sent, and those that were
-        are "unknown", unless `lookup` finds them; what was refused is sent again. `python -m afas_async journal PATH`
-        shows it. Delete it in the end, or give each load a `load_id`: a finished journal is not used again.
+        An outcome is "applied", "rejected", "not_sent", or "unknown" if the response was lost. The guide
+        `afas_async.write` has the guarantees; `afas_async.client.update_connectors.LoadArguments` describes the options
+        in full.
 
         Args:
-            connector: The connector, or its name.
-            action: "insert" (POST), "update" (PUT), or "delete" (DELETE, one record in a call).
-            max_elements: The most records in a call.
-            max_bytes: The most bytes in a call of several records; the service takes 75 MB. Each call in flight needs
-                several times as much memory.
-            target_seconds: How long a call should take, in seconds.
-            in_flight: The most calls at a time, under the limit of the client.
-            on_reject: "continue": record a refused call and go on. "stop": send nothing more after a record that is not
-                applied. "split": halve a refused call until its faulty records are alone, and send the others.
-            transaction: Whether a call of several records is tagged with `@Action`, with which the service treats it as
-                one transaction. Without, records of a refused call of several are "unknown".
-            validate: Whether records are checked before they are sent; see `validate`. It takes one request at most.
-            nulls: What None means in a field, "refuse", "omit" or "clear": in place of what the `UpdateConnector` says.
-            lookup: How to look up a record whose outcome is unknown, once at the end and by `resolve`.
-            reference: A free text field into which the load writes a reference of its own for each inserted record, by
-                which `lookup` finds it: the stand-in for the idempotency key that AFAS does not have.
-            journal: Path of the journal, on a local disk.
-            load_id: Which load the journal belongs to, such as a date: with another one, a journal that is finished
-                begins anew. Without, a finished journal raises JournalError until you delete it.
-            max_rejected: How many records may be rejected before nothing more is sent; a float such as 0.1 is a share
-                of at least 100 outcomes. None for any number.
-            failures: Path of a file to which each record that is not applied is written, a JSON document a line with
-                its status and message; `afas_async.failed_records(path)` reads those to load again. It is complete when
-                the load ends, and has the name `path` then; `.part` is added until then.
-            on_outcome: Called with each `Outcome` as soon as it is known, in the event loop: it must not block. What a
-                lookup corrects later stands in the report only.
-            must: "apply" to have the end of the block raise a LoadError unless every record is applied. Without it,
-                look at the `report`: if it has failures and nobody looks at it, a warning in the log says so.
+            connector: The connector or its name.
+            action: "insert", "update", or "delete" (one record in a call).
+            max_elements: Records in a call at most.
+            max_bytes: Bytes in a call at most.
+            target_seconds: Seconds that a call should take.
+            in_flight: Most calls at a time.
+            on_reject: "continue", "stop", or "split" to find the faulty records of a refused call.
+            transaction: Whether each call is one transaction.
+            validate: Whether records are checked first.
+            nulls: What None means: "refuse", "omit" or "clear".
+            lookup: How to look up unknown records.
+            reference: A text field that `lookup` finds them by.
+            journal: Path of a journal, to repeat the load after a crash.
+            load_id: Which load the journal belongs to.
+            max_rejected: Rejections to stop after, or their share.
+            failures: Path of a file for records not applied.
+            on_outcome: Called with each outcome.
+            must: "apply" raises unless all are applied.
 
         Returns:
-            The load: `async with` it, `add` records, and look at its `report` afterwards.
+            The load: `async with` it, `add` records, read its `report`.
 
         Raises:
             UsageError: If an option makes no sense.
 
         Source:
-            AFAS, REST API for developers: spread large loads over calls; UpdateConnector: `@Action`, one transaction.
+            AFAS, REST API for developers: spread large loads over calls.
 
         Example:
             >>> async def main():
             ...     async with Simulator(rows=500) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
-            ...         async with afas.load("KnSubject", must="apply") as load:
-            ...             for number in range(1_000):
-            ...                 await load.add({"StId": 1, "Ds": f"Offerte {number}"})
+            ...         async with afas.load("KnSubject") as load:
+            ...             await load.add({"StId": 1, "Ds": "Offerte"})
             ...         return load.report.counts
             >>> asyncio.run(main())
-            {'applied': 1000, 'rejected': 0, 'unknown': 0, 'not_sent': 0}
+            {'applied': 1, 'rejected': 0, 'unknown': 0, 'not_sent': 0}
         """
         return self._load(connector, action, _settings(connector, options))
 
@@ -297,20 +320,24 @@ class UpdateConnectors(Caller):
         action: Action = "insert",
         **options: Unpack[LoadArguments],
     ) -> Outcomes:
-        """Load records, and return what becomes of each as a stream, in the order of the records.
+        """Load records, and stream their outcomes in the order of the records.
+
+        Use it when you have the records as an iterable and want to act on each outcome. The records are taken in
+        another task, a while before you read their outcomes.
 
         Args:
             connector: The connector, or its name.
-            elements: The records. They are taken in another task, a while ahead of the outcomes that are read.
-            action: See `load`.
+            elements: The records, as an iterable or async iterable.
+            action: "insert", "update" or "delete".
             options: See `load`.
 
         Returns:
-            A stream of Outcome. Its `report` is complete after the end; only there it has what `lookup` has found.
+            A stream of Outcome. Its `report` is complete after the end, and only there you see what `lookup` has found.
 
         Raises:
             UsageError: If an option makes no sense.
-            AfasError: From the stream, if the load cannot be opened; what the source raises comes out of it as well.
+            AfasError: From the stream, if the load cannot be opened. What your iterable raises also comes from the
+                stream.
 
         Source:
             See `load`.

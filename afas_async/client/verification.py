@@ -23,11 +23,11 @@ SAMPLE = 1_000
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What is wrong with a connector.
+    """A fault of a connector, as `verify` reports it.
 
     Attributes:
-        connector: Its name.
-        text: What is wrong, and what to do.
+        connector: The name of the connector.
+        text: What does not fit, and what to do.
     """
 
     connector: str
@@ -35,11 +35,11 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """What `verify` found; as text, a report of a line for each connector and problem.
+    """The result of `verify`. As text it is a report with a line for each connector and each problem.
 
     Attributes:
         connectors: The names of the connectors that were checked.
-        problems: What is wrong, in the order of the connectors.
+        problems: All problems, in the order of the connectors.
     """
 
     connectors: list[str]
@@ -47,7 +47,7 @@ class Verification(msgspec.Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether no connector has a problem."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -62,26 +62,26 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 class Verifier(Caller):
-    """The part of a client that compares what a program declares with what the service has."""
+    """The method of a client that compares your declarations with the service."""
 
     @operation
     async def verify(self, *connectors: GetConnector[Any] | UpdateConnector) -> Verification:
-        """Check that connectors are there and fit what you declare: for the start of a program, or for its monitoring.
+        """Check that connectors exist and fit what you declare: at the start of your program, or in its monitoring.
 
-        For each GetConnector: the token may use it, it has the fields of the row type and of the key, their types fit,
-        its first 1,000 rows decode, and no two of them have the same key. For each UpdateConnector: the token may use
-        it. That takes one request for the list of connectors, and one or two for each, side by side.
+        For each GetConnector, the token may use it, and it has the fields of your row type and key, with types that
+        fit. Its first 1,000 rows decode, and no two of them have the same key. For each UpdateConnector, the token may
+        use it. This takes one request for the list of connectors, and one or two for each connector, several at a time.
 
         Args:
             connectors: GetConnectors and UpdateConnectors, as you declare them.
 
         Returns:
-            The report, with everything that is wrong. `report.ok` is True if nothing is.
+            The report. `report.ok` is True if you have no problems, and `print(report)` shows them all.
 
         Raises:
             UsageError: If an argument is not a connector. Nothing was sent.
-            AuthenticationError: If the token is refused as such.
-            AfasError: If the list of connectors cannot be had. A cancelled call leaves nothing behind.
+            AuthenticationError: If the token itself is refused.
+            AfasError: If the list of connectors cannot be read.
 
         Source:
             AFAS, REST API for developers: metainfo.
@@ -122,7 +122,7 @@ class Verifier(Caller):
         if isinstance(connector, UpdateConnector):
             await update_metainfo(self._channel, connector.name)
             return []
-        # What a read warns of is a problem here.
+        # A read only warns of drift. Here it is a problem.
         channel = replace(self._channel, options=msgspec.structs.replace(self._options, drift="error"))
         described = await get_metainfo(channel, connector.name)
         if found := misfits(row_fields(connector.row_type) or {}, connector.key, described):

@@ -1,4 +1,4 @@
-"""A comparison as bars: on a terminal, and in an SVG file to show to a colleague."""
+"""Draw a comparison as bars, on a terminal or into an SVG file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COLOURS: Final = ("#2563eb", "#9ca3af")
 
 
 def print_bars(numbers: Mapping[str, float], *, unit: str) -> None:
-    """Print a bar for each number, the largest over the whole width."""
+    """Print a bar for each number. The largest takes the whole width."""
     console = output()
     wide = max(map(len, numbers))
     room = max(10, min(_WIDTH, console.width - wide - 24))
@@ -27,7 +27,7 @@ def save_bars(path: Path, numbers: Mapping[str, float], *, unit: str) -> None:
     """Draw a bar for each number into an SVG file.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If the file cannot be written.
     """
     bars = list[str]()
     for number, (name, value) in enumerate(numbers.items()):

@@ -1,4 +1,4 @@
-"""The rows that were modified since the last run, which a file of state remembers."""
+"""The command `changes`: the rows modified since the last run, which a file of state remembers."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from afas_async.client.client import AfasClient
 
 EPILOG: Final = (
-    "The state is stored once all rows are written, so that a run which fails is repeated. Some rows come again: write"
-    " them as inserts or updates. Rows that were deleted are not told. " + ENVIRONMENT
+    "The state is stored once all rows are written: after a failure, run the command again. Some rows come twice, so"
+    " write them as inserts or updates. Deleted rows are not reported.\n\n" + ENVIRONMENT
 )
 
 
 class ChangesState(msgspec.Struct, forbid_unknown_fields=True):
-    """What a run leaves to the next one.
+    """The state that a run leaves for the next one.
 
     Attributes:
         connector: The connector.
         watermark: The moment up to which the runs are complete, as the library writes it.
-        at: When that was stored.
+        at: When it was stored.
     """
 
     connector: str
@@ -47,21 +47,21 @@ def read_state(path: Path, connector: str) -> str | None:
     """Return the watermark of the last run; None before the first.
 
     Raises:
-        UsageError: If the file is no state, or another connector's.
+        UsageError: If the file is not a state, or is another connector's.
     """
     if not path.exists():
         return None
     try:
         state = msgspec.json.decode(path.read_bytes(), type=ChangesState)
     except msgspec.DecodeError:
-        raise UsageError(f"{path} is no state of this command: give another --state, or delete it") from None
+        raise UsageError(f"{path} is not a state of this command: give another --state, or delete it") from None
     if state.connector != connector:
-        raise UsageError(f"{path} is the state of {state.connector}: give {connector} a --state of its own")
+        raise UsageError(f"{path} is the state of {state.connector}: give {connector} its own --state")
     return state.watermark
 
 
 def write_state(path: Path, connector: str, watermark: str) -> None:
-    """Store the watermark of a run, complete or not at all.
+    """Store the watermark of a run, whole or not at all.
 
     Raises:
         OSError: If it cannot be written.
@@ -81,7 +81,7 @@ async def read_changes(
     since: str | None,
     where: Condition | None,
 ) -> tuple[int, str]:
-    """Read the rows that were modified into a sink; return how many, and the watermark for the next run.
+    """Read the modified rows into a sink. Return their number, and the watermark for the next run.
 
     Raises:
         AfasError: If they cannot be read.
@@ -105,12 +105,10 @@ def command(
     *,
     state: Annotated[
         Path,
-        typer.Option(
-            metavar="FILE", help="Remembers up to which moment the last run was complete.", show_default=False
-        ),
+        typer.Option(metavar="FILE", help="The file that remembers the moment of your last run.", show_default=False),
     ],
     modified: Annotated[
-        str, typer.Option(metavar="FIELD", help="The field with the moment of the last change.")
+        str, typer.Option(metavar="FIELD", help="The field with the moment of a row's last change.")
     ] = "ModifiedOn",
     where: Annotated[str | None, typer.Option(metavar="CONDITION", help="A further condition, as for `rows`.")] = None,
     key: KeyOption = None,
@@ -123,10 +121,10 @@ def command(
     ] = None,
     simulator: OwnSimulator = False,
 ) -> int:
-    """Read the rows that were modified since the last run, as lines of JSON; all of them in the first run."""
+    """Read the rows modified since your last run, as lines of JSON. The first run reads all rows."""
     form, packing = format_of(output, None)
     if form != "ndjson":
-        raise typer.BadParameter("changes are lines of JSON: give -o a name in .ndjson")
+        raise typer.BadParameter("changes are lines of JSON: give -o a name that ends in .ndjson")
     condition = None if where is None else parsed_condition(where)
     connector = GetConnector(name, key=key_of(name, key, keys))
     since = read_state(state, name)

@@ -23,8 +23,8 @@ def run(arguments: list[str]) -> int:
         arguments: The command line without the program's name.
 
     Returns:
-        The exit status: 0 if all went well, 1 if not, 2 if the arguments make no sense, 3 if a load leaves outcomes
-        unknown, 130 after Ctrl+C.
+        The exit status: 0 if all went well, 1 if not, 2 if the arguments make no sense, 3 if a load leaves unknown
+        outcomes, 130 after Ctrl+C.
     """
     try:
         from afas_async.commands.program import invoke  # noqa: PLC0415 - the extra may be missing
@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> int:
         return _say('the command line needs typer and rich: pip install "afas-async[cli]"', NOT_ALL)
     try:
         return invoke(arguments)
-    except BrokenPipeError:  # as `| head` does; what is still in the buffer must not fail again at the exit
+    except BrokenPipeError:  # from `| head`; the rest of the buffer must not fail again at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NOT_ALL
     except KeyboardInterrupt:
@@ -48,10 +48,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _status_of(error: Exception) -> int | None:
-    """Return the exit status after an error that is the user's or the service's; None if it is a fault of ours."""
+    """Return the exit status for an error of the user or the service; None for a bug in this program."""
     from typer import TyperException  # noqa: PLC0415 - as above
 
-    from afas_async.errors import AfasError  # noqa: PLC0415 - `--help` has no use for it
+    from afas_async.errors import AfasError  # noqa: PLC0415 - `--help` does not need it
 
     if isinstance(error, TyperException):
         return error.exit_code

@@ -1,4 +1,4 @@
-"""The connectors that a token may use."""
+"""The command `connectors`: list the connectors that a token may use."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ EPILOG: Final = ENVIRONMENT
 def command(
     *,
     search: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only those with this text in their name or description.")
+        str | None, typer.Option(metavar="TEXT", help="Only connectors with this text in their name or description.")
     ] = None,
     as_json: AsJson = False,
     simulator: OwnSimulator = False,
 ) -> int:
-    """List the connectors that the token may use: those to read, those to write, and others.
+    """List the connectors that your token may use: to read, to write, and others.
 
-    The exit status is 1 if there is none.
+    The exit status is 1 if the list is empty.
     """
 
     async def work() -> Metainfo:

@@ -1,4 +1,4 @@
-"""The main job, end to end, for people who want to see it: `python -m afas_async demo`."""
+"""The command `demo`: read a large connector from end to end, and check the result."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from afas_async.simulator.samples.connectors import SAMPLES
 from afas_async.vocabulary.connectors import GetConnector
 
 ROWS = 300_000
-# A service that answers after 50 ms, and needs 20 ms for each thousand rows.
+# A service that responds after 50 ms, and needs 20 ms for each thousand rows.
 LATENCY = Latency(base=0.05, per_row=0.00002)
 WINDOW = 5
-LOOP_TAKE = 1_000  # what a loop written by hand usually asks for
+LOOP_TAKE = 1_000  # the usual page size of a hand-written loop
 SHOWN = 3
 EPILOG = HIDDEN
 
 
 class WideRow(msgspec.Struct, frozen=True, gc=False, rename="pascal"):
-    """A row of the simulator's wide connector. Dates stay text: their `Z` is false, they are Amsterdam wall time."""
+    """A row of the simulator's wide connector. Dates stay text: they are wall time in Amsterdam, with a false `Z`."""
 
     id: int
     code: str
@@ -71,17 +71,17 @@ WIDE = GetConnector("Profit_Wide", WideRow, key="Id")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One read of a connector, measured.
+    """The measurements of one read.
 
     Attributes:
         rows: Rows read.
-        complete: Whether it came to the end, and was not stopped.
-        crc32: The CRC-32 over the rows as JSON again, a line feed behind each; 0 if there is nothing to compare with.
-        crc32_sum: The sum of the CRC-32 of each of them; likewise.
+        complete: Whether it reached the end, and was not stopped.
+        crc32: The CRC-32 of all rows, encoded as JSON lines; 0 without a database to compare with.
+        crc32_sum: The sum of the CRC-32 of each row; also 0 then.
         first_row_after: Seconds to the first row.
         head: The first rows.
-        progress: What the stream tells of itself.
-        statistics: What the client tells of itself.
+        progress: The progress of the stream.
+        statistics: The statistics of the client.
     """
 
     rows: int
@@ -107,25 +107,25 @@ async def demo_simulator(
     Args:
         connector: One of the simulator's connectors.
         rows: The size of the simulator's large connectors.
-        latency: How long its answers take.
-        window: Pages on their way at a time, 1 to 8.
-        compare: Whether to read it again as a plain loop would.
-        svg: Where to draw the comparison.
+        latency: The latency of its responses.
+        window: Pages in flight at a time, 1 to 8.
+        compare: Whether to read it again with a plain loop.
+        svg: The SVG file for the comparison.
 
     Returns:
-        Whether what was read is what the database holds.
+        Whether the rows equal those in the database.
 
     Raises:
         AfasError: If the rows cannot be read.
-        SimulatorError: If the simulator does not come up, or fails.
+        SimulatorError: If the simulator does not start, or fails.
     """
     memory_before = peak_memory()
     sample = next((sample.connector for sample in SAMPLES if sample.connector.name == connector.name), None)
     if sample is None:
         names = ", ".join(sample.connector.name for sample in SAMPLES)
         raise UsageError(
-            f"the simulator has no connector {connector.name!r}, but {names}; without --simulator your own environment"
-            " is read"
+            f"the simulator has no connector {connector.name!r}: use {names}, or read your own environment without"
+            " --simulator"
         )
     print(f"Starting a simulator in another process, with {rows:,} rows in its large connectors ...", flush=True)
     async with spawn(rows=rows, latency=latency) as simulator:
@@ -138,17 +138,17 @@ async def demo_simulator(
             reads = await _read(client, connector, window=window, compare=compare, total=truth.rows)
         except NonUniqueKeyError:
             command = f"demo --simulator --connector {connector.name} --key {','.join(sample.key)} --rows {rows}"
-            print(f"\nThis is no key. By the connector's own key:\n\n  {PROGRAM} {command}")
+            print(f"\nThis is not a key. Try the connector's own key:\n\n  {PROGRAM} {command}")
             raise
     complete = all((read.rows, read.crc32_sum) == (truth.rows, truth.crc32_sum) for read in reads)
     in_order = all(read.crc32 == truth.crc32 for read in reads)
     right = complete and (in_order or connector.key != sample.key)
     if not right:
-        check = "NOT what the database holds"
+        check = "NOT equal to the database"
     elif in_order:
         check = "complete and in order: number and checksum equal the database's"
     else:
-        check = f"complete, in another order than that of {', '.join(sample.key)}: each row is there once"
+        check = f"complete, each row once, in another order than that of {', '.join(sample.key)}"
     _print_rows(reads[0])
     _print_facts(reads[0], memory=peak_memory() - memory_before)
     print(f"  check        {check}\n               ({truth.rows:,} rows, checksum {truth.crc32:08x})")
@@ -166,16 +166,16 @@ async def demo_environment(
     show: bool,
     svg: Path | None = None,
 ) -> None:
-    """Read a connector of a real environment, and say what was measured and what nobody could check.
+    """Read a connector of a real environment. Print the measurements, and what cannot be checked.
 
     Args:
-        client: Makes a client that has so many requests in flight at most.
+        client: Makes a client, from the highest number of requests in flight.
         connector: The connector.
         limit: Rows to stop after, None for all.
-        window: Pages on their way at a time, 1 to 8.
-        compare: Whether to read it again as a plain loop would.
+        window: Pages in flight at a time, 1 to 8.
+        compare: Whether to read it again with a plain loop.
         show: Whether to print the first rows: they may be personal data.
-        svg: Where to draw the comparison.
+        svg: The SVG file for the comparison.
 
     Raises:
         AfasError: If the rows cannot be read.
@@ -186,13 +186,13 @@ async def demo_environment(
     if show:
         _print_rows(reads[0])
     else:
-        print("\nThe first rows may be personal data: --show prints them.")
+        print("\nThe first rows may be personal data: add --show to print them.")
     _print_facts(reads[0], memory=peak_memory() - memory_before)
     if reads[0].complete:
-        print("  check        the end is proved, by an answer without a new row; the values cannot be compared:")
+        print("  check        the end is proved by a response without new rows; the values cannot be compared:")
     else:
-        print("  check        stopped as asked, so neither the end nor the values could be checked:")
-    print("               the service tells neither the number of its rows nor a checksum")
+        print("  check        stopped at --rows, so neither the end nor the values could be checked:")
+    print("               the service reports neither the number of its rows nor a checksum")
     _print_comparison(reads, svg)
 
 
@@ -205,13 +205,13 @@ async def _read(
     total: int | None = None,
     limit: int | None = None,
 ) -> list[Read]:
-    """Read a connector, and once more as a plain loop would where that is asked for, each with a client of its own."""
+    """Read a connector, and again with a plain loop if you compare. Each read has its own client."""
     form = "as dicts" if connector.row_type is dict else "typed"
     print(f"Reading {connector.name} in the order of its key, {form}, pages fetched concurrently:", flush=True)
     async with client(window) as afas:
         reads = [await _read_once(afas, connector, total=total, limit=limit)]
     if compare:
-        print(f"And as a plain loop would, {LOOP_TAKE:,} rows at a time, one page after the other:", flush=True)
+        print(f"And with a plain loop, {LOOP_TAKE:,} rows at a time, one page after the other:", flush=True)
         async with client(1) as afas:
             reads.append(await _read_once(afas, connector, total=total, limit=limit, take=LOOP_TAKE))
     return reads
@@ -222,7 +222,7 @@ async def _read_once(
 ) -> Read:
     rows, crc32, crc32_sum, head = 0, 0, 0, list[Any]()
     started, first_row_after = perf_counter(), 0.0
-    # The rows as JSON again: equal to the database's texts only if no value has changed on its way.
+    # The rows, encoded as JSON again: equal to the database's texts only if no value has changed.
     encoder = msgspec.json.Encoder(decimal_format="number")
     with ProgressLine(total) as line:
         async with afas.rows(connector, take=take) as stream:
@@ -232,7 +232,7 @@ async def _read_once(
                 wanted = batch if limit is None else batch[: limit - rows]
                 head += wanted[: SHOWN - len(head)]
                 rows += len(wanted)
-                if total is not None:  # then there is a database to compare with
+                if total is not None:  # the number comes from a database to compare with
                     lines = encoder.encode_lines(wanted)
                     crc32 = zlib.crc32(lines, crc32)
                     crc32_sum += sum(map(zlib.crc32, lines.splitlines()))
@@ -266,7 +266,7 @@ def _print_facts(read: Read, *, memory: float) -> None:
 
 
 def _print_comparison(reads: list[Read], svg: Path | None) -> None:
-    """Print two reads side by side, and draw them; nothing for one."""
+    """Print and draw two reads side by side; nothing for a single one."""
     for fast, slow in pairwise(reads):
         print(f"""
                  afas_async   plain loop
@@ -289,37 +289,35 @@ def command(
     simulator: OwnSimulator = False,
     rows: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help=f"Rows of the simulator ({ROWS:,} by default), or to stop after."),
+        typer.Option(min=1, metavar="N", help=f"Rows in the simulator ({ROWS:,} by default), or rows to stop after."),
     ] = None,
     latency: Annotated[
         Latency | None,
         typer.Option(
             parser=typed_latency,
             metavar=NOTATION,
-            help="Seconds that each answer of the simulator takes, each 1,000 rows in it, and each 1,000 rows skipped"
+            help="Seconds that the simulator takes for a response, each 1,000 rows in it, and each 1,000 rows skipped"
             f" ({LATENCY} by default).",
         ),
     ] = None,
     window: Annotated[int, typer.Option(min=1, max=8, metavar="N", help="Pages fetched at a time.")] = WINDOW,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Read it again as a plain loop would, and compare.")
-    ] = False,
+    compare: Annotated[bool, typer.Option("--compare", help="Read it again with a plain loop, and compare.")] = False,
     svg: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --compare: draw the comparison into this SVG file.")
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Print the first rows of an environment too.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Print the first rows of your environment too.")] = False,
 ) -> int:
-    """Read a large connector of a simulator, and compare the result with its database.
+    """Read a large connector from a simulator, and compare the result with its database.
 
-    With --connector and without --simulator it reads a connector of your environment.
+    To read a connector of your environment, give --connector without --simulator.
     """
     if connector is None and key:
         raise typer.BadParameter("--key is the key of a --connector")
     if connector is not None and not key:
         advice = inspect_command(connector, simulator=simulator)
-        raise typer.BadParameter(f"--connector needs its --key {KEY_NOTATION}; this proposes some: {advice}")
+        raise typer.BadParameter(f"--connector needs its --key {KEY_NOTATION}; to find one: {advice}")
     if connector is not None and latency is not None and not simulator:
-        raise typer.BadParameter("--latency is the simulator's: give --simulator too")
+        raise typer.BadParameter("--latency is for the simulator: give --simulator too")
     if svg is not None and not compare:
         raise typer.BadParameter("--svg draws the comparison: give --compare too")
     declared: GetConnector[Any] = WIDE if connector is None else GetConnector(connector, key=key_fields(key))

@@ -1,4 +1,4 @@
-"""Files that the service has, to the disk: what the commands `file`, `image`, `subject` and `report` share."""
+"""Download a file: shared by the commands `file`, `image`, `subject` and `report`."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 Output: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", metavar="FILE", help="Where to write it; by default under its own name, in this folder."
+        "--output", "-o", metavar="FILE", help="Write to this file; by default to its own name in the current folder."
     ),
 ]
-_LONG: Final = 900.0  # seconds; the service makes a report while the call waits
+_LONG: Final = 900.0  # seconds: the service makes a report during the call
 
 
 def download(
     get: Callable[[AfasClient, dict[str, Any]], Awaitable[File]], *, output: Path | None, stem: str, simulator: bool
 ) -> int:
-    """Write a file to the disk, and print where it is.
+    """Download a file, and print where it is.
 
     Args:
-        get: Asks a client for it, with the options of a download.
-        output: Where it goes; None for its own name, or `stem` where it has none. Then no other file is replaced.
-        stem: The name of a file that has none, without its suffix.
-        simulator: Whether it is in a simulator.
+        get: Requests the file from a client, with the options of a download.
+        output: The path to write to. None for the file's own name or `stem`; then an existing file is never replaced.
+        stem: The name, without suffix, of a file that has none.
+        simulator: Whether to use a simulator.
 
     Raises:
-        AfasError: If it cannot be had.
-        OSError: If it cannot be written, or there is another file of its name.
+        AfasError: If the download fails.
+        OSError: If the file cannot be written, or exists and `output` is None.
     """
 
     async def work() -> File:
@@ -52,7 +52,7 @@ def download(
     file = completed(work())
     path = output
     if path is None:
-        # What the service answers is no path: only the last part of it, and nothing that hides.
+        # Keep only the last part of the name, without leading dots: the service must not choose a folder or hide it.
         name = printable(Path(file.name.replace("\\", "/")).name).strip().lstrip(".")
         path = Path(name or f"{stem}{guess_extension(file.mimetype) or ''}")
         with path.open("xb") as target:
@@ -60,7 +60,7 @@ def download(
                 target.write(file.data)
                 target.flush()
             except OSError:
-                path.unlink()  # half a file under its name would pass for whole
+                path.unlink()  # half a file must not look complete
                 raise
     print(f"{path}: {size_text(file.size)}, {printable(file.mimetype)}")
     return 0

@@ -1,4 +1,4 @@
-"""The file of `--env-file`: a variable a line, as shells and containers write them."""
+"""The file of `--env-file`: one variable on each line, as shells and containers write them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _LINE = re.compile(
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Return the AFAS_* variables of a file; others are left out.
+    """Return the AFAS_* variables of a file, and ignore others.
 
     Raises:
-        ConfigurationError: If a line is no variable. The text does not hold the line, as it may be the token.
+        ConfigurationError: If a line is not NAME=VALUE. The message leaves out the line, which may be the token.
         OSError: If the file cannot be read.
     """
     found = dict[str, str]()
     if wrong := _read_lines(path, found):
-        found.clear()  # no error may show the token among the locals of its frames
+        found.clear()  # no traceback may show the token
         raise ConfigurationError(f"{path}, line {wrong}: expected NAME=VALUE, such as AFAS_ENVIRONMENT=12345")
     return found
 
 
 def _read_lines(path: Path, found: dict[str, str]) -> int:
-    """Read the variables of a file, and return the number of the first line that is none; 0 if all are."""
+    """Read the variables of a file. Return the number of the first malformed line, or 0."""
     for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
         text = line.strip()
         if not text or text.startswith("#"):

@@ -1,4 +1,4 @@
-"""The client that a command uses, the client that its variables name, or that of a simulator of its own."""
+"""The client that a command uses: for the environment in its variables, or for a simulator."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from afas_async.errors import ConfigurationError
 _T = TypeVar("_T")
 
 ENVIRONMENT: Final = (
-    "The environment is that of the variables AFAS_TOKEN (or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET), and"
-    " AFAS_ENVIRONMENT (with AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL."
+    "Set your environment in the variables AFAS_TOKEN (or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET), and AFAS_ENVIRONMENT"
+    " (with AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL."
 )
-HIDDEN: Final = ENVIRONMENT + " Its values are printed only with --show: they may be personal data."
+HIDDEN: Final = ENVIRONMENT + " Values are printed only with --show: they may be personal data."
 
 
 @asynccontextmanager
 async def client(*, simulator: bool, language: str = "nl-nl") -> AsyncGenerator[AfasClient, None]:
-    """A client of the environment, or of a simulator of its own."""
+    """Open a client for the environment in the variables, or for a new simulator."""
     async with AsyncExitStack() as stack:
         if simulator:
             from afas_async.simulator import spawn  # noqa: PLC0415 - a server that few commands need
@@ -37,13 +37,13 @@ async def client(*, simulator: bool, language: str = "nl-nl") -> AsyncGenerator[
 
 
 def environment_client(max_concurrency: int = 5, **options: Any) -> AfasClient:
-    """Return a client of the environment that the variables name."""
+    """Return a client for the environment in the variables."""
     try:
         return AfasClient.from_env(max_concurrency=max_concurrency, on_event=event_listener(), **options)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{error} (or give --simulator, which needs no environment)") from None
+        raise ConfigurationError(f"{error} (or try it with --simulator)") from None
 
 
 def completed(work: Coroutine[Any, Any, _T]) -> _T:
-    """Run the work of a command to its end, in an event loop of its own."""
+    """Run the work of a command to its end, in a new event loop."""
     return asyncio.run(work)

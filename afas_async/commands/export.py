@@ -1,4 +1,4 @@
-"""Many connectors, each into a file of a folder."""
+"""The command `export`: many connectors, each into a file of a folder."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from afas_async.errors import AfasError, UsageError
 if TYPE_CHECKING:
     from afas_async.client.client import AfasClient
 
-EPILOG: Final = "The exit status is 0 if every connector was exported, else 1. " + ENVIRONMENT
+EPILOG: Final = "The exit status is 0 if every connector was exported, else 1.\n\n" + ENVIRONMENT
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """What became of a connector.
+    """The result for a connector.
 
     Attributes:
         name: Its name.
-        rows: How many rows were written.
-        size: How many bytes.
-        seconds: How long it took.
-        fault: Why it was not exported; empty if it was.
+        rows: The number of rows written.
+        size: The size of the file in bytes.
+        seconds: The time it took.
+        fault: The reason of a failure; empty if it was exported.
     """
 
     name: str
@@ -52,12 +52,12 @@ async def export(
     Args:
         afas: An open client.
         keys: The key of each connector.
-        folder: Where the files are.
+        folder: The folder for the files.
         form: "parquet", "csv" or "ndjson".
-        at_a_time: How many connectors are read side by side.
+        at_a_time: Connectors to read at a time.
 
     Returns:
-        What became of each, in their order. One that fails keeps no other away.
+        The result of each, in their order. If one fails, the others are still exported.
     """
     turn = asyncio.Semaphore(at_a_time)
 
@@ -86,36 +86,34 @@ async def export(
 
 def command(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Connectors; or --all.", show_default=False)
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="The connectors; or --all.", show_default=False)
     ] = None,
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where the files go.", show_default=False)
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="The folder for the files.", show_default=False)
     ],
-    everything: Annotated[bool, typer.Option("--all", help="Every connector of the file of keys.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Export every connector in the file of keys.")] = False,
     keys: KeysOption = Path(NAME),
     format: Annotated[  # noqa: A002 - the name of the option
-        str, typer.Option(metavar="|".join(FORMATS), help="What the files are.")
+        str, typer.Option(metavar="|".join(FORMATS), help="The format of the files.")
     ] = "parquet",
-    at_a_time: Annotated[
-        int, typer.Option(min=1, max=8, metavar="N", help="Connectors that are read side by side.")
-    ] = 3,
+    at_a_time: Annotated[int, typer.Option(min=1, max=8, metavar="N", help="Connectors to read at a time.")] = 3,
     simulator: OwnSimulator = False,
 ) -> int:
-    """Write many connectors into files, each complete and in the order of its key, several at a time.
+    """Write many connectors to files, several at a time. Each file is complete, in the order of its key.
 
-    A file of keys, which `inspect --all` writes, says which connectors there are and what their keys are.
+    The connectors and their keys come from the file of keys, which `inspect --all` writes.
     """
     if bool(names) == everything:
         raise typer.BadParameter("give the names of connectors, or --all")
     if format not in FORMATS:
         raise typer.BadParameter(f"--format is {', '.join(FORMATS)}")
     if format != "ndjson":
-        columns_room()  # what is missing is said before anything is read
+        columns_room()  # a missing library is reported before anything is read
     known = read_keys(keys)
     wanted = known if everything else {name: key_of(name, None, keys) for name in names or ()}
     if not wanted:
-        raise UsageError(f"{keys} names no connector: `{PROGRAM} inspect --all` writes it")
+        raise UsageError(f"{keys} is missing or empty: write it with `{PROGRAM} inspect --all`")
 
     async def work() -> list[Exported]:
         output.mkdir(parents=True, exist_ok=True)

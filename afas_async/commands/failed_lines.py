@@ -1,4 +1,4 @@
-"""The lines of a file that are not applied, in a file of the same form, to be corrected and loaded again."""
+"""The file of failed lines: lines that are not applied, in the form of their source, to correct and load again."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from afas_async.write.failures import FailureFile
 
 
 class FailedLines:
-    """Writes each line that is not applied, as it stands in its file, with its status, the error and its number.
+    """Writes each line that is not applied as it was in its file, with status, error and number.
 
-    It has the name `path` once it has all lines that are not applied; `.part` is added until then, as the file that is
-    there may be the very source.
+    It is named `path` once it has all these lines. Until then `.part` is added, because an existing `path` may be the
+    source itself.
 
     Args:
         path: The file: `.csv`, with the columns of the source, or `.ndjson`.
         source: The file that is loaded.
-        looks_up: Whether unknown outcomes are looked up at the end. Those lines are written then, as they may turn out
-            to be applied.
+        looks_up: Whether unknown outcomes are looked up at the end. Their lines are written after that, if they
+            are still not applied.
 
     Raises:
-        UsageError: If the suffix is another one, or the lines of the source do not fit.
+        UsageError: If the suffix is another, or the lines of the source do not fit.
     """
 
     def __init__(self, path: Path, source: LineFile, *, looks_up: bool) -> None:
         suffix = path.suffix.lower()
         header = source.header
         if suffix not in {".csv", ".ndjson", ".jsonl"}:
-            raise UsageError(f"{path}: the file of --failed is a .csv or an .ndjson file")
+            raise UsageError(f"{path}: --failed needs a .csv or an .ndjson file")
         if suffix == ".csv" and header is None:
-            raise UsageError(f"{path}: lines of JSON do not fit into a CSV file: give --failed a name in .ndjson")
+            raise UsageError(f"{path}: lines of JSON do not fit into CSV: give --failed a name that ends in .ndjson")
         self._header = header
         self._delimiter = source.delimiter
         self._is_csv = suffix == ".csv"
-        # With the mark at its beginning a spreadsheet takes it for UTF-8.
+        # With this mark at the beginning, spreadsheets read it as UTF-8.
         head = b"\xef\xbb\xbf" + self._row([*header, *NOTES]) if self._is_csv and header is not None else b""
         self._file = FailureFile(path, line=self._line, head=head)
         self._looks_up = looks_up
         self._unsettled: dict[int, Outcome] = {}
 
     async def open(self) -> None:
-        """Open the file, and begin anew.
+        """Open the file, and start it over.
 
         Raises:
             OSError: If it cannot be written.
@@ -56,18 +56,18 @@ class FailedLines:
         self._file.begin()
 
     def add(self, outcome: Outcome) -> None:
-        """Take the outcome of a line, whose `item` is its number, the line itself, and the fault if it did not fit."""
+        """Take the outcome of a line. Its `item` is the number, the line, and the fault of an unfit line."""
         if outcome.status == "unknown" and self._looks_up and len(self._unsettled) < LISTED:
             self._unsettled[outcome.index] = outcome
             return
         self._file.add(outcome, None)
 
     def keep(self, noted: tuple[int, Any, str]) -> None:
-        """Take a line that was not loaded again, as an earlier load left it unknown: its number, itself, the error."""
+        """Take a line that an earlier load left unknown, so it was not loaded again: number, line and error."""
         self._file.add(Outcome(0, "unknown", item=noted), None)
 
     async def flush(self) -> None:
-        """Write what has been taken, if that is much.
+        """Write the lines taken so far, if they are many.
 
         Raises:
             OSError: If it cannot be written.
@@ -76,10 +76,10 @@ class FailedLines:
             await self._file.flush()
 
     async def close(self, report: LoadReport, *, is_whole: bool) -> None:
-        """Write the lines whose outcome was unknown, as they stand in the end, and complete the file.
+        """Write the lines that are still not applied after the lookup, and complete the file.
 
         Args:
-            report: What became of the load.
+            report: The report of the load.
             is_whole: Whether the source was read to its end; otherwise the file keeps its `.part`.
 
         Raises:
@@ -107,11 +107,11 @@ class FailedLines:
 
 
 def _settled(unsettled: Mapping[int, Outcome], report: LoadReport) -> Iterator[Outcome]:
-    """Go through outcomes that were unknown as they are in the end, without those that were found to be applied."""
+    """Go through the unknown outcomes after the lookup, without those that proved to be applied."""
     unknown = {outcome.index for outcome in report.unknown}
     absent = {outcome.index: outcome.error for outcome in report.not_sent}
     for index, before in unsettled.items():
         if index in absent:
             yield Outcome(index, "not_sent", error=absent[index], item=before.item)
-        elif index in unknown or len(report.not_sent) >= LISTED:  # a list that is full may lack it
+        elif index in unknown or len(report.not_sent) >= LISTED:  # a full list may lack it
             yield before

@@ -1,4 +1,4 @@
-"""The fields of a connector, of either kind."""
+"""The command `fields`: list the fields of a connector, of either kind."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _SIZED: Final = {"string", "int", "decimal"}
 
 
 async def described(afas: AfasClient, name: str, *, update: bool) -> GetMetainfo | UpdateMetainfo:
-    """Return what the service tells about a connector, whichever kind it is.
+    """Return the metainfo of a connector of either kind.
 
     Args:
         afas: An open client.
         name: The connector.
-        update: Whether it is an UpdateConnector; where only one kind has the name, that one is taken.
+        update: Whether you mean the UpdateConnector. If only one kind has the name, that one is returned.
 
     Raises:
-        AfasError: If there is no such connector, or no answer can be had.
+        AfasError: If the connector does not exist, or no response comes back.
     """
     listed = await afas.metainfo()
     is_update = any(each.id == name for each in listed.update_connectors)
@@ -79,7 +79,7 @@ def command(
     name: ConnectorName,
     *,
     update: Annotated[
-        bool, typer.Option("--update", help="Show the UpdateConnector, where both kinds have the name.")
+        bool, typer.Option("--update", help="Show the UpdateConnector, if both kinds have the name.")
     ] = False,
     language: Annotated[
         str, typer.Option(metavar="CODE", help="The language of the labels, such as en-us or nl-nl.")
@@ -87,10 +87,10 @@ def command(
     as_json: AsJson = False,
     simulator: OwnSimulator = False,
 ) -> int:
-    """List the fields of a GetConnector or UpdateConnector: types, lengths, labels, and the codes that they may be.
+    """List the fields of a connector, with their types, lengths, labels and codes.
 
-    Of an UpdateConnector the names are those that `load` takes: a key has an @, and a field of an object stands after
-    the object's name and a dot.
+    For an UpdateConnector you see the names that `load` takes. A key has an @ before it. A field of an object has the
+    object's name and a dot before it.
     """
 
     async def work() -> GetMetainfo | UpdateMetainfo:

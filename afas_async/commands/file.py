@@ -1,4 +1,4 @@
-"""A file that is attached to a dossier item."""
+"""The command `file`: download a file of a dossier item."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ EPILOG: Final = ENVIRONMENT
 
 
 def command(
-    file_id: Annotated[str, typer.Argument(metavar="ID", help="Its id: 32 hex digits.", show_default=False)],
+    file_id: Annotated[str, typer.Argument(metavar="ID", help="The file's id: 32 hex digits.", show_default=False)],
     filename: Annotated[
-        str, typer.Argument(metavar="NAME", help="Its own name, from the same row.", show_default=False)
+        str, typer.Argument(metavar="NAME", help="The file's own name, from the row with its id.", show_default=False)
     ],
     *,
     output: Output = None,
     simulator: OwnSimulator = False,
 ) -> int:
-    """Write a file of a dossier item to the disk. It is complete under its name, or there is an error."""
+    """Download a file of a dossier item. You get the complete file, or an error."""
     return download(
         lambda afas, options: afas.file(file_id, filename, **options), output=output, stem=file_id, simulator=simulator
     )

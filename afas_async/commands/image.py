@@ -1,4 +1,4 @@
-"""An image, in one of its three sizes."""
+"""The command `image`: download an image."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ EPILOG: Final = ENVIRONMENT
 def command(
     image_id: Annotated[str, typer.Argument(metavar="ID", help="The id of the image.", show_default=False)],
     *,
-    size: Annotated[ImageFormat, typer.Option(help="Its size.")] = "original",
+    size: Annotated[ImageFormat, typer.Option(help="The size of the image.")] = "original",
     output: Output = None,
     simulator: OwnSimulator = False,
 ) -> int:
-    """Write an image to the disk. It is complete under its name, or there is an error."""
+    """Download an image. You get the complete file, or an error."""
     return download(
         lambda afas, options: afas.image(image_id, size, **options),
         output=output,

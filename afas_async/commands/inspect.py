@@ -1,4 +1,4 @@
-"""What a connector is made of, and whether a key holds on its rows: `python -m afas_async inspect`."""
+"""The command `inspect`: list the fields of a connector, and propose or test its key."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from afas_async.errors import UsageError
 from afas_async.vocabulary.connectors import GetConnector
 from afas_async.vocabulary.metainfo import MetainfoField
 
-EPILOG = "The exit status is 0 if the key holds, or without --key if there are candidates; else 1. " + HIDDEN
+EPILOG = "The exit status is 0 if the key holds or, without --key, if there are candidates; else 1.\n\n" + HIDDEN
 
 
 async def inspect(
@@ -30,30 +30,28 @@ async def inspect(
 ) -> bool:
     """Print the fields of a connector, and test a key on its rows, or propose some.
 
-    Values of rows may be personal data, so they are printed only where that is asked for.
+    Values may be personal data, so they are printed only on request.
 
     Args:
         afas: An open client.
         name: The connector.
-        key: The fields of the key; none to have keys proposed.
-        limit: Rows to read at most, None for all.
+        key: The fields of the key to test; empty to propose keys.
+        limit: Rows to read at most; None for all.
         show: Whether to print keys that occur more than once.
-        command: What was typed, without a key: the command that advice is given with.
+        command: The command as typed, without a key, to repeat in advice.
 
     Returns:
         Whether the key holds; without a key, whether there is any candidate.
 
     Raises:
-        AfasError: If the service does not tell, or the names make no sense.
+        AfasError: If reading fails, or a name is not valid.
     """
     declared = GetConnector(name, key=key)
     fields = (await afas.get_metainfo(name)).fields
     _print_fields(name, fields)
     known = {field.id: field for field in fields}
     if unknown := [field for field in declared.key if field not in known]:
-        raise UsageError(
-            f"{name} has no field {' and no field '.join(unknown)}: use the ids of the list, as they stand"
-        )
+        raise UsageError(f"{name} has no field {' and no field '.join(unknown)}: use the ids exactly as listed")
     take = page_size(fields)
     if not declared.key:
         return await _propose(afas, name, fields, take, command)
@@ -64,8 +62,8 @@ async def inspect(
     if faults:
         print("\nThis key cannot be declared:\n" + "\n".join(f"  - {fault}" for fault in faults))
         return False
-    scope = "" if complete else f" in the first {limit:,} rows, where the test stopped as asked"
-    print(f"\nThe key holds{scope}. Declare the connector so:\n\n  {declaration(name, declared.key)}")
+    scope = "" if complete else f" in the first {limit:,} rows, where the test stopped"
+    print(f"\nThe key holds{scope}. Declare the connector like this:\n\n  {declaration(name, declared.key)}")
     return True
 
 
@@ -81,16 +79,16 @@ def _print_fields(name: str, fields: list[MetainfoField]) -> None:
 async def _propose(afas: AfasClient, name: str, fields: list[MetainfoField], take: int, command: str) -> bool:
     rows, found = await proposed_keys(afas, name, fields, take)
     if rows < 2:
-        print(f"\nNo key can be proposed: there are {rows} rows to judge by.")
+        print(f"\nNo key can be proposed from {rows} rows.")
         return False
     if found:
-        print("\nCandidates for the key, unique and never empty in some of the rows. Test the one you mean with:\n")
+        print("\nCandidates for the key, unique and never empty in a sample. To test one:\n")
         for key in found:
             print(f"  {command} --key {','.join(key)}")
         return True
     print(f"""
-No candidate for a key: in some of the rows no field of type {" or ".join(KEY_TYPES)} is unique and never empty, and no
-combination of up to {MOST_FIELDS} that are named like identifiers. Test your own with:
+No candidate for a key: in a sample, no field of type {" or ".join(KEY_TYPES)} is unique and never empty, and no
+combination of up to {MOST_FIELDS} fields named like identifiers. To test your own:
 
   {command} --key FIELD,FIELD""")
     return False
@@ -99,16 +97,16 @@ combination of up to {MOST_FIELDS} that are named like identifiers. Test your ow
 async def _test(
     afas: AfasClient, declared: GetConnector[Any], *, take: int, limit: int | None, show: bool
 ) -> tuple[list[str], bool]:
-    """Read the connector sorted by the key, and print what the rows tell about it.
+    """Read the connector sorted by the key, and print the findings.
 
     Returns:
-        Why it is no key, and whether all rows were read.
+        The faults of the key, and whether all rows were read.
     """
     check, complete = KeyCheck(declared.key), False
     pages, started = 0, perf_counter()
     connector = GetConnector(declared.name, key_row(declared.key))
     with ProgressLine() as line:
-        # Single pages rather than a stream: a stream relies on the key, which is what is in question here.
+        # Single pages, because a stream relies on the key that is being tested.
         while limit is None or check.rows < limit:
             size = take if limit is None else min(take, limit - check.rows)
             page = await afas.page(connector, skip=check.rows, take=size, order_by=declared.key)
@@ -122,19 +120,19 @@ async def _test(
     reverse = await _is_reversible(afas, connector, declared.key, check) if complete else None
     if reverse is False:
         faults.append(
-            "sorted the other way round, the service does not begin with the last rows: it does not sort by it, or rows"
+            "sorted in reverse, the service does not begin with the last rows: it does not sort by this key, or rows"
             " changed meanwhile"
         )
     _print_check(declared.key, check, complete=complete, reverse=reverse, show=show)
     if not check.rows:
-        faults.append("there are no rows to test it on")
+        faults.append("the connector has no rows to test it on")
     return faults, complete
 
 
 async def _is_reversible(afas: AfasClient, connector: GetConnector[Any], key: tuple[str, ...], check: KeyCheck) -> bool:
-    """Whether the service returns the last rows in reverse when it is asked to sort the other way round.
+    """Return whether the service begins with the last rows when it sorts in reverse.
 
-    The order of texts is the database's own and cannot be checked here; that there is an order at all can.
+    The order of texts depends on the database and cannot be checked. This checks that there is an order at all.
     """
     descending = [f"-{field}" for field in key]
     page = await afas.page(connector, take=TAIL, order_by=descending)
@@ -143,14 +141,14 @@ async def _is_reversible(afas: AfasClient, connector: GetConnector[Any], key: tu
 
 
 def _print_check(key: tuple[str, ...], check: KeyCheck, *, complete: bool, reverse: bool | None, show: bool) -> None:
-    order = {None: "not checked", True: "the same from the other end", False: "another from the other end"}[reverse]
+    order = {None: "not checked", True: "the same in reverse", False: "another one in reverse"}[reverse]
     print(f"""
-  rows         {check.rows:,} read, {"all there are" if complete else "as many as asked for"}
+  rows         {check.rows:,} read, {"all of them" if complete else "as many as you asked for"}
   empty        {check.nulls:,} with null, {check.blanks:,} with an empty text
   duplicates   {check.duplicates:,} (letter case and trailing spaces do not count)
   order        {order}""")
     if check.examples and not show:
-        print("\nUp to three of the keys that occur more than once are printed with --show.")
+        print("\nTo print up to three keys that occur more than once, add --show.")
     elif check.examples:
         print("\nKeys that occur more than once:")
         for found in check.examples:
@@ -162,29 +160,27 @@ def command(
         str | None, typer.Argument(metavar="[NAME]", help="The connector's name; or --all.", show_default=False)
     ] = None,
     *,
-    key: Annotated[
-        str | None, typer.Option(metavar=KEY_NOTATION, help="The key to test, read from the service in its order.")
-    ] = None,
-    rows: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop the test after so many rows.")] = None,
+    key: Annotated[str | None, typer.Option(metavar=KEY_NOTATION, help="The key to test.")] = None,
+    rows: Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop the test after N rows.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print up to three keys that occur more than once.")] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Propose a key for every GetConnector, and write the file of keys.")
+        bool, typer.Option("--all", help="Propose a key for each GetConnector, and write the file of keys.")
     ] = False,
     keys: KeysOption = Path(NAME),
     as_json: AsJson = False,
     simulator: OwnSimulator = False,
 ) -> int:
-    """List the fields of a connector, and test a key on its rows, or propose some.
+    """List the fields of a connector, and propose keys or test one.
 
-    With --all it looks at a sample of every connector, and writes the likeliest keys into a file that the other
-    commands read. Keys that stand in it already stay.
+    With --key you test a key on all rows. With --all you write the likeliest key of each connector, from a sample, to
+    the file of keys that the other commands read. Keys that are already in it stay.
     """
     if (connector is None) != everything:
         raise typer.BadParameter("give the name of a connector, or --all")
     if (rows or show) and not key:
-        raise typer.BadParameter("--rows and --show go with --key")
+        raise typer.BadParameter("--rows and --show need --key")
     if as_json and not everything:
-        raise typer.BadParameter("--json goes with --all; `fields NAME --json` has the fields of one")
+        raise typer.BadParameter("--json needs --all; for a single connector use `fields NAME --json`")
 
     async def one(name: str) -> int:
         async with client(simulator=simulator) as afas:

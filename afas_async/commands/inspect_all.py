@@ -1,4 +1,4 @@
-"""The likeliest keys of all connectors at once, for the file that other commands read."""
+"""Find the likeliest key of each connector, for the file that other commands read."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """What was found out about a connector.
+    """A proposed key of a connector.
 
     Attributes:
         name: Its name.
-        fields: How many fields it has.
-        key: Its likeliest key; empty if there is none.
-        others: How many other candidates there are.
-        remark: Why there is no key, or where it comes from.
+        fields: The number of its fields.
+        key: Its likeliest key, or empty.
+        others: The number of other candidates.
+        remark: Where the key comes from, or why it is missing.
     """
 
     name: str
@@ -41,14 +41,14 @@ async def inspect_all(afas: AfasClient, path: Path, *, as_json: bool) -> int:
 
     Args:
         afas: An open client.
-        path: The file of keys. What stands in it stays.
+        path: The file of keys. Keys that are already in it stay.
         as_json: Whether to print JSON.
 
     Returns:
         The exit status: 0 if every connector has a key, else 1.
 
     Raises:
-        AfasError: If the list of connectors cannot be had.
+        AfasError: If the list of connectors cannot be read.
         OSError: If the file cannot be written.
     """
     known = read_keys(path)
@@ -77,8 +77,8 @@ async def inspect_all(afas: AfasClient, path: Path, *, as_json: bool) -> int:
             right=("fields",),
         )
         print(
-            f"\n{path} has the keys of {len(keys):,} connectors. They are unique and never empty in a sample:\n"
-            f"`{PROGRAM} inspect NAME --key KEY` tests one on all rows."
+            f"\n{path} has the keys of {len(keys):,} connectors. They are unique and never empty in a sample.\n"
+            f"To test one on all rows: `{PROGRAM} inspect NAME --key KEY`."
         )
     return 0 if all(each.key for each in found) else NOT_ALL
 
@@ -87,12 +87,12 @@ async def _proposal(afas: AfasClient, name: str, known: tuple[str, ...] | None) 
     try:
         fields = (await afas.get_metainfo(name)).fields
         if known is not None:
-            return Proposal(name, len(fields), known, 0, "as it stands in the file")
+            return Proposal(name, len(fields), known, 0, "already in the file")
         rows, keys = await proposed_keys(afas, name, fields, page_size(fields))
     except AfasError as error:
         return Proposal(name, 0, known or (), 0, str(error))
     if not keys:
-        why = f"there are {rows} rows to judge by" if rows < 2 else "no fields are unique and never empty"
+        why = f"only {rows} rows to judge by" if rows < 2 else "no fields are unique and never empty"
         return Proposal(name, len(fields), (), 0, why)
     others = len(keys) - 1
     return Proposal(name, len(fields), keys[0], others, f"or {','.join(keys[1])}" if others else "")

@@ -1,4 +1,4 @@
-"""What the journal of a load knows, and settling by hand what nobody knows."""
+"""The command `journal`: show the outcomes of a load, and settle unknown ones by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from afas_async.write.journal import Journal
 from afas_async.write.lookups import is_quiet
 
 EPILOG: Final = (
-    "The exit status is 0 if all elements are applied, else 1. The elements are printed only with --show: they may hold"
+    "The exit status is 0 if all elements are applied, else 1. Elements are printed only with --show: they may hold"
     " personal data."
 )
 _MOMENT: Final = "%Y-%m-%d %H:%M:%S UTC"
@@ -29,17 +29,17 @@ _LOADS: Final = {"insert": "Inserts into", "update": "Updates of", "delete": "De
 _ALL: Final = "all"
 _NUMBERS: Final = "N[-N][,...]|all"
 _RANGE: Final = re.compile(r"(\d+)(?:-(\d+))?")
-_MOST_RANGES: Final = 12  # that are printed for a group
+_MOST_RANGES: Final = 12  # printed for a group
 
 
 def show_journal(path: str | os.PathLike[str], *, applied: str = "", again: str = "", show: bool = False) -> bool:
-    """Print what a journal knows of its load, and what to do about the elements that are not applied.
+    """Print the outcomes in a journal, and what to do about elements that are not applied.
 
-    Elements may hold personal data, so they are printed only where that is asked for.
+    Elements may hold personal data, so they are printed only on request.
 
     Args:
         path: The journal of a load that is not running.
-        applied: Which elements to note as applied: numbers and ranges such as "3,7-9", or "all" that are unknown.
+        applied: Which elements to note as applied: numbers and ranges such as "3,7-9", or "all" for all unknown ones.
         again: Which elements to note as planned, so that the next run sends them.
         show: Whether to print the elements.
 
@@ -47,8 +47,8 @@ def show_journal(path: str | os.PathLike[str], *, applied: str = "", again: str 
         Whether all elements are applied.
 
     Raises:
-        JournalError: If the journal cannot be opened or written, an element is not unknown, or it is to be sent again
-            while the service may be at work on it. What was noted before stays.
+        JournalError: If the journal cannot be opened or written, or an element is not unknown. Also if you send an
+            element again while the service may be at work on it. Earlier notes stay.
     """
     journal = Journal(path)
     try:
@@ -57,12 +57,12 @@ def show_journal(path: str | os.PathLike[str], *, applied: str = "", again: str 
         load = journal.identity
         print(f"{_LOADS.get(load['action'], load['action'])} {load['connector']} at {load['service']}\n")
         for state, count in counts.items():
-            print(f"  {state:<9}{count:>12,}{'  to be sent by the next run' if state == 'planned' and count else ''}")
+            print(f"  {state:<9}{count:>12,}{'  sent by the next run' if state == 'planned' and count else ''}")
         if rejected:
-            print("\nRejected: the service refused these, and has nothing of them. The next run sends them again.")
+            print("\nRejected: the service refused these, and stored nothing. The next run sends them again.")
             _print_groups(rejected, lambda entry: ("", str(entry.error)))
         if unknown:
-            print("\nUnknown: each of these may have been applied or not.")
+            print("\nUnknown: these may have been applied or not.")
             _print_groups(unknown, _circumstances)
             if show:
                 for entry in unknown:
@@ -74,7 +74,7 @@ def show_journal(path: str | os.PathLike[str], *, applied: str = "", again: str 
 
 
 def ranges_text(numbers: Iterable[int]) -> str:
-    """Return numbers that rise as ranges.
+    """Return ascending numbers as ranges.
 
     Example:
         >>> ranges_text([1, 2, 3, 7, 9, 10])
@@ -115,12 +115,14 @@ def _correct(journal: Journal, applied: Iterable[int], again: Iterable[int]) -> 
     for number in wanted:
         if number in busy:
             until = f"{busy[number].quiet_until:{_MOMENT}}"
-            raise JournalError(f"element {number}: wait until {until}, or it may be there twice: the service goes on")
+            raise JournalError(
+                f"element {number}: wait until {until}, or it may be there twice: the service may still apply it"
+            )
         journal.correct(number, "planned")
 
 
 def _print_groups(entries: Sequence[Entry], group_of: Callable[[Entry], tuple[str, str]]) -> None:
-    """Print elements by call and by reason: a thousand that failed for one reason are one thing to look at."""
+    """Print elements grouped by call and reason: a thousand failures with one reason are one line."""
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         groups.setdefault(group_of(entry), []).append(entry)
@@ -131,9 +133,9 @@ def _print_groups(entries: Sequence[Entry], group_of: Callable[[Entry], tuple[st
         if isinstance(found[0].error, OutcomeUnknownError):
             if _is_busy(found[0]):
                 until = f"{found[0].error.quiet_until:{_MOMENT}}"
-                print(f"    to do   wait until {until}, as the service may be at work on it")
+                print(f"    to do   wait until {until}: the service may still be at work on it")
             else:
-                print("    to do   look it up: the service is done with it")
+                print("    to do   look it up: the service is done")
 
 
 def _circumstances(entry: Entry) -> tuple[str, str]:
@@ -145,13 +147,13 @@ def _print_advice(unknown: Sequence[Entry], path: str, *, show: bool) -> None:
     some = str(unknown[0].number) if len(unknown) == 1 else _ALL
     it, them = ("it is", "it") if len(unknown) == 1 else ("they are", "them")
     print(f"""
-It is {datetime.now(UTC):{_MOMENT}}. To find out, run the load again with the same elements and lookup=Lookup(...), or
-by `load` with --lookup. Or look in Profit, and note what you have found:
+It is {datetime.now(UTC):{_MOMENT}}. To find out, run the load again with the same elements and lookup=Lookup(...),
+or `load` with --lookup. Or look in Profit, and note what you find:
 
   {PROGRAM} journal {path} --applied {some}   {it} there
-  {PROGRAM} journal {path} --again {some}     {it} not: the next run is to send {them}""")
+  {PROGRAM} journal {path} --again {some}     {it} not: the next run sends {them}""")
     if not show:
-        print("\nWith --show the elements are printed.")
+        print("\nTo print the elements, add --show.")
 
 
 def _is_busy(entry: Entry) -> bool:
@@ -164,9 +166,7 @@ def _error(entry: Entry) -> OutcomeUnknownError:
 
 
 def command(
-    path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="The journal that a load was given.", show_default=False)
-    ],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The journal of a load.", show_default=False)],
     *,
     applied: Annotated[
         str, typer.Option(metavar=_NUMBERS, help="Note that these elements are in Profit.", show_default=False)
@@ -175,23 +175,23 @@ def command(
         str,
         typer.Option(
             metavar=_NUMBERS,
-            help="Note that these elements are not in Profit, so that the next run sends them.",
+            help="Note that these elements are not in Profit: the next run sends them.",
             show_default=False,
         ),
     ] = "",
     show: Annotated[bool, typer.Option("--show", help="Print the elements whose outcome is unknown.")] = False,
 ) -> int:
-    """Show what became of a load, and say what became of what is unknown.
+    """Show the outcomes of a load, and settle unknown ones.
 
-    What is not applied is grouped by call and by reason.
+    Elements that are not applied are grouped by call and reason.
     """
     if _ALL in {applied, again} and applied and again:
-        raise typer.BadParameter("--applied all and --again all leave nothing to the other: give one of them")
+        raise typer.BadParameter("--applied all and --again all exclude each other: give one of them")
     both = sorted({*_typed_numbers(applied.replace(_ALL, ""))} & {*_typed_numbers(again.replace(_ALL, ""))})
     if both:
-        raise typer.BadParameter(f"element {both[0]} is either applied or sent again")
+        raise typer.BadParameter(f"element {both[0]} is in --applied and in --again: give it in one of them")
 
-    async def work() -> bool:  # the journal reads the clock of event loops
+    async def work() -> bool:  # the journal reads the event loop's clock
         return show_journal(path, applied=applied, again=again, show=show)
 
     return 0 if completed(work()) else 1

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Log(logging.Handler):
-    """Writes what the library logs as lines of JSON."""
+    """Writes the library's log records as lines of JSON."""
 
     is_on = False
 
@@ -27,7 +27,7 @@ _LOG = _Log()
 
 
 def switch_json_log(*, on: bool) -> None:
-    """Begin or end to write the log; once for each command."""
+    """Turn the log on or off; called once for each command."""
     _LOG.is_on = on
     logger = logging.getLogger("afas_async")
     logger.removeHandler(_LOG)
@@ -36,16 +36,16 @@ def switch_json_log(*, on: bool) -> None:
 
 
 def is_json_log() -> bool:
-    """Whether the log is written."""
+    """Whether the log is on."""
     return _LOG.is_on
 
 
 def note(event: str, **facts: Any) -> None:
-    """Write a line, if the log is wanted.
+    """Write a line, if the log is on.
 
     Args:
         event: What happened.
-        facts: Numbers and texts; never a value of a row.
+        facts: Numbers and texts, but never a value of a row.
     """
     if _LOG.is_on:
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **facts}
@@ -53,7 +53,7 @@ def note(event: str, **facts: Any) -> None:
 
 
 def event_listener() -> Callable[[Event], None] | None:
-    """Return what notes the requests of a client; None if the log is not wanted."""
+    """Return the listener that logs a client's requests; None if the log is off."""
     return _note_request if _LOG.is_on else None
 
 

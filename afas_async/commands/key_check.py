@@ -1,4 +1,4 @@
-"""Which fields could be the key of a connector, and whether one is."""
+"""Find fields that could be the key of a connector, and test one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from afas_async.vocabulary.names import field_id
 KEY_TYPES: Final = {"string": "str", "int": "int"}
 EXAMPLES: Final = 3
 TAIL: Final = 100
-# How AFAS and its users name identifying fields: EmployeeId, ItemCode, EntryNo, Volgnummer, GUID.
+# Names that AFAS and its users give to identifying fields: EmployeeId, ItemCode, EntryNo, Volgnummer, GUID.
 _IDENTIFYING: Final = re.compile(r".*(Id|Ids|Code|No|Nr|Num|Number|Nummer|Guid|Key|Sleutel|Seq)", re.IGNORECASE)
 _MOST_COMBINED: Final = 8
 _MOST_CANDIDATES: Final = 5
@@ -26,10 +26,10 @@ Candidate = tuple[Any, ...]
 
 
 class KeyCheck:
-    """Tests a candidate key on rows that come sorted by it, so that no key has to be kept: equal ones are neighbours.
+    """Tests a candidate key on rows sorted by it. Equal keys are neighbours, so no key has to be kept.
 
-    That holds for pages by skip and take too. Rows that are equal in the candidate may change places between two
-    pages, but at each place stands the same value, whichever of them brings it.
+    This also holds for pages by skip and take. Rows with equal keys may change places between two pages, but each place
+    has the same key either way.
 
     Args:
         fields: The candidate: the ids of its fields.
@@ -37,11 +37,11 @@ class KeyCheck:
     Attributes:
         rows: Rows tested.
         nulls: Rows in which a field is null.
-        blanks: Rows in which a field is a text without a character but spaces.
-        duplicates: Rows with the key of the row before them. Letter case and trailing spaces do not count, as they do
-            not in the sorting and filtering of most databases.
-        examples: The first different keys of such rows, three at most.
-        types: For each field the names of the types of its values.
+        blanks: Rows in which a field is a text of spaces only, or empty.
+        duplicates: Rows with the key of the row before them. Letter case and trailing spaces do not count, as in most
+            databases.
+        examples: The first distinct keys of such rows, three at most.
+        types: For each field, the names of the types of its values.
         disorder: Rows whose numbers are lower than those of the row before them.
         tail: The last keys, 100 at most.
     """
@@ -59,7 +59,7 @@ class KeyCheck:
         self._last: Candidate = ()
 
     def feed(self, keys: Iterable[Candidate]) -> None:
-        """Take the keys of the next rows, each with a value for each field."""
+        """Take the keys of the next rows, each a tuple of its fields' values."""
         for key in keys:
             self.rows += 1
             self.tail.append(key)
@@ -84,7 +84,7 @@ class KeyCheck:
         self._last = sorted_as
 
     def faults(self) -> list[str]:
-        """Return why the candidate is no key, as far as the rows tell; nothing if it may be one."""
+        """Return the faults of the candidate in the rows so far; empty if it may be a key."""
         faults = [
             f"{field} has values of {' and '.join(sorted(types))}: a key field must be all str or all int"
             for field, types in zip(self._fields, self.types, strict=True)
@@ -95,7 +95,7 @@ class KeyCheck:
             (self.blanks, "an empty text: a key is never empty"),
             (
                 self.duplicates,
-                "the key of the row before {it} (or rows appeared meanwhile: repeat it while nobody writes)",
+                "the key of the row before {it} (or rows appeared meanwhile: repeat the test while nobody writes)",
             ),
             (self.disorder, "a lower number than the row before {it}: the service did not sort by the key"),
         ):
@@ -111,7 +111,7 @@ def as_sorted(key: Candidate) -> Candidate:
 
 
 def _falls(before: Candidate, after: Candidate) -> bool:
-    """Whether a number falls, before any text differs: only the order of texts is the database's own."""
+    """Return whether a number falls before any text differs. Only the order of texts depends on the database."""
     for one, other in zip(before, after, strict=False):
         if one != other:
             return isinstance(one, int) and isinstance(other, int) and other < one
@@ -119,10 +119,10 @@ def _falls(before: Candidate, after: Candidate) -> bool:
 
 
 def type_fault(field: MetainfoField) -> str | None:
-    """Return why a field cannot be part of any key, or None if it can."""
+    """Return the reason why a field cannot be part of a key; None if it can."""
     if field.data_type not in KEY_TYPES:
         kind = field.data_type or "unknown"
-        return f"{field.id} is of type {kind}: only string and int survive being sent back in a filter"
+        return f"{field.id} is of type {kind}: only string and int can be sent back in a filter unchanged"
     try:
         field_id(field.id)
     except InvalidNameError as error:
@@ -131,12 +131,12 @@ def type_fault(field: MetainfoField) -> str | None:
 
 
 def candidates(fields: Sequence[MetainfoField], rows: Sequence[Mapping[str, Any]], size: int) -> list[tuple[str, ...]]:
-    """Return what could be the key, by names, types and some rows: the likeliest first, five at most.
+    """Return candidates for the key, by names, types and some rows: the likeliest first, five at most.
 
     Args:
         fields: The fields of the connector.
         rows: Some of its rows.
-        size: How many fields a key has. More than one are taken only from fields that are named like an identifier.
+        size: The number of fields in a key. Keys of several fields use only fields named like an identifier.
     """
     usable = [
         field

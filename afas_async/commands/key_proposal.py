@@ -1,4 +1,4 @@
-"""What could be the key of a connector, by its fields and a sample of its rows."""
+"""Propose keys for a connector, from its fields and a sample of its rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SAMPLE: Final = 1_000
 TAKE = 10_000
-MOST_FIELDS: Final = 3  # of a key that is proposed
+MOST_FIELDS: Final = 3  # in a proposed key
 
 
 def page_size(fields: list[MetainfoField]) -> int:
@@ -27,10 +27,10 @@ def page_size(fields: list[MetainfoField]) -> int:
 async def proposed_keys(
     afas: AfasClient, name: str, fields: list[MetainfoField], take: int
 ) -> tuple[int, list[tuple[str, ...]]]:
-    """Return how many rows there were to judge by, and what could be the key: the likeliest first.
+    """Return the number of rows in the sample, and candidates for the key: the likeliest first.
 
     Raises:
-        AfasError: If the rows cannot be had.
+        AfasError: If the rows cannot be read.
     """
     page = await afas.page(name, take=min(SAMPLE, take))
     if len(page.rows) < 2:
@@ -43,9 +43,9 @@ async def proposed_keys(
 
 
 async def _may_be_key(afas: AfasClient, name: str, key: tuple[str, ...], take: int) -> bool:
-    """Look at the first rows in the candidate's own order, where empty ones come first and equal ones are neighbours.
+    """Look at the first rows sorted by the candidate: empty keys come first, and equal keys are neighbours.
 
-    Rows in another order mislead: within the first administration, say, each entry number occurs once.
+    Rows in another order mislead. Within the first administration, for example, each entry number occurs once.
     """
     check = KeyCheck(key)
     page = await afas.page(GetConnector(name, key_row(key)), take=min(SAMPLE, take), order_by=key)
@@ -54,6 +54,6 @@ async def _may_be_key(afas: AfasClient, name: str, key: tuple[str, ...], take: i
 
 
 def key_row(key: tuple[str, ...]) -> type[msgspec.Struct]:
-    """Return a row type with the fields of the key alone, so that nothing else is decoded or kept."""
+    """Return a row type with only the fields of the key, so that nothing else is decoded or kept."""
     names = [f"field_{number}" for number in range(len(key))]
     return msgspec.defstruct("KeyRow", [(name, Any) for name in names], rename=dict(zip(names, key, strict=True)))

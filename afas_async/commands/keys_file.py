@@ -1,4 +1,4 @@
-"""The file of keys, which `inspect --all` writes and the commands that read rows take their keys from."""
+"""The file of keys: `inspect --all` writes it, and the commands that read rows take their keys from it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ NAME: Final = "afas-keys.json"
 KeysOption: TypeAlias = Annotated[
     Path,
     typer.Option(
-        metavar="FILE", envvar="AFAS_KEYS", help="The file of keys that `inspect --all` has written.", show_envvar=True
+        metavar="FILE", envvar="AFAS_KEYS", help="The file of keys that `inspect --all` wrote.", show_envvar=True
     ),
 ]
 KeyOption: TypeAlias = Annotated[
-    str | None, typer.Option(metavar=KEY_NOTATION, help="The key, in place of that in the file of keys.")
+    str | None, typer.Option(metavar=KEY_NOTATION, help="The key, in place of the one in the file of keys.")
 ]
 
 
 def read_keys(path: Path) -> dict[str, tuple[str, ...]]:
-    """Return the keys of connectors by their names; none if there is no such file.
+    """Return the keys of connectors by name; empty if the file does not exist.
 
     Raises:
-        UsageError: If it is no such file.
+        UsageError: If the file is malformed.
         OSError: If it cannot be read.
     """
     if not path.exists():
@@ -46,7 +46,7 @@ def write_keys(path: Path, keys: Mapping[str, tuple[str, ...]]) -> None:
     """Write the keys of connectors, one on each line.
 
     Raises:
-        OSError: If they cannot be written.
+        OSError: If the file cannot be written.
     """
     lines = [
         f"  {json.dumps(name)}: {json.dumps(key[0] if len(key) == 1 else list(key))}" for name, key in keys.items()
@@ -55,14 +55,14 @@ def write_keys(path: Path, keys: Mapping[str, tuple[str, ...]]) -> None:
 
 
 def key_of(name: str, typed: str | None, path: Path) -> tuple[str, ...]:
-    """Return the key of a connector: the one that was typed, or that of the file.
+    """Return the key of a connector: the typed one, or the one in the file.
 
     Raises:
-        UsageError: If there is none, and how to find one.
+        UsageError: If both are missing. The message says how to find a key.
     """
     if key := key_fields(typed) or read_keys(path).get(name, ()):
         return key
     raise UsageError(
-        f"{name}: give its --key {KEY_NOTATION}, which `{PROGRAM} inspect {name}` proposes, or a file of keys, which"
-        f" `{PROGRAM} inspect --all` writes"
+        f"{name}: give its --key {KEY_NOTATION}, which `{PROGRAM} inspect {name}` proposes, or write a file of keys"
+        f" with `{PROGRAM} inspect --all`"
     )

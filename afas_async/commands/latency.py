@@ -1,4 +1,4 @@
-"""How long the answers of a simulator take, as it is written on a command line."""
+"""The notation of a simulator's latency on the command line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from afas_async.simulator.latency import Latency, parse_latency
 
 
 def typed_latency(text: str) -> Latency:
-    """Return a latency of the simulator that was typed."""
+    """Return the latency that was typed."""
     try:
         return parse_latency(text)
-    except argparse.ArgumentTypeError as error:  # which the simulator's own command line is for
+    except argparse.ArgumentTypeError as error:  # raised for the simulator's own command line
         raise typer.BadParameter(str(error)) from None

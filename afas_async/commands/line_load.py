@@ -1,4 +1,4 @@
-"""The lines of a file on their way to Profit: each with one outcome, and a report of all."""
+"""Send the lines of a file to Profit, with one outcome for each and a report of all."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from afas_async.vocabulary.elements import Element
 from afas_async.vocabulary.outcomes import LoadReport, Outcome
 from afas_async.write.loader import Load
 
-_REASONS: Final = 10  # that are printed
+_REASONS: Final = 10  # reasons to print
 _INTERRUPTED: Final = "interrupted before it was sent"
 
 
 class LineLoad:
-    """Loads the lines of a file, and writes those that are not applied as that becomes known.
+    """Loads the lines of a file, and writes the lines that are not applied as soon as that is known.
 
     Args:
         source: The file.
-        make: What makes the record of a line.
-        failed: Where lines that are not applied are written.
+        make: Makes a record from a line.
+        failed: The file for lines that are not applied.
 
     Attributes:
-        reasons: Why lines are not applied, by status and reason.
-        is_interrupted: Whether it was ended by a signal.
-        is_read: Whether the file was read to its end, so that the file of failed lines has all of them.
-        fault: Why a file could not be read or written to its end, which ended the load; empty if all could.
-        seconds: How long it took.
+        reasons: How many lines are not applied, by status and reason.
+        is_interrupted: Whether a signal ended the load.
+        is_read: Whether the file was read to its end. Only then the file of failed lines is complete.
+        fault: The fault of a file that ended the load; empty without one.
+        seconds: The time it took.
     """
 
     def __init__(self, source: LineFile, make: Callable[[Any], Element], failed: FailedLines | None) -> None:
         self._source = source
         self._make = make
         self._failed = failed
-        self._lines: dict[int, tuple[int, Any, str | None]] = {}  # those without an outcome, with what is wrong
+        self._lines: dict[int, tuple[int, Any, str | None]] = {}  # lines without an outcome, each with its fault
         self._load: Load | None = None
         self._progress = ProgressLine(what="lines")
         self.reasons: Counter[tuple[str, str]] = Counter()
@@ -58,7 +58,7 @@ class LineLoad:
         self.seconds: float = 0.0
 
     def hear(self, outcome: Outcome) -> None:
-        """Take the outcome of a line; this is what the load is given as `on_outcome`."""
+        """Take the outcome of a line. This is the `on_outcome` of the load."""
         number, line, fault = self._lines.pop(outcome.index)
         if outcome.status != "applied":
             if fault is None and self.is_interrupted and isinstance(outcome.error, ClientClosedError):
@@ -72,16 +72,16 @@ class LineLoad:
             self._progress.show(done.elements, **counts, calls=done.calls, seconds=done.seconds)
 
     async def run(self, load: Load, *, wait: bool) -> LoadReport:
-        """Load the lines, to their end or until a signal ends that.
+        """Load the lines, until the end of the file or a signal.
 
         Args:
             load: The load.
-            wait: Whether to wait out the quiet period of unknown outcomes, and look them up once more.
+            wait: Whether to wait until the service is done with unknown outcomes, and look them up again.
 
         Raises:
-            AfasError: If the load cannot be opened, such as for a journal that is in use.
-            OSError: If a file cannot be read or written, before anything is sent; later it is the `fault`.
-            UsageError: If the file breaks off or is no such file, likewise.
+            AfasError: If the load cannot be opened, for example because its journal is in use.
+            OSError: If a file cannot be read or written before anything is sent. Later, that is the `fault`.
+            UsageError: If the file is malformed or breaks off before anything is sent. Later, that is the `fault`.
         """
         self._load = load
         try:
@@ -89,7 +89,7 @@ class LineLoad:
                 with self._progress:
                     async with load:
                         if self._failed is not None:
-                            await self._failed.open()  # not before: the load has its journal, and no other one writes
+                            await self._failed.open()  # once the load holds its journal, no other load writes
                         await self._feed(load)
                 if wait and load.report.unknown:
                     await self._wait_and_resolve(load)
@@ -99,7 +99,7 @@ class LineLoad:
         except (OSError, UsageError) as error:
             if not load.report.total:
                 raise
-            self.fault = str(error)  # what became of the lines that were sent must not be lost
+            self.fault = str(error)  # the outcomes of the lines sent so far must not be lost
         finally:
             self.seconds = load.progress.seconds
             await self._close(load.report)
@@ -119,7 +119,7 @@ class LineLoad:
                 if self.is_interrupted:
                     if self._failed is None:
                         return
-                    # The file of failed lines may take the place of this one, so that it must have the rest of it.
+                    # The file of failed lines may replace this very file, so it must have the rest of the lines.
                     self._failed.add(Outcome(load.report.total, "not_sent", item=(number, line, _INTERRUPTED)))
                     continue
                 record: object
@@ -142,7 +142,7 @@ class LineLoad:
         until = max(error.quiet_until for error in errors if isinstance(error, OutcomeUnknownError))
         seconds = (until - datetime.now(UTC)).total_seconds() + 1
         if seconds > 0 and not self.is_interrupted:
-            remark(f"waiting until {until:%H:%M:%S} UTC, when the service is done with what is unknown")
+            remark(f"waiting until {until:%H:%M:%S} UTC, when the service is done with unknown records")
             note("waiting", seconds=round(seconds))
             await _sleep(seconds, self._interrupted)
         if not self.is_interrupted:
@@ -150,7 +150,7 @@ class LineLoad:
 
     @contextmanager
     def _draining(self, load: Load) -> Generator[None]:
-        """Let the first signal end the load in good order, and the second one at once."""
+        """Let the first signal end the load gently, and the second one at once."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
 
         def interrupt() -> None:
@@ -159,7 +159,7 @@ class LineLoad:
                 return
             self.is_interrupted = True
             self._interrupted.set()
-            remark("sending nothing more, and waiting for what is under way; Ctrl+C once more stops at once")
+            remark("sending nothing more, and waiting for open calls; press Ctrl+C again to stop at once")
             load.stop(ClientClosedError("the load was interrupted"))
 
         signals = (signal.SIGINT, signal.SIGTERM)
@@ -175,11 +175,11 @@ class LineLoad:
 
 
 class _Unfit:
-    """Stands for a line that makes no record, so that it has a place and an outcome."""
+    """Stands in for a line that makes no record, so that it gets an outcome."""
 
 
 def _reason(error: AfasError | None) -> str:
-    """Return why lines are not applied, without what differs from call to call."""
+    """Return the reason of a failure, without details that differ from call to call."""
     match error:
         case OutcomeUnknownError():
             return error.reason
@@ -195,12 +195,12 @@ async def _sleep(seconds: float, interrupted: asyncio.Event) -> None:
 
 
 def print_report(name: str, report: LoadReport, run: LineLoad, failed: Path | None, journal: Path | None) -> None:
-    """Print what became of a load: counts, the reasons of what is not applied, and what to do next."""
+    """Print the result of a load: counts, the reasons of failures, and what to do next."""
     counts = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in report.counts.items())
     print(f"{name}: {report.total:,} lines: {counts}, in {run.seconds:,.1f} s")
     note("loaded", connector=name, lines=report.total, **report.counts, seconds=round(run.seconds, 3))
     if report.beyond:
-        print(f"The journal has {report.beyond:,} more lines than the file, which is shorter than before.")
+        print(f"The journal has {report.beyond:,} more lines than the file: the file is shorter than before.")
     if run.reasons:
         print()
         print_table(
@@ -215,19 +215,19 @@ def print_report(name: str, report: LoadReport, run: LineLoad, failed: Path | No
             print(f"... and {len(run.reasons) - _REASONS:,} more reasons")
     if failed is not None and (report.counts["applied"] < report.total or run.is_interrupted or not run.is_read):
         if run.is_read:
-            print(f"\nThe lines that are not applied are in {failed}: correct them there, and load that file.")
+            print(f"\n{failed} has the lines that are not applied: correct them there, and load that file.")
         else:
             print(
-                f"\n{failed}.part has the lines that are not applied, but not what was not read: {failed} is as it was."
+                f"\n{failed}.part has the failed lines so far, but no lines that were not read. {failed} is unchanged."
             )
     if report.counts["unknown"]:
         look = "look them up in Profit" if journal is None else f"{PROGRAM} journal {shlex.quote(str(journal))}"
-        print(f"\nUnknown lines may be applied or not: {look}")
+        print(f"\nUnknown lines may have been applied or not: {look}")
     if run.fault:
-        print(f"\nThe load was ended, or its file of failed lines is not complete: {run.fault}")
+        print(f"\nThe load ended early, or its file of failed lines is incomplete: {run.fault}")
     if run.is_interrupted:
-        again = "without a journal, lines that were applied would be sent again" if journal is None else "it goes on"
-        print(f"\nInterrupted: run the same command again, and {again}.")
+        again = "without a journal, applied lines would be sent again" if journal is None else "it continues"
+        print(f"\nInterrupted: if you run the same command again, {again}.")
 
 
 def status_of(report: LoadReport, run: LineLoad) -> int:

@@ -1,4 +1,4 @@
-"""The lines of a file to load: CSV, NDJSON, Excel or Parquet, a chunk at a time, each with its number in the file."""
+"""Read the lines of a file to load, in chunks and numbered: CSV, NDJSON, Excel or Parquet."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from afas_async.policy.field_map import parts_of
 
 Numbered: TypeAlias = tuple[int, Any]  # a line of cells, or a JSON value, with its number from 1
 
-# The columns that a file of failed lines has after the original ones, so that it can be loaded again.
+# The columns that a file of failed lines adds to the original ones. It can be loaded again with them.
 STATUS: Final = "_status"
 ERROR: Final = "_error"
 LINE: Final = "_line"
@@ -31,7 +31,7 @@ NOTES: Final = (STATUS, ERROR, LINE)
 FORMATS: Final = ("csv", "ndjson", "xlsx", "parquet")
 
 _CHUNK: Final = 1_000
-_SAMPLE: Final = 1 << 16  # characters that the delimiter is found by
+_SAMPLE: Final = 1 << 16  # characters in which the delimiter is detected
 _DELIMITERS: Final = (";", ",", "\t", "|")
 _SUFFIXES: Final = {".csv": "csv", ".txt": "csv", ".tsv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _SUFFIXES_OF_TABLES: Final = {".xlsx": "xlsx", ".xlsm": "xlsx", ".parquet": "parquet"}
@@ -41,8 +41,8 @@ class BrokenLine(msgspec.Struct, frozen=True):
     """A line that cannot be read.
 
     Attributes:
-        text: The line as it stands in the file.
-        fault: What is wrong with it.
+        text: The line as it is in the file.
+        fault: The reason.
     """
 
     text: str
@@ -50,28 +50,28 @@ class BrokenLine(msgspec.Struct, frozen=True):
 
 
 class LineFile:
-    """A file whose lines are records. What it is, its encoding and its delimiter are found, unless they are given.
+    """A file whose lines are records. Format, encoding and delimiter are detected, unless they are given.
 
-    Of a formula in an Excel file the value is read that is stored with it. A program that does not calculate stores
-    none, and the cell is empty then.
+    A formula in an Excel file counts as the value that is stored with it. A program that does not calculate stores no
+    value, and then the cell is empty.
 
     Args:
-        path: The file; `.gz` may stand behind the suffix of a CSV or NDJSON file.
-        format: "csv", "ndjson", "xlsx" or "parquet", in place of what the suffix says.
+        path: The file. `.gz` may follow the suffix of a CSV or NDJSON file.
+        format: "csv", "ndjson", "xlsx" or "parquet", in place of the suffix.
         encoding: The encoding of a CSV file.
-        delimiter: What stands between its cells.
+        delimiter: The character between its cells.
         sheet: The sheet of an Excel file; the first one by default.
 
     Raises:
-        UsageError: If the format cannot be told, the encoding is wrong, or a library for it is missing.
+        UsageError: If the format is unknown, the encoding is wrong, or a library for it is missing.
         OSError: If the file cannot be read.
 
     Attributes:
-        header: The names of the columns; None for NDJSON, whose lines have their own.
+        header: The names of the columns; None for NDJSON, whose lines name their members.
         delimiter: The delimiter of a CSV file.
-        is_failed: Whether it is a file of failed lines: those whose outcome is unknown are left out, as they may have
-            been applied.
-        left_out: These, as far as the lines were read: the number, the line itself and the error that are noted.
+        is_failed: Whether it is a file of failed lines. Its unknown lines are left out, because they may have been
+            applied.
+        left_out: The lines left out so far, as noted in the file: number, line and error.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class LineFile:
         self.left_out: list[tuple[int, Any, str]] = []
 
     def chunks(self) -> Iterator[list[Numbered]]:
-        """Go through the lines, up to 1,000 at a time; blank ones are left out. It blocks: call it in a thread.
+        """Go through the lines, up to 1,000 at a time, without blank ones. It blocks: call it in a thread.
 
         Raises:
-            UsageError: If the file is no such file.
+            UsageError: If the file is malformed.
             OSError: If it cannot be read.
         """
         self.left_out = []
@@ -120,10 +120,10 @@ class LineFile:
             yield chunk
 
     def read_through(self) -> None:
-        """Make sure that a CSV file can be read to its end, before a line of it is sent. It blocks.
+        """Check that a CSV file can be read to its end, before any line is sent. It blocks.
 
         Raises:
-            UsageError: If it is no such file: it is packed and breaks off, has a quotation mark too few, and the like.
+            UsageError: If the file is malformed: it is cut off, lacks a quotation mark, and the like.
             OSError: If it cannot be read.
         """
         if self.format == "csv":
@@ -145,7 +145,7 @@ class LineFile:
         return found
 
     def _without_notes(self, line: Any) -> Any | None:
-        """Return a line without what a file of failed lines notes; None if it must not be loaded again."""
+        """Return a line without the notes of a file of failed lines; None if it must not be loaded again."""
         if self.header is not None and not self.is_failed:
             return line
         if self.header is not None:
@@ -177,7 +177,7 @@ class LineFile:
             return list(_parquet(self._path).schema_arrow.names)
         first = next(iter(self._lines_with_header()), None)
         if first is None:
-            raise UsageError(f"{self._path}: the file is empty: its first line must name the columns")
+            raise UsageError(f"{self._path}: the file is empty; its first line must name the columns")
         names = ["" if cell is None else str(cell).strip() for cell in first[1]]
         while names and not names[-1]:
             names.pop()
@@ -198,7 +198,7 @@ class LineFile:
     def _csv_rows(self) -> Iterator[Numbered]:
         with self._text() as file:
             csv.field_size_limit(1 << 30)  # a remark of any length
-            reader = csv.reader(file, delimiter=self.delimiter, strict=True)  # or a lone quote swallows lines
+            reader = csv.reader(file, delimiter=self.delimiter, strict=True)  # or a lone quotation mark swallows lines
             number = 1
             try:
                 for cells in reader:
@@ -206,7 +206,7 @@ class LineFile:
                         yield number, cells
                     number = reader.line_num + 1
             except csv.Error as error:
-                fault = f'{error}: a cell with a quotation mark is written as "3/4"" bolt"'
+                fault = f'{error}: write a cell with a quotation mark as "3/4"" bolt"'
                 raise UsageError(f"{self._path}, line {number}: {fault}") from None
 
     @contextmanager
@@ -215,12 +215,10 @@ class LineFile:
             with self._bytes() as file, io.TextIOWrapper(file, encoding=self._encoding, newline="") as text:
                 yield text
         except UnicodeDecodeError as error:
-            where = f"the byte {error.object[error.start]:#x} is none of that"
-            raise UsageError(
-                f"{self._path} is not in {self._encoding}, as {where}: say which --encoding it has"
-            ) from None
+            found = f"the byte {error.object[error.start]:#x}"
+            raise UsageError(f"{self._path} is not in {self._encoding}: it has {found}. Give its --encoding") from None
         except LookupError:
-            raise UsageError(f"there is no encoding {self._encoding!r}: give one such as utf-8 or cp1252") from None
+            raise UsageError(f"unknown encoding {self._encoding!r}: give one such as utf-8 or cp1252") from None
 
     @contextmanager
     def _bytes(self) -> Generator[IO[bytes]]:
@@ -228,7 +226,7 @@ class LineFile:
             with cast("IO[bytes]", gzip.open(self._path)) if self._is_packed else self._path.open("rb") as file:
                 yield file
         except (EOFError, zlib.error) as error:
-            raise UsageError(f"{self._path} cannot be unpacked to its end: {error}") from None
+            raise UsageError(f"{self._path} cannot be decompressed to its end: {error}") from None
 
     def _found_encoding(self) -> str:
         with self._bytes() as file:
@@ -257,7 +255,7 @@ class LineFile:
                 try:
                     yield number, decoder.decode(text)
                 except (msgspec.DecodeError, RecursionError, ValueError):
-                    yield number, BrokenLine(text.decode("utf-8", "replace").rstrip("\r\n"), "the line is no JSON")
+                    yield number, BrokenLine(text.decode("utf-8", "replace").rstrip("\r\n"), "the line is not JSON")
 
     # --- tables ---
 
@@ -272,22 +270,22 @@ class LineFile:
 
     def _sheet_rows(self) -> Iterator[Numbered]:
         openpyxl = _library("openpyxl", "excel", "an Excel file")
-        # Opened here: where a book breaks off, openpyxl leaves its file open.
+        # Opened here, because openpyxl leaves its file open when a book breaks off.
         with self._path.open("rb") as file:
             book = None
             try:
                 book = openpyxl.load_workbook(file, read_only=True, data_only=True)
                 names = book.sheetnames
                 if self._sheet is not None and self._sheet not in names:
-                    raise UsageError(f"{self._path}: it has no sheet {self._sheet!r}, but {', '.join(names)}")
+                    raise UsageError(f"{self._path}: there is no sheet {self._sheet!r}, but {', '.join(names)}")
                 sheet = book[self._sheet or names[0]]
-                sheet.reset_dimensions()  # which some programs write wrongly, and rows and columns would be cut off
+                sheet.reset_dimensions()  # some programs write them wrongly, which would cut off rows and columns
                 for number, row in enumerate(sheet.iter_rows(), 1):
                     cells = [ErrorCell(cell.value) if cell.data_type == "e" else cell.value for cell in row]
                     if any(cell is not None and cell != "" for cell in cells):
                         yield number, cells
             except (BadZipFile, EOFError, KeyError, SyntaxError, ValueError, zlib.error) as error:
-                raise UsageError(f"{self._path} is no Excel file, or a broken one: {error}") from None
+                raise UsageError(f"{self._path} is not an Excel file, or is damaged: {error}") from None
             finally:
                 if book is not None:
                     book.close()
@@ -302,7 +300,7 @@ class LineFile:
 
 
 def found_delimiter(sample: str) -> str:
-    r"""Return the delimiter that cuts the lines of a text into the same number of cells: the most, and at least two.
+    r"""Return the delimiter that cuts most lines into the same number of cells, at least two.
 
     Example:
         >>> found_delimiter('code;price\n1;"1,5"\n2;2,5\n')
@@ -311,7 +309,7 @@ def found_delimiter(sample: str) -> str:
     best, found = (0.0, 1), ","
     lines = sample.splitlines(keepends=True)
     if len(sample) >= _SAMPLE:
-        lines = lines[:-1] or lines  # the last one is cut off
+        lines = lines[:-1] or lines  # the last line is cut off
     for delimiter in _DELIMITERS:
         try:
             widths = [len(cells) for cells in csv.reader(lines[:100], delimiter=delimiter) if cells]
@@ -325,7 +323,7 @@ def found_delimiter(sample: str) -> str:
 
 
 def as_json(value: object) -> bytes:
-    """Return a line of a table or of JSON as JSON: decimals with all digits, and what JSON does not know as text."""
+    """Return a line of a table or of JSON as JSON. Decimals keep all digits; other types become text."""
     return _ENCODER.encode(value)
 
 
@@ -335,7 +333,7 @@ _ENCODER: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 def _format_of(path: Path) -> str:
     known = (_SUFFIXES | _SUFFIXES_OF_TABLES).get(path.suffix.lower())
     if known is None:
-        raise UsageError(f"{path}: its suffix does not say what it is: give --format {', '.join(FORMATS)}")
+        raise UsageError(f"{path}: its suffix does not show the format: give --format {', '.join(FORMATS)}")
     return known
 
 
@@ -361,7 +359,7 @@ def _parquet(path: Path) -> Any:
 def _understood(path: Path) -> Generator[None]:
     try:
         yield
-    except (import_module("pyarrow").ArrowException, ValueError) as error:  # also a text that is none, or no day
+    except (import_module("pyarrow").ArrowException, ValueError) as error:  # also invalid texts and dates
         raise UsageError(f"{path}: {error}") from None
 
 

@@ -1,4 +1,4 @@
-"""A file of records to an UpdateConnector: each line with one outcome, also after a crash."""
+"""The command `load`: send the records of a file, with one outcome for each line, even after a crash."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from afas_async.vocabulary.metainfo import UpdateMetainfo
 
 EPILOG: Final = (
-    "The exit status is 0 if every line is applied, 1 if some are not, 3 if the outcome of some is unknown. The first"
-    " Ctrl+C sends nothing more and waits for what is under way; the second one stops at once. " + ENVIRONMENT
+    "The exit status is 0 if every line is applied, 1 if some are not, and 3 if some outcomes are unknown. Your first"
+    " Ctrl+C sends nothing more and waits for open calls; a second one stops at once.\n\n" + ENVIRONMENT
 )
 
 
@@ -36,7 +36,7 @@ def read_map(path: Path | None) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the columns and constants of a map: `column = "field"`, and a table `[constants]`.
 
     Raises:
-        UsageError: If it is no such file.
+        UsageError: If the file is malformed.
         OSError: If it cannot be read.
     """
     if path is None:
@@ -49,7 +49,7 @@ def read_map(path: Path | None) -> tuple[dict[str, str], dict[str, Any]]:
     constants = columns.pop("constants", {})
     for column, target in columns.items():
         if not isinstance(target, str):
-            raise UsageError(f'{path}: {column} must be the field as a text, such as "@ItCd", or "" to leave it out')
+            raise UsageError(f'{path}: {column} must be a field as text, such as "@ItCd", or "" to leave it out')
     return columns, constants
 
 
@@ -62,10 +62,10 @@ def maker_of(
     empty: Empty,
     dutch: bool,
 ) -> Callable[[Any], Element]:
-    """Return what makes the record of a line. It reads a CSV or NDJSON file through, so call it in a thread.
+    """Return the function that makes a record from a line. This reads a CSV or NDJSON file to its end: use a thread.
 
     Raises:
-        UsageError: If a column or member is no field, or the file is broken; nothing is sent then.
+        UsageError: If a column or member is not a field, or the file is damaged. Nothing is sent.
     """
     maker = RecordMaker(FieldMap(metainfo, columns, dutch=dutch), empty, constants)
     if source.header is not None:
@@ -82,12 +82,12 @@ def maker_of(
 
 
 def command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The UpdateConnector.", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the UpdateConnector.", show_default=False)],
     file: Annotated[
         Path,
         typer.Argument(
             metavar="FILE",
-            help="The records: CSV, NDJSON, Excel (formulas as they were last calculated) or Parquet.",
+            help="The records: CSV, NDJSON, Excel (formulas as last calculated) or Parquet.",
             show_default=False,
             dir_okay=False,
         ),
@@ -98,7 +98,7 @@ def command(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Note each call here before it is sent, so that the same command goes on after a crash.",
+            help="Note each call in this file before it is sent, so you can repeat the command after a crash.",
             rich_help_panel="Safety",
         ),
     ] = None,
@@ -106,7 +106,7 @@ def command(
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="Which load the journal belongs to, such as a date; a finished journal begins anew with another one.",
+            help="Which load the journal belongs to, such as a date. With a new one, a finished journal starts over.",
             rich_help_panel="Safety",
         ),
     ] = None,
@@ -114,19 +114,19 @@ def command(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write the lines that are not applied here, each with its error and number, to be loaded again.",
+            help="Write the lines that are not applied to this file, with error and number, to load again.",
             rich_help_panel="Safety",
         ),
     ] = None,
     max_errors: Annotated[
         int | None,
-        typer.Option(min=0, metavar="N", help="Send nothing more after so many refusals.", rich_help_panel="Safety"),
+        typer.Option(min=0, metavar="N", help="Send nothing more after N rejected records.", rich_help_panel="Safety"),
     ] = None,
     lookup: Annotated[
         str | None,
         typer.Option(
             metavar=NOTATION,
-            help="How to find a record whose answer was lost, such as Profit_Subjects:Subject=Ds.",
+            help="How to find a record whose response was lost, such as Profit_Subjects:Subject=Ds.",
             rich_help_panel="Safety",
         ),
     ] = None,
@@ -134,7 +134,7 @@ def command(
         str | None,
         typer.Option(
             metavar="FIELD",
-            help="A free text field into which the load writes a reference of its own, for --lookup to find.",
+            help="A free text field for a reference, by which --lookup finds the record.",
             rich_help_panel="Safety",
         ),
     ] = None,
@@ -142,7 +142,7 @@ def command(
         bool,
         typer.Option(
             "--wait",
-            help="Wait until the service is done with what is unknown (16 minutes), and look it up once more.",
+            help="Wait up to 16 minutes, until the service is done with unknown records, and look them up again.",
             rich_help_panel="Safety",
         ),
     ] = False,
@@ -153,7 +153,9 @@ def command(
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Check the file, and say how many calls it takes.", rich_help_panel="Before you send"
+            "--dry-run",
+            help="Check the file, and show how many calls it takes. Nothing is sent.",
+            rich_help_panel="Before you send",
         ),
     ] = False,
     field_map: Annotated[
@@ -161,15 +163,15 @@ def command(
         typer.Option(
             "--map",
             metavar="FILE",
-            help='A TOML file that says which column is which field: Artikel = "@ItCd". Without, a column is a field'
-            " by its id or its label.",
+            help='A TOML file that maps columns to fields: Artikel = "@ItCd". By default, columns are named by ids or'
+            " labels.",
             rich_help_panel="What the file means",
         ),
     ] = None,
     empty: Annotated[
         Empty | None,
         typer.Option(
-            help="What an empty cell means: leave the field as it is, or clear it. An update must say it.",
+            help="Whether an empty cell leaves the field as it is, or clears it. Required for an update.",
             rich_help_panel="What the file means",
             show_default=False,
         ),
@@ -178,19 +180,21 @@ def command(
         bool,
         typer.Option(
             "--dutch",
-            help="Numbers are written 1.234,56 and dates 31-01-2024.",
+            help="Read numbers like 1.234,56 and dates like 31-01-2024.",
             rich_help_panel="What the file means",
         ),
     ] = False,
     language: Annotated[
         str,
-        typer.Option(metavar="CODE", help="The language of the labels.", rich_help_panel="What the file means"),
+        typer.Option(
+            metavar="CODE", help="The language of the labels that name columns.", rich_help_panel="What the file means"
+        ),
     ] = "nl-nl",
     format: Annotated[  # noqa: A002 - the name of the option
         str | None,
         typer.Option(
             metavar="|".join(FORMATS),
-            help="What the file is, where its suffix does not say it.",
+            help="The format, if the suffix does not show it.",
             rich_help_panel="What the file means",
         ),
     ] = None,
@@ -198,7 +202,7 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The encoding of a CSV file; found by default.",
+            help="The encoding of a CSV file; detected by default.",
             rich_help_panel="What the file means",
         ),
     ] = None,
@@ -206,7 +210,7 @@ def command(
         str | None,
         typer.Option(
             metavar="CHARACTER",
-            help="What stands between its cells; found by default.",
+            help="The character between cells; detected by default.",
             rich_help_panel="What the file means",
         ),
     ] = None,
@@ -220,18 +224,18 @@ def command(
     ] = None,
     simulator: OwnSimulator = False,
 ) -> int:
-    """Load a file of records: insert, update or delete one record for each line.
+    """Insert, update or delete one record for each line of a file.
 
-    Every line ends with one outcome: applied, rejected, not sent, or unknown where the answer was lost. Nothing is sent
-    twice, and a line that is refused does not keep others from being applied. Text stays text, with its leading zeros;
-    codes are written by id or by description.
+    Every line gets one outcome: applied, rejected, not sent, or unknown if the response was lost. Nothing is sent
+    twice, and the other lines are applied even if the service refuses one. Text keeps its leading zeros. You can write
+    codes by id or by description.
     """
     if action == "update" and empty is None:
-        raise typer.BadParameter("an update must say what an empty cell means: --empty omit or --empty clear")
+        raise typer.BadParameter("an update needs --empty omit or --empty clear: what an empty cell means")
     if wait and lookup is None:
-        raise typer.BadParameter("--wait looks up what is unknown: give --lookup too")
+        raise typer.BadParameter("--wait looks up unknown records: give --lookup too")
     if load_id is not None and journal is None:
-        raise typer.BadParameter("--load-id names the load of a --journal: give both")
+        raise typer.BadParameter("--load-id names the load in a --journal: give both")
     if format is not None and format not in FORMATS:
         raise typer.BadParameter(f"--format is {', '.join(FORMATS)}")
     found_by = None if lookup is None else typed_lookup(lookup, action)
@@ -275,7 +279,7 @@ def command(
         print_report(name, report, run, failed, journal)
         if source.left_out:
             count = f"{len(source.left_out):,} lines were left out"
-            print(f"{count}, as they may have been applied: the file says unknown.")
+            print(f"{count}: the file marks them as unknown, so they may have been applied.")
         return UNKNOWN_LEFT if source.left_out else status_of(report, run)
 
     return completed(work())

@@ -1,4 +1,4 @@
-"""A file against metainfo, without a write: `load --check` and `load --dry-run`."""
+"""Check a file against metainfo without writing: `load --check` and `load --dry-run`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from afas_async.vocabulary.metainfo import UpdateMetainfo
 from afas_async.wire.element_bodies import encode_element
 
 SHOWN: Final = 20
-_SECONDS: Final = 0.02  # that a record is taken to last in a forecast
+_SECONDS: Final = 0.02  # seconds for a record, assumed in a forecast
 
 
 class Checked(msgspec.Struct):
-    """What a check has found.
+    """The result of a check.
 
     Attributes:
         lines: Lines read.
-        unfit: Lines that could not be sent.
-        size: Bytes of the records that could.
+        unfit: Lines that cannot be sent.
+        size: Bytes of the records that can be sent.
         first: The first faults, each with the number of its line.
         kinds: How often each fault occurs.
     """
@@ -45,9 +45,9 @@ def check_lines(source: LineFile, make: Callable[[Any], Element], metainfo: Upda
 
     Args:
         source: The file.
-        make: What makes the record of a line.
-        metainfo: What the service tells about the connector.
-        action: What would be done with the records.
+        make: Makes a record from a line.
+        metainfo: The metainfo of the connector.
+        action: What the load would do with the records.
 
     Raises:
         OSError: If the file cannot be read.
@@ -90,7 +90,7 @@ def print_check(found: Checked) -> None:
 
 
 def print_forecast(found: Checked, connector: UpdateConnector, action: Action, *, in_flight: int = 4) -> None:
-    """Print how many calls a load would take, and how long."""
+    """Print how many calls and how much time a load would take."""
     records = found.lines - found.unfit
     most = 1 if connector.takes_one or action == "delete" else 1_000
     size = found.size / max(records, 1)

@@ -1,4 +1,4 @@
-"""`--lookup`: how a load finds out by itself what became of a record whose answer was lost."""
+"""The option `--lookup`: how a load finds a record whose response was lost."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ NOTATION: Final = "NAME:ROW=FIELD[,...]"
 
 
 def typed_lookup(text: str, action: Action) -> Lookup[Any]:
-    """Return the look-up that was typed, such as `Profit_Subjects:Subject=Ds`.
+    """Return the lookup that was typed, such as `Profit_Subjects:Subject=Ds`.
 
-    Of an update, the fields of the key find the row, and the others show by their values that the update was applied.
+    For an update, the fields of the key find the row. The values of the other fields show whether it was applied.
 
     Args:
         text: The GetConnector, and which of its fields shows which field of a record.
-        action: What the load does.
+        action: The action of the load.
 
     Raises:
-        UsageError: If it is written in another way, or says too little.
+        UsageError: If the notation is wrong, or fields are missing.
     """
     name, colon, rest = text.partition(":")
     pairs = [pair.partition("=")[::2] for pair in rest.split(",")]
@@ -37,8 +37,8 @@ def typed_lookup(text: str, action: Action) -> Lookup[Any]:
     shows = [(row, field) for row, field in pairs if (row, field) not in finds]
     if not finds or (action == "update" and not shows):
         raise UsageError(
-            f"{text!r}: of an update it needs a field of the key, as ItemCode=@ItCd, and a field that is changed; of a"
-            " delete the key"
+            f"{text!r}: an update needs a field of the key, such as ItemCode=@ItCd, and a changed field; a delete needs"
+            " the key"
         )
 
     def where(element: Element) -> Condition:
@@ -59,12 +59,12 @@ def _both(one: Condition, other: Condition) -> Condition:
 def _value(element: Element, field: str) -> Any:
     values = element.key if field.startswith("@") else element.fields
     if field.lstrip("@") not in values:
-        raise UsageError(f"--lookup: a record has no {field}, by which it would be found")
+        raise UsageError(f"--lookup: a record has no {field} to find it by")
     return values[field.lstrip("@")]
 
 
 def is_shown(written: Any, shown: Any) -> bool:
-    """Whether a row shows the value that was written; an empty field shows an empty text.
+    """Return whether a row shows the value that was written. An empty field shows an empty text.
 
     Example:
         >>> is_shown("2024-01-31", "2024-01-31T00:00:00Z"), is_shown("1.50", Decimal("1.5")), is_shown("a", "b")

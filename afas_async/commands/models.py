@@ -1,4 +1,4 @@
-"""A module of typed models for the connectors of an environment: `python -m afas_async models`."""
+"""The command `models`: write a module of typed models for the connectors of an environment."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ async def write_models(
 
     Args:
         afas: An open client.
-        names: The connectors; none for all that the token may use.
-        keys: By connector the fields of its key.
+        names: The connectors; empty for all that the token may use.
+        keys: The fields of the key, by connector.
         path: The file; None for standard output.
-        check: Whether to leave the file as it is.
+        check: Whether to compare only, without writing the file.
 
     Returns:
-        Whether the file has, or now has, the models.
+        Whether the file is up to date now.
 
     Raises:
-        AfasError: If the service does not tell, or a key makes no sense.
+        AfasError: If metainfo cannot be read, or a key is not valid.
         OSError: If the file cannot be read or written.
     """
     return _put(models.source(await afas.all_metainfo(names or None), keys=keys), path, check=check)
@@ -42,14 +42,14 @@ async def write_models(
 
 def _put(source: str, path: Path | None, *, check: bool) -> bool:
     if path is None:
-        # What the terminal cannot show stands in docstrings only.
+        # Only docstrings can hold characters that the terminal cannot show.
         sys.stdout.write(source.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding))
         return True
     written = path.read_text("utf-8") if path.exists() else None
     if written == source:
         print(f"{path} is up to date")
     elif check:
-        print(f"{path} differs from the metainfo: write it again" if written else f"{path} is not there: write it")
+        print(f"{path} differs from the metainfo: write it again" if written else f"{path} does not exist: write it")
         return False
     else:
         path.write_text(source, "utf-8", newline="\n")
@@ -61,27 +61,28 @@ def _put(source: str, path: Path | None, *, check: bool) -> bool:
 def command(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="A connector; all that the token may use by default."),
+        typer.Argument(metavar="[NAME]...", help="The connectors; by default all that your token may use."),
     ] = None,
     *,
     key: Annotated[
         list[str] | None,
         typer.Option(
             metavar=f"NAME={KEY_NOTATION}",
-            help="The key of a GetConnector, which metainfo does not tell and `inspect` proposes; may be repeated.",
+            help="The key of a GetConnector. Metainfo does not have it; `inspect` proposes one. You can repeat it.",
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="The module; standard output by default.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The module to write; standard output by default."),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only say, by exit status 1, that the FILE would differ.")
+        bool, typer.Option("--check", help="Write nothing, and exit with status 1 if FILE would change.")
     ] = False,
     simulator: OwnSimulator = False,
 ) -> int:
-    """Write a module with a msgspec.Struct for each connector, and the connector as a constant.
+    """Write a Python module with a msgspec.Struct and a constant for each connector.
 
-    The same metainfo gives the same module.
+    The same metainfo gives the same module, so you can keep it in version control and --check it in CI.
     """
     if check and output is None:
         raise typer.BadParameter("--check needs the -o FILE to compare with")

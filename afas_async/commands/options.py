@@ -1,4 +1,4 @@
-"""What several commands take: names, keys, numbers, and how they are written on a command line."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ ConnectorName: TypeAlias = Annotated[
     str, typer.Argument(metavar="NAME", help="The connector's name.", show_default=False)
 ]
 OwnSimulator: TypeAlias = Annotated[
-    bool, typer.Option("--simulator", help="Use a simulator with its sample connectors, which needs no environment.")
+    bool, typer.Option("--simulator", help="Use a simulator with sample connectors instead of your environment.")
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 KEY_NOTATION: Final = "FIELD[,FIELD]"
 
 
 def key_fields(text: str | None) -> tuple[str, ...]:
-    """Return the fields of a key that was typed."""
+    """Return the fields of a key as typed: `A,B` is two."""
     return tuple(text.split(",")) if text else ()
 
 

@@ -1,4 +1,4 @@
-"""Whether the service can be reached, and what the credential is good for."""
+"""The command `ping`: whether the service answers, and what the credential may do."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from afas_async.errors import AfasError
 if TYPE_CHECKING:
     from afas_async.client.client import AfasClient
 
-EPILOG: Final = "The exit status is 0 if everything works, else 1. " + ENVIRONMENT
-_SKEW: Final = 60  # seconds that clocks may differ before it matters
+EPILOG: Final = "The exit status is 0 if everything works, else 1.\n\n" + ENVIRONMENT
+_SKEW: Final = 60  # seconds: a smaller difference of the clocks does not matter
 
 
 async def look(afas: AfasClient) -> tuple[dict[str, Any], list[str]]:
-    """Return what is known of the service, and what is wrong.
+    """Return facts about the service, and a list of problems.
 
     Args:
         afas: An open client.
 
     Raises:
-        AfasError: If the credential is refused, or no answer can be had.
+        AfasError: If the credential is refused, or no response comes back.
     """
     started = perf_counter()
     metainfo = await afas.metainfo()
@@ -46,35 +46,35 @@ async def look(afas: AfasClient) -> tuple[dict[str, Any], list[str]]:
         facts["version"] = await afas.version()
     except AfasError as error:
         facts["version"] = "not allowed"
-        wrong.append(f"the version cannot be had: {error}")
+        wrong.append(f"the version cannot be read: {error}")
     started = perf_counter()
     answer = await afas.request("GET", "metainfo")
     second = perf_counter() - started
     skew = _skew(answer.headers)
     facts["clock"] = (
-        "not told" if skew is None else f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the service"
+        "unknown" if skew is None else f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the service"
     )
     if skew is not None and abs(skew) > _SKEW:
-        wrong.append(f"this computer's clock is {facts['clock']}: set it, as tokens and quiet periods depend on it")
+        wrong.append(f"this computer's clock is {facts['clock']}: set it, as tokens and waiting times depend on it")
     facts["first answer"] = f"{first * 1000:.0f} ms"
     facts["latency"] = f"{second * 1000:.0f} ms"
     return {name: value for name, value in facts.items() if value not in {"", None}}, wrong
 
 
 def _skew(headers: Any) -> float | None:
-    """Return the seconds that this computer's clock is behind the service's, by the header of its answer."""
-    told = next((value for name, value in headers.items() if name.lower() == "date"), None)
+    """Return the seconds that the service's clock is ahead of this computer's, by the header of a response."""
+    stamped = next((value for name, value in headers.items() if name.lower() == "date"), None)
     try:
-        return None if told is None else (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds()
+        return None if stamped is None else (parsedate_to_datetime(stamped) - datetime.now(UTC)).total_seconds()
     except ValueError:
         return None
 
 
 def command(*, as_json: AsJson = False, simulator: OwnSimulator = False) -> int:
-    """Check the credential, the environment and the connection, with one line for each fact.
+    """Check your credential, the environment and the connection, with one line for each fact.
 
-    It says what the token is good for, the version of Profit, how far this computer's clock is off, and how long an
-    answer takes. Nothing is changed, and no row is read.
+    You see what your token may do, the version of Profit, how far your clock is off, and how long a response takes.
+    Nothing is changed, and no row is read.
     """
 
     async def work() -> tuple[dict[str, Any], list[str]]:

@@ -1,4 +1,4 @@
-"""The program: its commands by what they are for, each loaded when it is used, so that `--help` answers at once."""
+"""The program and its commands by purpose. Each command is loaded when you use it, so `--help` is fast."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ READ: Final = "Read"
 WRITE: Final = "Write"
 START: Final = "Start"
 
-# Each command has a module of its name, whose `command` has its options; here stands what `--help` lists.
+# The list that `--help` shows. Each command has a module of its name, with a function `command` for its options.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "ping": (LOOK, "Check the credential, the environment and the connection."),
-    "connectors": (LOOK, "List the connectors that the token may use."),
+    "ping": (LOOK, "Check your credential, the environment and the connection."),
+    "connectors": (LOOK, "List the connectors that your token may use."),
     "fields": (LOOK, "List the fields of a connector, with types, lengths and codes."),
-    "inspect": (LOOK, "Propose or test the key of a connector, or of all of them."),
+    "inspect": (LOOK, "Propose keys for a connector or all of them, or test one."),
     "version": (LOOK, "Show the version of Profit and of this program."),
-    "rows": (READ, "Read rows: as a table, as lines, or into a file."),
-    "changes": (READ, "Read the rows that were modified since the last run."),
-    "sync": (READ, "Keep a copy of a connector in DuckDB or PostgreSQL up to date."),
-    "export": (READ, "Write many connectors into files, several at a time."),
-    "file": (READ, "Write a file of a dossier item to the disk."),
-    "subject": (READ, "Write an attachment of a dossier item to the disk."),
-    "image": (READ, "Write an image to the disk."),
-    "report": (READ, "Write a report to the disk."),
+    "rows": (READ, "Read rows: as a table, as lines of JSON, or into a file."),
+    "changes": (READ, "Read the rows modified since your last run."),
+    "sync": (READ, "Keep a copy of a connector up to date in DuckDB or PostgreSQL."),
+    "export": (READ, "Write many connectors to files, several at a time."),
+    "file": (READ, "Download a file of a dossier item."),
+    "subject": (READ, "Download an attachment of a dossier item by its number."),
+    "image": (READ, "Download an image."),
+    "report": (READ, "Download a report."),
     "load": (WRITE, "Insert, update or delete a record for each line of a file."),
-    "journal": (WRITE, "Show what became of a load, and settle what is unknown."),
+    "journal": (WRITE, "Show the outcomes of a load, and settle unknown ones."),
     "models": (START, "Write typed models of connectors as a Python module."),
     "simulate": (START, "Serve a simulated AFAS Profit on this computer."),
-    "demo": (START, "Read a large connector, and check the result."),
+    "demo": (START, "Read a large connector from a simulator, and check the result."),
 }
 
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
 
 
 class _Command(TyperCommand):
-    """A command whose page shows no type for `--help`, as for no other switch."""
+    """A command. Its help shows no type for `--help`, as for other switches."""
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option."""
@@ -55,14 +55,14 @@ class _Command(TyperCommand):
 
 
 class _Commands(TyperGroup):
-    """The commands: the list is known without them, and a command is imported once it is called."""
+    """The commands. Listing them imports none; a command is imported when you call it."""
 
     def get_help_option(self, ctx: Any) -> Any:
         """Return the option."""
         return _switch(super().get_help_option(ctx))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command, and say that it was interrupted where it was."""
+        """Run the command, and report an interruption."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -79,7 +79,7 @@ def invoke(arguments: list[str]) -> int:
     """Run a command, and return its exit status.
 
     Raises:
-        TyperException: If the arguments make no sense; its text is one line that says where help is.
+        TyperException: If the arguments make no sense. Its text is one line that names the help.
         Exception: What the command raises.
     """
     try:
@@ -112,17 +112,17 @@ def _loaded(name: str) -> Any:
 
 
 def _flowing(text: str | None) -> str:
-    """Return a docstring whose paragraphs have no line ends of their own, so that they fill any width."""
+    """Return a docstring with each paragraph on one line, so that it fills any width."""
     return _escaped("\n\n".join(" ".join(part.split()) for part in (text or "").split("\n\n")))
 
 
 def _escaped(text: str) -> str:
-    """Return a text in which brackets are no markup: lists of fields are written in them."""
+    """Return a text with its brackets escaped: they hold lists of fields, not markup."""
     return text.replace("[", "\\[")
 
 
 def _plain(built: Any) -> Any:
-    """Show no type for a switch, which takes no value."""
+    """Hide the type of switches, which take no value."""
     for parameter in built.params:
         _switch(parameter)
     return built
@@ -135,7 +135,7 @@ def _switch(parameter: Any) -> Any:
 
 
 def _listed() -> None:
-    """Stand for a command in the list."""
+    """Stand in for a command in the list."""
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the value
@@ -150,22 +150,22 @@ def _root(
     *,
     env_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Take the AFAS_* variables from this file, where they are not set."),
+        typer.Option(metavar="FILE", help="Read AFAS_* variables from this file, unless they are set."),
     ] = None,
     log_json: Annotated[
-        bool, typer.Option("--log-json", help="Write each request and each step as a line of JSON to standard error.")
+        bool, typer.Option("--log-json", help="Log each request and step as a line of JSON to standard error.")
     ] = False,
-    version: Annotated[  # noqa: ARG001 - its callback answers
+    version: Annotated[  # noqa: ARG001 - its callback does the work
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version of this program.")
     ] = False,
 ) -> None:
-    """Everything that an operator does with AFAS Profit: look, read, write.
+    """Look into AFAS Profit, read from it and write to it.
 
-    The credential and the environment come from variables, never from arguments: AFAS_TOKEN (or AFAS_CLIENT_ID and
-    AFAS_CLIENT_SECRET), and AFAS_ENVIRONMENT (with AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL.
+    Set your environment in variables: AFAS_TOKEN (or AFAS_CLIENT_ID and AFAS_CLIENT_SECRET), and AFAS_ENVIRONMENT (with
+    AFAS_ENVIRONMENT_TYPE) or AFAS_BASE_URL. With --simulator you try most commands without them.
     """
     if env_file is not None:
-        from afas_async.commands.env_file import read_env_file  # noqa: PLC0415 - few give one
+        from afas_async.commands.env_file import read_env_file  # noqa: PLC0415 - most calls have none
 
         for name, value in read_env_file(env_file).items():
             os.environ.setdefault(name, value)
@@ -173,7 +173,7 @@ def _root(
 
 
 def _in_one_line(error: typer.TyperException) -> typer.TyperException:
-    """Return a usage error with the command, what is wrong, and where help is."""
+    """Return a usage error on one line: the command, the fault, and where to find help."""
     context = getattr(error, "ctx", None)
     path = PROGRAM if context is None else context.command_path
     text, *picture = error.format_message().split("\n\n", 1)

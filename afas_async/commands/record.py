@@ -1,4 +1,4 @@
-"""A recording of an environment, to simulate it elsewhere: `python -m afas_async simulate --record`."""
+"""Record an environment, to simulate it elsewhere: `python -m afas_async simulate --record`."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from afas_async.errors import AfasError
 from afas_async.policy.sizing import CELL_LIMIT
 from afas_async.simulator.own.recordings import RecordedGetConnector, RecordedUpdateConnector, Recording
 
-SAMPLE: Final = 10_000  # rows of a connector that are looked at
-SAMPLE_OF_BLOBS: Final = 1_000  # where a field may hold files
-_FARTHEST: Final = 1_000_000  # rows that are counted: to skip more takes the service too long
+SAMPLE: Final = 10_000  # rows of a connector to read
+SAMPLE_OF_BLOBS: Final = 1_000  # rows, if a field may hold files
+_FARTHEST: Final = 1_000_000  # rows to count at most: skipping more takes the service too long
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 async def record_environment(path: Path) -> bool:
-    """Record the environment that the variables name; see `record`."""
+    """Record the environment in the variables; see `record`."""
     async with AfasClient.from_env() as afas:
         return await record(afas, path)
 
 
 async def record(afas: AfasClient, path: Path) -> bool:
-    """Write down what the connectors of an environment are, and the shapes and sizes of their rows, but no value.
+    """Record the connectors of an environment, and the shapes and sizes of their rows, but no value.
 
-    Of each connector 10,000 rows are looked at, or 1,000 if it has blobs. More are counted by skipping ever more of
-    them, which takes about ten requests. A connector that cannot be read is left out.
+    This reads 10,000 rows of each connector, or 1,000 if it has blobs. The number of further rows is found by skipping,
+    with about ten requests. Connectors that cannot be read are left out.
 
     Args:
         afas: An open client.
-        path: The file.
+        path: The file to write.
 
     Returns:
         Whether all connectors that the token may use are in the file.
@@ -46,7 +46,7 @@ async def record(afas: AfasClient, path: Path) -> bool:
         AfasError: If the service does not list the connectors.
         OSError: If the file cannot be written.
     """
-    await asyncio.to_thread(path.touch)  # so that a wrong path is known before anything is read
+    await asyncio.to_thread(path.touch)  # a wrong path fails before anything is read
     today = datetime.now(UTC).date()
     listed = await afas.metainfo(refresh=True)
     get_connectors, update_connectors = list[RecordedGetConnector](), list[RecordedUpdateConnector]()
@@ -58,7 +58,7 @@ async def record(afas: AfasClient, path: Path) -> bool:
             complete = _left_out(connector.id, error)
             continue
         get_connectors.append(recorded)
-        key = f", different in each row: {', '.join(recorded.key)}" if recorded.key else ""
+        key = f", unique fields: {', '.join(recorded.key)}" if recorded.key else ""
         print(f"{recorded.id}: {recorded.rows:,} rows{key}", flush=True)
     for connector in listed.update_connectors:
         try:
@@ -97,7 +97,7 @@ async def _get_connector(afas: AfasClient, name: str, today: date) -> RecordedGe
 async def _first_rows(
     afas: AfasClient, name: str, sample: int, take: int, order: str | tuple[()]
 ) -> list[dict[str, Any]]:
-    """Read the first rows, until a page is empty: a service may have a limit of its own to the rows of a page."""
+    """Read the first rows, until a page is empty. A short page may come from a limit of the service."""
     rows = list[dict[str, Any]]()
     while len(rows) < sample:
         page = await afas.page(name, skip=len(rows), take=min(take, sample - len(rows)), order_by=order)
@@ -108,7 +108,7 @@ async def _first_rows(
 
 
 async def _count(afas: AfasClient, name: str, known: int, order: str | tuple[()]) -> int:
-    """Count rows to a twentieth, as the service does not tell their number: by looking whether there are more."""
+    """Count rows to a twentieth by asking whether there are more: the service does not report their number."""
     low, high = known, known * 2
     while high <= _FARTHEST and await _has_more(afas, name, high, order):
         low, high = high, high * 2

@@ -1,4 +1,4 @@
-"""A report, which the service makes while it is waited for."""
+"""The command `report`: download a report, which the service makes while you wait."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def command(
     *,
     where: Annotated[
         str | None,
-        typer.Option(metavar="CONDITION", help="Only lines that meet this condition, on field codes of the report."),
+        typer.Option(metavar="CONDITION", help="Only lines that meet this condition on the report's field codes."),
     ] = None,
     output: Output = None,
     simulator: OwnSimulator = False,
 ) -> int:
-    """Write a report to the disk; the service takes up to 15 minutes to make it."""
+    """Download a report. The service may take up to 15 minutes to make it."""
     condition = None if where is None else parsed_condition(where)
     return download(
         lambda afas, options: afas.report(guid, where=condition, **options),

@@ -1,4 +1,4 @@
-"""Where rows go: standard output, or a file that can go on after an interruption and is complete under its name."""
+"""Outputs for rows: standard output, or a file that gets its name when it is complete and can be continued."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ T = TypeVar("T")
 
 FORMATS: Final = ("ndjson", "csv", "parquet")
 _SUFFIXES: Final = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
-_FULL: Final = 8 << 20  # bytes that wait before they are written, with the point to go on from
+_FULL: Final = 8 << 20  # bytes to collect before they are written, with the point to continue from
 
 
 def format_of(path: Path | None, given: str | None) -> tuple[str, str]:
-    """Return the format of a file, and how it is packed: ".gz", ".zst" or not at all.
+    """Return the format of a file and its compression: ".gz", ".zst" or "".
 
     Args:
         path: The file; None for standard output.
-        given: The format that was said, in place of what the suffix says.
+        given: The format that the user chose, in place of the suffix.
 
     Raises:
-        UsageError: If it cannot be told, or there is no such format.
+        UsageError: If the format is unknown.
     """
     packing = path.suffix.lower() if path is not None and path.suffix.lower() in {".gz", ".zst"} else ""
     if given is not None and given not in FORMATS:
-        raise UsageError(f"there is no format {given!r}: give {', '.join(FORMATS)}")
+        raise UsageError(f"unknown format {given!r}: give {', '.join(FORMATS)}")
     suffix = "" if path is None else Path(path.stem if packing else path).suffix.lower()
     found = given or ("ndjson" if path is None else _SUFFIXES.get(suffix))
     if found is None:
-        raise UsageError(f"{path}: its suffix does not say what it is: give --format {', '.join(FORMATS)}")
+        raise UsageError(f"{path}: its suffix does not show the format: give --format {', '.join(FORMATS)}")
     if found == "parquet" and (path is None or packing):
-        raise UsageError("Parquet goes into a file, which is packed by itself: give -o FILE.parquet")
+        raise UsageError("Parquet needs a file, which compresses itself: give -o FILE.parquet")
     return found, packing
 
 
@@ -49,7 +49,7 @@ class RowSink(Protocol):
     """Takes rows as bytes."""
 
     async def write(self, data: bytes, rows: int, cursor: str | None) -> None:
-        """Take some rows, and the point to go on from after them."""
+        """Take some rows, and the cursor after them."""
         ...
 
 
@@ -57,17 +57,17 @@ class Pipe:
     """Standard output."""
 
     async def write(self, data: bytes, rows: int, cursor: str | None) -> None:
-        """Write some rows, in a thread, as a pipe may be slow.
+        """Write some rows, in a thread because a pipe may be slow.
 
         Raises:
-            BrokenPipeError: If nobody reads it any more.
+            BrokenPipeError: If the reader has gone.
         """
         del rows, cursor
         await in_thread(_write_out, data)
 
 
 class _State(msgspec.Struct):
-    """What stands beside a file that is not complete: how much of it counts, and where to go on."""
+    """The note beside an incomplete file: how much of it counts, and where to continue."""
 
     query: str
     cursor: str
@@ -76,22 +76,22 @@ class _State(msgspec.Struct):
 
 
 class RowFile:
-    """A file of rows, `FILE.part` until it is complete, with `FILE.cursor` beside it to go on from.
+    """A file of rows. Until it is complete it is `FILE.part`, with `FILE.cursor` to continue from.
 
     Args:
         path: The file.
-        query: What is read, as text: only the same read goes on.
+        query: The request as text; only the same request can continue.
         packing: ".gz", ".zst" or "".
-        resume: Whether to go on with what is there, rather than begin anew.
+        resume: Whether to continue an incomplete file, rather than start over.
 
     Raises:
-        UsageError: If what is there is of another read, or a library is missing.
+        UsageError: If the incomplete file is of another read, or a library is missing.
         OSError: If the file cannot be written.
 
     Attributes:
-        after: The cursor to go on from; None to begin.
-        rows: How many rows are in it.
-        size: How many bytes are in it.
+        after: The cursor to continue from; None at the beginning.
+        rows: The number of rows in it.
+        size: Its size in bytes.
     """
 
     def __init__(self, path: Path, query: str, packing: str, *, resume: bool) -> None:
@@ -110,7 +110,7 @@ class RowFile:
         if state is None:
             self._note.unlink(missing_ok=True)
         self._file: IO[bytes] = self._part.open("wb" if state is None else "r+b")
-        self._file.truncate(self.size)  # what was written after the last note is read again
+        self._file.truncate(self.size)  # rows after the last note are read again
         self._file.seek(self.size)
 
     def _state(self) -> _State | None:
@@ -119,13 +119,13 @@ class RowFile:
         try:
             state = msgspec.json.decode(self._note.read_bytes(), type=_State)
         except msgspec.DecodeError:
-            raise UsageError(f"{self._note} is no cursor of this program: delete it, or leave --resume out") from None
+            raise UsageError(f"{self._note} is not a cursor file: delete it, or leave out --resume") from None
         if state.query != self._query:
-            raise UsageError(f"{self._part} is of another read: repeat that one, or leave --resume out to begin anew")
+            raise UsageError(f"{self._part} belongs to another read: repeat that, or leave out --resume to start over")
         return state
 
     async def write(self, data: bytes, rows: int, cursor: str | None) -> None:
-        """Take some rows; they are written once there are some megabytes of them.
+        """Take some rows. They are written once there are some megabytes.
 
         Raises:
             OSError: If they cannot be written.
@@ -137,7 +137,7 @@ class RowFile:
             await in_thread(self._flush)
 
     async def complete(self) -> None:
-        """Write what waits, and give the file its name.
+        """Write the last rows, and give the file its name.
 
         Raises:
             OSError: If it cannot be written.
@@ -145,7 +145,7 @@ class RowFile:
         await in_thread(self._complete)
 
     async def close(self) -> None:
-        """Close the file; one that is not complete stays, with what has come, to go on with."""
+        """Close the file. An incomplete one stays, to be continued."""
         await in_thread(self._close)
 
     async def __aenter__(self) -> Self:
@@ -182,12 +182,12 @@ class RowFile:
                 self._flush()
             finally:
                 self._file.close()
-                if not self._note.exists():  # there is nothing to go on with
+                if not self._note.exists():  # nothing to continue from
                     self._part.unlink(missing_ok=True)
 
 
 async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Do some work in a thread, to its end also when the caller is cancelled, and return what it returns."""
+    """Run a function in a thread, to its end even if the caller is cancelled, and return its result."""
     return await to_its_end(asyncio.ensure_future(asyncio.to_thread(work, *arguments)))
 
 
@@ -197,7 +197,7 @@ def _write_out(data: bytes) -> None:
 
 
 def _packer(packing: str) -> Callable[[bytes], bytes]:
-    """Return what packs a part of a file: parts that are packed one by one make a file that is packed."""
+    """Return a function that compresses a part of a file. Compressed parts joined are a compressed file."""
     if packing == ".gz":
         return gzip.compress
     if packing == ".zst":

@@ -1,4 +1,4 @@
-"""Rows on their way out: as lines of JSON, as CSV, or as Parquet."""
+"""Read rows into lines of JSON, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read.
+    """A request for rows.
 
     Args:
         name: The connector.
-        key: Its key.
+        key: The fields of its key.
         where: The condition that rows must meet.
         order_by: Another order than the key's.
-        select: The fields that are wanted, in their order; none for all.
-        limit: How many rows at most.
+        select: The fields to write, in this order; empty for all.
+        limit: Rows at most.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
 
     def query(self, form: str) -> str:
-        """Return what is read as text, to know the same read again."""
+        """Return the request as text, to recognise the same read."""
         facts = (self.name, self.key, repr(self.where), self.order_by, self.select, self.limit, form)
         return msgspec.json.encode(facts).decode()
 
@@ -60,9 +60,9 @@ async def read_into(
         afas: An open client.
         wanted: What to read.
         form: "ndjson" or "csv".
-        sink: Where they go.
-        after: A cursor to go on from.
-        before: How many rows came before it.
+        sink: Takes the rows.
+        after: A cursor to continue from.
+        before: The number of rows before it.
 
     Raises:
         AfasError: If the rows cannot be read.
@@ -90,7 +90,7 @@ async def _read_lines(
     left: int | None,
     show: Callable[[int, Progress], None],
 ) -> int:
-    # Without a choice of fields nothing is decoded: numbers keep their digits.
+    # Without --select nothing is decoded, so numbers keep their digits.
     row_type: Any = dict if wanted.select else msgspec.Raw
     connector = GetConnector(wanted.name, row_type, key=wanted.key)
     done = 0
@@ -115,7 +115,7 @@ def json_lines(rows: Sequence[msgspec.Raw]) -> bytes:
 def _chosen(wanted: Wanted, rows: Sequence[dict[str, Any]]) -> bytes:
     missing = [field for field in wanted.select if field not in rows[0]]
     if missing:
-        raise UsageError(f"{wanted.name}: --select: there is no field {missing[0]!r}; `fields` lists what there is")
+        raise UsageError(f"{wanted.name}: --select: rows have no field {missing[0]!r}; `fields` lists what they have")
     return _ENCODER.encode_lines([{field: row.get(field) for field in wanted.select} for row in rows])
 
 
@@ -155,7 +155,7 @@ async def _read_csv(
 
 
 async def read_parquet(afas: AfasClient, wanted: Wanted, path: Path) -> tuple[int, int]:
-    """Read rows into a Parquet file, which is there once it is complete; return how many rows and bytes.
+    """Read rows into a Parquet file, which appears once it is complete. Return the numbers of rows and bytes.
 
     Raises:
         AfasError: If the rows cannot be read.
@@ -194,9 +194,9 @@ def columns_room() -> Any:
     """Return `afas_async.columns`, which needs pyarrow.
 
     Raises:
-        UsageError: If that is missing.
+        UsageError: If pyarrow is missing.
     """
-    # Of a million rows its own allocator keeps 25 MB more; it reads the variable when it is imported.
+    # After a million rows pyarrow's own allocator keeps 25 MB more. It reads this variable at its import.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         import_module("pyarrow")
@@ -207,15 +207,15 @@ def columns_room() -> Any:
 
 @asynccontextmanager
 async def watched(afas: AfasClient) -> AsyncGenerator[None]:
-    """Show how far the reads of a client are, while a block runs."""
+    """Show the progress of a client's reads, while a block runs."""
     with ProgressLine() as line:
         loop = asyncio.get_running_loop()
         started = loop.time()
 
         async def watch() -> None:
             while True:
-                told = afas.statistics()
-                line.show(told.rows, requests=told.requests, seconds=loop.time() - started, bytes=told.bytes)
+                counts = afas.statistics()
+                line.show(counts.rows, requests=counts.requests, seconds=loop.time() - started, bytes=counts.bytes)
                 await asyncio.sleep(0.1)
 
         task = asyncio.create_task(watch()) if line.is_due else None

@@ -1,4 +1,4 @@
-"""The shapes of the values in rows, of which no value is kept."""
+"""The shapes of the values in rows, without any value."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def shape(kind: str, values: Sequence[Any], today: date) -> RecordedField:
 
     Args:
         kind: The field's type in metainfo.
-        values: Its value in each row; none for a connector without rows. One that is not of the type counts as null,
-            such as "(replaced)" for a number.
+        values: Its value in each row; empty for a connector without rows. A value of another type counts as null, such
+            as "(replaced)" for a number.
         today: The day of the recording.
 
     Example:
@@ -57,7 +57,7 @@ def shape(kind: str, values: Sequence[Any], today: date) -> RecordedField:
 
 
 def unique_fields(fields: Sequence[MetainfoField], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the fields that could be the key: the fewest whose values are different in each row; none if unknown."""
+    """Return fields that could be the key: the fewest whose values differ in each row; empty if unknown."""
     if not rows:
         return ()
     found = (candidates(fields, rows, size) for size in range(1, _MOST_FIELDS + 1))
@@ -79,7 +79,7 @@ def _numbers(values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _dates(values: Sequence[str], today: date) -> dict[str, Any]:
-    """The shape of dates; a text that does not begin with a year does not count."""
+    """Return the shape of dates. Texts that do not begin with a year do not count."""
     years = [int(value[:4]) for value in values if value[:4].isdecimal()] or [today.year]
     return {
         "decades": (min(years) // 10 * 10, max(years) // 10 * 10),

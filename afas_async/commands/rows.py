@@ -1,4 +1,4 @@
-"""The rows of a GetConnector: a table on a terminal, lines of JSON in a pipe, or a file."""
+"""The command `rows`: a table on a terminal, lines of JSON in a pipe, or a file."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from afas_async.client.client import AfasClient
 
 EPILOG: Final = (
-    "A condition is written as in Python: 'Price < 10 and Description.contains(\"bolt\") and not Blocked'. Fields stand"
-    ' by their ids; a date is date("2024-01-31"); further tests are in [...], is None, startswith(), between(a, b).\n\n'
-    "A file is complete under its name. While it is not, FILE.part and FILE.cursor hold what --resume goes on with. "
+    "Write a condition as in Python: 'Price < 10 and Description.contains(\"bolt\") and not Blocked'. Name fields by"
+    ' their ids, and write a date as date("2024-01-31"). You can also use in [...], is None, startswith() and'
+    " between(a, b).\n\n"
+    "A file gets its name when it is complete. Until then --resume continues with FILE.part and FILE.cursor.\n\n"
     + ENVIRONMENT
 )
 SHOWN: Final = 50  # rows on a terminal
@@ -35,8 +36,8 @@ async def show_rows(afas: AfasClient, wanted: Wanted, limit: int) -> None:
 
     Args:
         afas: An open client.
-        wanted: What to read; without a key in the service's own order.
-        limit: How many rows.
+        wanted: What to read. Without a key, the rows come in the service's own order.
+        limit: Rows to print at most.
 
     Raises:
         AfasError: If they cannot be read.
@@ -52,7 +53,7 @@ async def show_rows(afas: AfasClient, wanted: Wanted, limit: int) -> None:
     count = columns_that_fit(fields, cells)
     if count < len(fields):
         remark(
-            f"{len(fields) - count} more fields have no room: --select FIELD,FIELD chooses among {', '.join(fields)}"
+            f"{len(fields) - count} more fields do not fit: choose with --select FIELD,FIELD among {', '.join(fields)}"
         )
     fields = fields[:count]
     numbers = [field for field in fields if all(_is_number(row.get(field)) for row in rows)]
@@ -73,14 +74,14 @@ def _cell(value: object) -> str | None:
 
 
 async def write_rows(afas: AfasClient, wanted: Wanted, path: Path, given: str | None, *, resume: bool) -> str:
-    """Write rows into a file, and return what a person reads of that.
+    """Write rows into a file, and return a line about it for the user.
 
     Args:
         afas: An open client.
         wanted: What to read.
         path: The file.
-        given: Its format, in place of what the suffix says.
-        resume: Whether to go on with a file that was not completed.
+        given: The format, in place of the suffix.
+        resume: Whether to continue an incomplete file.
 
     Raises:
         AfasError: If the rows cannot be read.
@@ -104,11 +105,12 @@ def command(
         str | None, typer.Option(metavar="CONDITION", help="Only rows that meet this condition; see below.")
     ] = None,
     order_by: Annotated[
-        str | None, typer.Option(metavar="[-]FIELD[,...]", help="Another order than the key's; - for descending.")
+        str | None,
+        typer.Option(metavar="[-]FIELD[,...]", help="Sort by these fields, not by the key; - for descending."),
     ] = None,
     select: Annotated[str | None, typer.Option(metavar="FIELD[,...]", help="Only these fields, in this order.")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help=f"At most so many rows; {SHOWN} on a terminal.")
+        int | None, typer.Option(min=1, metavar="N", help=f"At most N rows; {SHOWN} on a terminal.")
     ] = None,
     key: KeyOption = None,
     keys: KeysOption = Path(NAME),
@@ -122,18 +124,18 @@ def command(
         ),
     ] = None,
     format: Annotated[  # noqa: A002 - the name of the option
-        str | None, typer.Option(metavar="|".join(FORMATS), help="The format, where no suffix says it.")
+        str | None, typer.Option(metavar="|".join(FORMATS), help="The format, if no suffix shows it.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with a file whose writing was interrupted.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a file that was interrupted.")] = False,
     simulator: OwnSimulator = False,
 ) -> int:
-    """Read the rows of a GetConnector: complete, each once, in the order of its key.
+    """Read the rows of a GetConnector: all of them, each once, in the order of the key.
 
-    They are a table on a terminal, lines of JSON in a pipe, or a file with -o.
+    You get a table on a terminal, lines of JSON in a pipe, or a file with -o.
     """
     form, _ = format_of(output, format)
     if resume and (output is None or form == "parquet"):
-        raise typer.BadParameter("--resume goes on with the file of -o, an .ndjson or a .csv file")
+        raise typer.BadParameter("--resume continues the file of -o, which must be an .ndjson or a .csv file")
     condition = None if where is None else parsed_condition(where)
     is_shown = output is None and format is None and sys.stdout.isatty()
 
@@ -163,6 +165,6 @@ def command(
         completed(work())
     except (KeyboardInterrupt, Exception):
         if output is not None and Path(f"{output}.cursor").exists():
-            remark(f"{output}.part has what has come: go on with {PROGRAM} rows ... -o {output} --resume")
+            remark(f"{output}.part has the rows so far: continue with {PROGRAM} rows ... -o {output} --resume")
         raise
     return 0

@@ -1,4 +1,4 @@
-"""A simulated AFAS Profit on this computer: the options of `afas_async.simulator.command`."""
+"""The command `simulate`: serve a simulated AFAS Profit, with the options of `afas_async.simulator.command`."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ __all__ = ["EPILOG", "command"]
 def command(
     *,
     rows: Annotated[int, typer.Option(metavar="N", help="Rows in the large connectors.")] = 1_000,
-    seed: Annotated[int, typer.Option(metavar="N", help="What the rows come from.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed makes the same rows.")] = 1,
     latency: Annotated[
         Latency | None,
         typer.Option(
             parser=typed_latency,
             metavar=NOTATION,
-            help="Seconds that each answer takes, each 1,000 rows in it, each 1,000 rows skipped, and each 1,000"
-            " elements written.",
+            help="Seconds for each response, each 1,000 rows in it, each 1,000 rows skipped, and each 1,000 elements"
+            " written.",
         ),
     ] = None,
     connector: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE",
-            help="Serve the rows of a .csv, .ndjson or .jsonl file as the GetConnector NAME; may be repeated.",
+            help="Serve the rows of a .csv, .ndjson or .jsonl file as the GetConnector NAME. You can repeat it.",
         ),
     ] = None,
     metainfo: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE",
-            help="What the fields of the GetConnector NAME are: the JSON of GET metainfo/get/NAME; may be repeated.",
+            help="The fields of the GetConnector NAME: the JSON of GET metainfo/get/NAME. You can repeat it.",
         ),
     ] = None,
     update: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=FILE",
-            help="Have the UpdateConnector NAME, from the JSON of GET metainfo/update/NAME; may be repeated.",
+            help="Add the UpdateConnector NAME, from the JSON of GET metainfo/update/NAME. You can repeat it.",
         ),
     ] = None,
     record: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Serve nothing: read what the connectors of your environment are, and the shapes and sizes of their"
-            " rows, without a value of any row.",
+            help="Serve nothing. Record the connectors of your environment, and the shapes and sizes of their rows,"
+            " but no value of any row.",
         ),
     ] = None,
     recording: Annotated[
@@ -62,19 +62,21 @@ def command(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Serve the connectors that --record has recorded, with made-up rows, in place of the samples.",
+            help="Serve the connectors from --record with made-up rows, in place of the samples.",
         ),
     ] = None,
-    profit: Annotated[int, typer.Option(min=6, max=7, help="The release whose way of writing is followed.")] = 7,
+    profit: Annotated[int, typer.Option(min=6, max=7, help="The release of Profit whose formats are used.")] = 7,
     rules: Annotated[
         str | None,
         typer.Option(metavar="JSON", help="""How the service behaves, such as '{"page_cap":1000,"time_limit":5}'."""),
     ] = None,
-    gzip: Annotated[bool, typer.Option("--gzip", help="Compress for clients that accept it.")] = False,
-    port: Annotated[int, typer.Option(help="The port; 0 for a free one.")] = 0,
+    gzip: Annotated[bool, typer.Option("--gzip", help="Compress responses for clients that accept it.")] = False,
+    port: Annotated[int, typer.Option(help="The port; 0 picks a free one.")] = 0,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Say the URL and the token in a JSON line, and stop when standard input ends."),
+        typer.Option(
+            "--json", help="Print the URL and the token as a line of JSON, and stop when standard input ends."
+        ),
     ] = False,
 ) -> int:
     """Serve a simulated AFAS Profit REST API on this computer, until you press Ctrl+C."""
@@ -88,5 +90,5 @@ def command(
     if record is None:
         return run(arguments)
     if arguments:
-        raise typer.BadParameter("--record goes with no other option")
+        raise typer.BadParameter("--record excludes all other options")
     return run(["--record", str(record)], record_environment)

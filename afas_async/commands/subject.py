@@ -1,4 +1,4 @@
-"""An attachment of a dossier item, by the number of the item."""
+"""The command `subject`: download an attachment by the number of its dossier item."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def command(
     output: Output = None,
     simulator: OwnSimulator = False,
 ) -> int:
-    """Write an attachment of a dossier item to the disk. It is complete under its name, or there is an error."""
+    """Download an attachment of a dossier item. You get the complete file, or an error."""
     return download(
         lambda afas, options: afas.subject(subject_id, file_id, **options),
         output=output,

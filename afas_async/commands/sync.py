@@ -1,4 +1,4 @@
-"""A copy of a connector in DuckDB or PostgreSQL, kept up to date."""
+"""The command `sync`: keep a copy of a connector up to date in DuckDB or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from afas_async.columns.synchronise import Synced
 
 EPILOG: Final = (
-    "The password of PostgreSQL comes from PGPASSWORD or the file of passwords, never from an argument. " + ENVIRONMENT
+    "Set the password of PostgreSQL in PGPASSWORD or its password file, never in an argument.\n\n" + ENVIRONMENT
 )
 _POSTGRES: Final = {"postgresql", "postgres"}
 _PASSWORDS: Final = {"password", "sslpassword"}  # parameters of the URL
 
 
 def connection(into: str) -> Any:
-    """Return a connection to a database: the file of DuckDB, or the URL of PostgreSQL.
+    """Return a connection to a database: a file of DuckDB, or a URL of PostgreSQL.
 
     Raises:
         UsageError: If the URL holds a password, a library is missing, or the database cannot be reached or opened.
@@ -36,7 +36,7 @@ def connection(into: str) -> Any:
     url = urlsplit(into)
     is_postgres = url.scheme in _POSTGRES
     if is_postgres and (url.password is not None or _PASSWORDS & parse_qs(url.query, keep_blank_values=True).keys()):
-        raise UsageError("--into: leave the password out of the URL, and set PGPASSWORD: arguments are not secret")
+        raise UsageError("--into: leave the password out of the URL and set PGPASSWORD: arguments are not secret")
     database = _library("psycopg", "psycopg[binary]") if is_postgres else _library("duckdb", "duckdb")
     try:
         return database.connect(into)
@@ -58,18 +58,18 @@ def command(
         str,
         typer.Option(
             metavar="DATABASE",
-            help="A file of DuckDB, such as afas.duckdb, or the URL of PostgreSQL, such as postgresql://host/database.",
+            help="A file of DuckDB, such as afas.duckdb, or a URL of PostgreSQL, such as postgresql://host/database.",
             show_default=False,
         ),
     ],
     modified: Annotated[
-        str, typer.Option(metavar="FIELD", help="The field with the moment of the last change.")
+        str, typer.Option(metavar="FIELD", help="The field with the moment of a row's last change.")
     ] = "ModifiedOn",
     table: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The table; by default it is called as the connector.")
+        str | None, typer.Option(metavar="NAME", help="The table; by default it has the connector's name.")
     ] = None,
     deletions: Annotated[
-        bool, typer.Option("--deletions", help="Delete rows that the connector no longer has, which reads all keys.")
+        bool, typer.Option("--deletions", help="Also delete rows that the connector has lost. It reads all keys.")
     ] = False,
     select: Annotated[str | None, typer.Option(metavar="FIELD[,...]", help="Only these fields.")] = None,
     where: Annotated[str | None, typer.Option(metavar="CONDITION", help="A further condition, as for `rows`.")] = None,
@@ -77,10 +77,10 @@ def command(
     keys: KeysOption = Path(NAME),
     simulator: OwnSimulator = False,
 ) -> int:
-    """Keep a copy of a GetConnector up to date, in DuckDB or PostgreSQL.
+    """Keep a copy of a GetConnector up to date in DuckDB or PostgreSQL.
 
-    The first run makes the table and reads everything; each further one reads what was modified. A run is one
-    transaction: whatever ends it, the copy is that of the run before.
+    Your first run creates the table and reads all rows. Later runs read the modified ones. A run is one transaction: if
+    it fails, you still have the copy of the run before.
     """
     columns = columns_room()
     condition = None if where is None else parsed_condition(where)

@@ -1,4 +1,4 @@
-"""What the commands write: data to standard output, and how it goes to standard error where a person watches."""
+"""The output of commands: data to standard output, and progress to standard error while a person watches."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from afas_async.commands.json_log import is_json_log, note
 
 REWRITE_SECONDS: Final = 0.1
 LOG_SECONDS: Final = 5.0
-_NARROW: Final = 12  # characters that a column of a table has room for in any case
-_WIDE: Final = 24  # that it has room for before a further column is left out
-_GAP: Final = 3  # between two columns
+_NARROW: Final = 12  # characters: the least width of a column in a table
+_WIDE: Final = 24  # characters: the width at which further columns are left out
+_GAP: Final = 3  # characters between two columns
 
 
 def output() -> Console:
-    """Return the console for data and reports. It has colours on a terminal only, and none with NO_COLOR."""
+    """Return the console for data and reports. It has colours only on a terminal, and not with NO_COLOR."""
     return Console(highlight=False, soft_wrap=True)
 
 
@@ -35,19 +35,19 @@ def errors() -> Console:
 
 
 def remark(text: str) -> None:
-    """Write a line about the work to standard error, where a person watches."""
+    """Write a remark to standard error, if a person watches."""
     if sys.stderr.isatty() and not is_json_log():
         errors().print(Text(printable(text), style="dim"), soft_wrap=True)
 
 
 class ProgressLine:
-    """How far a work is: a line that is rewritten in place on a terminal, and nothing elsewhere.
+    """The progress of a command: a line that is rewritten in place on a terminal, and nothing elsewhere.
 
-    With --log-json there is a line of JSON every few seconds.
+    With --log-json it is a line of JSON every few seconds.
 
     Args:
-        total: How many rows or records there are, if that is known.
-        what: What is counted.
+        total: The number of rows or records, if known.
+        what: The name of the things counted.
     """
 
     def __init__(self, total: int | None = None, what: str = "rows") -> None:
@@ -59,15 +59,15 @@ class ProgressLine:
 
     @property
     def is_due(self) -> bool:
-        """Whether the line would be shown now; never where nobody watches."""
+        """Whether `show` would write now. It is never True if nobody watches."""
         return self._next < inf and perf_counter() >= self._next
 
     def show(self, done: int, **facts: float) -> None:
-        """Show how far the work is, unless that was done a moment ago.
+        """Show the progress, unless it was shown a moment ago.
 
         Args:
-            done: How many are done.
-            facts: Further numbers by what they are; `seconds` makes a rate, and `bytes` a size.
+            done: The number done so far.
+            facts: Further numbers by name. `seconds` makes a rate, and `bytes` a size.
         """
         if not self.is_due:
             return
@@ -84,7 +84,7 @@ class ProgressLine:
     def __enter__(self) -> Self:
         console = errors()
         if console.is_terminal and not is_json_log():
-            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415 - seldom needed
+            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn  # noqa: PLC0415 - for terminals
 
             column = SpinnerColumn() if self._total is None else BarColumn(bar_width=20)
             text = TextColumn("{task.fields[text]}", table_column=None, markup=False)
@@ -101,7 +101,7 @@ class ProgressLine:
 
 
 def facts_text(done: int, what: str, total: int | None, facts: dict[str, float]) -> str:
-    """Return how far a work is, in a line.
+    """Return the progress as a line of text.
 
     Example:
         >>> facts_text(1_000, "rows", 3_000, {"pages": 2, "seconds": 0.5, "bytes": 1_500_000})
@@ -119,7 +119,7 @@ def facts_text(done: int, what: str, total: int | None, facts: dict[str, float])
 
 
 def size_text(size: float) -> str:
-    """Return a number of bytes as a person reads it.
+    """Return a number of bytes as text for a person.
 
     Example:
         >>> size_text(900), size_text(1_234_000)
@@ -140,14 +140,14 @@ def print_table(
     wrap: bool = True,
     whole: int = 1,
 ) -> None:
-    """Print a table: within the width of a terminal, and elsewhere as wide as it is, two spaces between columns.
+    """Print a table. It fits the width of a terminal; elsewhere it has full width and two spaces between columns.
 
     Args:
         headers: The names of the columns.
-        rows: What stands in them; None is nothing.
-        right: Names of the columns with numbers.
-        whole: How many of the first columns are never cut.
-        wrap: Whether a text that is too long goes on in the next line, rather than to be cut.
+        rows: The cells of each row; None is an empty cell.
+        right: Names of the columns to align right.
+        whole: The number of first columns that are never cut.
+        wrap: Whether a long text wraps to the next line. Otherwise it is cut.
     """
     texts = [["" if value is None else printable(str(value)) for value in row] for row in rows]
     console = output()
@@ -176,7 +176,7 @@ def print_table(
 
 
 def columns_that_fit(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
-    """Return how many columns of a table have room on the terminal; at least one."""
+    """Return how many columns of a table fit on the terminal; at least one."""
     texts = [["" if value is None else str(value) for value in row] for row in rows]
     room, count = output().width + _GAP, 0
     for width in _widths(headers, texts):
@@ -192,27 +192,27 @@ def _widths(headers: Sequence[str], texts: Iterable[Sequence[str]]) -> list[int]
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON, indented for a person on a terminal and else in one line."""
+    """Print a value as JSON: indented on a terminal, elsewhere on one line."""
     indent = 2 if sys.stdout.isatty() else None
     print(json.dumps(value, indent=indent, ensure_ascii=False, default=str))
 
 
 def printable(text: str) -> str:
-    """Return a text without the characters that would steer a terminal."""
+    """Return a text without characters that would control a terminal."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def fitting(text: str) -> str:
-    """Return a text without the characters that would steer a terminal, and cut to its width if there is one."""
+    """Return a text without characters that would control a terminal, cut to the terminal's width."""
     shown = printable(text)
     console = output()
     return shown if len(shown) <= console.width or not console.is_terminal else shown[: console.width - 3] + "..."
 
 
 def peak_memory() -> float:
-    """Return the largest size that this process has had, in MB; not a number where the platform does not tell."""
+    """Return the peak memory of this process in MB; NaN if the platform does not report it."""
     try:
-        import resource  # noqa: PLC0415 - Windows has none
+        import resource  # noqa: PLC0415 - missing on Windows
     except ImportError:
         return float("nan")
     unit = 1 if sys.platform == "darwin" else 1024

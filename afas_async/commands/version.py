@@ -1,4 +1,4 @@
-"""The version of Profit, and of this program."""
+"""The command `version`: the version of Profit, and of this program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EPILOG: Final = ENVIRONMENT
 
 
 def command(*, simulator: OwnSimulator = False) -> int:
-    """Show the version of Profit that the environment runs, and of this program."""
+    """Show the version of Profit that your environment runs, and of this program."""
 
     async def work() -> str:
         async with client(simulator=simulator) as afas:

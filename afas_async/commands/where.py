@@ -1,4 +1,4 @@
-"""`--where`: a condition as a person writes it, parsed and never evaluated."""
+"""The option `--where`: a condition in the notation of Python, parsed and never evaluated."""
 
 from __future__ import annotations
 
@@ -51,15 +51,17 @@ _EXAMPLE: Final = """'Price < 10 and Description.contains("bolt") and not Blocke
 def parsed_condition(text: str) -> Condition:
     """Return the condition that was typed.
 
-    Fields stand by their ids, `F["class"]` for one that is no name. Texts are in quotation marks, and a date is
-    `date("2024-01-31")`. `and`, `or`, `not`, comparisons (also `0 < Price < 10`), `in ["A", "B"]`, `is None`, and the
-    methods of a field in Python, such as `contains`, combine them; a field alone is a yes-or-no field that is true.
+    Fields are named by their ids, or as `F["class"]` if the id is not a name in Python. Texts are in quotation marks,
+    and a date is `date("2024-01-31")`. A field alone means that a yes-or-no field is true.
+
+    The notation has `and`, `or`, `not`, comparisons (also `0 < Price < 10`), `in ["A", "B"]` and `is None`. It also has
+    the methods of a field, such as `contains`.
 
     Args:
         text: The condition.
 
     Raises:
-        BadParameter: If it is no condition; the text shows the place.
+        BadParameter: If it is not a condition. The text shows the place.
 
     Example:
         >>> parsed_condition('0 < Price <= 9.50 and not (Blocked or Unit in ["Box"])')
@@ -69,18 +71,18 @@ def parsed_condition(text: str) -> Condition:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         place = getattr(error, "offset", None) or 1
-        raise _misread(text.strip(), f"this is no condition such as {_EXAMPLE}", place - 1) from None
+        raise _misread(text.strip(), f"expected a condition such as {_EXAMPLE}", place - 1) from None
     return _Reader(text.strip()).condition(tree.body)
 
 
 class _Reader:
-    """Turns the tree of a condition into the library's."""
+    """Turns a syntax tree into a condition."""
 
     def __init__(self, text: str) -> None:
         self._text = text
 
     def condition(self, node: ast.expr) -> Condition:
-        """Return what a part of the tree asks for."""
+        """Return the condition of a part of the tree."""
         match node:
             case ast.BoolOp(op=ast.And()):
                 return reduce(lambda one, other: one & other, map(self.condition, node.values))
@@ -125,7 +127,7 @@ class _Reader:
             return found if isinstance(operator, ast.In) else ~found
         compare = _COMPARE.get(type(operator))
         if compare is None:
-            raise self._wrong(right, "`is` goes with None only: use ==")
+            raise self._wrong(right, "`is` works with None only: use ==")
         value = self._value(right)
         return self._checked(right, lambda: compare(field, value))
 
@@ -156,7 +158,7 @@ class _Reader:
     def _value(self, node: ast.expr) -> Any:
         match node:
             case ast.Constant(value=float()):
-                return Decimal(ast.get_source_segment(self._text, node) or "")  # with all digits that were typed
+                return Decimal(ast.get_source_segment(self._text, node) or "")  # keeps all digits that were typed
             case ast.Constant(value=str() | bool() | int() | None):
                 return node.value
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
@@ -182,7 +184,7 @@ class _Reader:
             raise self._wrong(node, str(error)) from None
 
     def _wrong(self, node: ast.expr, text: str, at: int | None = None) -> typer.BadParameter:
-        # Columns of the tree count bytes, those of a terminal characters.
+        # The tree counts columns in bytes, and a terminal in characters.
         column = node.col_offset if at is None else at
         return _misread(self._text, text, len(self._text.encode()[:column].decode("utf-8", "ignore")))
 

@@ -190,7 +190,7 @@ READS: list[Sent] = [
     (lambda afas: afas.rows(UpdateConnector("KnSubject")), UsageError, "^connector: .*, got UpdateConnector$"),
     (lambda afas: afas.rows(Article), UsageError, "^connector: .*, got the class Article$"),
     (lambda afas: afas.pages(ARTICLES, take="20"), UsageError, f"^{NAME}: take: .*, got str$"),
-    (lambda afas: afas.pages(ARTICLES, take=-1), UsageError, rf"^{NAME}: .*take=-1 is for rows\(\)$"),
+    (lambda afas: afas.pages(ARTICLES, take=-1), UsageError, rf"^{NAME}: .*use rows\(\) for take=-1$"),
     (lambda afas: afas.page(NAME, take="20"), UsageError, f"^{NAME}: take: .*, got str$"),
     (lambda afas: afas.page(NAME, skip=None), UsageError, f"^{NAME}: skip: .*, got None$"),
     (lambda afas: afas.page(NAME, take=False), UsageError, f"^{NAME}: take: .*, got bool$"),

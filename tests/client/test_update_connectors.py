@@ -75,7 +75,7 @@ async def test_lines() -> None:
 async def test_sub_and_its_key_go_together() -> None:
     """Half of the address of a line would delete the whole record."""
     async with serving() as (simulator, afas):
-        with pytest.raises(InvalidElementError, match="sub and sub_key go together"):
+        with pytest.raises(InvalidElementError, match="give sub and sub_key together, or neither"):
             await afas.delete("FiEntries", key={"UnId": 1}, sub="FiEntries")
         assert not simulator.requests
 

@@ -42,7 +42,7 @@ def test_the_demo_notices_a_difference(capsys: pytest.CaptureFixture[str], monke
     monkeypatch.setattr("afas_async.simulator.remote.SimulatorProcess.checksum", lie)
     ended = run(capsys, "demo", "--rows", "2000", *QUICK)
     assert ended.status == 1
-    assert "check        NOT what the database holds" in ended.out
+    assert "check        NOT equal to the database" in ended.out
 
 
 @pytest.mark.usefixtures("within")
@@ -109,7 +109,7 @@ def test_another_order(capsys: pytest.CaptureFixture[str]) -> None:
     """By another key the rows come in another order, so they are compared without their order, and that is said."""
     ended = run(capsys, "demo", "--simulator", "--rows", "500", "--connector", "Profit_Wide", "--key", "Name", *QUICK)
     assert ended.status == 0
-    assert "check        complete, in another order than that of Id: each row is there once" in ended.out
+    assert "check        complete, each row once, in another order than that of Id" in ended.out
 
 
 @pytest.mark.usefixtures("within")
@@ -137,7 +137,7 @@ def test_its_own_key_in_another_order(capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setattr(SimulatorProcess, "checksum", of_another_order)
     ended = run(capsys, "demo", "--rows", "500", *QUICK)
     assert ended.status == 1
-    assert "NOT what the database holds" in ended.out
+    assert "NOT equal to the database" in ended.out
 
 
 def test_a_connector_that_the_simulator_does_not_have(capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,7 +158,7 @@ class TestEnvironment:
             assert simulator.base_url in ended.out
         assert ended.status == 0
         assert "rows         3,000 in " in ended.out
-        assert "the end is proved, by an answer without a new row" in ended.out
+        assert "the end is proved by a response without new rows" in ended.out
         for fact in (r"3,000 rows", r"rows/s", r"\d pages in \d+ requests", r"after \d+ ms", r"\d+ MB more"):
             assert re.search(fact, ended.out), fact
         assert "ItemCode'" not in ended.out
@@ -180,7 +180,7 @@ class TestEnvironment:
             assert simulator.counters.rows < 20_000
         assert ended.status == 0
         assert "rows         150 in " in ended.out
-        assert "stopped as asked, so neither the end nor the values could be checked" in ended.out
+        assert "stopped at --rows, so neither the end nor the values could be checked" in ended.out
 
     def test_compare_and_window(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         with environment(monkeypatch) as simulator:

@@ -10,7 +10,7 @@ import pytest
 from afas_async import commands
 from afas_async.commands import cli, program
 
-COMMANDS = re.findall(r"^python -m afas_async (.*)\n((?:    .*\n)+)", commands.__doc__ or "", re.MULTILINE)
+COMMANDS = re.findall(r"^- `python -m afas_async (.*)`\n((?:  .*\n)+)", commands.__doc__ or "", re.MULTILINE)
 
 
 def test_every_command_is_listed() -> None:

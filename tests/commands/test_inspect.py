@@ -129,8 +129,8 @@ def test_a_key_that_holds_is_declared(monkeypatch: pytest.MonkeyPatch, capsys: p
         pages = [request for request in simulator.requests if "orderbyfieldids" in request.query]
         assert [request.query["skip"] for request in pages[:-1]] == ["0", "700", "1400", "2100", "2800", "3000"]
     assert ended.status == 0
-    assert "3,000 read, all there are" in ended.out
-    assert "the same from the other end" in ended.out
+    assert "3,000 read, all of them" in ended.out
+    assert "the same in reverse" in ended.out
     assert "str" not in ended.out.replace("string", "")  # the types are told by the service's names, once
     assert ended.out.rstrip().endswith('ARTICLE = GetConnector("Profit_Article", key="ItemCode")')
 
@@ -151,10 +151,10 @@ def test_the_fields_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         ("Profit_Debtor", "Email", ["681 with null", "681 rows have no value (null)"]),
         (LINES, "UnitId,EntryNo", ["duplicates   1,125", "1,125 rows have the key of the row before them"]),
         (LINES, "Account,LineNo", ["rows have the key of the row before them"]),
-        (ARTICLE, "Price", ["Price is of type decimal: only string and int survive"]),
+        (ARTICLE, "Price", ["Price is of type decimal: only string and int can be sent back in a filter unchanged"]),
         (ARTICLE, "ItemCode,ModifiedOn", ["ModifiedOn is of type date"]),
         (ARTICLE, "Blocked", ["Blocked is of type boolean"]),
-        ("Profit_Empty", "Id", ["there are no rows to test it on"]),
+        ("Profit_Empty", "Id", ["the connector has no rows to test it on"]),
     ],
 )
 def test_a_key_that_does_not_hold_is_refused(
@@ -218,8 +218,8 @@ def test_rows_that_were_not_read_are_not_vouched_for(
         exact = run(capsys, "inspect", ARTICLE, "--key", "ItemCode", "--rows", "3000")
         whole = run(capsys, "inspect", ARTICLE, "--key", "ItemCode", "--rows", "9999")
     assert part.status == exact.status == whole.status == 0
-    assert "The key holds in the first 250 rows, where the test stopped as asked." in part.out
-    assert "The key holds in the first 3,000 rows, where the test stopped as asked." in exact.out
+    assert "The key holds in the first 250 rows, where the test stopped." in part.out
+    assert "The key holds in the first 3,000 rows, where the test stopped." in exact.out
     assert "The key holds. Declare" in whole.out
 
 
@@ -235,8 +235,8 @@ def test_a_service_that_does_not_sort(monkeypatch: pytest.MonkeyPatch, capsys: p
     with environment(monkeypatch):
         ended = run(capsys, "inspect", ARTICLE, "--key", "ItemCode")
     assert ended.status == 1
-    assert "another from the other end" in ended.out
-    assert "it does not sort by it" in ended.out
+    assert "another one in reverse" in ended.out
+    assert "it does not sort by this key" in ended.out
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_candidates_are_proposed(
 @pytest.mark.parametrize(
     ("connector", "prepare", "told"),
     [
-        ("Profit_Empty", "SELECT 1", "there are 0 rows to judge by"),
+        ("Profit_Empty", "SELECT 1", "No key can be proposed from 0 rows"),
         ("Profit_Employees", "UPDATE Profit_Employees SET EmployeeId = NULL", "No candidate for a key"),
     ],
 )

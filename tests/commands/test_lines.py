@@ -80,22 +80,22 @@ def test_delimiters(text: str, delimiter: str) -> None:
             "a.csv",
             b"a,b\n1,\xff\n" * 3,
             {"encoding": "utf-8"},
-            "is not in utf-8, as the byte 0xff is none of that: say which --encoding",
+            "is not in utf-8: it has the byte 0xff. Give its --encoding",
         ),
         ("a.csv", b"a,b\n1,\x81\n", {}, "not in cp1252"),
-        ("a.csv", b"a,b\n", {"encoding": "latin-99"}, "there is no encoding 'latin-99'"),
+        ("a.csv", b"a,b\n", {"encoding": "latin-99"}, "unknown encoding 'latin-99'"),
         ("a.csv", b'a,b\n"' + b"x" * 70_000 + b'",\x81\n', {}, "not in cp1252"),
-        ("a.data", b"", {}, "its suffix does not say what it is: give --format csv, ndjson, xlsx, parquet"),
+        ("a.data", b"", {}, "its suffix does not show the format: give --format csv, ndjson, xlsx, parquet"),
         ("a.parquet", b"nothing", {}, "a.parquet"),
         (
             "a.csv.gz",
             gzip.compress(b"a,b\n" + bytes(range(48, 58)) * 999, mtime=0)[:-9],
             {},
-            "cannot be unpacked to its end",
+            "cannot be decompressed to its end",
         ),
-        ("a.ndjson.gz", gzip.compress(b"{}\n", mtime=0)[:-9], {}, "cannot be unpacked to its end"),
-        ("a.xlsx", b"nothing", {}, "is no Excel file, or a broken one"),
-        ("a.csv", b'a,b\n1,"x\n2,y\n3,z\n', {}, "line 2: unexpected end of data: a cell with a quotation mark"),
+        ("a.ndjson.gz", gzip.compress(b"{}\n", mtime=0)[:-9], {}, "cannot be decompressed to its end"),
+        ("a.xlsx", b"nothing", {}, "is not an Excel file, or is damaged"),
+        ("a.csv", b'a,b\n1,"x\n2,y\n3,z\n', {}, "line 2: unexpected end of data: write a cell with a quotation mark"),
         ("a.csv", b'a,b\n1,x\n2,"3/4" bolt\n', {}, "line 3: ',' expected after '\"'"),
     ],
 )
@@ -116,7 +116,7 @@ def test_lines_of_json(tmp_path: Path) -> None:
     file = LineFile(path)
     assert lines(file) == [
         (1, {"a": Decimal("1.10"), "b": {"c": [{"d": 1}]}}),
-        (3, BrokenLine('{"a"', "the line is no JSON")),
+        (3, BrokenLine('{"a"', "the line is not JSON")),
         (4, {"a": 2}),
         (5, {"a": 3}),
         (6, [1]),
@@ -141,7 +141,7 @@ def test_an_excel_file(tmp_path: Path) -> None:
         (6, [1, 2, 3, 4]),  # a cell beside the table is not dropped without a word
     ]
     assert LineFile(tmp_path / "a.xlsx", sheet="twee").header == ["x"]
-    with pytest.raises(UsageError, match="it has no sheet 'drie', but Sheet, twee"):
+    with pytest.raises(UsageError, match="there is no sheet 'drie', but Sheet, twee"):
         LineFile(tmp_path / "a.xlsx", sheet="drie")
 
 
@@ -166,7 +166,7 @@ def test_a_sheet_that_tells_a_wrong_size(tmp_path: Path) -> None:
 def test_a_sheet_that_breaks_off(tmp_path: Path) -> None:
     """It is one sentence, after the lines before."""
     _write_sheet(tmp_path / "a.xlsx", '<sheetData><row r="1"><c r="A1" t="str"><v>code</v></c></row><row r="2"><c')
-    with pytest.raises(UsageError, match=r"a\.xlsx is no Excel file, or a broken one"):
+    with pytest.raises(UsageError, match=r"a\.xlsx is not an Excel file, or is damaged"):
         lines(LineFile(tmp_path / "a.xlsx"))
 
 

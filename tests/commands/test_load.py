@@ -97,7 +97,7 @@ def test_a_map_with_objects_and_constants(
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ("Nr = 5\n", 'Nr must be the field as a text, such as "@ItCd", or "" to leave it out'),
+        ("Nr = 5\n", 'Nr must be a field as text, such as "@ItCd", or "" to leave it out'),
         ("Nr = \n", "Invalid value"),
         ('Nr = "Nothing"\n', "the map has 'Nothing', which is not a field"),
     ],
@@ -143,7 +143,7 @@ def test_failed_lines_are_loaded_again(
         content = ARTICLES + "900004;Duur;duur;nee\n900005\n"
         arguments = ("--action", "insert", "--dutch", "--failed", str(failed))
         ended = run(capsys, "load", "FbItemArticle", write("a.csv", content), *arguments)
-        assert (ended.status, f"in {failed}: correct them" in ended.out) == (1, True)
+        assert (ended.status, f"{failed} has the lines that are not applied: correct them" in ended.out) == (1, True)
         found = sorted((row for row in rows(failed) if row["_line"]), key=lambda row: row["_line"])
         assert [(row["ItCd"], row["SaPr"], row["_status"], row["_line"]) for row in found] == [
             ("000012", "2,50", "rejected", "3"),
@@ -186,7 +186,7 @@ class TestAFileThatIsItsOwnSource:
             ended = run(capsys, *self.COMMAND)
             applied = {each["Ds"] for each in simulator.written("KnSubject")}
         left = [line.split(",")[1] for line in Path("f.csv").read_text("utf-8-sig").splitlines()[1:]]
-        assert (ended.status, "The lines that are not applied are in f.csv" in ended.out) == (1, True)
+        assert (ended.status, "f.csv has the lines that are not applied" in ended.out) == (1, True)
         assert len(left) == 3_000 - len(applied) >= 1_500
         assert {*left, *applied} == {f"Regel {n}" for n in range(3_000)}
         assert list(Path().glob("*.part")) == []
@@ -206,8 +206,8 @@ class TestAFileThatIsItsOwnSource:
             ended = run(capsys, *self.COMMAND)
         assert ended.status == 1
         assert "KnSubject: 1,000 lines: " in ended.out
-        assert "The load was ended, or its file of failed lines is not complete: f.csv: it breaks off" in ended.out
-        assert "f.csv.part has the lines that are not applied, but not what was not read" in ended.out
+        assert "The load ended early, or its file of failed lines is incomplete: f.csv: it breaks off" in ended.out
+        assert "f.csv.part has the failed lines so far, but no lines that were not read" in ended.out
         assert Path("f.csv").read_text() == content
         assert ",Regel 7,not_sent," in Path("f.csv.part").read_text("utf-8-sig")
 
@@ -315,7 +315,7 @@ def test_check(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsy
     assert [line.split()[:2] for line in kinds.splitlines()[1:]] == [["20", "SaPr"], ["20", "Ds"]]
     assert total == "60 lines: 20 can be sent, 40 cannot\n"
     assert fine.out == "1 lines: 1 can be sent, 0 cannot\n"
-    assert "the line is no JSON" in broken.out
+    assert "the line is not JSON" in broken.out
 
 
 def test_dry_run(
@@ -362,14 +362,14 @@ class TestJournal:
             simulator.faults.add(Fault(method="POST", cut="reset", connector="KnSubject"))
             ended = run(capsys, *command)
             assert ended.status == 3
-            assert f"Unknown lines may be applied or not: python -m afas_async journal {journal}" in ended.out
+            assert f"Unknown lines may have been applied or not: python -m afas_async journal {journal}" in ended.out
             unknown = [row for row in failed.read_text("utf-8-sig").splitlines() if ",unknown," in row]
             assert run(capsys, *command).status == 3
             assert [row for row in failed.read_text("utf-8-sig").splitlines() if ",unknown," in row] == unknown
             again = run(capsys, "load", "KnSubject", str(failed), "--action", "insert", "--failed", str(failed))
             assert again.status == 3
             assert again.out.endswith(
-                f"{len(unknown)} lines were left out, as they may have been applied: the file says unknown.\n"
+                f"{len(unknown)} lines were left out: the file marks them as unknown, so they may have been applied.\n"
             )
             assert failed.read_text("utf-8-sig").splitlines()[1:] == unknown
             assert run(capsys, "journal", journal, "--applied", "all").status == 0
@@ -499,7 +499,7 @@ class TestLookup:
         self, lookup: str, write: Callable[..., str], capsys: pytest.CaptureFixture[str]
     ) -> None:
         command = ("load", "X", write("a.csv", "a\n1\n"), "--action", "update", "--empty", "omit", "--lookup", lookup)
-        assert "of an update it needs a field of the key" in refused(run(capsys, *command))
+        assert "an update needs a field of the key" in refused(run(capsys, *command))
 
     @pytest.mark.parametrize(
         ("written", "shown", "same"),
@@ -522,8 +522,8 @@ class TestLookup:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--wait"], "--wait looks up what is unknown: give --lookup too"),
-        (["--load-id", "x"], "--load-id names the load of a --journal: give both"),
+        (["--wait"], "--wait looks up unknown records: give --lookup too"),
+        (["--load-id", "x"], "--load-id names the load in a --journal: give both"),
         (["--format", "xml"], "--format is csv, ndjson, xlsx, parquet"),
         (["--action", "upsert"], "Invalid value for '--action'"),
     ],
@@ -541,7 +541,7 @@ def test_arguments_that_make_no_sense(
     ("arguments", "text"),
     [
         (["--lookup", "Profit_Subjects"], "'Profit_Subjects' is not NAME:ROW=FIELD[,...]"),
-        (["--failed", "f.xlsx"], "the file of --failed is a .csv or an .ndjson file"),
+        (["--failed", "f.xlsx"], "--failed needs a .csv or an .ndjson file"),
         (["--map", "nothing.toml"], "nothing.toml"),
     ],
 )
@@ -566,7 +566,7 @@ def test_json_does_not_fit_into_csv(
     with environment(monkeypatch):
         path = write("s.ndjson", '{"StId": 1}\n')
         line = refused(run(capsys, "load", "KnSubject", path, "--action", "insert", "--failed", "f.csv"))
-    assert "give --failed a name in .ndjson" in line
+    assert "give --failed a name that ends in .ndjson" in line
 
 
 def test_the_log(
@@ -610,4 +610,4 @@ def test_a_disk_that_fills_up(
         path = write("s.csv", "StId,Ds\n1,x\nx,y\n")
         ended = run(capsys, "load", "KnSubject", path, "--action", "insert", "--failed", str(tmp_path / "f.csv"))
     assert (ended.status, "2 lines: 1 applied" in ended.out) == (1, True)
-    assert "its file of failed lines is not complete: [Errno 28] No space left on device" in ended.out
+    assert "its file of failed lines is incomplete: [Errno 28] No space left on device" in ended.out

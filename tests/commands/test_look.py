@@ -33,7 +33,7 @@ def test_ping_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         ended = run(capsys, "ping", "--json")
     told = json.loads(ended.out)
     assert (ended.status, told["ok"]) == (1, False)
-    assert ["the version cannot be had" in told["problems"][0], "clock is 3600 s behind" in told["problems"][1]] == [
+    assert ["the version cannot be read" in told["problems"][0], "clock is 3600 s behind" in told["problems"][1]] == [
         True,
         True,
     ]

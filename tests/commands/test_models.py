@@ -121,7 +121,7 @@ def test_a_file_is_written_once_and_checked(
     path = tmp_path / "models.py"
     with environment(monkeypatch):
         command = ("models", "Profit_Article", "-o", str(path))
-        assert run(capsys, *command, "--check").out == f"{path} is not there: write it\n"
+        assert run(capsys, *command, "--check").out == f"{path} does not exist: write it\n"
         assert not path.exists()
         assert run(capsys, *command).out == f"{path}: GetConnectors: 1, UpdateConnectors: 0\n"
         assert run(capsys, *command).out == f"{path} is up to date\n"

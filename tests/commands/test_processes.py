@@ -90,7 +90,7 @@ def test_progress_and_ctrl_c(simulator: Simulator) -> None:
     os.kill(terminal.pid, signal.SIGINT)
     assert terminal.end() == 130
     assert "Traceback" not in terminal.shown
-    assert "go on with python -m afas_async rows ... -o a.ndjson --resume" in " ".join(plain(terminal.shown).split())
+    assert "continue with python -m afas_async rows ... -o a.ndjson --resume" in " ".join(plain(terminal.shown).split())
     simulator.latency = Latency()
     before = simulator.counters.rows
     assert Terminal("rows", "Profit_Article", "--key", "ItemCode", "-o", "a.ndjson", "--resume").end() == 0
@@ -150,7 +150,7 @@ def test_ctrl_c_drains_a_load(simulator: Simulator) -> None:
     text = plain(terminal.shown)
     assert "sending nothing more" in text
     assert " 0 unknown" in text
-    assert "Interrupted: run the same command again, and it goes on." in text
+    assert "Interrupted: if you run the same command again, it continues." in text
     sent = len(simulator.written("KnSubject"))
     assert 0 < sent < 490
     simulator.latency = Latency()

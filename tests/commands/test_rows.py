@@ -65,7 +65,7 @@ class TestStandardOutput:
         assert "ItemCode" in ended.out
         assert "Article " in ended.out
         assert "the first 2 rows; --limit N shows more" in ended.err
-        assert "more fields have no room" in ended.err
+        assert "more fields do not fit" in ended.err
         assert max(map(len, re.sub(r"\x1b\[\d*m", "", ended.out).splitlines())) <= 60
         nothing = run(capsys, "rows", "Profit_Empty")
         assert (nothing.out, "no rows" in nothing.err) == ("", True)
@@ -114,7 +114,7 @@ class TestFiles:
     def test_a_note_that_is_none(self, capsys: pytest.CaptureFixture[str]) -> None:
         Path("a.ndjson.part").touch()
         Path("a.ndjson.cursor").write_text("x")
-        assert "is no cursor of this program" in refused(run(capsys, *ROWS, "-o", "a.ndjson", "--resume"))
+        assert "is not a cursor file" in refused(run(capsys, *ROWS, "-o", "a.ndjson", "--resume"))
 
     @pytest.mark.usefixtures("simulator")
     def test_no_rows(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,20 +142,20 @@ def _codes(path: Path) -> list[str]:
     ("arguments", "status", "text"),
     [
         (["rows", "Profit_Article"], 1, "give its --key FIELD[,FIELD], which `python -m afas_async inspect Profit_Art"),
-        ([*ROWS, "--resume"], 2, "--resume goes on with the file of -o"),
-        ([*ROWS, "-o", "a.parquet", "--resume"], 2, "--resume goes on with the file of -o"),
-        ([*ROWS, "--format", "parquet"], 1, "Parquet goes into a file"),
-        ([*ROWS, "--format", "xml"], 1, "there is no format 'xml': give ndjson, csv, parquet"),
-        ([*ROWS, "-o", "a.data"], 1, "its suffix does not say what it is"),
+        ([*ROWS, "--resume"], 2, "--resume continues the file of -o"),
+        ([*ROWS, "-o", "a.parquet", "--resume"], 2, "--resume continues the file of -o"),
+        ([*ROWS, "--format", "parquet"], 1, "Parquet needs a file"),
+        ([*ROWS, "--format", "xml"], 1, "unknown format 'xml': give ndjson, csv, parquet"),
+        ([*ROWS, "-o", "a.data"], 1, "its suffix does not show the format"),
         ([*ROWS, "--where", "Price <"], 2, "\n\n  Price <\n  ^"),
-        ([*ROWS, "--select", "Nothing", "-o", "a.ndjson"], 1, "there is no field 'Nothing'"),
+        ([*ROWS, "--select", "Nothing", "-o", "a.ndjson"], 1, "rows have no field 'Nothing'"),
         ([*ROWS, "--where", "Prize < 1", "-o", "a.ndjson"], 1, "did you mean Price?"),
         (["changes", "Profit_Article", "--key", "ItemCode", "--state", "s", "-o", "a.csv"], 2, "changes are lines of"),
         (["export", "-o", "x"], 2, "give the names of connectors, or --all"),
-        (["export", "--all", "-o", "x"], 1, "afas-keys.json names no connector"),
+        (["export", "--all", "-o", "x"], 1, "afas-keys.json is missing or empty"),
         (["export", "--all", "-o", "x", "--format", "xml"], 2, "--format is ndjson, csv, parquet"),
         (["inspect"], 2, "give the name of a connector, or --all"),
-        (["inspect", "X", "--json"], 2, "--json goes with --all"),
+        (["inspect", "X", "--json"], 2, "--json needs --all"),
     ],
 )
 @pytest.mark.usefixtures("simulator")
@@ -183,11 +183,11 @@ class TestKeys:
         Path("afas-keys.json").write_text('{"Profit_Wide": ["Code"], "Own": "Id"}')
         ended = run(capsys, "inspect", "--all")
         keys = json.loads(Path("afas-keys.json").read_text())
-        assert (ended.status, "there are 0 rows to judge by" in ended.out) == (1, True)
+        assert (ended.status, "only 0 rows to judge by" in ended.out) == (1, True)
         assert (keys["Profit_Wide"], keys["Own"], keys["Profit_Article"]) == ("Code", "Id", "ItemCode")
         assert keys["Profit_DimensionCodes"] == ["AxisId", "Code"]
         told = json.loads(run(capsys, "inspect", "--all", "--json").out)
-        assert {each["remark"] for each in told if each["key"]} == {"as it stands in the file"}
+        assert {each["remark"] for each in told if each["key"]} == {"already in the file"}
         assert run(capsys, "rows", "Profit_DimensionCodes", "-o", "a.ndjson").status == 0
 
     @pytest.mark.usefixtures("simulator")
@@ -226,7 +226,7 @@ class TestChanges:
     @pytest.mark.usefixtures("simulator")
     @pytest.mark.parametrize(
         ("content", "text"),
-        [("x", "is no state of this command"), ('{"connector":"Y","watermark":"","at":""}', "is the state of Y")],
+        [("x", "is not a state of this command"), ('{"connector":"Y","watermark":"","at":""}', "is the state of Y")],
     )
     def test_another_state(self, content: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
         Path("s").write_text(content)

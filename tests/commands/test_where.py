@@ -49,8 +49,8 @@ def test_numbers_keep_their_digits() -> None:
 @pytest.mark.parametrize(
     ("text", "fault", "column"),
     [
-        ("Price <", "this is no condition", 0),
-        ("", "this is no condition", 0),
+        ("Price <", "expected a condition such as", 0),
+        ("", "expected a condition such as", 0),
         ("Price < Unit", 'a text is "Unit", and two fields cannot be compared', 8),
         ("A == 1 and Price.containz(1)", "a field has no 'containz': it has contains", 16),
         ("é == 1 and Price.__class__(1)", "a field has no '__class__'", 16),
@@ -58,7 +58,7 @@ def test_numbers_keep_their_digits() -> None:
         ('__import__("os")', "expected a comparison", 0),
         ("1 < 2", "expected a field on one side", 0),
         ('"x" in Unit', "the field comes first here", 0),
-        ("Unit is 3", "goes with None only", 8),
+        ("Unit is 3", "works with None only", 8),
         ('Unit == ""', "use is_empty()", 8),
         ('Unit == f"{x}"', "expected a value", 8),
         ("Unit.contains()", "takes other values", 0),

@@ -372,7 +372,7 @@ async def test_an_answer_that_waits_for_its_reader_gives_way() -> None:
         client(simulator, semaphore, memory=1 << 20) as afas,
         semaphore.slot("another process"),
     ):
-        with pytest.warns(UserWarning, match="one answer of all rows"):
+        with pytest.warns(UserWarning, match="one response with all rows"):
             stream = afas.rows("Profit_Wide", key="Id", take=-1)
         await anext(stream)
         await asyncio.sleep(5)
