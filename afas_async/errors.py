@@ -70,6 +70,8 @@ code, configuration or credentials. A LoadError has the `whose` of the first rec
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 

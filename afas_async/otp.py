@@ -7,6 +7,8 @@ have no token yet.
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 import re
 import ssl
 from typing import Final, TypedDict, Unpack

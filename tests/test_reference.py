@@ -52,6 +52,7 @@ def test_the_reference(tmp_path: Path) -> None:
             if target not in pages or anchor not in pages[target].anchors:
                 broken.append(f"{page.relative_to(tmp_path)}: {link}")
     assert broken == []
+    assert [page for page in pages if "<p>Args:" in page.read_text()] == []  # it knows how docstrings are written
     for room in ("client", "columns", "commands", "errors", "integrations", "models", "read", "simulator", "write"):
         assert tmp_path / "afas_async" / f"{room}.html" in pages
     links = pages[tmp_path / "afas_async.html"].links

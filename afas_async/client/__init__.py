@@ -325,6 +325,8 @@ Each entry names a feature as AFAS documents it, your call, and the tests that t
   Tests: `tests/calls/test_raw.py`
 """
 
+__docformat__ = "google"
+
 # The modules that the reference shows: the bases of `AfasClient`.
 # pyright: reportUnsupportedDunderAll=false
 __all__ = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

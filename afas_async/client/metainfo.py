@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 from collections.abc import Iterable
 
 from afas_async.calls.metainfo import all_metainfo, get_metainfo, metainfo, update_metainfo

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, TypedDict, Unpack, cast

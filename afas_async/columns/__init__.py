@@ -125,6 +125,8 @@ Limits, today
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 

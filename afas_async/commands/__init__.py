@@ -98,4 +98,6 @@ Start
   serves those connectors with made-up rows of these shapes, 5,000 a connector at most.
 """
 
+__docformat__ = "google"
+
 __all__: list[str] = []  # the reference shows the guide alone: the names are those of `afas_async`

@@ -11,7 +11,8 @@ r'''AFAS inside web services and their tests: the guide.
 | Dask | `afas_async.integrations.dask` | plans that a whole cluster reads |
 | pytest | `afas_async.integrations.pytest` | fixtures for your tests, without requests to a real AFAS |
 
-A module is loaded only if you import it. Install FastAPI with `pip install "afas-async[fastapi]"`.
+A module is loaded only if you import it. Install FastAPI with `pip install "afas-async[fastapi]"`. For a first service
+of ten lines, see `afas_async.integrations.fastapi`.
 
 A complete service
 ------------------
@@ -330,6 +331,8 @@ Litestar
 
     app = Litestar([first, articles], lifespan=[client], exception_handlers={AfasError: answer})
 '''
+
+__docformat__ = "google"
 
 # The modules that the reference (pdoc) shows.
 # pyright: reportUnsupportedDunderAll=false

@@ -71,6 +71,8 @@ model: network and disks take additional time.
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping

@@ -8,6 +8,8 @@ Install it with `pip install "afas-async[columns]" dlt`.
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 

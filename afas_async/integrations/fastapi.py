@@ -1,6 +1,35 @@
 """AFAS in your FastAPI app: one client for its lifespan, typed rows in your OpenAPI, streams, and clear errors.
 
-The guide `afas_async.integrations` has a complete app. You can import everything from
+A first service. With uvicorn, `app = make_app()` takes AFAS_TOKEN and AFAS_ENVIRONMENT from the environment:
+
+    >>> from fastapi import FastAPI, Response
+    >>> from afas_async import AfasClient
+    >>> from afas_async.integrations.fastapi import Afas, PageParameters, json_response
+    >>> from afas_async.integrations.fastapi import install_error_handlers, lifespan
+    >>> def make_app(variables=None):
+    ...     app = FastAPI(lifespan=lifespan(lambda: AfasClient.from_env(variables)))
+    ...     install_error_handlers(app)
+    ...
+    ...     @app.get("/articles")
+    ...     async def list_articles(afas: Afas, page: PageParameters) -> Response:
+    ...         found = await afas.page("Profit_Article", **page)
+    ...         return json_response(found.rows)
+    ...
+    ...     return app
+
+In a test, a simulator takes the place of AFAS:
+
+    >>> from fastapi.testclient import TestClient
+    >>> from afas_async.simulator import Simulator
+    >>> with Simulator.running(rows=500) as simulator:
+    ...     app = make_app({"AFAS_BASE_URL": simulator.base_url, "AFAS_TOKEN": simulator.token})
+    ...     with TestClient(app) as http:
+    ...         [article["ItemCode"] for article in http.get("/articles?take=2&order_by=ItemCode").json()]
+    ...         http.get("/articles?order_by=ItemCod").status_code
+    ['000001', '000002']
+    422
+
+The guide `afas_async.integrations` has a complete app, with tenants, streams and loads. You can import everything from
 `afas_async.integrations.starlette` here, too. In addition, your path operations can declare:
 
 - `afas: Afas`: the client of your app. With several tenants, use `tenant_client(...)`.
@@ -9,6 +38,8 @@ The guide `afas_async.integrations` has a complete app. You can import everythin
 
 Install it with `pip install "afas-async[fastapi]"`.
 """
+
+__docformat__ = "google"
 
 # No `from __future__ import annotations`: FastAPI evaluates the annotations of these functions.
 from collections.abc import AsyncIterator, Callable

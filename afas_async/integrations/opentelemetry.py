@@ -28,6 +28,8 @@ module uses the client's events instead. They have no values: no condition, key,
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 import time
 from typing import TypeAlias
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 from datetime import datetime
 from math import ceil
 from typing import Final

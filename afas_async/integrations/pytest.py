@@ -35,6 +35,8 @@ With `pytest --afas-real` your tests may call AFAS. With `-p no:afas_async` you 
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 import os
 from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Final

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping

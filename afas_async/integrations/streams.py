@@ -5,6 +5,8 @@ The guide `afas_async.integrations` shows them with aiohttp.web and Litestar.
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 import asyncio
 import csv
 import io

@@ -188,6 +188,8 @@ The README compares a loop that you write by hand with this library. There is mo
   KiB as they arrive. That takes about 10 MB for any table, with a rest after half a millisecond.
 """
 
+__docformat__ = "google"
+
 # The modules that the reference (pdoc) shows.
 # pyright: reportUnsupportedDunderAll=false
 __all__ = ["changes", "stream"]

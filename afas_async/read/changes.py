@@ -7,6 +7,8 @@ which the last run was complete, and returns some rows again.
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, cast

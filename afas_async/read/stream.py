@@ -7,6 +7,8 @@ nothing open.
 
 from __future__ import annotations
 
+__docformat__ = "google"
+
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from operator import length_hint

@@ -171,6 +171,8 @@ Your other programs do the same over HTTP (see `afas_async.simulator.control`):
     curl -d '{"status":503,"retry_after":2}' http://127.0.0.1:8765/simulator/faults
 """
 
+__docformat__ = "google"
+
 from afas_async.simulator.changes import Change
 from afas_async.simulator.faults import Fault
 from afas_async.simulator.latency import Latency

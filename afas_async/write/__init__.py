@@ -3,46 +3,77 @@
 You call `AfasClient.insert`, `update`, `delete`, `load`, `outcomes` and `validate`; their docstrings describe the
 arguments. This guide shows a load at work, and lists what holds and where that ends.
 
-One record, or many
--------------------
+One record
+----------
 
-A single call returns a result, or raises an error that says whether your record was applied.
-
-A load sends any number of records in batches, and checks each record against metainfo first. You get exactly one
-outcome for each record. If you give a journal, you can repeat the load after a crash: give the same records in the same
-order and the same journal, and nothing is sent twice.
+A single call returns a result with the keys that AFAS has given, or raises an error that says whether your record was
+applied. Each example of this guide gets a client of a simulator:
 
     >>> import asyncio
     >>> import tempfile
     >>> from pathlib import Path
     >>> from afas_async import AfasClient, Element, F, GetConnector, Lookup
     >>> from afas_async.simulator import Fault, Simulator
-    >>> SUBJECTS = GetConnector("Profit_Subjects", key="SubjectId")
-    >>> async def main(journal):
-    ...     async with (
-    ...         Simulator(rows=500) as simulator,
-    ...         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
-    ...     ):
-    ...         result = await afas.insert("KnSubject", {"StId": 1, "Ds": "Offerte 4711", "St": "A"})
-    ...         await afas.update("KnSubject", Element({"St": "C"}, key=result.keys[0]))
-    ...
-    ...         # The service does the work of the third call, but its response gets lost.
-    ...         simulator.faults.add(Fault(method="POST", cut="reset", after=2))
-    ...         by_reference = Lookup(SUBJECTS, lambda element: F.Subject == element.fields["Ds"])
-    ...         async with afas.load("KnSubject", journal=journal, lookup=by_reference, on_reject="split") as load:
-    ...             for number in range(2_000):
-    ...                 await load.add({"StId": 1, "Ds": f"Reference {number}", "St": "A" if number != 1_234 else "Z"})
-    ...         print(load.report)  # the unknown records were looked up, and found
-    ...         print([(outcome.index, type(outcome.error).__name__) for outcome in load.report.not_sent])
-    ...
-    ...         # Or as a stream: one outcome for each record, in the order of your source.
-    ...         async with afas.outcomes("FbItemArticle", [{"@ItCd": "000001", "Ds": "Bolt"}], action="update") as each:
-    ...             print([outcome.status async for outcome in each])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     asyncio.run(main(Path(folder) / "subjects.journal"))
+    >>> def run(example):
+    ...     async def main():
+    ...         async with (
+    ...             Simulator(rows=500) as simulator,
+    ...             AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
+    ...         ):
+    ...             await example(afas, simulator)
+    ...     asyncio.run(main())
+    >>> async def one_record(afas, simulator):
+    ...     result = await afas.insert("KnSubject", {"StId": 1, "Ds": "Offerte 4711", "St": "A"})
+    ...     await afas.update("KnSubject", Element({"St": "C"}, key=result.keys[0]))
+    ...     print(result.keys)
+    >>> run(one_record)
+    ({'SbId': '201'},)
+
+Many records
+------------
+
+A load sends any number of records in batches, and checks each record against metainfo first. You get exactly one
+outcome for each record:
+
+    >>> async def many_records(afas, simulator):
+    ...     async with afas.load("KnSubject", on_reject="split") as load:
+    ...         for number in range(2_000):
+    ...             await load.add({"StId": 1, "Ds": f"Reference {number}", "St": "Z" if number == 1_234 else "A"})
+    ...     print(load.report)
+    ...     for outcome in load.report.not_sent:
+    ...         print(outcome.index, type(outcome.error).__name__)
+    >>> run(many_records)
     2,000 elements: 1,999 applied, 0 rejected, 0 unknown, 1 not_sent
-    [(1234, 'InvalidElementError')]
-    ['applied']
+    1234 InvalidElementError
+
+`outcomes()` is the same as a stream, one outcome for each record, in the order of your source:
+
+    >>> async def a_stream(afas, simulator):
+    ...     bolts = [{"@ItCd": "000001", "Ds": "Bolt"}, {"@ItCd": "000002", "Ds": "Nut"}]
+    ...     async with afas.outcomes("FbItemArticle", bolts, action="update") as outcomes:
+    ...         print([outcome.status async for outcome in outcomes])
+    >>> run(a_stream)
+    ['applied', 'applied']
+
+When a response is lost, or your program
+----------------------------------------
+
+If a response gets lost, only AFAS knows whether it applied the record. A `lookup` finds out. With a `journal`, you can
+repeat a load after a crash: give the same records in the same order, and nothing is sent twice.
+
+    >>> async def a_lost_response(afas, simulator):
+    ...     simulator.faults.add(Fault(method="POST", cut="reset"))  # after the service has done its work
+    ...     by_reference = Lookup(
+    ...         GetConnector("Profit_Subjects", key="SubjectId"), lambda element: F.Subject == element.fields["Ds"]
+    ...     )
+    ...     with tempfile.TemporaryDirectory() as folder:
+    ...         journal = Path(folder) / "subjects.journal"
+    ...         async with afas.load("KnSubject", journal=journal, lookup=by_reference) as load:
+    ...             for number in range(100):
+    ...                 await load.add({"StId": 1, "Ds": f"Reference {number}", "St": "A"})
+    ...     print(load.report)
+    >>> run(a_lost_response)
+    100 elements: 100 applied, 0 rejected, 0 unknown, 0 not_sent
 
 In a service, call `load.stop()` to end a load early without an unknown record. `async for progress in load.watch()`
 shows you from another task how far it is. With `must="apply"`, the end of the block raises unless every record is
@@ -98,11 +129,13 @@ Limits, today
 Why not a loop
 --------------
 
-The README compares a loop that you write by hand with this library. More rows of that table:
+The README compares a loop that you write by hand with this library. There is more to it:
 
-- The loop: `except Exception: retry`. Here: one table decides which calls are worth a retry, and obeys Retry-After.
-- The loop: 200,000 records one by one take you a night. In one call they exceed the limit of 15 minutes. Here: calls
-  grow to the time that you allow, several at a time. They shrink at once when the service slows down.
+- A loop retries after every exception. Here one table decides which calls are worth a retry, and obeys Retry-After.
+- One by one, 200,000 records take you a night. In one call they exceed the limit of 15 minutes. Here calls grow to the
+  time that you allow, several at a time. They shrink at once when the service slows down.
 """
+
+__docformat__ = "google"
 
 __all__: list[str] = []  # the reference shows the guide alone: the names are those of `afas_async`
