@@ -16,6 +16,7 @@ from afas_async.http.events import Operation, is_heard
 from afas_async.http.host import Job
 from afas_async.http.options import Options
 from afas_async.http.session import Session
+from afas_async.http.statistics import Statistics
 
 MethodT = TypeVar("MethodT", bound=Callable[..., Coroutine[Any, Any, Any]])
 
@@ -58,12 +59,10 @@ class Channel:
             self.operation.begin()
         return await self.session.engine.send(call, self.options, failure)
 
-    def count_rows(self, connector: str, rows: int) -> None:
-        """Count rows that the user receives."""
-        for counted in self.session.engine.counts.of(connector):
-            counted.rows += rows
-        if self.operation is not None:
-            self.operation.rows += rows
+    def counters(self, connector: str) -> tuple[Statistics | Operation, ...]:
+        """Return everything that counts the rows which the user receives."""
+        counters = self.session.engine.counts.of(connector)
+        return counters if self.operation is None else (*counters, self.operation)
 
     def end(self, error: BaseException | None = None) -> None:
         """Report the end of the user's call as an event."""

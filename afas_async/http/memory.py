@@ -30,8 +30,12 @@ class Memory:
         self._claims: WeakSet[Claim] = WeakSet()
 
     def add(self, claim: Claim) -> None:
-        """Count a response, until it is garbage-collected."""
+        """Count a response until it is removed, or garbage-collected."""
         self._claims.add(claim)
+
+    def remove(self, claim: Claim) -> None:
+        """Stop counting a response that holds no more bytes."""
+        self._claims.discard(claim)
 
     def room(self, *, beside: Claim | None) -> int:
         """Return the number of free bytes, at least 0.

@@ -85,8 +85,8 @@ class Anchor(msgspec.Struct, frozen=True):
         if not self.fits(last):
             since = (*self.since, *keys[-REMEMBERED:])[-REMEMBERED:]
             return replace(self, last=last, offset=self.offset + len(keys), runs=runs, since=since)
-        depth = next(depth for depth, run in enumerate(runs) if run <= LONG_RUN)
-        # A new object is faster than `replace`, and this runs for each slice of rows.
+        # This runs for each slice of rows: hence the short way for one field, and a new object instead of `replace`.
+        depth = 0 if runs is ONE_FIELD else next(depth for depth, run in enumerate(runs) if run <= LONG_RUN)
         return Anchor(self.order, last, Slice("from", last, depth), int(runs[depth]), runs, last, (), self.fits)
 
     def found(self, span: Span, place: int) -> Anchor:

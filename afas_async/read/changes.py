@@ -77,7 +77,6 @@ class Changes(RowStream[RowT], Generic[RowT]):
         self._since = self._moment(since)
         self._until: datetime | None = None
         self._begun = False
-        self._complete = False
         resumed = None if after is None else self._resumed(after, since)
         if self._since is not None:
             # The calendar has no days before its first ones.
@@ -185,11 +184,6 @@ class Changes(RowStream[RowT], Generic[RowT]):
                 " must be the same"
             )
         return found.until
-
-    async def _next_rows(self) -> list[RowT]:
-        rows = await super()._next_rows()
-        self._complete = not rows
-        return rows
 
 
 async def _newest(query: Query[Any], modified: str) -> datetime | None:

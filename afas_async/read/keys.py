@@ -56,7 +56,8 @@ class KeyReader(Generic[RowT]):
             shown = [keys[0], keys[-1]] if len(rows) > 1 else [keys[0]]
         else:
             keys = shown = self._read_all(rows)
-        if any(isinstance(value, str) and is_moment(value) for value in values_of(shown[0])):
+        first = shown[0]
+        if type(first) is not int and any(isinstance(value, str) and is_moment(value) for value in values_of(first)):
             self._refuse_times(shown, page)
         if len(self._fields) == 1 and self._order.proves(shown, before):
             return keys

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol
 
 from afas_async.errors import ClientClosedError, UsageError
+from afas_async.http.events import Operation
 from afas_async.http.host import Job, stop
+from afas_async.http.statistics import Statistics
 from afas_async.read.pace import Pace
 from afas_async.read.position import Batch
 from afas_async.read.query import Query, explain_refusal
@@ -70,6 +72,7 @@ class Reader(Generic[RowT]):
         self._opening: Callable[[], Awaitable[Feed[RowT]]] | None = opening
         self._opener: Job | None = None
         self._pace = Pace()
+        self._counters: tuple[Statistics | Operation, ...] = ()
         self._reading = False
         self._end_reason: str | None = None
 
@@ -104,6 +107,7 @@ class Reader(Generic[RowT]):
         channel = self.query.channel
         if self.feed is None:
             self.feed = await self._open()
+            self._counters = channel.counters(self.query.connector.name)
         while True:
             if self._pace.due:
                 await self._pace.rest()
@@ -115,7 +119,8 @@ class Reader(Generic[RowT]):
                 return []
             batch = self.feed.poll()
             if batch is not None and batch.rows:
-                channel.count_rows(self.query.connector.name, len(batch.rows))
+                for counted in self._counters:
+                    counted.rows += len(batch.rows)
                 self.batch = batch
                 return batch.rows
             if batch is None:

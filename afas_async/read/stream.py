@@ -88,6 +88,7 @@ class Stream(Generic[RowT]):
         self._last_rows = 0  # how many of them the last pull returned
         self._started: float | None = None
         self._ended: float | None = None
+        self._complete = False  # whether all rows have been returned
 
     @property
     def connector(self) -> GetConnector[RowT]:
@@ -126,9 +127,14 @@ class Stream(Generic[RowT]):
         if rows:
             self._rows += len(rows)
             self._last_rows = len(rows)
-        elif self._ended is None:
+            self._note(rows)
+        elif not self._complete:
+            self._complete = True
             self._ended = perf_counter()
         return rows
+
+    def _note(self, rows: list[RowT]) -> None:
+        """Look at rows before they are returned."""
 
     if not TYPE_CHECKING:  # type checkers report `for` and `await` by themselves
 
@@ -303,14 +309,10 @@ class Rows(RowStream[RowT]):
     def __init__(self, scan: Scan[RowT], known: KnownKeys | None = None) -> None:
         super().__init__(scan)
         self._known = known
-        self._complete = False
 
-    async def _next_rows(self) -> list[RowT]:
-        rows = await super()._next_rows()
-        self._complete = not rows
-        if rows and self._known is not None:
+    def _note(self, rows: list[RowT]) -> None:
+        if self._known is not None:
             self._known.remove(rows)
-        return rows
 
     @property
     def deleted_keys(self) -> list[Key]:

@@ -160,6 +160,7 @@ class Window(Generic[RowT]):
         asks = self._paging.asks
         for ask in [ask for ask in self._fetches if ask not in asks]:
             fetch = self._fetches.pop(ask)
+            self.query.channel.session.memory.remove(fetch)
             if not fetch.complete:
                 fetch.drop()
                 self._dropped.append(fetch)
@@ -213,7 +214,8 @@ async def read_page(query: Query[RowT], span: Span) -> list[RowT]:
         await explain_refusal(query, error)
         raise
     else:
-        query.channel.count_rows(query.connector.name, len(rows))
+        for counted in query.channel.counters(query.connector.name):
+            counted.rows += len(rows)
         return rows
     finally:
         await stop(*fetch.jobs)

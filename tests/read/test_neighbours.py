@@ -75,7 +75,7 @@ async def test_a_paused_long_answer_is_collected() -> None:
     server = PagedServer(LONG)
     async with paged(server, max_concurrency=2) as afas:
         async with census(afas):
-            with pytest.warns(UserWarning, match="one answer"):
+            with pytest.warns(UserWarning, match="one response"):
                 rows = afas.rows("Profit_Long", key="Id", take=-1)
             await anext(rows)
             await asyncio.sleep(30)
@@ -90,7 +90,7 @@ async def test_a_paused_long_answer_is_collected() -> None:
 async def test_a_paused_long_answer_is_left(*, managed: bool) -> None:
     """Leaving a long answer that waits for its reader cuts it off."""
     async with paged(PagedServer(LONG)) as afas, census(afas):
-        with pytest.warns(UserWarning, match="one answer"):
+        with pytest.warns(UserWarning, match="one response"):
             rows = afas.rows("Profit_Long", key="Id", take=-1)
         if managed:
             async with rows:
@@ -107,7 +107,7 @@ async def test_a_paused_long_answer_is_left(*, managed: bool) -> None:
 async def test_a_paused_reader_of_a_long_answer_gets_it_all() -> None:
     """A pause that is longer than the time-out costs no row, and little memory."""
     async with paged(PagedServer(LONG)) as afas, census(afas):
-        with pytest.warns(UserWarning, match="one answer"):
+        with pytest.warns(UserWarning, match="one response"):
             rows = afas.rows("Profit_Long", key="Id", take=-1)
         count = 0
         async for row in rows:
@@ -175,7 +175,7 @@ async def test_closing_the_client_under_a_paused_long_answer() -> None:
     server = PagedServer(LONG)
     async with quiet(), asyncio.timeout(100):
         async with paged(server) as afas:
-            with pytest.warns(UserWarning, match="one answer"):
+            with pytest.warns(UserWarning, match="one response"):
                 rows = afas.rows("Profit_Long", key="Id", take=-1)
             await anext(rows)
             await asyncio.sleep(50)

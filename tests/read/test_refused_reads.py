@@ -114,7 +114,7 @@ async def test_everything_in_one_answer_warns(afas: AfasClient, simulator: Simul
 
 async def test_everything_needs_no_key(afas: AfasClient, simulator: Simulator) -> None:
     """One answer is complete without a key."""
-    with pytest.warns(UserWarning, match="one answer"):
+    with pytest.warns(UserWarning, match="one response"):
         rows = await afas.rows(KEYLESS, take=-1).to_list()
     assert sorted(row["ItemCode"] for row in rows) == codes(simulator)
     assert takes(simulator) == [(-1, -1)]
@@ -132,7 +132,7 @@ async def test_everything_streams() -> None:
         await connection.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body) - 200_000, body[200_000:]))
 
     async with RawServer(answer) as server, AfasClient(base_url=server.base_url, auth=canary.TOKEN) as afas:
-        with pytest.warns(UserWarning, match="one answer"):
+        with pytest.warns(UserWarning, match="one response"):
             rows = afas.rows("Profit_Small", key="Id", take=-1)
         found = [(await anext(rows))["Id"] for _ in range(10_000)]
         assert rows.progress.pages == 0
@@ -148,7 +148,7 @@ async def test_everything_with_one_slot_and_a_request_in_the_loop() -> None:
     text, size = b"x" * 10_000, by_default(2_700, 4_000)
     server = PagedServer([b'{"Id":%d,"Text":"%s"}' % (number, text) for number in range(size)])
     async with paged(server, max_concurrency=1) as afas:
-        with pytest.warns(UserWarning, match="one answer"):
+        with pytest.warns(UserWarning, match="one response"):
             rows = afas.rows("Profit_Small", key="Id", take=-1)
         count = 0
         async with census(afas), asyncio.timeout(250):

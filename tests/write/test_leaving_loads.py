@@ -134,7 +134,7 @@ async def _check(scene: Scene, before: set[asyncio.Task[Any]]) -> None:
     for report in scene.reports:
         assert sum(report.counts.values()) == report.total, "an element is not accounted for"
     await steps(5)  # what is on its way arrives, and the service carries it out, though its client has gone
-    works = scene.server._service._works._tasks
+    works = scene.server._service._pending._tasks
     await until(lambda: tasks() == before and not works and scene.server.counters.in_flight == 0)
     assert tasks() == before
     assert_idle(scene.afas)
