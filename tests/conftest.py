@@ -23,7 +23,7 @@ from tests.support.virtual_time import VirtualTimeLoop
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A full run makes as many examples of a property as CI can bear.
-settings.register_profile("sampled", max_examples=30, deadline=None)
+settings.register_profile("sampled", max_examples=20, deadline=None)
 settings.register_profile("full", max_examples=300, deadline=None)
 settings.load_profile("full" if FULL else "sampled")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import afas_async
@@ -32,7 +33,12 @@ MODULES = {
     path.relative_to(PACKAGE).as_posix(): (path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path.read_text())
     for path in sorted(PACKAGE.rglob("*.py"))
 }
-TREES = {name: ast.parse(text) for name, (_, text) in MODULES.items()}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """The modules as syntax; not parsed when tests are collected, which every worker does."""
+    return {name: ast.parse(text) for name, (_, text) in MODULES.items()}
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:
@@ -56,7 +62,7 @@ def test_a_room_imports_only_from_below() -> None:
     climbs = {}
     for name, (room, _) in MODULES.items():
         allowed = BESIDE.get(room) or {*ROOMS[: ROOMS.index(room) + 1], *(BESIDE if room in WITH_SIMULATOR else ())}
-        climbs[name] = _rooms(TREES[name]) - allowed
+        climbs[name] = _rooms(trees()[name]) - allowed
     assert {name: rooms for name, rooms in climbs.items() if rooms} == {}
 
 
@@ -72,7 +78,7 @@ def test_no_modules_import_each_other() -> None:
     needs: dict[str, set[str]] = {
         file: {names[part] for name in _imports(tree) for part in (name, name.rpartition(".")[0]) if part in names}
         - {file, "__init__.py"}
-        for file, tree in TREES.items()
+        for file, tree in trees().items()
     }
     while ready := {file for file, needed in needs.items() if not needed}:
         needs = {file: needed - ready for file, needed in needs.items() if file not in ready}
@@ -81,7 +87,7 @@ def test_no_modules_import_each_other() -> None:
 
 def test_aiohttp_is_used_only_at_the_edges() -> None:
     """The HTTP library is known to one module of the client, and to the simulator."""
-    users = {name for name, tree in TREES.items() if {"aiohttp", "yarl"} & {n.split(".")[0] for n in _imports(tree)}}
+    users = {name for name, tree in trees().items() if {"aiohttp", "yarl"} & {n.split(".")[0] for n in _imports(tree)}}
     assert {name for name in users if not name.startswith("simulator/")} == {"http/transport.py"}
 
 
@@ -89,14 +95,14 @@ def test_the_ground_does_no_io() -> None:
     """Words, wire, policy and models are pure: no event loop, no sockets, no files, no clock."""
     for name, (room, _) in MODULES.items():
         if room in PURE:
-            assert {imported.split(".")[0] for imported in _imports(TREES[name])} & IO == set(), name
+            assert {imported.split(".")[0] for imported in _imports(trees()[name])} & IO == set(), name
 
 
 def test_no_two_types_share_a_name() -> None:
     """One thing has one name on every floor, and two things never share one; the simulator is another program."""
     for inside in (True, False):
         found: dict[str, set[str]] = {}
-        for name, tree in TREES.items():
+        for name, tree in trees().items():
             if name.startswith("simulator/") == inside:
                 for type_name in _types(tree):
                     found.setdefault(type_name, set()).add(name)
@@ -119,7 +125,7 @@ def test_no_generator_yields_within_a_scope() -> None:
 
     FastAPI makes a context manager of a dependency.
     """
-    for name, tree in TREES.items() - {("integrations/fastapi.py", TREES["integrations/fastapi.py"])}:
+    for name, tree in trees().items() - {("integrations/fastapi.py", trees()["integrations/fastapi.py"])}:
         for function in ast.walk(tree):
             if isinstance(function, ast.AsyncFunctionDef) and not _is_context_manager(function):
                 for block in ast.walk(function):
@@ -134,7 +140,7 @@ def _is_context_manager(function: ast.AsyncFunctionDef) -> bool:
 
 def test_no_callback_uses_anyio() -> None:
     """Callbacks run in no task, where anyio raises if `sniffio` is installed: they read the event loop's own clock."""
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
         given = [call.args[0] for call in calls if getattr(call.func, "attr", "") in CALLBACKS]
         names = {getattr(callback, "attr", getattr(callback, "id", None)) for callback in given}

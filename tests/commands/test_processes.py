@@ -82,6 +82,7 @@ def test_a_table_on_a_terminal() -> None:
     assert max(map(len, lines[1:6])) <= 60
 
 
+@full_only
 def test_progress_and_ctrl_c(simulator: Simulator) -> None:
     """A read that is interrupted shows how far it was, stops at once, and says how to go on."""
     simulator.latency = Latency(base=0.05, per_row=0.004)

@@ -73,7 +73,7 @@ FEW = [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1)]
 MANY = [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1)]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(8)
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("universe", [FEW, MANY], ids=["few", "many"])
 @pytest.mark.parametrize("how", [{}, {"cap": 1}, {"cap": 2, "take": 3}, {"troubles": 1, "batch": 1, "eager": False}])
@@ -93,6 +93,7 @@ def _last(key: Key) -> bool:
     return key in {1, 5, FEW[0], FEW[4]}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("fits", [_none, _last])
 @pytest.mark.parametrize("universe", [range(1, 6), FEW], ids=["one field", "two fields"])
 def test_keys_that_cannot_be_sent(universe: Sequence[Key], fits: Callable[[Key], bool]) -> None:

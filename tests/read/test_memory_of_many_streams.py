@@ -12,7 +12,7 @@ from tests.support.thoroughness import by_default
 
 MEMORY = 4 << 20
 STREAMS = 20
-ROWS = by_default(20_000, 60_000)
+ROWS = by_default(12_000, 60_000)
 
 
 async def test_twenty_slow_readers() -> None:

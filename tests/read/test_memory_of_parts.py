@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.memory_parts import ROWS
+from tests.support.thoroughness import full_only
 
 ROOT = Path(__file__).parents[2]
 GROWTH_LIMIT = 120_000_000
 
 
+@full_only
 @pytest.mark.timeout(300)
 def test_bounded_memory(record_property: Callable[[str, object], None]) -> None:
     """All rows arrive within the memory bound, also where the reader pauses."""

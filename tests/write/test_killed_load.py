@@ -34,7 +34,7 @@ from tests.support.kill_loader import FAULTY, Plan, Report
 from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.thoroughness import by_default
 
-KILLS = int(os.environ.get("AFAS_JOURNAL_KILLS", by_default("3", "6")))
+KILLS = int(os.environ.get("AFAS_JOURNAL_KILLS", by_default("2", "6")))
 SUBJECTS = GetConnector("Profit_Subjects", key="SubjectId")
 VARIANTS: dict[str, dict[str, object]] = {
     "looked up": {"check": True, "elements": by_default(60, 150)},
