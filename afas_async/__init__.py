@@ -17,8 +17,8 @@ You import all names from here, and try them against the simulator, which needs 
     000499
     000500
 
-`AfasClient` has a method for everything that the API offers. The guides show whole programs, and state what holds and
-where that ends. `python -m pydoc afas_async.read` prints one:
+`AfasClient` has a method for everything that the API offers. The guides show whole programs, with their
+guarantees and limits. `python -m pydoc afas_async.read` prints one:
 
 - `afas_async.client`: everything you can call, credentials, time-outs, logs and metrics.
 - `afas_async.read`: rows as streams, filters, resuming, changes and deletions.

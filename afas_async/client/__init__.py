@@ -212,7 +212,7 @@ Typed models
 connector that your token may use. Add `--check` in CI, to see when they change. Moments in it are naive datetimes, wall
 time in Amsterdam. If AFAS adds a code later, your reads go on.
 
-What holds
+Guarantees
 ----------
 
 - **The service is spared.** At most 5 requests to an environment (or `max_concurrency`) run at a time, for all your
@@ -230,8 +230,8 @@ What holds
   you write the loop by hand, your crash reporter keeps the token with the traceback.
 - **A cancelled call leaves nothing running.** No task, connection or slot stays in use.
 
-Limits, today
--------------
+Limits
+------
 
 - **OAuth** covers client credentials. For other grants, give an async function that returns a `BearerToken`. DPoP is
   not supported.

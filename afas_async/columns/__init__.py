@@ -88,14 +88,14 @@ Each function is a recipe for one tool: copy those you use. The last lines run t
     Delta: 1000 rows
     NDJSON: 1000 rows
 
-What holds
+Guarantees
 ----------
 
 - **Rows.** You get the rows of `AfasClient.rows`, complete and in order. See the guide `afas_async.read`.
 - **Types.** They come from metainfo. Text and blobs become `string`, whole numbers `int64`, and dates and moments
-  `timestamp("s")` without a zone: wall time in Amsterdam. A decimal becomes `decimal128` with its number of decimals,
-  or with ten if that number differs from row to row. You can replace each of them with `types=`. If your token may
-  not see metainfo, your Struct row type supplies the types.
+  `timestamp("s")` without a zone: wall time in Amsterdam. Parquet stores them in milliseconds. A decimal becomes
+  `decimal128` with its number of decimals, or with ten if that number differs from row to row. You can replace each
+  of them with `types=`. If your token may not see metainfo, your Struct row type supplies the types.
 - **Exact or an error.** You get each value as the service wrote it. If a value does not fit its column, you get a
   RowError with its row, field, value and the `types=` to use. Only `float32` and `float64` round, and you get them
   only if you ask for them.
@@ -114,8 +114,8 @@ What holds
 - **Free event loop.** Parsing, compression, disks and databases work in threads. The threads end with the stream or
   the call.
 
-Limits, today
--------------
+Limits
+------
 
 - **A row that lacks a field** that other rows have gets null there. AFAS puts every field into every row.
 - **Duplicates out of order.** With `order_by=`, you get an error for two rows with the same key only if both are in
@@ -127,6 +127,7 @@ from __future__ import annotations
 
 __docformat__ = "google"
 
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -198,4 +199,11 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    """Return the names that the installed packages offer, so that `help` works without the others."""
+
+    def is_there(name: str) -> bool:
+        with suppress(ModuleNotFoundError):
+            return name not in _HOMES or __getattr__(name) is not None
+        return False
+
+    return [name for name in __all__ if is_there(name)]

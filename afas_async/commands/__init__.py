@@ -7,7 +7,8 @@ You name your environment in variables, never in arguments:
 - `AFAS_TOKEN`, or `AFAS_CLIENT_ID` and `AFAS_CLIENT_SECRET`.
 - `AFAS_ENVIRONMENT` (with `AFAS_ENVIRONMENT_TYPE`), or `AFAS_BASE_URL`.
 
-`afas-async --env-file FILE COMMAND` reads them from a file. With `--simulator` you try most commands without them.
+`afas-async --env-file FILE COMMAND` reads them from a file. You can try most commands without an environment:
+`afas-async rows Profit_Article --key ItemCode --simulator`.
 
 Data goes to standard output. Progress goes to standard error while you watch.
 

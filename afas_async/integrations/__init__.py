@@ -202,11 +202,11 @@ background. You can copy it and start from there. `relations.py`:
     async def import_report(load: ThisLoad) -> Response:
         """Report the outcomes of the dossier items, with the reasons of the first 100 failures."""
         report = load.report
-        failed = [*report.rejected, *report.unknown, *report.not_sent][:100]
+        failed = report.failed[:100]
         why = [{"index": outcome.index, "status": outcome.status, "reason": str(outcome.error)} for outcome in failed]
         return json_response({"total": report.total, "counts": report.counts, "failed": why})
 
-What holds
+Guarantees
 ----------
 
 - **Errors have the right status.** 404 and 422 are mistakes of your caller, 500 of your program. 502 to 504 come from

@@ -24,7 +24,7 @@ You can also pass `secrets=`, a function in a module of yours that reads a vault
 A worker opens a client when it first needs it, and closes it with the run. No credential is pickled. None appears in a
 task, a result, a log or on the dashboard.
 
-What holds
+Guarantees
 ----------
 
 - **Complete files.** You get one file for each part, `to/environment/connector/part-00000-....parquet`, with a

@@ -1,6 +1,10 @@
 """AFAS in your FastAPI app: one client for its lifespan, typed rows in your OpenAPI, streams, and clear errors.
 
-A first service. With uvicorn, `app = make_app()` takes AFAS_TOKEN and AFAS_ENVIRONMENT from the environment:
+Install what this page uses with `pip install "afas-async[fastapi]" uvicorn httpx2`: a server, and what FastAPI's
+`TestClient` needs.
+
+A first service. With uvicorn, `app = make_app()` takes AFAS_TOKEN and AFAS_ENVIRONMENT from the environment. FastAPI
+cannot encode Structs and decimals by itself, so return `json_response(...)`:
 
     >>> from fastapi import FastAPI, Response
     >>> from afas_async import AfasClient
@@ -35,8 +39,6 @@ The guide `afas_async.integrations` has a complete app, with tenants, streams an
 - `afas: Afas`: the client of your app. With several tenants, use `tenant_client(...)`.
 - `paging: PageParameters`: the query parameters `skip`, `take` and `order_by`, for `afas.page(CONNECTOR, **paging)`.
 - `responses=rows_schema(Article)`: the schema of your Structs in the OpenAPI.
-
-Install it with `pip install "afas-async[fastapi]"`.
 """
 
 __docformat__ = "google"

@@ -1,7 +1,7 @@
 """GetConnectors as streams of rows: the guide to reading.
 
 You call `AfasClient.rows`, `pages`, `page`, `plan`, `changes` and `deleted_keys`; their docstrings describe the
-arguments. This guide shows them at work, and lists what they guarantee and where that ends.
+arguments. This guide shows them at work, and lists their guarantees and limits.
 
 A stream
 --------
@@ -33,7 +33,7 @@ Declare a connector once, with its row type and its key. Each example of this gu
     000001 and 3999 others
 
 A row is a `dict`, a `msgspec.Struct` if you declare one, or a `msgspec.Raw` for bytes that you pass on. `to_list()` and
-`first()` are there for small reads.
+`first()` are there for small reads. For the first few rows, `await afas.page(ARTICLES, take=3)` sends one request.
 
 Only some rows
 --------------
@@ -93,7 +93,7 @@ which of your keys are gone.
     4000 rows, then 1 again
     gone: ['A-4711']
 
-What holds
+Guarantees
 ----------
 
 - **Complete.** A row that exists, meets the condition and keeps its key during the whole read comes exactly once. No
@@ -136,7 +136,7 @@ What holds
   requested again. You never get a shorter page.
 - **Bounded memory.** About 16 MiB of responses wait for their readers, whatever the size of the table, and however
   many streams a client has (`AfasClient(memory=...)`). Each stream has a page of its own, of 128 KiB if the others
-  use up the rest. One response takes 16 MiB at most, however long it is.
+  use up the rest. A response takes at most 16 MiB of memory, however long it is.
 - **Others do not wait.** `page`, single writes, metainfo and files get the next free slot, before the pages of reads
   like this one. For 30 seconds after such a call, reads leave one slot free for the next.
 - **Free event loop.** Rows are decoded in slices of 64 KiB, with a rest after half a millisecond. A single row is
@@ -144,8 +144,8 @@ What holds
 - **Safe to leave.** After `break`, exceptions, time-outs, cancellation and garbage collection, no task, connection or
   slot is left, and no other task is cancelled.
 
-Limits, today
--------------
+Limits
+------
 
 - **A key that changes during a read** goes unnoticed: you may miss such a row or get it twice. `changes` returns it
   the next time, if it is stamped.
@@ -163,7 +163,7 @@ Limits, today
   vanish meanwhile hide others, or the read raises PagingError.
 - **Moments in a filter** are compared with the stored value. AFAS stores fractions of a second, and shows the nearest
   second. So the row with the moment you give may not meet `>=`: go back a second, as `changes` does. For the same
-  reason you cannot sort a read of several pages by a moment, while you can sort it by a date.
+  reason you cannot sort a read of several pages by a moment, but you can sort it by a date.
 - **Pages of a single row** do not reveal two rows with the same key.
 - **A response whose `rows` are null or missing** is requested once more, and then counts as one without rows.
 - **A service that filters by the key in another order than it sorts** is noticed only if a response shows it.

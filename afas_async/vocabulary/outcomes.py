@@ -101,7 +101,7 @@ class LoadReport(msgspec.Struct):
         ...             await load.add({"StId": 1, "Ds": "Offer"})
         ...         return load.report
         >>> print(asyncio.run(main()))
-        1 elements: 1 applied, 0 rejected, 0 unknown, 0 not_sent
+        1 element: 1 applied, 0 rejected, 0 unknown, 0 not_sent
     """
 
     total: int = 0
@@ -112,6 +112,11 @@ class LoadReport(msgspec.Struct):
     unknown: list[Outcome] = []
     not_sent: list[Outcome] = []
     beyond: int = 0
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """The outcomes of all elements that are not known to be applied, in the order of your source."""
+        return sorted((*self.rejected, *self.unknown, *self.not_sent), key=lambda outcome: outcome.index)
 
     def record(self, outcome: Outcome) -> None:
         """Count an outcome, and list it if it is not "applied"."""
@@ -144,7 +149,8 @@ class LoadReport(msgspec.Struct):
             raise LoadError(self)
 
     def __str__(self) -> str:
-        text = f"{self.total:,} elements: " + ", ".join(f"{count:,} {status}" for status, count in self.counts.items())
+        text = f"{self.total:,} element{'' if self.total == 1 else 's'}: "
+        text += ", ".join(f"{count:,} {status}" for status, count in self.counts.items())
         return text + (f"; {self.beyond:,} more in the journal" if self.beyond else "")
 
 
@@ -152,7 +158,7 @@ class LoadError(AfasError):
     """Some elements of a load are not known to be applied.
 
     `report.raise_for_failures()` raises it. The message has the counts, and the number and error of the first element
-    that failed. `report.rejected`, `report.unknown` and `report.not_sent` list the elements, each with its error.
+    that failed. `report.failed` lists the elements, each with its error.
 
     Attributes:
         report: The report of the load, with the outcomes of the elements that are not applied.
@@ -171,8 +177,7 @@ class LoadError(AfasError):
     """
 
     def __init__(self, report: LoadReport) -> None:
-        failures = (*report.rejected, *report.unknown, *report.not_sent)
-        first = min(failures, key=lambda outcome: outcome.index, default=None)
+        first = next(iter(report.failed), None)
         text = str(report)
         if first is not None and first.error is not None:
             text += f"; the first is element {first.index}: {first.error}"

@@ -1,7 +1,7 @@
 """Writing through UpdateConnectors: the guide to single calls, loads in batches, and the journal.
 
 You call `AfasClient.insert`, `update`, `delete`, `load`, `outcomes` and `validate`; their docstrings describe the
-arguments. This guide shows a load at work, and lists what holds and where that ends.
+arguments. This guide shows them at work, and lists their guarantees and limits.
 
 One record
 ----------
@@ -33,18 +33,18 @@ Many records
 ------------
 
 A load sends any number of records in batches, and checks each record against metainfo first. You get exactly one
-outcome for each record:
+outcome for each record. `report.failed` lists those that are not applied, in the order of your source:
 
     >>> async def many_records(afas, simulator):
     ...     async with afas.load("KnSubject", on_reject="split") as load:
     ...         for number in range(2_000):
     ...             await load.add({"StId": 1, "Ds": f"Reference {number}", "St": "Z" if number == 1_234 else "A"})
     ...     print(load.report)
-    ...     for outcome in load.report.not_sent:
-    ...         print(outcome.index, type(outcome.error).__name__)
+    ...     for outcome in load.report.failed:
+    ...         print(outcome.index, outcome.status, type(outcome.error).__name__)
     >>> run(many_records)
     2,000 elements: 1,999 applied, 0 rejected, 0 unknown, 1 not_sent
-    1234 InvalidElementError
+    1234 not_sent InvalidElementError
 
 `outcomes()` is the same as a stream, one outcome for each record, in the order of your source:
 
@@ -79,7 +79,7 @@ In a service, call `load.stop()` to end a load early without an unknown record. 
 shows you from another task how far it is. With `must="apply"`, the end of the block raises unless every record is
 applied. `python -m afas_async journal subjects.journal` shows what your load has done, and which records are unknown.
 
-What holds
+Guarantees
 ----------
 
 - **One outcome for each record.** "applied": the service has your record, once. "rejected" and "not_sent": the service
@@ -95,9 +95,10 @@ What holds
   so that each takes about `target_seconds` (60). If the service suddenly becomes ten times slower, a call still ends
   before 900 seconds.
 - **You can interrupt a load.** With a journal, each call is on disk before it is sent. After `kill -9`, run the same
-  load again: it continues, and sends nothing twice. It sends refused records again, and the other records of their
-  calls too. If you have removed a record from your source, you get a JournalError before another record is sent in its
-  place. You also get one if you use the journal of a finished load again, unless you give each load its own `load_id`.
+  load again: it continues, and repeats no record that AFAS may have. Refused records are sent again, with the other
+  records of their calls. If you have removed a record from your source, you get a JournalError before another record
+  is sent in its place. You also get one if you use the journal of a finished load again, unless you give each load
+  its own `load_id`.
 - **Changes to one record keep their order.** Two records with the same key are never in flight together, however you
   spell the key (3, "03", 3.0). If one of them is not applied, the later ones are not sent. If the load cannot know the
   key of your updates (`validate=False`, no `@`, no `UpdateConnector(key=...)`), it sends one call at a time.
@@ -107,8 +108,8 @@ What holds
   is not applied is written to a file, with its message. `failed_records(path)` returns those that you can load again.
   If a report has failures and you never look at it, you find a warning in your log.
 
-Limits, today
--------------
+Limits
+------
 
 - **A refused call of several records** rejects all of them, as AFAS does not say which one was at fault. With
   `on_reject="split"` the load finds it for you.

@@ -8,10 +8,12 @@ import errno
 import io
 import json
 import os
+import pydoc
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +293,23 @@ def test_another_missing_module_is_not_called_pyarrow(monkeypatch: pytest.Monkey
     missing_name = "zoneinfo"
     with pytest.raises(ModuleNotFoundError, match="No module named"):
         _ = columns.to_table
+
+
+def test_help_works_without_what_an_extra_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`help(columns)` prints the guide and the names that are there."""
+
+    def only_pyarrow(name: str) -> object:
+        if name.endswith(".part_folder"):
+            raise ModuleNotFoundError("No module named 'fsspec'", name="fsspec")
+        return import_module(name)
+
+    monkeypatch.setattr(columns, "import_module", only_pyarrow)
+    for name in ("manifests_of", "sweep", "write_part"):
+        monkeypatch.delitem(vars(columns), name, raising=False)
+    text = pydoc.plain(pydoc.render_doc(columns))
+    assert "Guarantees" in text
+    assert "to_parquet(" in text
+    assert {"sweep", "to_parquet"} & set(dir(columns)) == {"to_parquet"}
 
 
 def test_the_public_names_are_there() -> None:

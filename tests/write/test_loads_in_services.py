@@ -238,7 +238,7 @@ async def test_a_report_that_nobody_looks_at(caplog: pytest.LogCaptureFixture) -
         del load
         await steps(3)
         (text,) = complaints(caplog)
-        assert "KnSubject: nobody has read the report of a load: 1 elements: 0 applied" in text
+        assert "KnSubject: nobody has read the report of a load: 1 element: 0 applied" in text
         assert "Nope" not in text
 
 

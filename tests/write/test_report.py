@@ -29,6 +29,7 @@ async def test_all_applied(simulator: Simulator, afas: AfasClient) -> None:
         for item in elements(1_234):
             await load.add(item)
     load.report.raise_for_failures()
+    assert load.report.failed == []
     assert str(load.report) == "1,234 elements: 1,234 applied, 0 rejected, 0 unknown, 0 not_sent"
     assert (load.report.rejected, load.report.unknown, load.report.not_sent) == ([], [], [])
     agree(load.report, simulator)
@@ -45,6 +46,7 @@ async def test_failures() -> None:
         with pytest.raises(LoadError) as failure:
             load.report.raise_for_failures()
         assert failure.value.report is load.report
+        assert [outcome.index for outcome in load.report.failed] == [2, 3, 4, 5, 10]
         text = str(failure.value)
         assert text.startswith("11 elements: 6 applied, 2 rejected, 2 unknown, 1 not_sent; the first is element 2: ")
         assert "KnSubject: HTTP 500: De ingevoerde waarde" in text
