@@ -37,9 +37,9 @@ Catch `AfasError` for all of them, or a class of this tree:
     |- OutcomeUnknownError      a write that may have been applied or not, whatever the cause
     `- LoadError                elements of a load that are not known to be applied
 
-You find the facts in attributes, so you need not parse a message. You can pickle every error, and log it: it never
-holds a credential, a request header or an exception of the HTTP library. You never have to catch an error of the HTTP
-library or an exception group.
+You find the facts in attributes, so you need not parse a message. You can pickle every error. It never holds a
+credential, a request header or an exception of the HTTP library; its message may hold a value of your data. You never
+have to catch an error of the HTTP library or an exception group.
 
 What your own service responds
 ------------------------------
@@ -85,8 +85,8 @@ class AfasError(Exception):
     The guide `afas_async.errors` has the tree of errors, and a table of these attributes.
 
     Attributes:
-        retryable: Whether the same call may succeed later, and is safe to repeat. The client has already made all the
-            retries that you allow.
+        retryable: Whether the same call may succeed later, and is safe to repeat. The client has already made the
+            retries that its rules and your time-out allow.
         applied: "no" if the service has applied nothing of your call, as for each read; otherwise "maybe".
         whose: Who can correct it: "caller", who chose the arguments; "service", your program with its configuration and
             credentials; or "afas", the service and the connection to it.
@@ -196,7 +196,7 @@ class ConnectError(TransportError):
     """There was no connection, so nothing was sent.
 
     Attributes:
-        permanent: True if it does not help to try again, for example because you do not trust the certificate.
+        permanent: True if it does not help to try again, for example because the certificate is not trusted.
     """
 
     sent: Literal["no", "maybe"] = "no"
@@ -285,8 +285,8 @@ class AuthenticationError(ApiError, whose="service"):
     """401: your token is invalid or expired, or its app connector does not include this connector.
 
     You also get it, with any `status`, if the service refuses a token for your client credentials; `connector` is
-    "oauth/token" then. For a minute after a refusal, your requests to the same connector fail in the same way without
-    being sent, unless there is another token.
+    "oauth/token" then. For a minute after a refusal, requests to the same connector fail in the same way without being
+    sent, unless there is another token. After a refused token, requests to all connectors do.
     """
 
 
@@ -389,8 +389,8 @@ class JournalError(AfasError):
 class OutcomeUnknownError(AfasError, applied="maybe", whose="afas"):
     """Your write may have been applied or not. The service continues with a write even if you disconnect.
 
-    Look it up before you send it again. If you do not find it, wait until `quiet_until` and look again: only then you
-    can be sure.
+    Look it up before you send it again. If you do not find it, do not conclude before `quiet_until` that
+    it was not applied.
 
     Attributes:
         connector: The connector that you called.

@@ -284,7 +284,7 @@ class DataConnectors(Caller):
         Raises:
             UsageError: If the path, a parameter, a header or the body cannot be sent. Nothing was sent.
             QueryTooLongError: If the query string exceeds 2,048 characters. Nothing was sent.
-            OutcomeUnknownError: If the response to anything but a GET was lost.
+            OutcomeUnknownError: If it is not a GET, and nobody knows whether it was applied.
             ApiError: If the service responds with an error.
             AfasError: If no response comes back. Unless it was a GET, nothing was applied.
 

@@ -103,7 +103,7 @@ class GetConnectors(Caller):
             window: Pages in flight; by default the client's `max_concurrency`.
             after: A cursor of the same query.
             part: A part of a `plan`, in place of `where`.
-            verify: False reads without the guarantees, and without a key.
+            verify: False reads without guarantees: the only way without a key.
 
         Returns:
             A stream of the connector's row type.
@@ -293,7 +293,7 @@ class GetConnectors(Caller):
 
         Returns:
             Dicts in key order, which survive JSON. They hold key values and the condition, no credential. `rows` is
-            about the most rows in the part, or None.
+            about how many rows a part has at most, or None.
 
         Raises:
             UsageError: If `parts` is not positive; nothing was sent.

@@ -42,7 +42,7 @@ class LoadArguments(TypedDict, total=False):
         target_seconds: How long a call should take: 60 seconds by default. Calls grow and shrink with what the service
             takes. A service that is suddenly ten times slower still ends a call of 60 seconds below its limit of 900.
         in_flight: The most calls at a time, 4 by default, below the limit of the client. A call is sent as soon as one
-            of them is free, with the records that wait by then.
+            of these slots is free, with the records that wait by then.
         on_reject: "continue" records a refused call and goes on. "stop" sends nothing more after a record that is not
             applied. "split" halves a refused call until its faulty records are alone, and sends the others.
         transaction: Whether a call of several records is tagged with `@Action`, so that the service treats it as one
@@ -98,7 +98,7 @@ class UpdateConnectors(Caller):
     async def insert(self, connector: UpdateConnector | str, item: Item, *, sub: str | None = None) -> WriteResult:
         """Insert one record. With `sub`, insert a line of an object in an existing record.
 
-        The record is sent once. It is sent again only where the first attempt provably had no effect. There was no
+        The record is sent once. It is sent again only where the first attempt provably had no effect: there was no
         connection, the service said that it did not process the call, or a record was locked.
 
         Args:
@@ -108,12 +108,12 @@ class UpdateConnectors(Caller):
                 level.
 
         Returns:
-            The result, with the keys that the service assigned.
+            The result, with the keys that the service returned.
 
         Raises:
             InvalidElementError: If the record cannot be sent. Nothing was sent, as for every UsageError.
-            OutcomeUnknownError: If the response was lost, so the record may be there or not. If you cancel the call, a
-                warning in the log reports that instead.
+            OutcomeUnknownError: If nobody knows whether it was applied, mostly because the response was lost. If
+                you cancel the call, a warning in the log reports that instead.
             AfasError: Any other error means that nothing was applied.
 
         Source:
@@ -145,7 +145,7 @@ class UpdateConnectors(Caller):
 
         Raises:
             InvalidElementError: If the record cannot be sent. Nothing was sent, as for every UsageError.
-            OutcomeUnknownError: If the response was lost; see `insert`.
+            OutcomeUnknownError: If nobody knows whether it was applied; see `insert`.
             AfasError: Any other error means that nothing was applied.
 
         Source:
@@ -188,7 +188,7 @@ class UpdateConnectors(Caller):
 
         Raises:
             InvalidElementError: If a key is missing, or cannot be written in a URL. Nothing was sent.
-            OutcomeUnknownError: If the response was lost; see `insert`.
+            OutcomeUnknownError: If nobody knows whether it was applied; see `insert`.
             AfasError: Any other error, such as NotFoundError, means that nothing was deleted.
 
         Source:
@@ -270,9 +270,8 @@ class UpdateConnectors(Caller):
     ) -> Load:
         """Load many records in batches, with exactly one outcome for each.
 
-        An outcome is "applied", "rejected", "not_sent", or "unknown" if the response was lost. The guide
-        `afas_async.write` has the guarantees; `afas_async.client.update_connectors.LoadArguments` describes the options
-        in full.
+        An outcome is "applied", "rejected", "not_sent" or "unknown". The guide `afas_async.write` has the
+        guarantees; `afas_async.client.update_connectors.LoadArguments` describes the options in full.
 
         Args:
             connector: The connector or its name.
@@ -289,7 +288,7 @@ class UpdateConnectors(Caller):
             reference: A text field that `lookup` finds them by.
             journal: Path of a journal, to repeat the load after a crash.
             load_id: Which load the journal belongs to.
-            max_rejected: Rejections to stop after, or their share.
+            max_rejected: How many rejections to accept, or their share.
             failures: Path of a file for records not applied.
             on_outcome: Called with each outcome.
             must: "apply" raises unless all are applied.

@@ -1,6 +1,6 @@
 """GetConnectors as exact Arrow columns, for Parquet, polars, DuckDB, pandas and databases: the guide.
 
-Install the extra with `pip install "afas-async[columns]"`. pyarrow is imported only when you call a function that needs
+Install the extra with `pip install "afas-async[columns]"`. pyarrow is imported only when you use a name that needs
 it. `to_ndjson` works without it.
 
 Which function do you need?
@@ -202,7 +202,7 @@ def __dir__() -> list[str]:
     """Return the names that the installed packages offer, so that `help` works without the others."""
 
     def is_there(name: str) -> bool:
-        with suppress(ModuleNotFoundError):
+        with suppress(ImportError):
             return name not in _HOMES or __getattr__(name) is not None
         return False
 

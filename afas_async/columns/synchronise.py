@@ -68,7 +68,8 @@ async def sync(
         into: Your connection of DuckDB, or of PostgreSQL with psycopg, psycopg2 or ADBC, without autocommit and without
             an open transaction. `sync` uses it in a thread, commits, and leaves it open.
         table: The table, or `schema.table`; by default the connector's name.
-        deletions: Whether to delete rows that the connector no longer has. This reads all of its keys.
+        deletions: Whether to delete rows that the connector no longer has. This reads the whole
+            connector once more, for its keys.
         key: The key, if you pass the connector by name.
         types: As for `batches`.
         select: As for `batches`; it must include the key.

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from afas_async.client.client import AfasClient
 
 EPILOG: Final = (
-    "The state is stored once all rows are written: after a failure, run the command again. Some rows come twice, so"
-    " write them as inserts or updates. Deleted rows are not reported.\n\n" + ENVIRONMENT
+    "The state is stored once all rows are written: after a failure, run the command again. Some rows of the last run"
+    " come again, so write them as inserts or updates. Deleted rows are not reported.\n\n" + ENVIRONMENT
 )
 
 
@@ -105,7 +105,11 @@ def command(
     *,
     state: Annotated[
         Path,
-        typer.Option(metavar="FILE", help="The file that remembers the moment of your last run.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="The file that remembers up to which moment your last run was complete.",
+            show_default=False,
+        ),
     ],
     modified: Annotated[
         str, typer.Option(metavar="FIELD", help="The field with the moment of a row's last change.")

@@ -107,7 +107,7 @@ def command(
     if bool(names) == everything:
         raise typer.BadParameter("give the names of connectors, or --all")
     if format not in FORMATS:
-        raise typer.BadParameter(f"--format is {', '.join(FORMATS)}")
+        raise typer.BadParameter(f"--format must be one of {', '.join(FORMATS)}")
     if format != "ndjson":
         columns_room()  # a missing library is reported before anything is read
     known = read_keys(keys)

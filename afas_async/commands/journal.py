@@ -186,7 +186,7 @@ def command(
     Elements that are not applied are grouped by call and reason.
     """
     if _ALL in {applied, again} and applied and again:
-        raise typer.BadParameter("--applied all and --again all exclude each other: give one of them")
+        raise typer.BadParameter(f"{_ALL!r} means every unknown element: leave out the other option")
     both = sorted({*_typed_numbers(applied.replace(_ALL, ""))} & {*_typed_numbers(again.replace(_ALL, ""))})
     if both:
         raise typer.BadParameter(f"element {both[0]} is in --applied and in --again: give it in one of them")

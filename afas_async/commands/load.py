@@ -120,7 +120,7 @@ def command(
     ] = None,
     max_errors: Annotated[
         int | None,
-        typer.Option(min=0, metavar="N", help="Send nothing more after N rejected records.", rich_help_panel="Safety"),
+        typer.Option(min=0, metavar="N", help="Stop when more than N records are rejected.", rich_help_panel="Safety"),
     ] = None,
     lookup: Annotated[
         str | None,
@@ -134,7 +134,7 @@ def command(
         str | None,
         typer.Option(
             metavar="FIELD",
-            help="A free text field for a reference, by which --lookup finds the record.",
+            help="A free text field into which the load writes a reference, for --lookup.",
             rich_help_panel="Safety",
         ),
     ] = None,
@@ -154,7 +154,7 @@ def command(
         bool,
         typer.Option(
             "--dry-run",
-            help="Check the file, and show how many calls it takes. Nothing is sent.",
+            help="Check the file, and show how many calls it takes. No record is sent.",
             rich_help_panel="Before you send",
         ),
     ] = False,

@@ -41,7 +41,7 @@ def format_of(path: Path | None, given: str | None) -> tuple[str, str]:
     if found is None:
         raise UsageError(f"{path}: its suffix does not show the format: give --format {', '.join(FORMATS)}")
     if found == "parquet" and (path is None or packing):
-        raise UsageError("Parquet needs a file, which compresses itself: give -o FILE.parquet")
+        raise UsageError("Parquet needs a file, and compresses it itself: give -o FILE.parquet")
     return found, packing
 
 

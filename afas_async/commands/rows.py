@@ -106,7 +106,7 @@ def command(
     ] = None,
     order_by: Annotated[
         str | None,
-        typer.Option(metavar="[-]FIELD[,...]", help="Sort by these fields, not by the key; - for descending."),
+        typer.Option(metavar="[-]FIELD[,...]", help="Sort by these fields first; - for descending."),
     ] = None,
     select: Annotated[str | None, typer.Option(metavar="FIELD[,...]", help="Only these fields, in this order.")] = None,
     limit: Annotated[

@@ -69,7 +69,11 @@ def command(
         str | None, typer.Option(metavar="NAME", help="The table; by default it has the connector's name.")
     ] = None,
     deletions: Annotated[
-        bool, typer.Option("--deletions", help="Also delete rows that the connector has lost. It reads all keys.")
+        bool,
+        typer.Option(
+            "--deletions",
+            help="Also delete rows that the connector no longer has. It reads the connector once more, for its keys.",
+        ),
     ] = False,
     select: Annotated[str | None, typer.Option(metavar="FIELD[,...]", help="Only these fields.")] = None,
     where: Annotated[str | None, typer.Option(metavar="CONDITION", help="A further condition, as for `rows`.")] = None,

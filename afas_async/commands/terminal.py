@@ -20,7 +20,7 @@ from afas_async.commands.json_log import is_json_log, note
 REWRITE_SECONDS: Final = 0.1
 LOG_SECONDS: Final = 5.0
 _NARROW: Final = 12  # characters: the least width of a column in a table
-_WIDE: Final = 24  # characters: the width at which further columns are left out
+_WIDE: Final = 24  # characters: the most that a column counts when columns are chosen to fit
 _GAP: Final = 3  # characters between two columns
 
 

@@ -24,7 +24,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """Something that happened to one of your requests or operations: `on_event` is called with it.
 
     An *operation* is one call of yours, such as `page`, a stream or a load. It sends any number of requests, each in
-    one or more *attempts*. If you leave a stream, responses to its last requests may still arrive after its end.
+    one or more *attempts*. Requests past the last row of a stream may get their responses after its end.
 
     You can log an event and send it to your metrics. It has the connector or path that you gave, but never a condition,
     a record, a key, a header or a text of the service.
@@ -35,7 +35,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: For an attempt: "sent" (its last byte was sent), "answered" (a success, received to its end), "failed",
             "cancelled", or "retrying" before the wait for the next attempt. For an operation: "ended". A fault in a row
-            is found later: it gives a "retrying", or the `error` of the operation.
+            is found later: it gives no "failed", but a "retrying" or the `error` of the operation.
         operation: The id of the operation, the same in all its events; empty for a request for an access token.
         name: The method that you called, such as "page", "rows" or "load".
         environment: The host of the service, such as "12345.rest.afas.online".
@@ -47,7 +47,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         seconds: The duration of the attempt or operation in seconds; for "retrying", the time until the next attempt.
         bytes: The size of the received bodies in bytes, as they came over the connection.
         rows: The rows that you received from the operation; 0 for attempts.
-        elements: The records in a write; for "ended", the records in all writes with a response.
+        elements: The records in a write; for "ended", the records in all writes that were "answered".
         error: The class of the error, such as "UnavailableError"; empty without an error.
         trace_id: The id by which AFAS finds the call; empty without a response or an id (see `AfasError`).
 
@@ -138,7 +138,7 @@ class Operation:
         self._waited += event.waited
 
     def end(self, error: BaseException | None = None) -> None:
-        """Report the end, once. An operation without a request and an error is not reported."""
+        """Report the end, once. An operation with neither a request nor an error is not reported."""
         if self._has_ended or not (self._attempts or error):
             return
         self._has_ended = True
@@ -173,7 +173,7 @@ def emit(event: Event, listener: Listener | None) -> None:
         try:
             listener(event)
         except Exception:
-            log.exception("on_event raised; the request continues")
+            log.exception("on_event raised; the call continues")
 
 
 def log_as_asked(variables: Mapping[str, str]) -> None:

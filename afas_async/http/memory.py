@@ -34,7 +34,7 @@ class Memory:
         self._claims.add(claim)
 
     def remove(self, claim: Claim) -> None:
-        """Stop counting a response that holds no more bytes."""
+        """Stop counting a response that is used up or no longer wanted."""
         self._claims.discard(claim)
 
     def room(self, *, beside: Claim | None) -> int:

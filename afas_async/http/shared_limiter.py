@@ -47,7 +47,7 @@ class SharedLimiter(Protocol):
                     await give_back(token)
 
     Within a process, a `Limiter` decides whose turn it is. Before each request it takes a slot from your limiter. The
-    wait for a slot does not count towards your time-outs. Your `finally` part may take 5 seconds. If your `slot`
+    wait for a slot does not count towards your time-outs. Leaving the block may take 5 seconds. If your `slot`
     raises, nothing is sent: you get a ConfigurationError with that exception as its cause.
 
     Attributes:

@@ -30,8 +30,8 @@ Guarantees
 - **Complete files.** You get one file for each part, `to/environment/connector/part-00000-....parquet`, with a
   manifest of the same name beside it (`.json`). Both get their names only when they are complete. If you read
   `*.parquet`, you get each row once.
-- **Workers may die.** Other workers read its parts again. A worker that is considered dead but still runs does no
-  harm.
+- **Workers may die.** Others read the parts of a dead worker again. A worker that is considered dead but still
+  runs does no harm.
 - **One limit for all workers.** In each environment, all workers together have at most `limit` requests in flight. A
   killed worker keeps its slots until they expire after 30 to 40 seconds, because the service may still work on its
   requests. If it had all slots, your other workers wait until then. You can change the time with Dask's option

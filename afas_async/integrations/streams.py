@@ -149,7 +149,7 @@ async def parquet(batches: Batches) -> AsyncGenerator[bytes]:
         batches: `columns.batches(...)` or `columns.changes(...)`.
 
     Yields:
-        At most 1 MiB of the file.
+        Pieces of the file, of 1 MiB at most.
 
     Raises:
         AfasError: As when you iterate over the batches.

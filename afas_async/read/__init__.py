@@ -32,8 +32,8 @@ Declare a connector once, with its row type and its key. Each example of this gu
     >>> run(count)
     000001 and 3999 others
 
-A row is a `dict`, a `msgspec.Struct` if you declare one, or a `msgspec.Raw` for bytes that you pass on. `to_list()` and
-`first()` are there for small reads. For the first few rows, `await afas.page(ARTICLES, take=3)` sends one request.
+A row is a `dict`, a `msgspec.Struct` if you declare one, or a `msgspec.Raw` for bytes that you pass on. `to_list()` is
+for small reads. `first()` requests only the first row, and `await afas.page(ARTICLES, take=3)` the first three.
 
 Only some rows
 --------------
@@ -177,7 +177,7 @@ Limits
 Why not a loop
 --------------
 
-The README compares a loop that you write by hand with this library. There is more to it:
+The README compares a loop that you write by hand with this library. More differences:
 
 - A job that breaks after an hour starts from scratch. Here you continue from `rows.cursor`, in another process too.
 - `skip=500000` takes ever longer. Here no page skips more than the rows in flight, and most skip nothing. Row one

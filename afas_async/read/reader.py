@@ -107,7 +107,6 @@ class Reader(Generic[RowT]):
         channel = self.query.channel
         if self.feed is None:
             self.feed = await self._open()
-            self._counters = channel.counters(self.query.connector.name)
         while True:
             if self._pace.due:
                 await self._pace.rest()
@@ -119,6 +118,7 @@ class Reader(Generic[RowT]):
                 return []
             batch = self.feed.poll()
             if batch is not None and batch.rows:
+                self._counters = self._counters or channel.counters(self.query.connector.name)
                 for counted in self._counters:
                     counted.rows += len(batch.rows)
                 self.batch = batch

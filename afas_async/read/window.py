@@ -130,6 +130,9 @@ class Window(Generic[RowT]):
 
     def forget(self) -> None:
         """Drop the pages in flight from memory."""
+        for fetch in self._fetches.values():
+            self.query.channel.session.memory.remove(fetch)
+            fetch.drop()
         self._fetches.clear()
         self._dropped.clear()
 

@@ -52,7 +52,7 @@ class Fault(
     | `Fault(refusal="locked", times=3)` | records are locked for three requests |
 
     Attributes:
-        connector: Only requests with this name between two slashes of their path; letter case does not count.
+        connector: Only requests with this name as a whole segment of their path; letter case does not count.
         path: Only requests with this text in their path; letter case does not count.
         method: Only requests with this HTTP method. By default any but OPTIONS, which a browser sends first.
         after: How many matching requests pass first, counted from when you add the fault.
@@ -62,7 +62,7 @@ class Fault(
         body: The text of that response, such as a page of HTML. Empty by default.
         refusal: Refuse with this message of the service, in the language that the request asks for, and do not carry
             the request out. "locked" is a record that another user has locked: you should retry
-            (docs.afas.help, "Troubleshooting").
+            (docs.afas.help, "Troubleshooting"). The others are a service that is short of memory or of time.
         works_after: Carry the write out this many seconds later, by the event loop's clock. They count from the
             response of the fault, or from when it breaks the connection. Only writes get such a fault.
         retry_after: Seconds that a 503 or 429 asks your client to wait.
@@ -130,7 +130,10 @@ class Fault(
                 not _FRAMING.isdisjoint(name.lower() for name in self.headers),
                 "`headers` cannot change Content-Length, Transfer-Encoding or Connection: use `cut`",
             ),
-            (not all(map(_TOKEN.fullmatch, self.headers)), "`headers`: the name of a header is an HTTP token"),
+            (
+                not all(map(_TOKEN.fullmatch, self.headers)),
+                "`headers`: a header name has letters, digits and some signs only",
+            ),
             (
                 not all(map(_PRINTABLE.fullmatch, (*self.headers.values(), self.content_type or ""))),
                 "`headers` and `content_type` can only have printable ASCII characters",

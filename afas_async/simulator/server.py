@@ -92,7 +92,7 @@ class Simulator:
     Args:
         rows: The number of rows of the large samples.
         seed: The same seed gives you the same sample rows and files, byte for byte.
-        latency: How long each response takes, in seconds.
+        latency: How long each response takes.
         gzip: Whether to compress responses for clients that accept it.
         token: The whole XML token that your client must use; random by default.
         connectors: Your own GetConnectors by name; they replace samples of the same name. Give the path of a `.csv`,

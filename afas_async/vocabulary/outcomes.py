@@ -115,7 +115,7 @@ class LoadReport(msgspec.Struct):
 
     @property
     def failed(self) -> list[Outcome]:
-        """The outcomes of all elements that are not known to be applied, in the order of your source."""
+        """The outcomes in `rejected`, `unknown` and `not_sent`, in the order of your source."""
         return sorted((*self.rejected, *self.unknown, *self.not_sent), key=lambda outcome: outcome.index)
 
     def record(self, outcome: Outcome) -> None:
@@ -158,7 +158,7 @@ class LoadError(AfasError):
     """Some elements of a load are not known to be applied.
 
     `report.raise_for_failures()` raises it. The message has the counts, and the number and error of the first element
-    that failed. `report.failed` lists the elements, each with its error.
+    that failed. `report.failed` lists them, each with its error.
 
     Attributes:
         report: The report of the load, with the outcomes of the elements that are not applied.

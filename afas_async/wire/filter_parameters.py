@@ -48,7 +48,7 @@ def filter_pairs(groups: Sequence[Group], *, listed: bool = False) -> list[tuple
         Names and values; an empty list if every row meets the condition.
 
     Raises:
-        InvalidFilterError: Without any group: no row can meet that, and no request can express it.
+        InvalidFilterError: If `groups` is empty: no row can meet that, and no request can express it.
         InvalidNameError: If the id of a field may not enter a URL.
 
     Example:

@@ -186,7 +186,7 @@ class PageParser(Generic[RowT]):
         if isinstance(envelope.skip, int) and envelope.skip != self._skip:
             raise PagingError(
                 f"{self._connector}: page {self._page}: the request had skip={self._skip}, but the response is for"
-                f" skip={envelope.skip}: a proxy or cache on the way to AFAS answers another request",
+                f" skip={envelope.skip}: something on the way, such as a proxy, returned another response",
                 connector=self._connector,
                 page=self._page,
             )

@@ -33,7 +33,7 @@ Many records
 ------------
 
 A load sends any number of records in batches, and checks each record against metainfo first. You get exactly one
-outcome for each record. `report.failed` lists those that are not applied, in the order of your source:
+outcome for each record. `report.failed` lists those that are not known to be applied, in the order of your source:
 
     >>> async def many_records(afas, simulator):
     ...     async with afas.load("KnSubject", on_reject="split") as load:
@@ -59,7 +59,7 @@ When a response is lost, or your program
 ----------------------------------------
 
 If a response gets lost, only AFAS knows whether it applied the record. A `lookup` finds out. With a `journal`, you can
-repeat a load after a crash: give the same records in the same order, and nothing is sent twice.
+repeat a load after a crash: run it with the same journal and the same records in the same order.
 
     >>> async def a_lost_response(afas, simulator):
     ...     simulator.faults.add(Fault(method="POST", cut="reset"))  # after the service has done its work
@@ -77,7 +77,8 @@ repeat a load after a crash: give the same records in the same order, and nothin
 
 In a service, call `load.stop()` to end a load early without an unknown record. `async for progress in load.watch()`
 shows you from another task how far it is. With `must="apply"`, the end of the block raises unless every record is
-applied. `python -m afas_async journal subjects.journal` shows what your load has done, and which records are unknown.
+applied. `python -m afas_async journal subjects.journal` shows what your load has done, and which records are rejected
+or unknown.
 
 Guarantees
 ----------
@@ -125,12 +126,12 @@ Limits
 - **The journal** needs a local disk. A thread writes it and waits for the disk. Keep the `-wal` file next to it: it is
   part of the journal. The `-lock` file is its lock. Where locks do not work, as on some network drives, the load that
   you opened last continues, and the other one stops. If your process forks while a journal is open, the child cannot
-  open that journal. If you set the clock forward and also restart the machine, the 16 minutes get shorter.
+  open that journal. The 16 minutes get shorter only if you set the clock forward and restart the machine.
 
 Why not a loop
 --------------
 
-The README compares a loop that you write by hand with this library. There is more to it:
+The README compares a loop that you write by hand with this library. More differences:
 
 - A loop retries after every exception. Here one table decides which calls are worth a retry, and obeys Retry-After.
 - One by one, 200,000 records take you a night. In one call they exceed the limit of 15 minutes. Here calls grow to the

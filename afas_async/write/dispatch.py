@@ -135,7 +135,7 @@ class Dispatch:
     async def _deliver(self, call: LoadCall, write: Write) -> None:
         try:
             verdict = await write.send()
-        except BaseException as error:  # the service continues with the call in any case
+        except BaseException as error:  # the service continues with a call that it has
             text = f"the load was stopped by {type(error).__name__} while it was under way"
             is_at_service = write.is_at_service or self.stopped is None
             reason = ClientClosedError(text) if is_at_service else self.stopped

@@ -50,7 +50,7 @@ def entry_of(row: tuple[int, State, bytes, float, str | None, str | None]) -> En
 
 
 def error_text(error: AfasError | None) -> str | None:
-    """Return the error of an outcome as JSON: its class and attributes; None for an error without a response."""
+    """Return an OutcomeUnknownError or an ApiError as JSON, its class and attributes; None for any other error."""
     facts: dict[str, Any]
     match error:
         case OutcomeUnknownError():

@@ -107,7 +107,7 @@ class FailureFile:
         """Write the waiting lines, and close the file. A second call does nothing.
 
         Args:
-            is_whole: Whether the file replaces an existing one; otherwise it keeps `.part` in its name.
+            is_whole: Whether the file is complete and gets its final name; otherwise it keeps `.part` in it.
         """
         file, self._file = self._file, None
         if file is not None:

@@ -105,7 +105,7 @@ class Intake:
             return None
 
     def request(self, pieces: Sequence[Piece]) -> Request:
-        """Return the request for some elements; a delete has one."""
+        """Return the request for some elements; for a delete, of exactly one."""
         name, root = self._connector.name, self._connector.element_name
         bodies = [piece.body for piece in pieces]
         if self._action == "delete":

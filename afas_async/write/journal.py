@@ -7,8 +7,8 @@ be sent again. These rules hold even if the process is killed or the power fails
 - An element that may have reached the service is never sent again automatically. In the next run it is "unknown", until
   a lookup finds its outcome or you set it with `python -m afas_async journal`.
 - An element that is "planned" or not in the journal has had no effect, and is sent.
-- One process at a time can open the journal, for one load: a connector, an action and a service. Other programs may
-  read, copy or hash the file. A forked child can neither use the journal nor damage it.
+- One process at a time can open the journal, for one load: a connector, an action and a service. A program that
+  reads, copies or hashes the file does not free its lock. A forked child can neither use the journal nor damage it.
 - Where locks do not work, as on some network drives, the process that opened the journal last continues. The other one
   sends nothing more.
 - A journal that is damaged, cut off, or from another load or version raises an error, and nothing is sent.
@@ -254,7 +254,7 @@ class Journal:
                 raise JournalError(
                     f"{self._path}: an element of call {call} may be at the service already: nothing more is sent"
                 )
-        # Another process that opens the journal first becomes its owner, then reads the notes. We write the note first,
+        # A process that opens the journal first names itself the owner, then reads the notes. We write the note first,
         # then check the owner. So where locks do not work, at least one of the two notices the other.
         self._file.check_owner()
 

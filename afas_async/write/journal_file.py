@@ -3,9 +3,9 @@
 The file holds the encoded elements that are in flight or unknown. For other elements it holds a SHA-256, the returned
 key and the refusal. It never holds the token.
 
-While the journal is open, a file with `-wal` after its name is part of it: never copy, move or delete one without the
-other. The file with `-lock` after its name is the lock: do not delete it while a load runs. Keep the journal on a local
-disk: where locks do not work, two processes can damage it.
+A file with `-wal` after its name is part of the journal. It stays until the journal is closed, so also after a crash:
+never copy, move or delete one without the other. The file with `-lock` after its name is the lock: do not delete it
+while a load runs. Keep the journal on a local disk: where locks do not work, two processes can damage it.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class JournalFile:
 
     @contextmanager
     def writing(self, what: str) -> Generator[sqlite3.Connection]:
-        """Write in one transaction, if the file still belongs to this process; `what` begins the errors."""
+        """Write in one transaction, if the file still belongs to this process; `what` says in errors what failed."""
         with self.failing(what):
             self.check_owner()
             self.database.execute("BEGIN")
@@ -183,7 +183,7 @@ class JournalFile:
 
     @contextmanager
     def failing(self, what: str) -> Generator[None]:
-        """Raise the errors of SQLite and the disk as a JournalError that begins with `what`."""
+        """Raise the errors of SQLite and the disk as a JournalError, which says with `what` what failed."""
         if os.getpid() != self._process:
             raise JournalError(f"{self._path}: opened before this process was forked: use it in the parent only")
         try:

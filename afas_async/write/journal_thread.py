@@ -1,8 +1,8 @@
 """Runs the journal of a load in a thread: a commit waits for the disk, and the event loop must not.
 
-Steps run one after the other, in the order of the calls. `run` waits for its step, even if it is cancelled, so that the
-caller knows whether the note is on disk. `post` does not wait. A later step checks its own conditions: a call begins
-only if its elements are no longer in flight.
+Steps run one after the other, in the order in which `run` and `post` were called. `run` waits for its step, even if it
+is cancelled, so that the caller knows whether the note is on disk. `post` does not wait. A later step checks its own
+conditions: a call begins only if its elements are no longer in flight.
 """
 
 from __future__ import annotations

@@ -268,7 +268,7 @@ class Ledger:
 def _found(before: Outcome, finding: Literal["applied", "absent"]) -> Outcome:
     if finding == "applied":
         return Outcome(before.index, "applied", batch=before.batch)
-    text = f"element {before.index} was sent, but lookups after 16 minutes did not find it: you can send it again"
+    text = f"element {before.index} was sent, but lookups after 16 minutes show no effect: you can send it again"
     error = AfasError(text)
     error.retryable = True
     return Outcome(before.index, "not_sent", error=error, batch=before.batch, item=before.item)

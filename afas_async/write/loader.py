@@ -215,8 +215,8 @@ class Load:
     async def watch(self, every: float = 1.0) -> AsyncIterator[LoadProgress]:
         """Follow the progress of the load, from as many tasks as you like.
 
-        You get the current progress at once, and then each change. The last one has `ended`: then your report is
-        complete. You can leave the stream at any point.
+        You get the current progress at once, and then again when it has changed. The last one has `ended`: then your
+        report is complete. You can leave the stream at any point.
 
         Args:
             every: The least time between two items, in seconds.
@@ -285,7 +285,7 @@ class Load:
     def is_stopped(self) -> bool:
         """Whether the load sends nothing more.
 
-        The reason may be your call of `stop`, a refused credential, or a limit such as `on_reject="stop"`.
+        The reason may be your call of `stop`, a refused credential, or a rule such as `on_reject="stop"`.
         """
         return self._calls.stopped is not None
 
@@ -362,8 +362,6 @@ class Load:
             UsageError: If the load has no `lookup`, or the block has not ended yet.
             AfasError: If a lookup fails. The results so far are kept.
 
-        Example:
-            See the guide `afas_async.write`.
         """
         if self._settings.lookup is None:
             raise UsageError(f"{self._connector.name}: to look up unknown outcomes, give load(..., lookup=Lookup(...))")
@@ -411,7 +409,7 @@ class Load:
                 self._remind(is_left_well=error is None)
 
     def _remind(self, *, is_left_well: bool) -> None:
-        """Log a report with failures if nobody reads it. If the block raised, log only unknown outcomes."""
+        """Log a report with failures if nobody reads it. If the block raised, only if one is unknown."""
         report = self._ledger.report
         failed = report.counts["applied"] < report.total if is_left_well else report.counts["unknown"] > 0
         if failed and not self._is_read and self._settings.must is None:

@@ -153,7 +153,7 @@ def _codes(path: Path) -> list[str]:
         (["changes", "Profit_Article", "--key", "ItemCode", "--state", "s", "-o", "a.csv"], 2, "changes are lines of"),
         (["export", "-o", "x"], 2, "give the names of connectors, or --all"),
         (["export", "--all", "-o", "x"], 1, "afas-keys.json is missing or empty"),
-        (["export", "--all", "-o", "x", "--format", "xml"], 2, "--format is ndjson, csv, parquet"),
+        (["export", "--all", "-o", "x", "--format", "xml"], 2, "--format must be one of ndjson, csv, parquet"),
         (["inspect"], 2, "give the name of a connector, or --all"),
         (["inspect", "X", "--json"], 2, "--json needs --all"),
     ],

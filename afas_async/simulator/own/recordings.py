@@ -1,7 +1,7 @@
 """A recording of your environment: its connectors and the shapes of their rows, without any of their values.
 
 You write one with `python -m afas_async simulate --record FILE`, and serve it with `--from FILE`. It is JSON, so you
-can read it and remove from it what you like:
+can read it, and remove connectors or the shapes of fields:
 
     {"version": 1, "recorded": "2026-11-30",
      "get_connectors": [

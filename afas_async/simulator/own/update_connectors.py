@@ -88,7 +88,7 @@ class OwnUpdateConnector(_Options, frozen=True, kw_only=True, forbid_unknown_fie
 
     Attributes:
         metainfo: The JSON of `GET metainfo/update/X`, as a dict, as bytes or as the path of a file. It replaces
-            the name of the element and everything that an `OwnObject` has.
+            the fields, the keys and the name of the element.
         element: The name of the element in requests and responses; by default that of the connector.
         returns_key: Whether responses have the key. Otherwise they have no body, as those of many connectors.
         read_as: The name of a GetConnector with which you read the records, or such names by element and object.

@@ -192,7 +192,7 @@ def _term(fields: Mapping[str, Field], condition: Condition) -> Where:
         like = ("NOT LIKE", "{}")  # some clients write "does not contain" so, without operator 11
     if like is not None:
         sign, pattern = like
-        # AFAS documents only `%` as a wildcard.
+        # Only `%` is known to be a wildcard.
         literal = value.replace("\\", "\\\\").replace("_", "\\_")
         return Where(f"{_as_text(field)} {sign} ? ESCAPE '\\'", (pattern.format(literal),))
     if operator in _COMPARISONS:

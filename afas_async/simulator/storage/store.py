@@ -206,13 +206,12 @@ class Store:
     def count(self, name: str, where: Where | None = None, at_most: int = _ALL) -> int:
         """Count the rows of a connector, or those that meet a condition, up to `at_most` of them."""
         self._database.fill(name)
-        if where is None:
-            cursor = self._database.execute(f'SELECT count(*) FROM "{name}"')
-        else:
-            cursor = self._database.execute(
-                f'SELECT count(*) FROM (SELECT 1 FROM "{name}" WHERE {where.sql} LIMIT ?)', (*where.values, at_most)
-            )
-        rows: int = cursor.fetchone()[0]
+        sql, values = f'SELECT count(*) FROM "{name}"', tuple[Any, ...]()
+        if where is not None:
+            sql = f'SELECT count(*) FROM (SELECT 1 FROM "{name}" WHERE {where.sql} LIMIT ?)'
+            values = (*where.values, at_most)
+        with self._database.lock:  # the first sample, which another thread may be making, replaces a blank database
+            rows: int = self._database.execute(sql, values).fetchone()[0]
         return rows
 
     def page(
