@@ -333,3 +333,16 @@ Litestar
 '''
 
 __docformat__ = "google"
+
+# The modules that the reference (pdoc) shows.
+# pyright: reportUnsupportedDunderAll=false
+__all__ = [
+    "dask",
+    "dlt",
+    "fastapi",
+    "opentelemetry",
+    "problems",
+    "pytest",
+    "starlette",
+    "streams",
+]
