@@ -1,4 +1,4 @@
-"""Typed models: what metainfo becomes as Python source, that the type at run time is equal, and what both decode."""
+"""Typed models: the Python source made from metainfo, its equality with the types at run time, and what both decode."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SUBJECT = b"""{"id":"KnSubject","name":"KnSubject","description":"Dossieritem",
 
 
 def executed(source: str) -> dict[str, Any]:
-    """What a module of this source has."""
+    """Return the names that a module with this source defines."""
     module: dict[str, Any] = {"__name__": "generated"}
     exec(compile(source, "generated", "exec", dont_inherit=True), module)  # noqa: S102 - that is what source is for
     return module
@@ -70,12 +70,12 @@ def get(*fields: MetainfoField | str, name: str = "Profit_Test") -> GetMetainfo:
 
 
 def names(struct: Any) -> dict[str, str]:
-    """The attributes by the names that the service uses."""
+    """Return the attributes by the names that the service uses."""
     return {field.encode_name: field.name for field in msgspec.structs.fields(struct)}
 
 
 def shape(described: Any) -> Any:
-    """Whatever can differ between two types."""
+    """Return everything that can differ between two types."""
     kind: Any = described
     if isinstance(described, type) and issubclass(described, msgspec.Struct):
         members = [
@@ -115,19 +115,19 @@ def _members(kind: Any) -> list[tuple[str, Enum]]:
     ],
 )
 def test_attributes_are_legal_and_unique(ids: list[str], attributes: list[str]) -> None:
-    """An id becomes snake case; what is no name, is taken or would hide a type gets another one."""
+    """An id becomes snake case. An id that is not a name, is taken or would hide a type gets another one."""
     assert names(models.define(get(*ids))) == dict(zip(ids, attributes, strict=True))
 
 
 def test_custom_fields_are_called_by_their_labels() -> None:
-    """Their ids say nothing, and are others in each environment."""
+    """Their ids say nothing, and differ between environments."""
     other = CUSTOM.replace("8", "9")
     meta = get(MetainfoField(CUSTOM, "string", "Kleur (hoofd)"), "Kleur", other)
     assert names(models.define(meta)) == {CUSTOM: "kleur_hoofd", "Kleur": "kleur", other: other.lower()}
 
 
 def test_what_no_decoder_can_name_is_left_out_and_reported() -> None:
-    """msgspec takes no member with a quote or a backslash in its name; the docstring says what is missing."""
+    """msgspec takes no member with a quote or a backslash in its name; the docstring lists what is missing."""
     struct = models.define(get("Id", 'a"b', "c\\d"))
     assert list(names(struct)) == ["Id"]
     assert 'Left out, because msgspec cannot decode their names: a"b, c\\d.' in str(struct.__doc__)
@@ -151,7 +151,7 @@ def test_classes_and_constants_are_unique() -> None:
 
 
 def test_the_types_of_rows() -> None:
-    """Each data type has its type, in the order of the rows; a type that is not known is left as JSON has it."""
+    """Each data type has its Python type, in the order of the rows. A field of an unknown type keeps its JSON value."""
     meta = get(*(MetainfoField(f"F{number}", kind) for number, kind in enumerate(TYPES)))
     types = [str, int, Decimal, bool, datetime, str, Any, Any]
     fields = msgspec.structs.fields(models.define(meta))
@@ -172,7 +172,7 @@ def test_the_types_of_elements() -> None:
 
 
 def test_a_remark_is_a_text() -> None:
-    """Of the blobs, Profit shows remarks by a control of their own: none of them is stored in base64."""
+    """Profit shows remarks, unlike other blobs, by a control of their own: none of them is stored in base64."""
     fields = [UpdateField(id="Re", data_type="blob", control_type=23), UpdateField(id="Fi", data_type="blob")]
     meta = UpdateMetainfo(id="KnTest", fields=fields)
     for struct in (models.define(meta), executed(models.source([meta]))["KnTest"]):
@@ -188,7 +188,7 @@ def test_fields_that_a_release_adds_or_leaves_out() -> None:
 
 
 def test_the_samples_of_the_documentation() -> None:
-    """What AFAS prints as metainfo becomes models that take what it prints as rows and bodies."""
+    """The metainfo that AFAS prints becomes models that accept the rows and bodies that it prints."""
     administrations = msgspec.json.decode(ADMINISTRATIONS, type=GetMetainfo)
     subject = msgspec.json.decode(SUBJECT, type=UpdateMetainfo)
     module = executed(models.source([subject, administrations], keys={"Profit_Administrations": "AdminId"}))
@@ -227,7 +227,7 @@ def test_codes_are_members_by_their_descriptions() -> None:
 
 @pytest.mark.parametrize(("kind", "base", "text"), [("string", Codes, '"{}"'), ("int", NumericCodes, "{}")])
 def test_a_code_that_is_added_later_breaks_no_read(kind: str, base: type[Enum], text: str) -> None:
-    """It is a member without a name of its own: equal to its value, and as good as any in a filter or a body."""
+    """Such a code is a member without a name: equal to its value, and usable in a filter or a body."""
     meta = coded(kind, ("1", "Active"), ("2", "Closed"))
     for struct in (models.define(meta), executed(models.source([meta]))["Test"]):
         known: Any = msgspec.json.decode(f'{{"St":{text.format(2)}}}', type=struct)
@@ -249,7 +249,7 @@ def test_a_code_that_is_added_later_breaks_no_read(kind: str, base: type[Enum], 
 
 
 def test_a_code_can_be_pickled() -> None:
-    """As rows are that go to another process."""
+    """Rows that go to another process are pickled."""
     assert pickle.loads(pickle.dumps(Colour("green"))) == "green"  # noqa: S301 - our own
     assert pickle.loads(pickle.dumps(Colour.RED)) is Colour.RED  # noqa: S301
 
@@ -267,7 +267,7 @@ def test_codes_of_other_types_are_left_as_they_are(kind: str) -> None:
 
 
 def test_whole_numbers_with_codes_that_are_none() -> None:
-    """Codes that are no numbers cannot be those of a field of numbers, so that it stays one."""
+    """Codes that are not numbers cannot belong to a field of numbers, so that it stays a plain number."""
     assert msgspec.structs.fields(models.define(coded("int", ("1", "One"), ("x", "Other"))))[0].type == int | None
 
 
@@ -275,7 +275,7 @@ def test_whole_numbers_with_codes_that_are_none() -> None:
 
 
 def test_the_key_is_declared_and_never_none() -> None:
-    """The fields of the key must be there, and have no codes: a read is sorted by them."""
+    """The fields of the key are required, and have no codes: a read is sorted by them."""
     lines = get(MetainfoField("UnitId", "int", values=[Code("1", "One")]), "Line", "Text", name="Profit_Lines")
     text = models.source([lines], keys={"Profit_Lines": ("UnitId", "Line")})
     assert 'LINES = GetConnector("Profit_Lines", Lines, key=("UnitId", "Line"))' in text
@@ -286,7 +286,7 @@ def test_the_key_is_declared_and_never_none() -> None:
 
 
 def test_without_a_key_the_module_says_how_to_find_one() -> None:
-    """Metainfo does not tell keys."""
+    """Metainfo does not declare keys."""
     assert 'TEST = GetConnector("Profit_Test", Test)  # python -m afas_async inspect proposes a key' in models.source([
         get("Id")
     ])
@@ -303,14 +303,14 @@ def test_without_a_key_the_module_says_how_to_find_one() -> None:
     ],
 )
 def test_a_key_that_cannot_be_one(keys: dict[str, str | tuple[str, ...]], error: type[Exception]) -> None:
-    """It is refused here, and not when the module is imported."""
+    """Such a key is refused here, and not when the module is imported."""
     metas: list[Meta] = [get("Id", MetainfoField("Price", "decimal")), UpdateMetainfo(id="KnTest", fields=[])]
     with pytest.raises(error):
         models.source(metas, keys=keys)
 
 
 def test_a_connector_without_a_name() -> None:
-    """What has no name that may enter a URL cannot be declared."""
+    """A connector whose name may not enter a URL cannot be declared."""
     metas: list[Meta] = [get("Id", name=""), get("Id", name="a/b"), UpdateMetainfo(fields=[])]
     for meta in metas:
         with pytest.raises(InvalidNameError):
@@ -337,7 +337,7 @@ PERSON = UpdateMetainfo(
 
 
 def test_an_instance_is_an_element() -> None:
-    """Keys, fields and objects in objects stand in the body where they belong, and what is UNSET in none."""
+    """Keys, fields and objects in objects stand in their place in the body, and UNSET values are left out."""
     module = executed(models.source([PERSON]))
     phones = [module["KnPersonKnAddressKnPhone"](nr=number) for number in (1, 2)]
     address = module["KnPersonKnAddress"](zp_cd="3811 HN", kn_phone=phones)
@@ -370,7 +370,7 @@ def test_an_instance_is_an_element() -> None:
     ],
 )
 def test_the_root_is_declared_where_it_differs(id_: str, name: str, connector: str) -> None:
-    """Metainfo tells the name in bodies."""
+    """Metainfo declares the name in bodies."""
     assert f" = {connector}\n" in models.source([UpdateMetainfo(id=id_, name=name, fields=[])])
 
 
@@ -378,7 +378,7 @@ def test_the_root_is_declared_where_it_differs(id_: str, name: str, connector: s
 
 
 def test_the_same_metainfo_is_the_same_text() -> None:
-    """In whatever order it comes, and however often."""
+    """The order in which it comes, and how often it comes, make no difference."""
     metas: list[Meta] = [get("Id"), PERSON, get("Id", "Name", name="Profit_Other"), get("Id", name="A")]
     text = models.source(metas)
     assert models.source([*reversed(metas), metas[0]]) == text
@@ -459,7 +459,7 @@ CALLED = {"GetConnector", "UpdateConnector", "field"}
 @settings(deadline=None)
 @given(st.lists(METAS, max_size=4))
 def test_whatever_metainfo_says_is_a_module_of_models(metas: list[Meta]) -> None:
-    """The source is Python that does nothing but to declare, imports what it uses, and equals the types of `define`."""
+    """The source is Python that only declares, imports what it uses, and equals the types of `define`."""
     text = models.source(metas)
     tree = ast.parse(text)
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]

@@ -7,4 +7,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def watch() -> None:
-    """Switch the search for the token off: no token comes here."""
+    """Switch the search for the token off: no token gets into these tests."""

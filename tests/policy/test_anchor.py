@@ -1,4 +1,4 @@
-"""Where a read stands: which slice its next rows are counted in, and how many of them lie before."""
+"""Where a read stands: the slice that counts its next rows, and how many of them come before them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ THREE = Anchor(Order(("A", "-B", "C")))
 
 
 def test_the_start() -> None:
-    """Rows are counted from the start of the read, and the second page has a row in common with the first."""
+    """Rows are counted from the start of the read, and the second page shares a row with the first."""
     assert TWO.span(0, 5) == Span(0, 5)
     assert TWO.span(5, 5) == Span(4, 6, overlap=True)
 
 
 def test_rows_with_the_same_first_field_are_skipped() -> None:
-    """As many as were handed out; the last of them is asked for again."""
+    """A span skips the rows already read of them; it requests the last of those again."""
     anchor = TWO.advanced([(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)])
     assert anchor.span(0, 5) == Span(2, 6, Slice("from", (2, 3)), overlap=True)
     assert anchor.advanced([(2, 4), (2, 5)]).span(3, 5) == Span(7, 6, Slice("from", (2, 5)), overlap=True)
@@ -27,13 +27,13 @@ def test_rows_with_the_same_first_field_are_skipped() -> None:
 
 
 def test_fields_that_are_equal_for_the_service() -> None:
-    """Letter case and blanks at the end make no other first field."""
+    """Fields that differ only in letter case or trailing blanks are one first field."""
     anchor = TWO.advanced([("ab", 1), ("AB ", 2), ("Ab", 3)])
     assert anchor.span(0, 5) == Span(2, 6, Slice("from", ("Ab", 3)), overlap=True)
 
 
 def test_a_long_run_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where too many rows have the first field, the slice is a deeper one, and goes back behind them."""
+    """If too many rows share the first field, the slice is a deeper one. After them it uses the first field again."""
     monkeypatch.setattr("afas_async.policy.anchor.LONG_RUN", 3)
     anchor = THREE.advanced([(1, 9, 1), (1, 8, 1), (1, 8, 2)])
     assert anchor.span(0, 5) == Span(2, 6, Slice("from", (1, 8, 2)), overlap=True)
@@ -46,7 +46,7 @@ def test_a_long_run_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_slices_behind_a_key() -> None:
-    """They follow each other; the rows without a value are the last ones of a descending field."""
+    """The slices after a key follow each other. In a descending field, the rows without a value are last."""
     anchor: Anchor | None = Anchor(THREE.order, (1, 8, 2)).exact()
     slices: list[Slice | None] = []
     while anchor is not None:
@@ -63,7 +63,7 @@ def test_the_slices_behind_a_key() -> None:
 
 
 def test_what_is_not_known_is_not_skipped() -> None:
-    """Where a read goes on at a key, nobody knows how many rows before it have its first field."""
+    """A read resumed at a key cannot know how many rows before it have its first field."""
     anchor = Anchor(TWO.order, (1, 5)).exact()
     assert anchor.span(0, 5) == Span(0, 6, Slice("from", (1, 5), 1), overlap=True)
     anchor = anchor.advanced([(1, 6), (1, 7)])
@@ -72,7 +72,7 @@ def test_what_is_not_known_is_not_skipped() -> None:
 
 
 def test_a_slice_that_was_left() -> None:
-    """A span that was counted in a deeper slice is of no use once the read is behind it."""
+    """A span that was counted in a deeper slice is useless once the read is past that slice."""
     anchor = TWO.advanced([(1, 1), (2, 1)])
     assert anchor.has_left(Slice("from", (1, 1), 1))
     assert not anchor.has_left(Slice("from", (2, 0), 1))
@@ -81,7 +81,7 @@ def test_a_slice_that_was_left() -> None:
 
 
 def test_whether_a_span_begins_at_the_last_row() -> None:
-    """Only a span of the exact slice does: in a weaker one, rows may have appeared before it."""
+    """Only a span of the exact slice does. In a weaker slice, rows may have appeared before the last row."""
     anchor = TWO.advanced([(1, 1), (2, 1)])
     assert anchor.is_at(Span(0, 5, Slice("from", (2, 1), 1), overlap=True))
     assert not anchor.is_at(Span(0, 5, Slice("from", (2, 1)), overlap=True))
@@ -89,7 +89,7 @@ def test_whether_a_span_begins_at_the_last_row() -> None:
 
 
 def test_keys_that_cannot_be_sent() -> None:
-    """The anchor stays at the last one that can, and the rows behind it are counted and remembered."""
+    """The anchor stays at the last key that can be sent, and counts and remembers the rows after it."""
 
     def fits(key: Key) -> bool:
         return key not in {"\t", "\n"}
@@ -105,7 +105,7 @@ def test_keys_that_cannot_be_sent() -> None:
 
 
 def test_a_place_that_was_found_elsewhere() -> None:
-    """Rows that have appeared before the last one count from then on."""
+    """Rows that have appeared before the last row count from then on."""
     anchor = TWO.advanced([(1, 1), (1, 2)])
     found = anchor.found(Span(1, 6, Slice("from", (1, 2)), overlap=True), 3)
     assert found.span(0, 5) == Span(3, 6, Slice("from", (1, 2)), overlap=True)
@@ -113,7 +113,10 @@ def test_a_place_that_was_found_elsewhere() -> None:
 
 
 def test_the_rows_behind_the_last_one() -> None:
-    """Without the row itself: of a key of several fields, first those with all but the last field the same."""
+    """They come without the last row itself.
+
+    For a key of several fields, those that differ only in the last field come first.
+    """
     anchor = TWO.advanced([(1, 1), (1, 2)])
     assert anchor.trial(5) == Span(0, 5, Slice("after", (1, 2), 1))
     assert Anchor(None).advanced([1, 2]).trial(5) == Span(2, 5)

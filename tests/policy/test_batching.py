@@ -1,4 +1,4 @@
-"""How many elements a call holds: no call comes near the service's limit, and each soon takes about its target."""
+"""How many elements a call holds: no call comes near the service's limit, and calls soon reach their target."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Service:
     def load(
         self, batching: Batching, *, in_flight: int = 4, calls: int = 60, filled: list[float] | None = None
     ) -> None:
-        """Send calls, the next as soon as one is answered; with `filled` only that part of each is used."""
+        """Send calls, the next as soon as one has its response; with `filled` only that part of each is used."""
         under_way: list[tuple[float, int, int, float]] = []
         now = 0.0
         for number in range(calls):
@@ -55,7 +55,7 @@ class Service:
 
 
 targets = st.floats(0.01, 899)
-# Of the first call nothing is known: it must fit by itself, with the same margin as the others.
+# Nothing is known of the first call: it must fit by itself, with the same margin as the others.
 shares = st.tuples(st.floats(0, 1), st.floats(1e-6, 1)).map(
     lambda drawn: (drawn[0] * 1.45 * (1 - drawn[1]), 1.45 * drawn[1] / max(FIRST))
 )
@@ -80,7 +80,7 @@ factors = st.one_of(
 def test_no_call_passes_the_limit(  # noqa: PLR0917 - hypothesis names them
     target: float, share: tuple[float, float], factor: Factor, most: int, in_flight: int, filled: list[float]
 ) -> None:
-    """However the service drifts between its speed and a tenth of it, also all at once, calls end below 15 targets."""
+    """Calls end below 15 targets, however the service drifts between its speed and a tenth of it, even at once."""
     service = Service(share[0] * target, share[1] * target, lambda now: factor(now / target))
     batching = Batching(max_elements=most, target_seconds=target)
     service.load(batching, in_flight=in_flight, filled=filled)
@@ -96,7 +96,7 @@ def test_no_call_passes_the_limit(  # noqa: PLR0917 - hypothesis names them
     busy=st.lists(st.floats(0, 1e6), max_size=7),
 )
 def test_sizes(calls: list[tuple[int, float]], most: int, target: float, left: int, busy: list[float]) -> None:
-    """Whatever calls took, also no time at all, the next holds one element at least, and no more than allowed."""
+    """Whatever calls took, even no time at all, the next holds at least one element and at most the allowed number."""
     batching = Batching(max_elements=most, target_seconds=target)
     assert [batching.next() for _ in range(5)] == [min(most, first) for first in (*FIRST, FIRST[0])]
     for elements, seconds in calls:
@@ -113,7 +113,7 @@ def test_sizes(calls: list[tuple[int, float]], most: int, target: float, left: i
     in_flight=st.integers(1, 8),
 )
 def test_calls_come_to_take_their_target(target: float, overhead: float, each: float, in_flight: int) -> None:
-    """As long as a call without elements takes less than half of it."""
+    """This holds as long as a call without elements takes less than half of the target."""
     batching = Batching(max_elements=1_000_000, target_seconds=target)
     service = Service(overhead * target, each * target)
     service.load(batching, in_flight=in_flight)
@@ -128,7 +128,7 @@ def test_calls_come_to_take_their_target(target: float, overhead: float, each: f
     in_flight=st.integers(1, 8),
 )
 def test_calls_come_to_take_their_target_again(overhead: float, each: float, before: float, in_flight: int) -> None:
-    """After a time in which the service was quicker or slower, calls may stay smaller than they could be."""
+    """After the service was quicker or slower for a time, calls may stay smaller than they could be."""
     batching = Batching(max_elements=1_000_000, target_seconds=1)
     Service(overhead * before, each * before).load(batching, in_flight=in_flight)
     service = Service(overhead, each)
@@ -139,7 +139,7 @@ def test_calls_come_to_take_their_target_again(overhead: float, each: float, bef
 
 @given(overhead=st.floats(0.5, 20))
 def test_a_slow_service_gets_small_calls(overhead: float) -> None:
-    """Where calls take long by themselves, they still hold elements."""
+    """Where calls are slow by themselves, they still hold elements."""
     batching = Batching(max_elements=1_000, target_seconds=1)
     service = Service(overhead, 0.1)
     service.load(batching)
@@ -149,7 +149,7 @@ def test_a_slow_service_gets_small_calls(overhead: float) -> None:
 
 @given(elements=st.integers(1, 100_000), target=targets)
 def test_after_a_time_out(elements: int, target: float) -> None:
-    """A call that the service gave up is followed by one of a tenth of it, and soon by single elements."""
+    """After a call that timed out in the service, the next has a tenth of it, and soon single elements."""
     batching = Batching(max_elements=elements, target_seconds=target)
     batching.learn(elements, 1e-9)
     assert batching.next() == elements
@@ -179,7 +179,7 @@ def test_recovery() -> None:
     each=st.floats(1e-4, 0.01),
 )
 def test_the_last_elements(elements: int, most: int, in_flight: int, overhead: float, each: float) -> None:
-    """Once no more will come, they are spread so that all calls end together, not much later than they could."""
+    """The last elements are spread so that all calls end together, not much later than they could."""
     batching = Batching(max_elements=most, target_seconds=1)
     service = Service(overhead, each)
     service.load(batching, in_flight=in_flight)
@@ -214,7 +214,7 @@ def test_the_last_elements(elements: int, most: int, in_flight: int, overhead: f
     ],
 )
 def test_what_is_left_is_split(left: int, busy: list[float], share: int) -> None:
-    """A call gets no more than is done when the others can have ended too."""
+    """A call gets at most the elements that it can finish while the others finish theirs."""
     batching = Batching(max_elements=100, target_seconds=1)
     for elements in (10, 100):
         batching.learn(elements, elements / 100)
@@ -222,14 +222,14 @@ def test_what_is_left_is_split(left: int, busy: list[float], share: int) -> None
 
 
 def test_nothing_known_of_the_last() -> None:
-    """Before the first answer even the last calls are small."""
+    """Before the first response even the last calls are small."""
     batching = Batching(max_elements=100, target_seconds=1)
     assert [batching.last(1_000, []) for _ in range(5)] == [16, 32, 64, 100, 16]
     assert batching.expect(1_000) == 0
 
 
 def test_what_calls_cost() -> None:
-    """Two calls of different sizes tell what a call costs by itself, and what an element."""
+    """From two calls of different sizes follows how long a call takes by itself, and how long an element takes."""
     batching = Batching(max_elements=1_000, target_seconds=1)
     batching.learn(100, 0.25)
     batching.learn(200, 0.35)

@@ -1,4 +1,4 @@
-"""What the cells of a file mean: by the type of the field, and refused where they could mean two things."""
+"""How a cell of a file is read: by the type of the field. A cell that could mean two things is refused."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def field(kind: str, values: list[Code] | None = None) -> UpdateField:
     ],
 )
 def test_a_cell_means(kind: str, dutch: bool, cell: Any, value: Any) -> None:  # noqa: FBT001
-    """Text stays text, numbers are exact, and Dutch is read where it is said."""
+    """Text stays text, numbers are exact, and Dutch is read where you say so."""
     found = reading_of(field(kind), dutch=dutch)(cell)
     assert (found, type(found)) == (value, type(value))
 
@@ -96,7 +96,7 @@ def test_a_cell_means(kind: str, dutch: bool, cell: Any, value: Any) -> None:  #
     ],
 )
 def test_what_could_mean_another_thing_is_refused(kind: str, dutch: bool, cell: Any, text: str) -> None:  # noqa: FBT001
-    """The refusal says what to do, and does not hold the cell."""
+    """The refusal says how to fix the cell, and does not quote it."""
     with pytest.raises(UnfitCellError, match=text) as refused:
         reading_of(field(kind), dutch=dutch)(cell)
     assert not isinstance(cell, str) or cell in {"1.234,56", "31-01-2024"} or cell not in str(refused.value)
@@ -119,12 +119,12 @@ def test_what_could_mean_another_thing_is_refused(kind: str, dutch: bool, cell: 
     ],
 )
 def test_codes_by_id_or_description(kind: str, codes: list[Code], cell: Any, value: Any) -> None:
-    """A text that is neither is left to the check of the element, which knows what the service takes."""
+    """A text that matches neither is left to the check of the element, which knows the accepted values."""
     assert reading_of(field(kind, codes))(cell) == value
 
 
 def test_a_description_or_an_id_of_two_codes() -> None:
-    """It could mean either."""
+    """A text that could mean either code is refused."""
     with pytest.raises(UnfitCellError, match="several codes, Ab and ab: write one of them"):
         reading_of(field("string", [Code("ab", "x"), Code("Ab", "y")]))("AB")
     with pytest.raises(UnfitCellError, match="several codes, X and Y: write one of them"):

@@ -1,4 +1,4 @@
-"""Elements against metainfo: every fault of each is told with its place, and what the service might accept passes."""
+"""Elements against metainfo: every fault is reported with its place, and anything the service might accept passes."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ ACCEPTED: list[tuple[UpdateMetainfo, Action, object]] = [
 
 @each_case(("metainfo", "action", "item"), ACCEPTED)
 def test_what_the_service_accepts(metainfo: UpdateMetainfo, action: Action, item: object) -> None:
-    """Bodies as AFAS's documentation and examples have them are without fault, and as any form of an element."""
+    """Bodies from AFAS's documentation and examples have no fault, in any form of an element."""
     assert faults(metainfo, action, item) == []
 
 
@@ -145,7 +145,7 @@ def test_elements_dicts_and_structs() -> None:
 
 
 def test_an_object_that_metainfo_does_not_describe() -> None:
-    """Where metainfo tells of neither fields nor objects, nothing is judged."""
+    """Where metainfo describes neither fields nor objects, nothing is judged."""
     metainfo = UpdateMetainfo(id="A", fields=[text("B")], objects=[UpdateObject(name="C")])
     assert faults(metainfo, "insert", {"C": {"anything": "x" * 999, "D": {"E": 1}}}) == []
 
@@ -171,7 +171,7 @@ def test_an_object_that_metainfo_does_not_describe() -> None:
     ],
 )
 def test_unknown_fields(name: str, advice: str) -> None:
-    """A name that no field has is told with what was probably meant."""
+    """An unknown field is reported with the name that was probably meant."""
     (fault,) = faults(PERSON, "update", Element({"BcCo": "1", name: "x"}))
     assert fault.startswith(f"{name}: unknown field: {advice}")
 
@@ -188,24 +188,24 @@ def test_unknown_fields(name: str, advice: str) -> None:
     ],
 )
 def test_unknown_objects(name: str, advice: str) -> None:
-    """A name that no object has is told with what was probably meant."""
+    """An unknown object is reported with the name that was probably meant."""
     (fault,) = faults(PERSON, "update", {"BcCo": "1", name: {"FiNm": "Jan"}})
     assert fault == f"Objects.{name}: unknown object: {advice}"
 
 
 def test_no_objects_at_all() -> None:
-    """A connector without objects says so."""
+    """The fault says that a connector has no objects."""
     assert faults(BARE, "insert", {"VaIt": "1", "A": {}}) == ["Objects.A: unknown object: this part has no objects"]
 
 
 def test_a_field_in_an_object_is_none_of_the_element() -> None:
-    """A part of an element has its own names only."""
+    """A part of an element accepts its own names only."""
     (fault,) = faults(PERSON, "update", {"@BcCo": "1", "KnBankAccount": [{"Iban": "NL1"}, {"Ibn": "NL2"}]})
     assert fault == "Objects.KnBankAccount[1].Ibn: unknown field: did you mean Iban?"
 
 
 def test_what_is_no_element() -> None:
-    """What cannot be an element is told with its place."""
+    """A value that cannot be an element is reported with its place."""
     (fault,) = faults(PERSON, "update", Element(key={"BcCo": "1"}, objects={"KnBankAccount": [{}, "NL1"]}))  # type: ignore[list-item]
     assert fault.startswith("Objects.KnBankAccount[1]: expected an Element, a dict of fields")
 
@@ -214,7 +214,7 @@ def test_what_is_no_element() -> None:
 
 
 def test_names_of_keys() -> None:
-    """Only fields of the key stand beside the fields; a delete has others in its URL."""
+    """Only key fields stand beside the fields; a delete may have other fields in its URL."""
     assert faults(SUBJECT, "update", {"@SbId": 7, "@Ds": "x"}) == [
         "@Ds (Subject): is not in the key, SbId (Dossier item): give it as a field"
     ]
@@ -225,14 +225,14 @@ def test_names_of_keys() -> None:
     ]
     (fault,) = faults(SUBJECT, "update", {"@SbId": "x"})
     assert fault.startswith("@SbId (Dossier item): is not a number: give an int")
-    assert faults(ENTRIES, "insert", {"@Year": 2024, "Peri": 1, "JoCo": "80"}) == []  # metainfo tells no key
+    assert faults(ENTRIES, "insert", {"@Year": 2024, "Peri": 1, "JoCo": "80"}) == []  # metainfo declares no key
     assert faults(PERSON, "update", {"@FiNm": "Jan", "MatchPer": "3"}) == []  # any field may find a person
 
 
 @pytest.mark.parametrize("action", ["update", "delete"])
 @pytest.mark.parametrize("item", [{"Ds": "x"}, {"@VbCo": ""}, {"AxId": msgspec.UNSET}, Element(action=None), {}])
 def test_a_record_that_cannot_be_found(action: Action, item: object) -> None:
-    """An update or a delete needs a key, where metainfo tells one."""
+    """An update or a delete needs a key, where metainfo declares one."""
     assert faults(DIMENSION, action, item) == [f"key: nothing identifies the record to {action}: give AxId and VbCo"]
     assert faults(DIMENSION, "insert", {"Ds": "x"}) == []
 
@@ -242,7 +242,7 @@ def test_a_record_that_cannot_be_found(action: Action, item: object) -> None:
 
 @pytest.mark.parametrize("value", ["", msgspec.UNSET])
 def test_mandatory_fields_of_an_insert(value: object) -> None:
-    """An insert must have them, with a value; an update and a delete need not."""
+    """An insert needs them, with a value; an update and a delete do not."""
     missing = ["StId (Type of dossier item): is mandatory for a new record: add it"]
     assert faults(SUBJECT, "insert", {"Ds": "x"}) == missing
     assert faults(SUBJECT, "insert", {"StId": value}) == missing
@@ -252,7 +252,7 @@ def test_mandatory_fields_of_an_insert(value: object) -> None:
 
 
 def test_an_action_of_its_own() -> None:
-    """What an element says of itself overrules the action of the load, wherever it stands."""
+    """The element's own action overrules that of the load, wherever it is written."""
     (missing,) = faults(SUBJECT, "update", Element({"Ds": "x"}, action="insert"))
     assert missing.startswith("StId")
     assert faults(SUBJECT, "insert", Element({"SbId": 7}, action="update")) == []
@@ -266,7 +266,7 @@ def test_an_action_of_its_own() -> None:
 
 
 def test_mandatory_fields_of_objects() -> None:
-    """They are demanded of what is certainly new: without a key in a new element, or by its own word."""
+    """An object that is certainly new needs them: without a key in a new element, or by its own action."""
     there = "Objects.KnBankAccount[0].Iban: is mandatory for a new record: add it"
     bank = {"KnBankAccount": {"CoId": "NL"}}
     assert faults(PERSON, "insert", {**CREATED, **bank}) == [there]
@@ -293,13 +293,13 @@ def test_records_that_are_matched(match: object, demanded: bool) -> None:  # noq
 
 @pytest.mark.parametrize(("own", "demanded"), [("1", False), (True, False), ("true", False), ("0", True), ("", True)])
 def test_a_postal_address_that_is_ignored(own: object, demanded: bool) -> None:  # noqa: FBT001 (a table)
-    """Where the address is the postal address, the other one need not be complete."""
+    """If the address is also the postal address, the other one may be incomplete."""
     person = {**CREATED, "PadAdr": own, "KnBasicAddressPad": {"Rs": "Leusden"}}
     assert bool(faults(PERSON, "insert", person)) is demanded
 
 
 def test_none() -> None:
-    """None is one fault where it is not allowed, and no value where it is."""
+    """None is one fault where it is not allowed, and counts as no value where it is."""
     (fault,) = faults(SUBJECT, "insert", {"StId": None})
     assert fault.startswith("StId (Type of dossier item): None is ambiguous")
     assert faults(SUBJECT, "update", {"SbId": 7, "StId": None}, allow_none=True) == []
@@ -311,7 +311,7 @@ def test_none() -> None:
 
 
 def test_every_fault_is_told() -> None:
-    """One fault hides no other, and no text tells a value."""
+    """A fault does not hide another one, and no text contains a value."""
     element = Element(
         {"FiNm": "secret" * 10, "ViGe": "secret", "MatchPer": "7", "SpNm": "secret", "Xx": "secret"},
         objects={"KnBasicAddressAdr": [HOME, {"HmNr": "secret", "BeginDate": "secret"}], "KnX": {}},

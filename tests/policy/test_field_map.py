@@ -1,4 +1,4 @@
-"""Which column is which field, and the records that lines make."""
+"""Which column belongs to which field, and the records that lines make."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def plain(element: Element) -> dict[str, Any]:
 
 
 def test_columns_by_id_label_object_and_map() -> None:
-    """An id, a label in any case, a field of an object, and what a map says; a key has an @ by itself."""
+    """A column is an id, a label in any case, a field of an object, or a name in the map. A key gets an @ by itself."""
     columns = {"Nr": "ItCd", "Weg": "", "Stad": "Adr.Rs"}
     found = FieldMap(METAINFO, columns).targets(["Nr", "omschrijving", "Adr.Postcode", "Weg", "Stad", "Adr.Line.QuUn"])
     assert [None if target is None else target.place for target in found] == [
@@ -75,7 +75,7 @@ def test_columns_by_id_label_object_and_map() -> None:
     ],
 )
 def test_a_column_that_is_no_field(columns: dict[str, str], header: list[str], text: str) -> None:
-    """All of them are named at once, with what could be meant."""
+    """All unknown columns are named at once, with the names that could be meant."""
     with pytest.raises(UsageError, match=text):
         FieldMap(METAINFO, columns).targets(header)
 
@@ -94,12 +94,12 @@ def test_a_column_that_is_no_field(columns: dict[str, str], header: list[str], t
     ],
 )
 def test_empty_cells(empty: Empty, cells: list[Any], record: dict[str, Any]) -> None:
-    """They leave a field as it is, or clear it; a key is never cleared, nor an object with nothing in it."""
+    """Empty cells leave a field as it is, or clear it; a key is never cleared, nor an object without content."""
     assert plain(maker(empty).of_cells(["ItCd", "Ds", "SaPr", "Adr.ZpCd"])(cells)) == record
 
 
 def test_constants() -> None:
-    """Every record has them, read as a cell is."""
+    """Every record has the constants, read as cells are."""
     make = maker(constants={"Adr.Line.QuUn": "1,5", "Ds": ""}).of_cells(["Artikel"])
     assert plain(make(["7"])) == {"@ItCd": "7", "Adr": {"Line": {"QuUn": Decimal("1.5")}}, "Ds": ""}
     with pytest.raises(UsageError, match="the constant SaPr is not a number"):
@@ -114,13 +114,16 @@ def test_constants() -> None:
     ],
 )
 def test_a_line_that_does_not_fit(cells: list[str], text: str) -> None:
-    """It is named with what is wrong, without its cells."""
+    """The error names the line and says what is wrong, without its cells."""
     with pytest.raises(UnfitRecordError, match=text):
         maker().of_cells(["ItCd", "Prijs"])(cells)
 
 
 def test_lines_of_json() -> None:
-    """Ids or labels, objects and lists of them in it; numbers may be numbers, and empty values are left out."""
+    """A line has ids or labels, with objects and lists in it.
+
+    Numbers may be JSON numbers, and empty values are left out.
+    """
     line = {"Artikel": "007", "SaPr": 1.5, "Ds": None, "Adr": {"Postcode": "1", "Line": [{"Aantal": 2}, {"QuUn": "3"}]}}
     expected = {"@ItCd": "007", "SaPr": Decimal("1.5"), "Adr": {"ZpCd": "1", "Line": [{"QuUn": 2}, {"QuUn": 3}]}}
     assert plain(maker().of_object(line)) == expected
@@ -145,7 +148,7 @@ def test_a_line_of_json_that_does_not_fit(line: object, text: str) -> None:
 
 
 def test_names_are_checked_before_anything_is_made() -> None:
-    """All members that are no field are named, each once."""
+    """All members without a field are named, each once."""
     maker().check_names({
         ((), "Artikel"),
         ((), "Adr"),
@@ -161,7 +164,7 @@ def test_names_are_checked_before_anything_is_made() -> None:
 
 
 def test_a_label_with_dots() -> None:
-    """It is no field of an object, unless one is named before it."""
+    """Such a label does not name a field of an object, unless an object is named before it."""
     found = FieldMap(METAINFO, {}).targets(["tel.nr. werk", "Adr.Res. plaats"])
     assert [each.place for each in found if each] == ["TeNr", "Adr.Rs"]
 
@@ -176,13 +179,13 @@ def test_a_label_with_dots() -> None:
     ],
 )
 def test_two_members_for_one_field(line: dict[str, Any], text: str) -> None:
-    """Neither wins without a word; the line is refused."""
+    """Neither wins silently; the line is refused."""
     with pytest.raises(UnfitRecordError, match=text):
         maker(columns={"zip": "Adr.ZpCd"}).of_object(line)
 
 
 def test_a_constant_replaces_what_a_line_has() -> None:
-    """That is what it is for, in objects too, of which there must be one then."""
+    """Constants exist for this, in objects too. There must be exactly one such object then."""
     made = maker(constants={"Ds": "always", "Adr.ZpCd": "9000"})
     record = plain(made.of_object({"Ds": "x", "Adr": {"ZpCd": "1"}}))
     assert (record["Ds"], record["Adr"]["ZpCd"]) == ("always", "9000")

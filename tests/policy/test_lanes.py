@@ -14,7 +14,7 @@ LANES = st.sampled_from([None, None, "a", "b", ("c", 1)])
 
 
 class LanesMachine(RuleBasedStateMachine):
-    """Elements come, go into calls, and are done with, in any order."""
+    """Elements arrive, go into calls, and end, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class LanesMachine(RuleBasedStateMachine):
         self.cleared = False
 
     def free(self) -> list[Piece]:
-        """Elements that may be taken: those without a lane, and the first of each lane of which none is taken."""
+        """Elements that may be taken: those without a lane, and the first of each lane with no taken element."""
         busy = {piece.lane for piece in self.taken}
         free = list[Piece]()
         for piece in self.waiting:
@@ -97,7 +97,7 @@ class LanesMachine(RuleBasedStateMachine):
         assert self.lanes.size == sum(len(piece.body) for piece in self.waiting)
 
     def teardown(self) -> None:
-        """All that waits is taken in the end, each lane in its order."""
+        """All waiting elements are taken in the end, each lane in its order."""
         while self.taken or self.waiting:
             self.take(6, 1_000)
             while self.taken:
@@ -108,7 +108,7 @@ test_lanes = LanesMachine.TestCase
 
 
 def test_the_next_of_a_lane_goes_first() -> None:
-    """An element that waited for another of its lane does not wait for all that came after it as well."""
+    """An element that waited for its lane does not also wait for all that came after it."""
     lanes = Lanes()
     for index, lane in enumerate(["a", "a", None, None]):
         lanes.add(Piece(index, b"", lane))
@@ -118,5 +118,5 @@ def test_the_next_of_a_lane_goes_first() -> None:
 
 
 def test_digest() -> None:
-    """Elements are told apart by all of their bytes."""
+    """All bytes of an element count in its digest."""
     assert Piece(0, b"{}").digest == hashlib.sha256(b"{}").digest()

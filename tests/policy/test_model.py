@@ -34,7 +34,7 @@ SEQUENCES = LETTERS**SLOTS
 
 
 def all_reads(walk: Walk, sets: Sequence[set[int]] = SETS) -> Reads:
-    """Return what becomes of the reads of these sets."""
+    """Return the outcomes of the reads of these sets."""
     reads = Reads()
     for initial in sets:
         reads = reads.plus(1, walk.reads(initial))
@@ -50,7 +50,7 @@ def test_page_after_page() -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("eager", [False, True])
 def test_two_pages_at_a_time(*, eager: bool) -> None:
-    """The same with two pages in flight, or a third beside one that has come in, in every order of arrival."""
+    """Two pages are in flight, or a third beside one that has arrived, in every order of arrival."""
     some = by_default([{2, 4}], [{1, 2, 4}, {1, 3, 4, 5}]) if eager else by_default([{1, 2, 5}, {1, 3, 4, 5}], SETS)
     sets = SETS if LONG else some
     reads = all_reads(Walk(eager=eager), sets)
@@ -61,7 +61,7 @@ def test_two_pages_at_a_time(*, eager: bool) -> None:
 @pytest.mark.parametrize("cap", [1, 2])
 @pytest.mark.parametrize("take", [1, 2, 3])
 def test_a_server_that_caps_its_answers(take: int, cap: int) -> None:
-    """Silently capped answers, down to one row, end no read before its end."""
+    """Silently capped responses, down to one row, end no read early."""
     sets = SETS if LONG else SETS[:: by_default(15, 5)]
     reads = all_reads(Walk(take=take, cap=cap, eager=False), sets)
     assert reads.wrong == 0
@@ -79,7 +79,7 @@ MANY = [(1, 1), (1, 2), (1, 3), (1, 4), (2, 1)]
 @pytest.mark.parametrize("how", [{}, {"cap": 1}, {"cap": 2, "take": 3}, {"troubles": 1, "batch": 1, "eager": False}])
 @pytest.mark.parametrize("long_run", [1, 10_000])
 def test_slices(monkeypatch: pytest.MonkeyPatch, universe: list[Key], how: dict[str, Any], long_run: int) -> None:
-    """Whichever slices the rows behind a key of two fields are asked for in, none is lost or doubled, all in order."""
+    """Whichever slices request the rows after a key of two fields, no row is lost or repeated, and all are in order."""
     monkeypatch.setattr("afas_async.policy.anchor.LONG_RUN", long_run)
     sets = SETS[::4] if LONG and "troubles" not in how else [{1, 2, 4}, {1, 2, 3, 5}][: by_default(1, 2)]
     assert all_reads(Walk(universe=universe, **how), sets).wrong == 0
@@ -97,9 +97,9 @@ def _last(key: Key) -> bool:
 @pytest.mark.parametrize("fits", [_none, _last])
 @pytest.mark.parametrize("universe", [range(1, 6), FEW], ids=["one field", "two fields"])
 def test_keys_that_cannot_be_sent(universe: Sequence[Key], fits: Callable[[Key], bool]) -> None:
-    """Rows whose keys cannot be sent are counted and remembered: no stable row is lost or doubled.
+    """Rows whose keys cannot be sent are counted and remembered: no stable row is lost or repeated.
 
-    New ones may come out of order, if the rows that stood behind them have vanished.
+    New ones may come out of order, if the rows after them have vanished.
     """
     sets = SETS[::4] if LONG else [{1, 2, 4}, {1, 3, 4, 5}][: by_default(1, 2)]
     reads = all_reads(Walk(universe=universe, fits=fits), sets)
@@ -111,7 +111,7 @@ def test_keys_that_cannot_be_sent(universe: Sequence[Key], fits: Callable[[Key],
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("batch", [None, 1])
 def test_answers_that_break(batch: int | None) -> None:
-    """An answer that breaks after any row, or behind the last one, or is too much: once in a read, at any place."""
+    """A response breaks after any row, or after the last one, or is too much: once in a read, at any place."""
     sets = SETS if LONG else [by_default({2, 4}, {1, 2, 3, 5})]
     assert all_reads(Walk(batch=batch, troubles=1, eager=False), sets).wrong == 0
 
@@ -152,7 +152,7 @@ class Guesses(Paging):
 @pytest.mark.parametrize("troubles", [0, 1])
 @pytest.mark.parametrize("ahead", [1, 2, 3])
 def test_a_wrong_forecast_costs_no_row(ahead: int, troubles: int) -> None:
-    """Wherever a page begins, no stable row is lost or doubled."""
+    """Wherever a page begins, no stable row is lost or repeated."""
     kind = type("Kind", (Guesses,), {"ahead": ahead})
     sets = SETS if LONG else [by_default({2, 5}, {1, 2, 3, 5})]
     reads = all_reads(Walk(kind, batch=1, troubles=troubles, eager=not troubles), sets)
@@ -164,7 +164,7 @@ def test_a_wrong_forecast_costs_no_row(ahead: int, troubles: int) -> None:
 
 
 def test_skip_and_take_loses_and_doubles_rows() -> None:
-    """Page after page by number, as everybody does it: a tenth of the reads lose stable rows, and more double them."""
+    """Page after page by number, the usual way, a tenth of the reads lose stable rows, and more repeat them."""
     reads = all_reads(Walk(window=1, eager=False, keyed=False))
     assert reads.total == 468_512
     assert 0.095 < reads.lost / reads.total < 0.10
@@ -172,14 +172,14 @@ def test_skip_and_take_loses_and_doubles_rows() -> None:
 
 
 def test_concurrent_skip_and_take_loses_and_doubles_rows() -> None:
-    """So it does with two pages at a time."""
+    """The same happens with two pages at a time."""
     reads = all_reads(Walk(eager=False, keyed=False), SOME)
     assert reads.lost / reads.total > 0.10
     assert reads.doubled / reads.total > 0.10
 
 
 class EndsAtAShortPage(Paging):
-    """Takes a page with fewer rows than were asked for as the end."""
+    """Takes a page with fewer rows than requested as the end."""
 
     def _finish(self, size: int, columns: int, seconds: float) -> None:
         head = self.asks[0]
@@ -189,7 +189,7 @@ class EndsAtAShortPage(Paging):
 
 
 def test_a_short_page_proves_no_end() -> None:
-    """It loses rows where the server caps its answers."""
+    """Such a pager loses rows where the server caps its responses."""
     walk = Walk(EndsAtAShortPage, take=3, cap=2)
     reads = walk.reads({1, 2, 3})
     assert reads.lost > 0.9 * reads.total  # in the others, such rows were deleted
@@ -204,7 +204,7 @@ class TakesPagesUnseen(Paging):
 
 
 class UsesEveryForecast(Guesses):
-    """Hands out a page that begins at a guessed key, whether it joins or not."""
+    """Uses a page that begins at a guessed key, whether it joins or not."""
 
     def _place(self, head: Any, keys: Sequence[Key], page: int) -> int | None:
         return super()._place(head, keys, page) or 0
@@ -223,13 +223,13 @@ def _read_with(kind: type[Paging]) -> list[Key]:
 
 
 def test_a_forecast_is_not_to_be_trusted() -> None:
-    """Where keys lie closer than it thought, it loses rows."""
+    """Where keys are closer than predicted, such a pager loses rows."""
     assert _read_with(Guesses) == list(range(0, 40, 2))
     assert set(_read_with(UsesEveryForecast)) < set(range(0, 40, 2))
 
 
 def test_the_overlap_matters() -> None:
-    """It loses and doubles rows."""
+    """A pager that ignores the overlap loses and repeats rows."""
     reads = all_reads(Walk(TakesPagesUnseen, eager=False), SOME)
     assert reads.lost > 0
     assert reads.disordered > 0

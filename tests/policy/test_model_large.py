@@ -1,4 +1,4 @@
-"""Larger tables that change in every way while they are read, with answers that break, and reads that go on elsewhere.
+"""Larger tables that change in every way during a read, with responses that break and reads that resume elsewhere.
 
 AFAS_MODEL_RUNS sets how many random reads there are; each failure names the seed that makes it again.
 """
@@ -33,7 +33,7 @@ def numbers(random: Random, count: int) -> list[Key]:
 
 
 def even(random: Random, count: int) -> list[Key]:
-    """Numbers that lie evenly, nearly evenly, or evenly up to a jump: where pages begin can be foretold."""
+    """Return numbers that are even, nearly even, or even up to a jump: pages can be predicted for them."""
     step, jump = random.randint(1, 20), random.choice([0, 0, 0, random.randint(1, 50 * count)])
     stray = random.choice([0, 0, step - 1])
     count = max(count, random.choice([count, 600, 1_200]))
@@ -42,7 +42,7 @@ def even(random: Random, count: int) -> list[Key]:
 
 
 def texts(random: Random, count: int) -> list[Key]:
-    """Texts in an order that nobody here knows: that of the service's collation, for which no two are equal."""
+    """Return texts in an order that only the service knows: that of its collation, in which no two are equal."""
     drawn = sorted({"".join(random.choices(LETTERS, k=random.randint(3, 6))) for _ in range(count)})
     keys = [*{folded(text): text for text in drawn}.values()]
     random.shuffle(keys)
@@ -50,7 +50,7 @@ def texts(random: Random, count: int) -> list[Key]:
 
 
 def pairs(random: Random, count: int) -> list[Key]:
-    """Pairs of a text and a number, of which many have the same text."""
+    """Return pairs of a text and a number. Many of them share their text."""
     names = texts(random, count // 7 + 1)
     return [(str(name), -number) for name in names for number in range(7)]
 
@@ -99,7 +99,7 @@ class Scene:
         self.batch = random.choice([1, 2, 5, 1_000])
         self.activity = random.choice([0, 0.1, 0.5, 0.9])
         self.trouble = random.choice([0, 0, 0.05, 0.3])
-        self.events = random.choice([3, 20, 100])  # then there is peace
+        self.events = random.choice([3, 20, 100])  # then nothing changes any more
         self.guesses = random.random() < 0.3
         self.stable = set(self.table.keys)
         self.made_again = Counter[Key]()
@@ -142,26 +142,26 @@ class Scene:
         (self.table.delete if key in self.table else self._insert)(key)
 
     def _insert(self, key: Key) -> None:
-        """Insert a row; the one handed out last twice at most: a third time would be taken for a disorder."""
+        """Insert a row; the last one read twice at most, as a third time would look like a disorder."""
         if key == self.read.paging.anchor.last and key not in self.table:
             self.made_again[key] += 1
         if self.made_again[key] < 3:
             self.table.insert(key)
 
     def _sweep(self) -> None:
-        """Rows that were read, or will be, are deleted; now and then all of them."""
+        """Delete rows that were read, or will be; now and then all of them."""
         low = self.random.choice([0, self._near(), self._place() + 1])
         for key in self.table.universe[low : low + self.random.choice([5, 60, 3_000])]:
             self.table.delete(key)
 
     def _flood(self) -> None:
-        """More rows than a page has appear before the read, or after it."""
+        """Insert more rows than a page holds, before the read or after it."""
         low = self.random.choice([0, self._near(), self._place() + 1])
         for key in self.table.universe[low : low + self.random.choice([5, 60, 300])]:
             self._insert(key)
 
     def _cut(self) -> None:
-        """The very row goes that was handed out last."""
+        """Delete the very row that was read last."""
         if self.read.paging.anchor.last is not None:
             self.table.delete(self.read.paging.anchor.last)
 
@@ -198,7 +198,7 @@ class Scene:
             flight = self.random.choice(waiting)
             flight.rows = self.table.answer(flight.span)
         elif head.rows is not None:
-            # An answer may be known to be whole only after its last row has been fed.
+            # A response may be known to be whole only after its last row has been fed.
             done = self.random.random() < 0.7 or head.fed == len(head.rows)
             self.read.feed(self.batch, done=done)
 
@@ -209,7 +209,7 @@ class Scene:
         self.halved |= self.read.halve(self.random.randrange(len(self.read.flights)))
 
     def _go_on_elsewhere(self) -> None:
-        """Another machine takes over behind a row that was handed out; those behind it are read again."""
+        """Resume on another machine after a row already read; the rows after it are read again."""
         handed = self.handed + self.read.handed
         place = self.random.randint(0, len(handed))
         self.handed = handed[:place]
@@ -219,7 +219,7 @@ class Scene:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_stable_row_once_and_in_order(part: int) -> None:
-    """Every row that was there all the time is handed out once, no key twice, all in order, in a bounded time."""
+    """Every row that was there all the time comes once, no key twice, all in order, in a bounded time."""
     for seed in range(part, RUNS, PARTS):
         scene = Scene(Random(seed))  # noqa: S311 - the same reads each time
         scene.run()
@@ -231,16 +231,16 @@ def test_every_stable_row_once_and_in_order(part: int) -> None:
 
 
 def check_peace(scene: Scene, seed: int) -> None:
-    """Once nothing changes and breaks any more, a read asks for little more than the rest of the rows."""
+    """Once nothing changes or breaks any more, a read requests little more than the rest of the rows."""
     if scene.peace is None or scene.guesses:
         return
     asked, rows = scene.peace
     take = scene.take or 100
     page = rows + 1 if take == EVERYTHING else min(take + 1, scene.table.cap or take + 1)
-    if take != EVERYTHING:  # answers that are short by chance, twice by as much, are taken for a cap of the server
+    if take != EVERYTHING:  # responses that happen to be short, twice by as much, count as a cap
         page = min(page, scene.sizing.size() + 1)
     most = rows / max(1, page - 1) + 2 * scene.window + 8
-    # More than a cap is tried again, after 3 full pages at first, and each time four times as rarely.
+    # More than a cap is tried again, after 3 full pages at first, then each time after four times as many.
     most += (1 + log(max(4.0, most / 3), 4)) * (scene.window + 1) if take != EVERYTHING else 0
     fields = len(values_of(scene.table.universe[0]))  # a key of several fields has as many slices
     most = most * fields if 1 in {scene.table.cap, scene.take} or scene.halved else most + 20 * (fields - 1)

@@ -1,4 +1,4 @@
-"""The conditions that put an anchor into the order of a read, and the proof that rows came in it."""
+"""The conditions that place an anchor in the order of a read, and the proof that its rows came in that order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIGNS = {
 
 
 def shown(group: Group) -> str:
-    """Return tests as one reads them."""
+    """Return tests in a readable form."""
     return " ".join(
         f"{test.field} empty" if test.operator is Operator.EMPTY else f"{test.field}{SIGNS[test.operator]}{test.text}"
         for test in group
@@ -57,7 +57,7 @@ def test_the_tests_of_a_slice(fields: tuple[str, ...], within: Slice, tests: str
 
 @pytest.mark.parametrize("fields", [("A", "B"), ("-A", "B"), ("A", "-B"), ("-A", "-B")])
 def test_slices_cut_the_order_in_two(fields: tuple[str, ...]) -> None:
-    """Sorted by the fields, the rows behind a key are those of its slices, one after the other.
+    """Sorted by the fields, the rows after a key are those of its slices, one after the other.
 
     Empty values, which are -1 here, are the least; no key has any.
     """
@@ -103,13 +103,13 @@ def test_a_key_needs_a_value_for_each_field() -> None:
 
 
 def test_a_key_that_no_filter_can_hold() -> None:
-    """It is named with its field."""
+    """The error names the key with its field."""
     with pytest.raises(InvalidFilterError, match="ItemCode"):
         Order(("ItemCode",)).tests(Slice("from", "a\nb"))
 
 
 def test_combine() -> None:
-    """A condition and another one: each group of the one with each of the other."""
+    """Combining two conditions joins each group of one with each group of the other."""
     one, two, three = (Test(name, Operator.EQUAL, "1") for name in "XYZ")
     assert combine() == ((),)
     assert combine(((one,),)) == ((one,),)
@@ -117,7 +117,7 @@ def test_combine() -> None:
 
 
 def test_keys_passed() -> None:
-    """Of whole numbers it is known how many lie before a key, of texts and of keys of several fields it is not."""
+    """For whole numbers the count of keys up to a key is known, for texts and keys of several fields it is not."""
     assert Order(("A",)).count_up_to([1, 4, 7], 4) == Order(("A",)).count_up_to([1, 4, 7], 5) == 2
     assert Order(("-A",)).count_up_to([7, 4, 1], 4) == 2
     for order, keys, key in (
@@ -145,13 +145,13 @@ def check(fields: tuple[str, ...], *keys: Key) -> None:
         (("-A",), [9, 2, 1]),
         (("A", "B"), [(1, 9), (2, 1), (2, 2)]),
         (("-A", "-B"), [(2, 2), (2, 1), (1, 9)]),
-        (("A", "-B"), [(1, 1), (1, 9), (0, 0)]),  # mixed: not told
+        (("A", "-B"), [(1, 1), (1, 9), (0, 0)]),  # mixed: not checked
         (("A",), ["b", "a", "A", "à"]),  # the collation is the service's
         (("A", "B"), [("b", 2), ("b", 1), ("a", 3)]),
     ],
 )
 def test_in_order(fields: tuple[str, ...], keys: list[Key]) -> None:
-    """Whole numbers in order, and texts that differ."""
+    """Whole numbers in order pass, and so do texts that differ."""
     check(fields, *keys)
 
 
@@ -167,7 +167,7 @@ def test_in_order(fields: tuple[str, ...], keys: list[Key]) -> None:
     ],
 )
 def test_equal_neighbours(fields: tuple[str, ...], keys: list[Key]) -> None:
-    """They prove that the key is not unique, and the error says of what, where, and what to do."""
+    """Equal neighbours prove that the key is not unique; the error says which key, where, and what to do."""
     with pytest.raises(NonUniqueKeyError, match="declare a key that is unique") as caught:
         check(fields, *keys)
     assert "page 3" in str(caught.value)
@@ -186,7 +186,7 @@ def test_equal_neighbours(fields: tuple[str, ...], keys: list[Key]) -> None:
     ],
 )
 def test_numbers_out_of_order(fields: tuple[str, ...], keys: list[Key]) -> None:
-    """They prove that the service sorts by something else."""
+    """Such numbers prove that the service sorts by something else."""
     with pytest.raises(KeyOrderError, match="not in the numeric order of") as caught:
         check(fields, *keys)
     assert (caught.value.connector, caught.value.page) == ("Profit_Article", 3)
@@ -217,7 +217,7 @@ def test_numbers_out_of_order(fields: tuple[str, ...], keys: list[Key]) -> None:
     ],
 )
 def test_proof(field: str, before: Any, keys: list[Any], *, proved: bool) -> None:
-    """Keys of one kind, each behind the one before it, are proved; of all others the checks say what is wrong."""
+    """Keys of one kind, each after the one before it, are proved. For all others the checks report the fault."""
     assert Order((field,)).proves(keys, before) is proved
 
 
@@ -236,7 +236,7 @@ def test_proof(field: str, before: Any, keys: list[Any], *, proved: bool) -> Non
     ],
 )
 def test_looks_equal(one: Key, other: Key, *, equal: bool) -> None:
-    """The case of letters and blanks at the end make no difference to the service."""
+    """Letter case and trailing blanks make no difference to the service."""
     assert looks_equal(one, other) is equal
     assert looks_equal(other, one) is equal
 

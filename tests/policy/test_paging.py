@@ -1,4 +1,4 @@
-"""What a read asks for: growth, waste, memory and limits; and every row once while nothing changes."""
+"""The requests of a read: growth, waste, memory and limits; and every row once while nothing changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BUDGET = 16 << 20
 
 @dataclass
 class Run:
-    """What happened while a table was read."""
+    """The course of a read of a table."""
 
     read: Read
     fed: list[tuple[Span, int]] = field(default_factory=list[tuple[Span, int]])
@@ -70,7 +70,7 @@ def run(
     keyed: bool = True,
     trouble: Callable[[Read], None] | None = None,
 ) -> Run:
-    """Read a table of that many rows, from a server that may silently cap its answers, and feed in order."""
+    """Read a table of that many rows, from a server that may silently cap its responses, and feed in order."""
     table = Table(range(rows), range(rows), cap=cap)
     read = start(window=window, take=take, budget=budget, keyed=keyed)
     run = Run(read)
@@ -117,7 +117,7 @@ def test_every_small_table(window: int, *, keyed: bool) -> None:
 @pytest.mark.parametrize("keyed", [True, False])
 @pytest.mark.parametrize("window", [1, 2, 4, 8])
 def test_every_silent_cap(window: int, *, keyed: bool) -> None:
-    """The same holds if the server answers at most so many rows, whatever is asked."""
+    """The same holds if the server returns at most so many rows, whatever the take."""
     for rows in by_default((0, 1, 3, 8, 21, 40, 60), range(0, 61, 3)):
         for cap in (1, 2, 3, 7, 20, 59, 60, 61):
             for take in (1, 5, 20, None):
@@ -136,7 +136,7 @@ def test_large_tables(seed: int) -> None:
 
 
 def test_everything() -> None:
-    """A take of everything is one request, and its answer is the end."""
+    """A take of everything is one request, and its response is the end."""
     for rows in (0, 1, 1_000):
         assert run(rows, take=EVERYTHING).asked == [Span(-1, -1)]
 
@@ -145,7 +145,7 @@ def test_everything() -> None:
 
 
 def test_spans_are_anchored_and_overlap() -> None:
-    """A span counts from the last row handed out, and asks for the row before it besides: skips never grow."""
+    """A span counts from the last row read, and includes the row before it: skips never grow."""
     asked = run(10_000, window=3, take=10).asked
     assert asked[:3] == [
         Span(0, 10),
@@ -163,7 +163,7 @@ def test_without_a_key_rows_are_counted() -> None:
 
 
 def test_after() -> None:
-    """A read that goes on behind a row begins there, whether or not that row is still there."""
+    """A read that resumes after a row begins there, whether or not that row still exists."""
     sizing = Sizing(window=1, take=10, byte_budget=BUDGET, overlap=1)
     read = Read(Paging(sizing, window=1, anchor=anchor(after="B")))
     read.ask()
@@ -171,7 +171,7 @@ def test_after() -> None:
 
 
 def test_unchanged_rows_need_no_repair() -> None:
-    """While nothing changes, each span is asked for once: the price of the seams is one row for each span."""
+    """While nothing changes, each span is requested once: each seam costs one row."""
     run_ = run(5_000, window=5, take=50)
     assert len(run_.asked) == 5_000 / 50 + 2 + run_.read.dropped  # two, as the last span is full
 
@@ -179,7 +179,7 @@ def test_unchanged_rows_need_no_repair() -> None:
 @pytest.mark.parametrize("batch", [1, 2, 8])
 @pytest.mark.parametrize("window", [2, 3, 8])
 def test_after_a_change_spans_fit_again(window: int, batch: int) -> None:
-    """One change costs a repair for the spans in flight at most: those asked for later know where they begin."""
+    """One change costs at most a repair for the spans in flight. Later spans know where they begin."""
     for change in by_default((11, 30, 77), (10, 11, 30, 45, 77)):
         table = Table(range(2_000), range(0, 2_000, 2))
         read = start(window=window, take=7, eager=True)
@@ -208,7 +208,7 @@ def test_takes_grow() -> None:
     ("columns", "row_bytes"), [(1, 50), (20, 100), (20, 447), (20, 5_000), (600, 100), (10, 10**7)]
 )
 def test_takes_stay_bounded(columns: int, row_bytes: int) -> None:
-    """Columns x rows stay below AFAS's 150,000, and an answer at about 4 MB, but never below one new row."""
+    """Columns x rows stay below AFAS's 150,000, and a response at about 4 MB, but never below one new row."""
     for span in run(by_default(12_000, 30_000), columns=columns, row_bytes=row_bytes, budget=10**12).asked[1:]:
         assert span.take <= 2 or span.take * columns < CELL_LIMIT
         assert span.take <= 2 or (span.take - 1) * row_bytes <= PAGE_BYTES
@@ -216,14 +216,14 @@ def test_takes_stay_bounded(columns: int, row_bytes: int) -> None:
 
 
 def test_a_fixed_take_stays() -> None:
-    """A take that the user fixed is how many new rows are asked for, whatever the rows look like."""
+    """A take that the user fixed is the number of new rows per request, whatever the rows look like."""
     asked = run(5_000, window=3, take=250, columns=5_000, row_bytes=5).asked
     assert {span.take - span.overlap for span in asked} == {250}
 
 
 @pytest.mark.parametrize(("window", "widths"), [(1, [1]), (2, [1, 2]), (3, [1, 3]), (5, [1, 3, 5]), (8, [1, 3, 7, 8])])
 def test_ramp_up(window: int, widths: list[int]) -> None:
-    """Speculation grows 1, 3, 7 ... up to the window, and each step has been earned by as many full spans."""
+    """Speculation grows 1, 3, 7 ... up to the window, and as many full spans earn each step."""
     in_flight = run(2_000, window=window, take=10).in_flight
     assert list(dict.fromkeys(in_flight[:-2])) == widths
     for fed, (sooner, later) in enumerate(pairwise(in_flight[:20]), start=1):
@@ -231,9 +231,10 @@ def test_ramp_up(window: int, widths: list[int]) -> None:
 
 
 def test_ramp_up_after_a_short_span() -> None:
-    """It starts again from 1 when a span comes back short, behind the last row that was received.
+    """It starts again from 1 when a span comes back short, after the last row that was received.
 
-    The first time it is asked whether anything follows that row. As something does, it is asked for again beside it.
+    The first request checks whether anything follows that row. As something does, the span is requested again beside
+    it.
     """
     capped = run(1_000, window=8, take=10, cap=4)
     assert capped.fed[0] == (Span(0, 10), 4)
@@ -242,7 +243,7 @@ def test_ramp_up_after_a_short_span() -> None:
 
 
 def test_a_cap_is_learned() -> None:
-    """A server that caps its answers is noticed after two short ones, and then read with full speed."""
+    """A server that caps its responses is noticed after two short ones, and then read at full speed."""
     capped = run(10_000, window=5, take=1_000, cap=100)
     assert [span.take for span in capped.asked[:3]] == [1_000, 1_000, 1_001]
     assert sum(span.take != 100 for span in capped.asked[3:]) <= 6  # one trial whether that is still so
@@ -251,7 +252,7 @@ def test_a_cap_is_learned() -> None:
 
 
 def test_a_cap_of_one_row() -> None:
-    """A server that answers one row would answer with the overlap for ever: it is asked for what comes after."""
+    """A server that returns one row would return the overlap for ever, so the read requests the rows after it."""
     capped = run(5, take=10, cap=1)
     assert [span.within for span in capped.asked] == [None, *(Slice("after", row) for row in range(5))]
 
@@ -287,14 +288,14 @@ def test_short_tables_need_two_requests() -> None:
 @pytest.mark.parametrize("row_bytes", [100, 447, 4_000])
 @pytest.mark.parametrize("budget", [1, 100_000, 1 << 20, 16 << 20])
 def test_byte_budget(budget: int, row_bytes: int) -> None:
-    """Spans behind the first fit the budget by what rows were seen to take; the first is always admitted."""
+    """Spans after the first fit the budget by the measured size of rows; the first is always admitted."""
     for take in (None, 500):
         behind = run(by_default(8_000, 50_000), window=8, take=take, budget=budget, row_bytes=row_bytes).bytes_behind
         assert all(size <= 1.01 * budget + 1_000 for size in behind[1:])
 
 
 def test_skip_limit() -> None:
-    """Without a key, nothing is asked for behind the limit, and the end is not claimed."""
+    """Without a key, nothing is requested past the limit, and the read does not claim to have ended."""
     read = start(window=1, take=1_000, keyed=False, skip_limit=3_000)
     table = Table(range(5_000), range(5_000))
     for _ in range(3):
@@ -312,7 +313,7 @@ def test_with_a_key_there_is_no_such_limit() -> None:
 
 
 def test_nothing_after_the_end() -> None:
-    """After the end nothing is asked for."""
+    """After the end nothing is requested."""
     read = start(take=10)
     read.ask()
     read.flights[0].rows = []
@@ -322,7 +323,7 @@ def test_nothing_after_the_end() -> None:
 
 
 def test_a_span_that_has_come_in_leaves_its_place_to_another() -> None:
-    """The service shall not wait while an answer is decoded; one such place is enough, and only within the budget."""
+    """The service must not wait while a response is decoded. One such place is enough, and only within the budget."""
     read = start(window=2, take=100, eager=True)
     read.ask()
     read.ask(arrived=1)
@@ -340,7 +341,7 @@ def test_a_span_that_has_come_in_leaves_its_place_to_another() -> None:
     ("take", "budget", "eager"), [(100, 1, True), (EVERYTHING, BUDGET, True), (100, BUDGET, False)]
 )
 def test_or_not(take: int, budget: int, *, eager: bool) -> None:
-    """It leaves no place where there is no budget, nothing to come, or page after page was asked for."""
+    """It leaves no place without a budget, with nothing to come, or when pages are requested one after the other."""
     read = start(window=1, take=take, budget=budget, eager=eager)
     read.ask()
     if take != EVERYTHING:
@@ -353,7 +354,7 @@ def test_or_not(take: int, budget: int, *, eager: bool) -> None:
 
 @pytest.mark.parametrize("rows", [100, 7])
 def test_rows_whose_columns_are_not_known(rows: int) -> None:
-    """Rows without a field, or such of which only the end of the envelope was lost, do not stop the read."""
+    """Rows without a field, or rows after which only the end of the envelope was lost, do not stop the read."""
     read = start()
     read.ask()
     read.flights[0].rows = range(rows)
@@ -363,7 +364,7 @@ def test_rows_whose_columns_are_not_known(rows: int) -> None:
 
 
 class BySize(Table):
-    """A service that answers as many rows as fit, and at least one; some rows fit with no other."""
+    """A service that returns as many rows as fit, and at least one; some rows fit with no other."""
 
     def answer(self, span: Span) -> list[Key]:
         rows, room = [], 24
@@ -381,9 +382,9 @@ def _no_large_one(key: Key) -> bool:
 
 @pytest.mark.parametrize(("fields", "fits"), [(1, any_key), (2, any_key), (1, _no_large_one)])
 def test_a_cap_by_size(fields: int, fits: Callable[[Key], bool]) -> None:
-    """An answer of nothing but the row before is no end where the next row was too large to come with it.
+    """A response with only the overlap row does not prove the end if the next row was too large to come with it.
 
-    Whatever the key, and also where one cannot be sent.
+    This holds for any key, even for one that cannot be sent.
     """
     universe: list[Key] = [*range(90)] if fields == 1 else [(number // 40, number) for number in range(90)]
     table = BySize(universe, universe)
@@ -398,7 +399,7 @@ def test_a_cap_by_size(fields: int, fits: Callable[[Key], bool]) -> None:
 
 
 def test_pages_of_one_row_beside_a_key_that_cannot_be_sent() -> None:
-    """They are asked for with the row before, as others are."""
+    """They are requested with the row before, as others are."""
     read = start(take=1)
     read.paging.anchor = replace(read.paging.anchor, fits=lambda key: key not in {0, 5, 6, 19})
     table = Table(range(20), range(20))
@@ -411,7 +412,7 @@ def test_pages_of_one_row_beside_a_key_that_cannot_be_sent() -> None:
 
 
 def test_a_service_that_answers_one_row_beside_a_key_that_cannot_be_sent() -> None:
-    """Neither the key nor the row before tells what comes next: that is said, and no row is lost."""
+    """Neither the key nor the row before shows which rows come next. An error says so, and no row is lost."""
     read = start(take=5)
     read.paging.anchor = replace(read.paging.anchor, fits=lambda key: key != 5)
     table = Table(range(20), range(20), cap=1)
@@ -430,7 +431,7 @@ def test_a_service_that_answers_one_row_beside_a_key_that_cannot_be_sent() -> No
 @pytest.mark.parametrize("rows", [51, 52, 53, 60])
 @pytest.mark.parametrize("gone", [(), (3,), (3, 4, 5)])
 def test_rows_that_are_counted_and_vanish(gone: tuple[int, ...], rows: int) -> None:
-    """Where rows are counted, and a server caps its answers, a row that vanished hides none of those that follow."""
+    """Where rows are counted, and a server caps its responses, a deleted row hides none of those that follow."""
     read = start(take=100)
     read.paging.anchor = replace(read.paging.anchor, fits=lambda _: False)
     table = Table(range(rows), range(rows), cap=50)
@@ -447,7 +448,7 @@ def test_rows_that_are_counted_and_vanish(gone: tuple[int, ...], rows: int) -> N
 @pytest.mark.parametrize("gone", [(2,), (2, 3), (3,), (1, 2, 3)])
 @pytest.mark.parametrize("universe", [range(10), [(number // 6, number) for number in range(10)]], ids=["one", "two"])
 def test_a_read_that_goes_on_behind_keys_that_cannot_be_sent(universe: Sequence[Key], gone: tuple[int, ...]) -> None:
-    """Whichever of the rows have vanished that it knows, those behind them come, and it ends."""
+    """Whichever of the remembered rows have vanished, the rows after them come, and the read ends."""
     unsendable = {universe[3], universe[4]}
     table = Table(universe, [key for place, key in enumerate(universe) if place not in gone])
     read = start(take=5, universe=universe)
@@ -464,7 +465,7 @@ def test_a_read_that_goes_on_behind_keys_that_cannot_be_sent(universe: Sequence[
 
 
 def test_nothing_is_asked_for_behind_a_page_that_looks_short() -> None:
-    """By the bytes of its body, as long as it has not been decoded."""
+    """A page looks short by the bytes of its body, as long as it has not been decoded."""
     read = start(window=2, take=100, eager=True)
     read.ask()
     read.flights[0].rows = range(100)

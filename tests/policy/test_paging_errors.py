@@ -1,4 +1,4 @@
-"""A service whose filter and order disagree, or that takes two keys for one, is told from rows that come and go."""
+"""A service whose filter and order disagree, or that treats two keys as one, is not confused with changing rows."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def read_all(table: Table, *, take: int, window: int = 1, batch: int | None = No
 @pytest.mark.parametrize("batch", [None, 1])
 @pytest.mark.parametrize("window", [1, 3])
 def test_sorted_as_numbers_and_compared_as_texts(window: int, batch: int | None) -> None:
-    """From "10" on come "2" and "3": the order of the filter is not the one of the rows."""
+    """From "10" on come "2" and "3": the filter has another order than the rows."""
     table = OddTable(map(str, range(1, 21)), sorts=int, compares=str)
     with pytest.raises(KeyOrderError, match="filters by this key in another order than it sorts") as caught:
         read_all(table, take=10, window=window, batch=batch)
@@ -93,14 +93,14 @@ def test_sorted_as_numbers_and_compared_as_texts(window: int, batch: int | None)
 
 @pytest.mark.parametrize("batch", [None, 1])
 def test_a_value_that_is_not_the_one_that_is_compared(batch: int | None) -> None:
-    """The service rounds up what it shows, so that a row is not among those from its own value on."""
+    """The service rounds up the values it shows. So a row is not among the rows from its own value on."""
     table = OddTable(range(20), sorts=int, compares=lambda row: row - 0.25, literal=int, equals=int)
     with pytest.raises(KeyOrderError, match="compares another value than it shows"):
         read_all(table, take=5, batch=batch)
 
 
 def test_an_error_names_its_page() -> None:
-    """Whoever looks for the row finds the page."""
+    """The error names the page, so that you can find the row."""
     read = start(2)
     read.ask()
     read.paging.feed([1, 2], done=True, size=10, columns=1)
@@ -118,7 +118,7 @@ def test_an_error_names_its_page() -> None:
     "keys", [["a", "A", "b"], ["a", "A"], [("x", "a"), ("x", "A"), ("y", "b")], [("a", 1), ("A", 1), ("b", 1)]]
 )
 def test_keys_that_differ_in_case_only(keys: list[Key], batch: int | None) -> None:
-    """For a service that ignores the case of letters they are one key: pages cannot be told apart at it."""
+    """A service that ignores letter case treats them as one key: pages cannot be separated at it."""
 
     def folded(key: Key) -> str:
         return str(key).casefold()
@@ -129,7 +129,7 @@ def test_keys_that_differ_in_case_only(keys: list[Key], batch: int | None) -> No
 
 
 def test_keys_that_differ_in_blanks_only() -> None:
-    """Blanks at the end are ignored likewise."""
+    """Trailing blanks are ignored likewise."""
     table = OddTable(["a ", "a", "b"], sorts=lambda key: key.rstrip(), compares=lambda key: key.rstrip())
     with pytest.raises(NonUniqueKeyError, match="declare a key that is unique"):
         read_all(table, take=2)
@@ -139,7 +139,7 @@ def test_keys_that_differ_in_blanks_only() -> None:
 
 
 def test_a_row_that_was_deleted_and_made_again() -> None:
-    """The anchor is not in the answer, but is found by the probe: it is no error, the answer is asked for again."""
+    """The response lacks the anchor, but the probe finds it: this is not an error, and the page is requested again."""
     table = Table(range(10), range(10))
     read = start(3)
     read.ask()
@@ -160,7 +160,7 @@ def test_a_row_that_was_deleted_and_made_again() -> None:
 
 
 def test_rows_made_again_throughout_a_read() -> None:
-    """Only contradictions in a row, with no progress between them, are an error: a long read meets many."""
+    """Only repeated contradictions without progress between them are an error: a long read meets many."""
     table = Table(range(40), range(40))
     read = start(3)
     read.ask()
@@ -187,7 +187,7 @@ def _answer(table: Table, read: Read) -> None:
 
 
 def test_a_row_that_is_gone_is_looked_for_once() -> None:
-    """One probe tells that the anchor was deleted; the rows that came without it are handed out."""
+    """One probe shows that the anchor was deleted; the rows that came without it are used."""
     table = Table(range(6), range(6))
     read = start(2)
     read.ask()
@@ -201,7 +201,7 @@ def test_a_row_that_is_gone_is_looked_for_once() -> None:
 
 
 def test_everything_is_deleted() -> None:
-    """A read of rows that have all gone meanwhile ends."""
+    """A read whose rows have all been deleted meanwhile ends."""
     table = Table(range(6), range(6))
     read = start(2)
     read.ask()
@@ -216,7 +216,7 @@ def test_everything_is_deleted() -> None:
 
 
 def test_a_service_that_always_answers_the_same_row() -> None:
-    """It is noticed at the first request for the rows behind it."""
+    """The error comes at the first request for the rows after it."""
     read = start(take=10)
     read.ask()
     read.flights[0].rows = ["a"]
@@ -228,7 +228,7 @@ def test_a_service_that_always_answers_the_same_row() -> None:
 
 
 def test_a_pair_across_two_pages() -> None:
-    """The last row of a page and the first one behind it, which differ in letter case only, are noticed."""
+    """The last row of a page and the first row after it, which differ only in letter case, are noticed."""
     table = OddTable(["0", "a", "A", "b"], sorts=str.casefold, compares=lambda value: str(value).casefold())
     with pytest.raises(NonUniqueKeyError, match="ignores letter case"):
         read_all(table, take=2)

@@ -1,4 +1,4 @@
-"""What is asked for in the place of a span whose answer has broken, or was too much for the service."""
+"""The requests that replace a span whose response broke, or was too much for the service."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def answer(read: Read, index: int = 0) -> None:
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize("seed", range(40))
 def test_halves(seed: int) -> None:
-    """Spans that are halved, at any place in the window and again, still bring every row exactly once."""
+    """Spans that are halved, anywhere in the window and repeatedly, still bring every row exactly once."""
     random = Random(seed)  # noqa: S311 - the same halves each time
     halved = 0
 
@@ -61,7 +61,7 @@ def test_halves(seed: int) -> None:
     ],
 )
 def test_one_half(take: int, received: int, smaller: Span | None) -> None:
-    """What was received stays, and half of the rest is asked for behind it by key; one row stays whole."""
+    """Received rows stay, and half of the rest is requested after them by key; a single row is not halved."""
     read = start(window=2, take=take)
     answer(read)
     if received:
@@ -77,13 +77,13 @@ def test_one_half(take: int, received: int, smaller: Span | None) -> None:
         (100, 0, Span(0, 100)),
         (100, 40, Span(0, 61, Slice("from", 39), overlap=True)),
         (100, 99, Span(0, 2, Slice("from", 98), overlap=True)),
-        (100, 100, Span(0, 2, Slice("from", 99), overlap=True)),  # a row more, or the answer would look like the end
+        (100, 100, Span(0, 2, Slice("from", 99), overlap=True)),  # a row more, or the response would look like the end
         (EVERYTHING, 0, Span(-1, -1)),
         (EVERYTHING, 40, Span(-1, -1, Slice("from", 39), overlap=True)),
     ],
 )
 def test_the_rest_of_a_broken_answer(take: int, received: int, rest: Span) -> None:
-    """Rows that were handed out are left behind by key, not skipped: they may have moved meanwhile."""
+    """Rows already read are passed by key, not skipped: they may have moved meanwhile."""
     read = start(window=2, take=take)
     answer(read)
     if received:
@@ -94,7 +94,7 @@ def test_the_rest_of_a_broken_answer(take: int, received: int, rest: Span) -> No
 
 
 def test_the_rest_of_a_broken_answer_may_prove_the_end() -> None:
-    """If nothing is left but the overlap, what follows its row is asked for, and nothing else."""
+    """If only the overlap is left, the rows after its row are requested, and nothing else."""
     table = Table(range(10), range(10))
     read = start(window=1, take=5)
     for broken in (False, True, False, False):
@@ -107,7 +107,7 @@ def test_the_rest_of_a_broken_answer_may_prove_the_end() -> None:
 
 
 def test_a_cap_of_one_row_and_an_answer_that_breaks() -> None:
-    """Nothing but the overlap is no end, as long as the server was seen to answer one row at most."""
+    """The overlap alone does not prove the end, as long as the server returned one row at most."""
     table = Table(range(5), range(5), cap=1)
     read = start(take=10)
     for broken in (True, *([False] * 9)):
@@ -121,7 +121,7 @@ def test_a_cap_of_one_row_and_an_answer_that_breaks() -> None:
 
 
 def test_without_a_key_the_rest_is_counted() -> None:
-    """Without a key there is nothing but the number of rows to go by."""
+    """Without a key a read has only the number of rows to go by."""
     read = start(window=1, take=10, keyed=False)
     answer(read)
     read.feed(4, done=False)
@@ -130,7 +130,7 @@ def test_without_a_key_the_rest_is_counted() -> None:
 
 
 def test_pages_behind_a_broken_one_are_kept() -> None:
-    """The rest of the first page and the page behind it join, though they were asked for at different times."""
+    """The rest of the first page and the page after it join, though they were requested at different times."""
     read = start(window=3, take=10)
     answer(read)
     read.feed()
@@ -164,7 +164,7 @@ def test_larger_spans_are_tried_again() -> None:
 
 
 def test_halving_abandons_what_is_behind() -> None:
-    """The spans behind a halved one are asked for anew, from where it now ends, and one at a time at first."""
+    """The spans after a halved one are requested anew, from its new end, and one at a time at first."""
     read = start(window=4, take=100)
     for _ in range(4):
         answer(read)

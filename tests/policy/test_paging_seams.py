@@ -1,4 +1,4 @@
-"""What rows that appear and vanish cost a read: the pages that are in flight meanwhile are used as far as possible."""
+"""What a read pays for rows that appear and vanish: it uses the pages in flight as far as possible."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def delete(*keys: int) -> Change:
 
 
 def read_table(*changes: Change) -> Read:
-    """Read 56 rows in pages of ten, two at a time, the first of them answered when it is fed.
+    """Read 56 rows in pages of ten, two at a time; the first page gets its response when it is fed.
 
-    The changes come before the third answer, the fourth, and so on. The third page was asked for after the first one:
-    as ten rows and the one before them, behind ten others from row 90 on.
+    The changes come before the third response, the fourth, and so on. The third page was requested after the first one:
+    as ten rows and the one before them, after ten others from row 90 on.
     """
     table = spaced(56)
     read = start(window=2, take=10)
@@ -76,9 +76,9 @@ REPAIR = Span(0, 11, Slice("from", 190), overlap=True)  # of the seam between th
     ],
 )
 def test_what_a_change_costs(changes: Iterable[Change], more: int, *, repaired: bool) -> None:
-    """One span more for a change, and none of those in flight is given up but the one behind the end.
+    """A change costs one more span, and of the spans in flight only the one past the end is dropped.
 
-    If the end of the read is one of them, it is asked for once more.
+    If the end of the read is one of them, it is requested once more.
     """
     read = read_table(*changes)
     assert (REPAIR in read.asked) is repaired
@@ -87,7 +87,7 @@ def test_what_a_change_costs(changes: Iterable[Change], more: int, *, repaired: 
 
 
 def test_a_page_that_is_out_of_reach_is_given_up() -> None:
-    """If more rows lie before a page than a repair asks for, it is asked for anew, where the repair has ended."""
+    """If more rows come before a page than a repair requests, the page is requested anew from the end of the repair."""
     read = read_table(delete(*range(0, 190, 10)), insert(*range(191, 200), *range(201, 210)))
     assert REPAIR in read.asked
     assert set(range(191, 200)) < set(read.handed)
@@ -95,13 +95,13 @@ def test_a_page_that_is_out_of_reach_is_given_up() -> None:
 
 
 def test_nothing_is_asked_for_again_while_nothing_changes() -> None:
-    """The price of the seams is one row for each page, and the one span that proves the end."""
+    """The seams cost one row for each page, and the one span that proves the end."""
     assert [span.take for span in CALM.asked] == [10, *([11] * 6), 10]
     assert CALM.dropped == 1
 
 
 def test_a_repair_ends_where_the_page_begins() -> None:
-    """It hands out what lies between, and the page the rest: nobody waits for rows that are there already."""
+    """The repair yields the rows in between, and the page yields the rest: no row that has arrived has to wait."""
     table = spaced(56)
     read = start(window=2, take=10)
     for vanished in ((), (), (120,)):

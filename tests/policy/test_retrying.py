@@ -33,7 +33,7 @@ def api(status: int, message: str = "no message", *, wait: float | None = None) 
 
 
 def refused(message: str) -> errors.ApiError:
-    """Return the error that a refusal of Profit's own is taken for."""
+    """Return the error that stands for Profit's own refusal."""
     body = json.dumps({"externalMessage": message, "profitLogReference": "AB"}).encode()
     return error_for(500, {}, body, connector=C)
 
@@ -85,7 +85,7 @@ def retry(*failures: AfasError, max_retries: int = 3, jitter: float = 0.5) -> Re
     ],
 )
 def test_final(failure: AfasError) -> None:
-    """What trying again cannot mend, or could make worse, is final at once."""
+    """A failure that a retry cannot fix, or could make worse, is final at once."""
     assert retry(failure) is None
 
 
@@ -107,7 +107,7 @@ TRANSIENT = [
 @each_case("failure", TRANSIENT)
 @each_case("max_retries", [0, 1, 3, 7])
 def test_attempts(failure: AfasError, max_retries: int) -> None:
-    """A transient fault is tried as often as retries are permitted, after the first attempt, and no more."""
+    """A transient fault is retried as often as retries are permitted, after the first attempt, and no more."""
     decisions = [retry(*[failure] * count, max_retries=max_retries) for count in range(1, max_retries + 3)]
     assert [decision is not None for decision in decisions] == [True] * max_retries + [False, False]
 
@@ -121,20 +121,20 @@ def test_nothing_smaller_or_calmer(failure: AfasError) -> None:
 
 
 def test_different_faults_count_together() -> None:
-    """Attempts are counted whatever each failed of."""
+    """Attempts are counted whatever made them fail."""
     assert retry(UNREACHED, LOST, BAD_GATEWAY) is not None
     assert retry(UNREACHED, LOST, BAD_GATEWAY, LOST) is None
 
 
 def test_the_last_failure_decides() -> None:
-    """An end comes with the first final failure, however much was transient before."""
+    """The first final failure ends the retries, whatever transient failures came before."""
     assert retry(LOST, api(401)) is None
     assert retry(BAD_GATEWAY, refused("does not exist")) is None
 
 
 @pytest.mark.parametrize(("max_retries", "again"), [(0, 0), (1, 1), (2, 2), (3, 2), (10, 2)])
 def test_an_answer_that_is_none(max_retries: int, again: int) -> None:
-    """HTML under status 200, or broken JSON, is asked for again twice at most."""
+    """HTML under status 200, or broken JSON, is requested again twice at most."""
     decisions = [retry(*[BROKEN] * count, max_retries=max_retries) for count in range(1, 6)]
     assert [decision is not None for decision in decisions] == [True] * again + [False] * (5 - again)
 
@@ -162,7 +162,7 @@ def test_backoff(failure: AfasError) -> None:
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("wait", [1.0, 7.5, 7_200.0])
 def test_a_stated_wait(status: int, wait: float) -> None:
-    """A wait that the service asks for is kept, and at most a tenth is added to it."""
+    """A wait that the service states is kept, and at most a tenth is added to it."""
     waits = [retry(api(status, wait=wait), jitter=jitter) for jitter in (0.0, 0.5, 1.0)]
     assert [decision.wait for decision in waits if decision] == pytest.approx([wait, 1.05 * wait, 1.1 * wait])
     assert all(decision.calmer and decision.for_all for decision in waits if decision)
@@ -171,13 +171,13 @@ def test_a_stated_wait(status: int, wait: float) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_stated_wait_of_nothing(status: int) -> None:
-    """A service in trouble that asks for no wait is not called without any."""
+    """A service in trouble that states a wait of 0 is still not called without a wait."""
     assert retry(api(status, wait=0.0), jitter=1.0) == retry(api(status), jitter=1.0)
 
 
 @pytest.mark.parametrize("message", ["Out of memory", "Out of String space"])
 def test_halving_uses_up_no_retries(message: str) -> None:
-    """An answer that was too large says nothing about the connection."""
+    """A response that was too large says nothing about the connection."""
     too_large = [refused(message)] * 6
     assert retry(*too_large, LOST) is not None
     assert retry(*too_large, LOST, LOST, LOST, LOST) is None
@@ -205,7 +205,7 @@ def test_a_wait_stated_elsewhere(status: int) -> None:
     ],
 )
 def test_locks(message: str) -> None:
-    """A lock is waited for: eight times, two to thirty seconds each, with fewer requests in flight."""
+    """The client waits for a lock: eight times, two to thirty seconds each, with fewer requests in flight."""
     for jitter in (0.0, 0.5, 0.999):
         decisions = [retry(*[refused(message)] * count, max_retries=3, jitter=jitter) for count in range(1, 10)]
         assert [decision is not None for decision in decisions] == [True] * 8 + [False]
@@ -228,7 +228,7 @@ def test_locks_have_a_count_of_their_own(fault: AfasError) -> None:
 
 
 def test_faults_do_not_use_up_the_locks() -> None:
-    """Nor the other way round."""
+    """Retries for faults do not use up those for locks either."""
     assert retry(LOST, LOST, LOST, *[LOCKED] * 8, max_retries=3) is not None
     assert retry(LOST, LOST, LOST, *[LOCKED] * 9, max_retries=3) is None
 
@@ -236,7 +236,7 @@ def test_faults_do_not_use_up_the_locks() -> None:
 @pytest.mark.parametrize("message", ["Out of memory", "Out of String space", "Er is onvoldoende geheugen beschikbaar"])
 @pytest.mark.parametrize("times", [1, 5, 15])
 def test_out_of_memory(message: str, times: int) -> None:
-    """Too much data is asked for again in halves, as often as there are rows to halve, and with fewer in flight."""
+    """Too much data is halved as often as there are rows to halve, with fewer requests in flight."""
     decision = retry(*[refused(message)] * times)
     assert decision is not None
     assert (decision.smaller, decision.calmer) == (True, True)
@@ -252,7 +252,7 @@ def test_out_of_memory(message: str, times: int) -> None:
     ],
 )
 def test_out_of_time(message: str) -> None:
-    """A call that took the service too long is tried with half of the rows, and again with half of those."""
+    """A call that took the service too long is retried with half of the rows, and again with half of those."""
     for times in (1, 2, 9):
         decision = retry(*[refused(message)] * times)
         assert decision is not None
@@ -261,7 +261,7 @@ def test_out_of_time(message: str) -> None:
 
 @pytest.mark.parametrize("times", [1, 5, 15])
 def test_too_large(times: int) -> None:
-    """413 halves, too."""
+    """A 413 halves, too."""
     decision = retry(*[api(413)] * times)
     assert decision is not None
     assert (decision.smaller, decision.wait) == (True, 0)

@@ -1,4 +1,4 @@
-"""Which failed writes are sent again; what a failure tells is in `test_verdicts`."""
+"""Which failed writes are sent again; `test_verdicts` has the other verdicts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORDINARY = refused("Het veld is verplicht")
 UNDER_SUCCESS = errors.LockedError("locked by another user", status=200, connector=C)
 ODD = errors.BusinessError("Het veld is verplicht", status=502, connector=C)
 
-# What happened, what it tells of a call of one element (or one transaction), of another call, and whether the call is
+# The failure, its verdict on a call of one element (or one transaction), on another call, and whether the call is
 # sent again.
 TABLE: list[tuple[str, AfasError, Status, Status, bool]] = [
     ("answer lost", LOST, "unknown", "unknown", False),
@@ -69,7 +69,7 @@ def retry(
 
 @table
 def test_what_a_failure_tells(row: Row) -> None:
-    """Once the service may have the write, only what denies it clearly denies it; and nothing that comes late does."""
+    """Once the service may have the write, only a clear denial denies it; and nothing that comes late does."""
     failure, alone, shared, _ = row
     assert failed(ALL, failure) == alone
     assert failed(SOME, failure) == shared
@@ -88,7 +88,7 @@ def test_before_a_connection_stands() -> None:
 
 @table
 def test_sent_again(row: Row) -> None:
-    """A write is sent again only if it provably had no effect, and may have one the next time; and then as it is."""
+    """A write is sent again only if it provably had no effect, and may have one the next time; it is then unchanged."""
     failure, alone, shared, again = row
     assert (retry(failure) is not None) == again
     assert (retry(failure, attempt=SOME) is not None) == (again and shared == "not_sent")
@@ -102,7 +102,7 @@ def test_sent_again(row: Row) -> None:
 
 @pytest.mark.parametrize("failure", [UNREACHED, FOREVER])
 def test_no_connection(failure: errors.ConnectError) -> None:
-    """No connection is tried for again, unless the next one must fail as well."""
+    """A missing connection is retried, unless the next one must fail as well."""
     for scope in Scope:
         attempt = Attempt(Reach.NOWHERE, scope)
         assert failed(attempt, failure) == "not_sent"
@@ -121,7 +121,7 @@ def test_no_connection(failure: errors.ConnectError) -> None:
     ],
 )
 def test_not_sent_and_final(failure: AfasError) -> None:
-    """What cannot be sent, or has no time left, is not tried for again."""
+    """A write that cannot be sent, or has no time left, is not retried."""
     assert failed(NOWHERE, failure) == "not_sent"
     assert retry(failure, attempt=NOWHERE) is None
 
@@ -131,7 +131,7 @@ def test_not_sent_and_final(failure: AfasError) -> None:
 )
 @pytest.mark.parametrize("max_retries", [0, 1, 3, 7])
 def test_attempts(failure: AfasError, max_retries: int, attempt: Attempt) -> None:
-    """Such a write is tried as often as retries are permitted, after the first attempt."""
+    """Such a write is retried as often as retries are permitted, after the first attempt."""
     decisions = [
         retry(*[failure] * count, attempt=attempt, max_retries=max_retries) for count in range(1, max_retries + 3)
     ]
@@ -139,14 +139,14 @@ def test_attempts(failure: AfasError, max_retries: int, attempt: Attempt) -> Non
 
 
 def test_different_faults_count_together() -> None:
-    """Attempts are counted whatever each failed of."""
+    """Attempts are counted whatever made them fail."""
     assert retry(UNREACHED, api(429), api(503, wait=1)) is not None
     assert retry(UNREACHED, api(429), api(503, wait=1), api(429)) is None
 
 
 @pytest.mark.parametrize("max_retries", [0, 3])
 def test_locks(max_retries: int) -> None:
-    """A lock is waited for, eight times, two to thirty seconds each, with a count of its own."""
+    """The client waits for a lock eight times, two to thirty seconds each, with a count of its own."""
     for jitter in (0.0, 0.5, 0.999):
         decisions = [retry(*[LOCKED] * count, max_retries=max_retries, jitter=jitter) for count in range(1, 10)]
         assert [decision is not None for decision in decisions] == [True] * 8 + [False]
@@ -161,26 +161,26 @@ def test_locks(max_retries: int) -> None:
 
 
 def test_a_lock_of_some() -> None:
-    """Of a call of several elements that is no transaction, some may be applied when another is locked."""
+    """In a call of several elements without a transaction, some may be applied when another is locked."""
     assert retry(LOCKED, attempt=SOME) is None
     assert failed(SOME, LOCKED) == "unknown"
 
 
 def test_a_lock_of_a_half() -> None:
-    """Half of a call that was locked waits once more, as the whole has waited already."""
+    """Half of a locked call waits once more, as the whole call has waited already."""
     assert [retry(*[LOCKED] * count, lock_retries=1) is not None for count in (1, 2)] == [True, False]
 
 
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("wait", [1.0, 7.5, 7_200.0])
 def test_a_stated_wait(status: int, wait: float) -> None:
-    """A wait that the service asks for is kept, and at most a tenth is added to it."""
+    """A wait that the service states is kept, and at most a tenth is added to it."""
     waits = [retry(api(status, wait=wait), jitter=jitter) for jitter in (0.0, 0.5, 1.0)]
     assert [decision.wait for decision in waits if decision] == pytest.approx([wait, 1.05 * wait, 1.1 * wait])
 
 
 def test_backoff() -> None:
-    """Without a stated wait there is one that doubles, up to thirty seconds, by chance between nothing and that."""
+    """Without a stated wait, the longest wait doubles up to thirty seconds; the wait is random between 0 and that."""
     for failure, attempt in ((UNREACHED, NOWHERE), (api(429), ALL), (api(429, wait=0), ALL)):
         calm, spread = (
             [retry(*[failure] * count, attempt=attempt, max_retries=20, jitter=jitter) for count in range(1, 11)]
@@ -193,5 +193,5 @@ def test_backoff() -> None:
 
 
 def test_the_limit_exceeds_the_services_own() -> None:
-    """The service ends a call after 900 seconds and answers that: hanging up before would hide it."""
+    """The service ends a call after 900 seconds and says so: hanging up before would hide it."""
     assert WRITE_SECONDS == 960

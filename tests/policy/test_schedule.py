@@ -1,4 +1,4 @@
-"""The schedule of a load: which elements go into the next call, and what follows when one has ended."""
+"""The schedule of a load: which elements go into the next call, and what follows after a call has ended."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def locked() -> Verdict:
 
 
 def numbers(ended: Ended) -> dict[str, list[int]]:
-    """Return the elements that have an outcome, by it."""
+    """Return the elements that have an outcome, grouped by it."""
     found: dict[str, list[int]] = {}
     for call, verdict in ended.settled:
         for place, piece in enumerate(call.pieces):
@@ -62,7 +62,7 @@ def next_call(plan: Schedule) -> LoadCall:
 
 
 def test_no_more_calls_than_slots() -> None:
-    """And each element is in one call."""
+    """Each element is in one call."""
     plan = schedule(500, slots=3)
     calls = [next_call(plan) for _ in range(3)]
     assert plan.next(0.0) is None
@@ -88,7 +88,7 @@ def test_a_refused_call_is_split_until_the_culprits_are_alone(culprits: set[int]
 
 
 def test_calls_are_smaller_after_refusals() -> None:
-    """A closed period refuses every call: each one of a thousand would be split ten times. They grow again."""
+    """A closed period refuses every call: each call of a thousand would be split ten times. Calls grow again later."""
     plan = schedule(10_000, on_reject="split", slots=1)
     while (call := next_call(plan)) and len(call.pieces) < 1_000:
         plan.ended(call, applied(call))
@@ -102,7 +102,7 @@ def test_calls_are_smaller_after_refusals() -> None:
 
 
 def test_a_lock_of_one_record_is_narrowed_down() -> None:
-    """The half with it waits for the other half, which is applied, and is split on."""
+    """The locked half waits for the other half, which is applied, and is split further."""
     plan = schedule(16, on_reject="split", slots=1)
     plan.finish()
     outcomes: dict[str, list[int]] = {"applied": [], "not_sent": []}
@@ -120,7 +120,7 @@ def test_a_lock_of_one_record_is_narrowed_down() -> None:
 
 
 def test_a_lock_of_everything_ends_after_two_halves() -> None:
-    """Splitting further would wait for the same lock hundreds of times: three calls, and what is left is not sent."""
+    """Splitting further would wait for the same lock hundreds of times: three calls, and the rest is not sent."""
     plan = schedule(64, on_reject="split", slots=1, max_bytes=1 << 20)
     calls = 0
     plan.finish()
@@ -188,7 +188,10 @@ def test_ten_unknown_calls_in_a_row_stop_a_load() -> None:
 
 
 def test_what_waits_behind_one_that_is_not_applied_is_held_back() -> None:
-    """Of an answer with fewer keys than elements, the lanes of the first go on, and those of the others close."""
+    """A response has fewer keys than elements.
+
+    The lanes of the first elements continue, and those of the others close.
+    """
     plan = schedule(slots=1)
     for number in range(6):
         assert plan.add(Piece(number, b"{}", number % 2))
@@ -224,7 +227,10 @@ def test_no_call_overtakes_another_where_keys_are_not_known() -> None:
 
 
 def test_elements_that_become_heavier() -> None:
-    """Sixteen times the bytes take sixteen times as long: a call of as many elements would pass the service's limit."""
+    """Elements of sixteen times the bytes take sixteen times as long.
+
+    As many of them would pass the service's limit.
+    """
     plan = Schedule(
         Batching(max_elements=10_000, target_seconds=60),
         slots=1, max_bytes=75_000_000, wrapping=0, on_reject="continue",

@@ -1,4 +1,4 @@
-"""How many rows a page has: few at first, then as many as the service and the memory bear."""
+"""How many rows a page has: few at first, then as many as the service and the memory can take."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_pages_grow() -> None:
 @pytest.mark.parametrize("columns", [1, 3, 20, 149, 150, 5_000, 149_999, 1_000_000])
 @pytest.mark.parametrize("overlap", [0, 1])
 def test_cells(columns: int, overlap: int) -> None:
-    """Columns x rows stay below 150,000, the overlap row included; one new row is asked for in any case."""
+    """Columns x rows stay below 150,000, the overlap row included; one new row is requested in any case."""
     size = grown(sizing(overlap=overlap), columns=columns, row_bytes=1)
     assert size == max(1, (CELL_LIMIT - 1) // columns - overlap)
     assert (size + overlap) * columns < CELL_LIMIT or size == 1
@@ -47,13 +47,13 @@ def test_cells(columns: int, overlap: int) -> None:
 
 @pytest.mark.parametrize("row_bytes", [1_000, 50_000, PAGE_BYTES, 10 * PAGE_BYTES])
 def test_bytes(row_bytes: int) -> None:
-    """An answer stays at about 4 MB, by what rows were seen to take."""
+    """A response stays at about 4 MB, by the measured size of rows."""
     assert grown(sizing(), row_bytes=row_bytes) == max(1, PAGE_BYTES // row_bytes)
 
 
 @pytest.mark.parametrize("window", [2, 5, 8])
 def test_a_window_of_pages_fits_the_budget(window: int) -> None:
-    """The pages behind the first fit the budget with an eighth to spare."""
+    """The pages after the first fit the budget with an eighth to spare."""
     sizes = sizing(window=window, byte_budget=1 << 20)
     size = grown(sizes, row_bytes=100)
     assert (window - 1) * size * 100 <= (1 << 20) * 7 / 8
@@ -62,7 +62,7 @@ def test_a_window_of_pages_fits_the_budget(window: int) -> None:
 
 
 def test_a_fixed_take_stays() -> None:
-    """What the user fixed is neither grown nor cut down to rows, bytes or seconds."""
+    """A take that the user fixed neither grows nor shrinks for rows, bytes or seconds."""
     assert grown(sizing(take=7_000), columns=500, row_bytes=10_000, seconds=100) == 7_000
     assert sizing(take=7_000).next_size(10) == 7_000
 
@@ -74,7 +74,7 @@ def test_everything() -> None:
 
 
 def test_the_next_page_is_a_little_larger() -> None:
-    """Behind a page in flight, pages grow by a part of the largest: their answers come one after the other later on."""
+    """After a page in flight, pages grow by a part of the largest: later their responses come one after the other."""
     sizes = sizing(window=5)
     grown(sizes, columns=15, pages=3)
     largest = sizes.size()
@@ -90,7 +90,7 @@ def test_the_next_page_is_a_little_larger() -> None:
 
 
 def test_a_slow_page_is_followed_by_a_smaller_one() -> None:
-    """A page shall take 10 seconds at most, by what the last full one took."""
+    """A page should take 10 seconds at most, by the time of the last full one."""
     sizes = sizing()
     assert grown(sizes, pages=2) == 10_000
     sizes.full(10_000, 40.0)
@@ -107,19 +107,19 @@ def test_pages_grow_again_when_the_service_is_fast_again() -> None:
 
 
 def test_a_page_that_takes_for_ever_still_has_a_row() -> None:
-    """However slow the service is."""
+    """This holds however slow the service is."""
     sizes = sizing()
     sizes.full(3, 3_600.0)
     assert sizes.size() == 1
 
 
 def test_a_time_that_was_not_measured_counts_for_nothing() -> None:
-    """No seconds are no limit."""
+    """A time of 0 seconds sets no limit."""
     assert grown(sizing(), seconds=0.0, pages=2) == 10_000
 
 
 def pages_of(fixed: float, each: float, *, pages: int = 8) -> list[int]:
-    """Return the sizes of pages of a service whose call takes some seconds, and some for each row."""
+    """Return the sizes of pages of a service with a fixed time per call and a time per row."""
     sizes, found = sizing(), list[int]()
     for _ in range(pages):
         rows = sizes.size()
@@ -131,7 +131,7 @@ def pages_of(fixed: float, each: float, *, pages: int = 8) -> list[int]:
 
 @pytest.mark.parametrize("fixed", [5.0, 12.0, 30.0])
 def test_a_call_that_is_slow_by_itself_does_not_make_pages_small(fixed: float) -> None:
-    """What a call takes whatever its size is no reason for smaller pages: they would take as long, and be many."""
+    """A fixed time per call is no reason for smaller pages: they would take as long, and there would be many."""
     found = pages_of(fixed, 0.0)
     assert found == sorted(found)
     assert found[1] >= 5 * FIRST_TAKE
@@ -140,14 +140,14 @@ def test_a_call_that_is_slow_by_itself_does_not_make_pages_small(fixed: float) -
 
 @pytest.mark.parametrize(("fixed", "each"), [(12.0, 0.001), (30.0, 0.01), (0.5, 0.02), (0.0, 0.05), (2.0, 0.3)])
 def test_two_sizes_tell_what_a_row_takes(fixed: float, each: float) -> None:
-    """Pages come to take 10 seconds, or three times what a call takes by itself; none ever takes 15 minutes."""
+    """Pages come to take 10 seconds, or three times the fixed time of a call; none ever takes 15 minutes."""
     found = pages_of(fixed, each)
     assert fixed + each * found[-1] == pytest.approx(max(PAGE_SECONDS, FIXED_SHARE * fixed), rel=0.05)
     assert max(fixed + each * rows for rows in found) < 300
 
 
 def test_the_same_size_again_tells_nothing_new() -> None:
-    """Pages of about one size are no two points of a line."""
+    """Pages of about one size do not make two points of a line."""
     sizes = sizing()
     for rows in (100, 200, 150, 110, 100, 100):
         sizes.full(rows, 12.0)
@@ -158,7 +158,7 @@ def test_the_same_size_again_tells_nothing_new() -> None:
 
 
 def test_too_large() -> None:
-    """Half of what was too much is asked for, however large pages would be otherwise, or fixed to be."""
+    """After a page that was too large, half of it is requested, whatever size was grown or fixed."""
     for sizes in (sizing(take=1_000), sizing()):
         grown(sizes, pages=2)
         sizes.too_large(1_000)
@@ -168,7 +168,7 @@ def test_too_large() -> None:
 
 
 def test_larger_pages_are_tried_again() -> None:
-    """After 20 full pages twice as much, and so on: one bad moment must not make a long read small for ever."""
+    """After 20 full pages the size doubles, and so on: one bad moment must not make a long read small for ever."""
     sizes = sizing(take=1_000)
     sizes.too_large(500)
     assert grown(sizes, pages=PAGES_TO_GROW - 1) == 250
@@ -196,7 +196,7 @@ def test_a_cap_is_seen_twice(overlap: int) -> None:
 
 
 def test_a_cap_of_one_row() -> None:
-    """One new row is asked for in any case."""
+    """One new row is requested in any case."""
     sizes = sizing(take=10)
     sizes.short(1)
     sizes.short(1)
@@ -204,7 +204,7 @@ def test_a_cap_of_one_row() -> None:
 
 
 def test_short_pages_that_differ_are_no_cap() -> None:
-    """Nor are equal ones with a full one between them."""
+    """Equal pages with a full one between them are not a cap either."""
     sizes = sizing(take=1_000)
     for rows in (64, 63, 64):
         sizes.short(rows)
@@ -214,7 +214,10 @@ def test_short_pages_that_differ_are_no_cap() -> None:
 
 
 def test_a_cap_is_tried_again() -> None:
-    """After some full pages: rows that trickle in look like a cap, and must not make a long read small for ever."""
+    """A cap is tried again after some full pages.
+
+    Rows that trickle in look like a cap, and must not make a long read small for ever.
+    """
     sizes = sizing(take=1_000)
     sizes.short(2)
     sizes.short(2)
@@ -224,14 +227,17 @@ def test_a_cap_is_tried_again() -> None:
 
 
 def test_a_cap_that_is_one_is_tried_ever_more_rarely() -> None:
-    """Each trial costs what is in flight: where the server does cap its answers, the trials cost next to nothing."""
+    """Each trial costs the requests in flight.
+
+    Where the server does cap its responses, the trials cost next to nothing.
+    """
     sizes, trials = sizing(take=1_000), 0
     for _ in range(2):
         sizes.short(64)
     for _ in range(2_000):
         if sizes.size() > 63:
             trials += 1
-            sizes.short(64)  # once tells: it is the same cap
+            sizes.short(64)  # once is enough: it is the same cap
             assert sizes.size() == 63
         sizes.full(64, 0.1)
     assert 2 <= trials <= 4

@@ -21,7 +21,7 @@ Groups = tuple[Group, ...]
 
 
 def asked(groups: Groups) -> int:
-    """Return the length of a request as a reader asks for it."""
+    """Return the length of a request as a reader sends it."""
     return rows_query_length(skip=100_000, take=150_000, order_by=["ItemCode"], where=groups)
 
 
@@ -31,7 +31,7 @@ def letters(groups: Groups) -> int:
 
 
 def done(steps: Steps) -> Any:
-    """Return what a generator returns."""
+    """Return the return value of a generator."""
     while True:
         try:
             next(steps)
@@ -60,7 +60,7 @@ def values(part: Sequence[Sequence[Test]], field: str = "ItemCode") -> list[str]
 @pytest.mark.parametrize("count", [1, 2, 13, 50, 2_500])
 @pytest.mark.parametrize("rest", [~F.Id.in_([]), F.Blocked.is_(False) & F.Description.contains("bolt")])
 def test_values_of_one_field(count: int, rest: Condition) -> None:
-    """The values of a field, with what else all of them must meet, come in full parts, sorted and without overlap."""
+    """The values of a field, with their common tests, come in full parts, sorted and without overlap."""
     groups = (rest & F.ItemCode.in_(f"{number * 7 % count:06}" for number in range(count))).groups()
     units = done(values_in_order(groups, "ItemCode", numbers=False))
     parts = parts_of(units)
@@ -79,7 +79,7 @@ def test_values_of_one_field(count: int, rest: Condition) -> None:
     ],
 )
 def test_the_order_of_numbers(given: list[str], ordered: list[list[str]] | None) -> None:
-    """By value, together those that are the same; none if one is no number."""
+    """Values are in numeric order, with equal ones together. If a value is not a number, there is no order."""
     units = done(values_in_order(F.X.in_(given).groups(), "X", numbers=True))
     assert (units and [values(unit, "X") for unit in units]) == ordered
 
@@ -101,7 +101,7 @@ def test_the_order_of_numbers(given: list[str], ordered: list[list[str]] | None)
     ],
 )
 def test_the_order_of_texts(given: list[str], ordered: list[list[str]] | None) -> None:
-    """It is known to all collations where two texts first differ in letters or digits, and of others it is not."""
+    """All collations agree where two texts first differ in letters or digits. For other texts the order is unknown."""
     units = done(values_in_order(F.X.in_(given).groups(), "X", numbers=False))
     assert (units and [values(unit, "X") for unit in units]) == ordered
 
@@ -117,7 +117,7 @@ def test_the_order_of_texts(given: list[str], ordered: list[list[str]] | None) -
     ],
 )
 def test_spellings_of_one_value(spellings: list[str]) -> None:
-    """They are asked for together, whatever type the field has: no row meets two parts."""
+    """Its spellings are requested together, whatever type the field has: no row matches two parts."""
     units = done(values_apart(F.X.in_(["a", *spellings, "z"]).groups()))
     assert sorted(len(unit) for unit in units) == [1, 1, len(spellings)]
 
@@ -134,7 +134,7 @@ def test_spellings_of_one_value(spellings: list[str]) -> None:
     ],
 )
 def test_other_alternatives(condition: Condition) -> None:
-    """Alternatives that ask for no values of one field cannot be told apart, nor put in order by it."""
+    """Alternatives that do not test values of one field cannot be separated or ordered by it."""
     assert done(values_apart(condition.groups())) is None
     assert done(values_in_order(condition.groups(), "A", numbers=True)) is None
 
@@ -148,7 +148,7 @@ def test_other_alternatives(condition: Condition) -> None:
     ],
 )
 def test_values_within_larger_alternatives(condition: Condition, field: str, texts: list[str]) -> None:
-    """Whatever else they ask for, alternatives with different values of one field have no row in common."""
+    """Whatever their other tests, alternatives with different values of one field share no row."""
     units = done(values_apart(condition.groups()))
     assert [text for unit in units for text in values(unit, field)] == texts
     met = [set(values(unit, field)) for unit in units]
@@ -160,7 +160,7 @@ def test_values_within_larger_alternatives(condition: Condition, field: str, tex
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_value_that_fits_nowhere(place: int) -> None:
-    """A single alternative that is too long is an error with its length, before any other is asked for."""
+    """A single alternative that is too long is an error with its length, before any other is requested."""
     texts = ["a", "b", "c" * 2_000]
     groups = F.ItemCode.in_(texts[place:] + texts[:place]).groups()
     too_long = asked((F.ItemCode == "c" * 2_000).groups())
@@ -185,7 +185,7 @@ ALTERNATIVES = st.lists(
 
 @given(groups=ALTERNATIVES, limit=st.integers(3, 60))
 def test_any_split(groups: Groups, limit: int) -> None:
-    """No alternative is lost, doubled or moved, no part is too long, and none could have more."""
+    """No alternative is lost, repeated or moved, no part is too long, and none could have more."""
     if max(letters((group,)) for group in groups) > limit:
         with pytest.raises(QueryTooLongError):
             parts_of(singly(groups), letters, limit)

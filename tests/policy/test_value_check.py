@@ -1,4 +1,4 @@
-"""Values against their fields: what AFAS's examples write passes, and what cannot be stored is found."""
+"""Values against their fields: values from AFAS's examples pass, and values that cannot be stored are found."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ FITS: list[tuple[UpdateField, Any]] = [
     *((FILE, value) for value in (b"\x00" * 100, "aGVsbG8=", "")),
     *((UNKNOWN, value) for value in ("anything", 5, date(2024, 1, 1), "")),
     *((field, msgspec.UNSET) for field in (TEXT, WHOLE, AMOUNT, FLAG, DAY, CODE, FILE, UNKNOWN)),
-    # What JSON cannot hold is found by encoding, whatever the field.
+    # Encoding finds values that JSON cannot hold, whatever the field.
     *((field, object()) for field in (TEXT, WHOLE, AMOUNT, FLAG, DAY, CODE)),
 ]
 
@@ -127,19 +127,19 @@ FAULTS: list[tuple[UpdateField, Any, str]] = [
 
 @each_case(("field", "value"), FITS)
 def test_values_that_fit(field: UpdateField, value: Any) -> None:
-    """Texts for everything, JSON's own types, and what is not known to be refused pass."""
+    """Text for any field, JSON's own types, and any value not known to be refused pass."""
     assert judge_of(field)(value) is None
 
 
 @each_case(("field", "value", "fault"), FAULTS)
 def test_values_that_do_not_fit(field: UpdateField, value: Any, fault: str) -> None:
-    """What is wrong is told, and what to do."""
+    """The fault says what is wrong and how to fix it."""
     assert (judge_of(field)(value) or "").startswith(fault)
 
 
 @pytest.mark.parametrize("field", [TEXT, WHOLE, AMOUNT, FLAG, DAY, CODE, FILE, UNKNOWN])
 def test_none(field: UpdateField) -> None:
-    """None is refused in every field, with the ways to say what was meant, unless the connector allows it."""
+    """None is refused in every field, with the alternatives to it, unless the connector allows it."""
     assert 'give "" to clear it' in (judge_of(field)(None) or "")
     assert judge_of(field, allow_none=True)(None) is None
 
@@ -167,7 +167,7 @@ def test_whatever_is_stored_fits(value: str | int, kind: FieldType, length: int,
 
 
 def test_no_value_is_told() -> None:
-    """What a person has typed may be personal data, and stays out of the text."""
+    """A value that a person typed may be personal data, and stays out of the text."""
     for field in (TEXT, WHOLE, AMOUNT, FLAG, DAY, CODE):
         assert "secret" not in (judge_of(field)("secret-secret") or "")
 
@@ -181,7 +181,7 @@ def test_many_codes() -> None:
 
 
 def test_empty_and_true() -> None:
-    """Empty is what leaves a field without a value, and true what a boolean field takes for it."""
+    """An empty value leaves a field without a value, and true is any value that a boolean field takes for it."""
     assert [is_empty(value) for value in (None, "", msgspec.UNSET, Wrapped.EMPTY)] == [True] * 4
     assert [is_empty(value) for value in (0, False, "0", " ", Decimal(0), b"", Letter.A)] == [False] * 7
     assert [is_true(value) for value in (True, 1, "1", "true", " True", Number.ONE)] == [True] * 6

@@ -1,6 +1,6 @@
-"""The table of verdicts: what a success tells, what a journal notes, and what the next run does.
+"""The table of verdicts: a success, the journal's note of it, and the next run.
 
-What a failure tells is a table in `test_retrying_writes`, beside what is sent again.
+`test_retrying_writes` has the table for failures, beside the writes that are sent again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SEND, KEEP, REFUSE = Resumption.SEND, Resumption.KEEP, Resumption.REFUSE
         (Body.KEYS, Ending.MARKED, 5, 1, 1),
         (Body.KEYS, Ending.UNMARKED, 5, 4, 4),
         (Body.KEYS, Ending.BROKEN, 5, 4, 5),
-        # What takes the success back, or is no answer of the service's.
+        # Responses that take the success back, or do not come from the service.
         *((body, ending, count, 0, 0) for body in (Body.REFUSAL, Body.PAGE) for ending in Ending for count in (1, 5)),
         (Body.FOREIGN, Ending.MARKED, 1, 0, 0),
     ],
@@ -43,7 +43,7 @@ def test_what_a_success_tells(body: Body, ending: Ending, elements: int, keys: i
 
 
 def test_a_success_of_a_path_that_is_not_known() -> None:
-    """Whatever it answers may be its answer, but for a refusal and a page of a proxy."""
+    """Any response may come from such a path, except a refusal and a page of a proxy."""
     for body in Body:
         count = applied(body, Ending.MARKED, elements=1, keys=0, known_path=False)
         assert count == (0 if body in {Body.REFUSAL, Body.PAGE} else 1)
@@ -59,8 +59,8 @@ def test_a_success_of_a_path_that_is_not_known() -> None:
         ("not_sent", 1, api(429), "planned"),
         ("not_sent", 9, api(429), "planned"),
         ("rejected", 1, refused("no"), "rejected"),
-        ("rejected", 9, refused("no"), "planned"),  # of which nobody knows whose fault it was
-        ("rejected", 1, api(401), "planned"),  # for ever otherwise, whatever the next credential
+        ("rejected", 9, refused("no"), "planned"),  # nobody knows which element is at fault
+        ("rejected", 1, api(401), "planned"),  # otherwise rejected for ever, whatever the next credential
         ("rejected", 1, api(403), "planned"),
     ],
 )
@@ -80,12 +80,12 @@ def test_what_a_journal_notes(status: Status, elements: int, error: errors.AfasE
         ("unknown", True, False, KEEP),
         ("applied", False, False, REFUSE),
         ("unknown", False, False, REFUSE),
-        # One before it is missing, so that it has moved up.
+        # An element before it is missing, so that it has moved up.
         (None, False, True, REFUSE),
         ("planned", False, True, REFUSE),
         ("rejected", False, True, REFUSE),
         ("applied", False, True, REFUSE),
-        # An equal one in a later place is another record.
+        # An equal element in a later place is another record.
         ("planned", True, True, SEND),
         ("applied", True, True, KEEP),
     ],

@@ -1,4 +1,4 @@
-"""A service that takes its time, so that pages are under way when a reader leaves; and one with any rows."""
+"""Two services: a slow one, so that pages are in flight when a reader leaves, and one with any rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from afas_async.simulator import Latency, Simulator
 from tests.support import canary
 from tests.support.thoroughness import by_default
 
-SIMULATED = by_default(1_300, 3_000)  # enough for a third page, which is asked for behind 1,100 rows
+SIMULATED = by_default(1_300, 3_000)  # enough for a third page, which is requested after 1,100 rows
 SLOW = by_default(400, 1_500)
 
 Serve = Callable[..., Awaitable[tuple[Simulator, AfasClient]]]

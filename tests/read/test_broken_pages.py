@@ -1,4 +1,4 @@
-"""What a reader sees when a page goes wrong: the rows before it, one plain error, and no silent going on."""
+"""When a page goes wrong, the reader gets the rows before it and one plain error. A read never continues silently."""
 
 # ruff: noqa: PT012, PERF401 - what raises is the whole loop, and the rows before that count
 
@@ -35,7 +35,7 @@ REFUSAL = b'{"externalMessage":"Not today","errorNumber":-2147180996,"profitLogR
 
 
 def first_of(page: int) -> int:
-    """Return the first row that is asked for to get a page of 100 rows: the last row of the page before."""
+    """Return the first row of the request for a page of 100 rows: the last row of the page before."""
     return max(0, page * 100 - 1)
 
 
@@ -47,7 +47,7 @@ def spoiled(count: int, bad: int, text: bytes = b'{"Id":"no number"}') -> list[b
 
 @pytest.mark.parametrize("bad", [0, 7, 99])
 async def test_a_row_that_does_not_fit(bad: int) -> None:
-    """The error names the page, the row and the place in the answer; the rows before it may have come."""
+    """The error names the page, the row and the place in the response; the rows before it may have come."""
     server = PagedServer(spoiled(1_000, bad))
     async with paged(server) as afas, census(afas):
         rows = afas.rows(TYPED, take=100)
@@ -62,7 +62,7 @@ async def test_a_row_that_does_not_fit(bad: int) -> None:
 
 @pytest.mark.parametrize("window", [1, 2, 5])
 async def test_a_row_that_does_not_fit_in_a_later_page(window: int) -> None:
-    """The page is counted from 0 over the whole read, also if it was fetched ahead; the row within its answer."""
+    """The page is counted from 0 over the whole read, also if it was prefetched; the row within its response."""
     async with paged(PagedServer(spoiled(1_000, 742), delay=0.05)) as afas, census(afas):
         found = []
         with pytest.raises(RowError) as raised:
@@ -70,12 +70,12 @@ async def test_a_row_that_does_not_fit_in_a_later_page(window: int) -> None:
                 found.append(row.Id)
         assert found == list(range(len(found)))
         assert len(found) >= 700
-        # The answer begins with the last row of the page before.
+        # The response begins with the last row of the page before.
         assert (raised.value.page, raised.value.index, raised.value.path) == (7, 43, "$.rows[43].Id")
 
 
 async def test_a_row_that_does_not_fit_in_a_page() -> None:
-    """Pages and single pages tell the same, and hand out nothing of the spoiled answer."""
+    """Pages and single pages raise the same error, and return nothing of the spoiled response."""
     async with paged(PagedServer(spoiled(300, 150))) as afas, census(afas):
         pages = afas.pages(TYPED, take=100, window=1)
         assert len((await anext(pages)).rows) == 100
@@ -90,7 +90,7 @@ async def test_a_row_that_does_not_fit_in_a_page() -> None:
 
 
 async def test_the_stream_cannot_be_gone_on_with() -> None:
-    """After an error no way of reading goes on as if nothing had happened."""
+    """After an error, no way of reading continues as if nothing had happened."""
     async with paged(PagedServer(spoiled(1_000, 150))) as afas, census(afas):
         rows = afas.rows(TYPED, take=100)
         with pytest.raises(RowError):
@@ -109,7 +109,7 @@ async def test_the_stream_cannot_be_gone_on_with() -> None:
 @pytest.mark.parametrize("window", [1, 2, 5])
 @pytest.mark.parametrize("page", [0, 1, 3, 6])
 async def test_an_error_in_one_page_of_the_window(*, page: int, window: int, managed: bool) -> None:
-    """All rows before the page that fails come first, then its error, plain; the other pages end."""
+    """All rows before the failing page come first, then its plain error; the other pages stop."""
     server = PagedServer(numbered(2_000), delay=0.05, broken={first_of(page): (500, REFUSAL)})
     async with paged(server) as afas:
         found: list[int] = []
@@ -134,7 +134,7 @@ async def test_an_error_in_one_page_of_the_window(*, page: int, window: int, man
 
 
 async def test_several_errors_in_one_window() -> None:
-    """When many pages fail, the first in the order of rows is raised, and no group."""
+    """When many pages fail, the first in the order of rows is raised, not a group."""
     broken = dict.fromkeys(map(first_of, (3, 4, 5)), (500, REFUSAL))
     broken[first_of(2)] = (404, b"")
     async with paged(PagedServer(numbered(2_000), broken=broken, delay=0.05)) as afas, census(afas):
@@ -145,7 +145,7 @@ async def test_several_errors_in_one_window() -> None:
 @pytest.mark.parametrize("early", [True, False])
 @pytest.mark.parametrize("first", [0, 999, 3_999])
 async def test_a_page_that_breaks_is_taken_up_again(*, first: int, early: bool) -> None:
-    """A page that breaks in the middle loses and doubles no row, whether its first rows were handed out or not."""
+    """A page that breaks in the middle loses and repeats no row, whether or not you have its first rows."""
     rows = [b'{"Id":%d,"Text":"%s"}' % (number, b"x" * 500) for number in range(5_000)]
     server = PagedServer(rows, cut={first: 300_000})
     async with paged(server) as afas, census(afas):
@@ -159,8 +159,8 @@ async def test_a_page_that_breaks_is_taken_up_again(*, first: int, early: bool) 
 
 @pytest.mark.parametrize("take", [100, None])
 async def test_only_the_end_of_the_envelope_is_lost(take: int | None) -> None:
-    """An answer that breaks behind its last row may be taken for what it is: all rows are there."""
-    # The text looks like a boundary between rows, which makes the parser look closely and see the end of the list.
+    """A response that breaks after its last row may count as complete: all rows are there."""
+    # The text looks like a boundary between rows. So the parser looks closely, and sees the end of the list.
     rows = [b'{"Id":%d,"Text":"},{"}' % number for number in range(1_000)]
     server = PagedServer(rows, cut={0: len(page_of(rows, 0, 100)) - 1})
     async with paged(server) as afas, census(afas):
@@ -187,7 +187,7 @@ async def test_an_answer_that_always_breaks() -> None:
 
 
 async def test_a_page_with_too_many_rows() -> None:
-    """More rows than were asked for are another page than was asked for."""
+    """A response with more rows than requested is not the requested page."""
     too_many = page_of(numbered(101), 0, 100).replace(b'"rows":[', b'"rows":[{"Id":-1},')
     async with paged(PagedServer(numbered(500), broken={0: (200, too_many)})) as afas, census(afas):
         with pytest.raises(PagingError):
@@ -195,7 +195,7 @@ async def test_a_page_with_too_many_rows() -> None:
 
 
 async def test_a_page_for_another_skip() -> None:
-    """An answer that says it is for other rows is never taken for the right one."""
+    """A response that says it is for other rows is never taken for the right one."""
     rows = numbered(500)
     async with paged(PagedServer(rows, broken={first_of(1): (200, page_of(rows, 100, 101))})) as afas:
         with pytest.raises(PagingError, match="skip=0"):
@@ -203,7 +203,7 @@ async def test_a_page_for_another_skip() -> None:
 
 
 async def test_an_error_in_the_loop_body_is_the_users() -> None:
-    """What the body of a loop raises comes out as it is, group or not."""
+    """An exception from the body of a loop comes out unchanged, group or not."""
     async with paged(PagedServer(numbered(500))) as afas, census(afas):
         for error in (ValueError("mine"), ExceptionGroup("mine", [ValueError()]), ClientClosedError("mine")):
             with pytest.raises(type(error)) as raised:

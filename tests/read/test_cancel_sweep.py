@@ -182,10 +182,10 @@ async def _by_scope(scene: Scene, scenario: Scenario, step: int) -> bool:
 
 
 async def _check(scene: Scene, before: set[asyncio.Task[object]]) -> None:
-    """Nothing is left, whatever the scenario had opened is closed or can be, and the other client works."""
+    """Nothing is left, everything the scenario opened is closed or can be, and the other client works."""
     for client in scene.clients:
         session = client._session
-        # Either open() returned, and the client is usable; or it did not, and the client is closed.
+        # Either open() returned and the client is usable, or it did not and the client is closed.
         if session._closed:
             assert session._host is None or session._host._task.done()
         elif session._host is not None:
@@ -203,7 +203,7 @@ async def _check(scene: Scene, before: set[asyncio.Task[object]]) -> None:
 @pytest.mark.parametrize("way", [_by_task, _by_scope], ids=["task", "scope"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.__name__.strip("_") for scenario in SCENARIOS])
 async def test_sweep(scenario: Scenario, way: Callable[[Scene, Scenario, int], Awaitable[bool]]) -> None:
-    """A cancellation at any step comes out as it is, and leaves no task, slot, connection or warning behind."""
+    """A cancellation at any step comes out unchanged, and leaves no task, slot, connection or warning."""
     async with _scene() as scene:
         before = tasks()
         async with quiet():
@@ -222,7 +222,7 @@ async def test_sweep(scenario: Scenario, way: Callable[[Scene, Scenario, int], A
 
 @pytest.mark.parametrize("scenario", [_whole_life, _to_list, _client_closed_during_a_read])
 async def test_two_cancellations(scenario: Scenario) -> None:
-    """A second cancellation while the first is being served changes nothing."""
+    """A second cancellation during the first one changes nothing."""
     async with _scene() as scene:
         before = tasks()
         async with quiet():

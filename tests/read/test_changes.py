@@ -37,7 +37,7 @@ async def run(afas: AfasClient, since: str | datetime | None = None) -> tuple[li
 
 
 async def test_the_first_run_gives_everything() -> None:
-    """Without a watermark all rows come, those without a moment too, in key order."""
+    """Without a watermark all rows come in key order, including those without a moment."""
     async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         stamp_all(sim, NOON)
         stamp(sim, "000007", None)
@@ -46,7 +46,7 @@ async def test_the_first_run_gives_everything() -> None:
 
 
 async def test_a_run_gives_what_changed_since_the_last() -> None:
-    """What was modified after the last run comes, and what lies before the slack does not."""
+    """Rows modified after the last run come; rows before the slack do not."""
     async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         stamp_all(sim, NOON - timedelta(days=9))
         stamp(sim, "000100", NOON)
@@ -59,7 +59,7 @@ async def test_a_run_gives_what_changed_since_the_last() -> None:
 
 
 async def test_the_slack_covers_late_commits_and_the_hour_of_october() -> None:
-    """Rows stamped up to 76 minutes before the watermark, which others see only later, come in the next run."""
+    """Rows stamped up to 76 minutes before the watermark come in the next run. Others see such rows only later."""
     async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         stamp_all(sim, NOON - timedelta(days=9))
         stamp(sim, "000001", NOON)
@@ -73,14 +73,14 @@ async def test_the_slack_covers_late_commits_and_the_hour_of_october() -> None:
 
 
 async def test_what_changes_during_a_run_belongs_to_the_next() -> None:
-    """The watermark is that of the beginning: a row that is modified behind the reader comes next time."""
+    """The watermark is that of the beginning: a row modified after it was read comes next time."""
     async with Simulator(rows=3_000) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         stamp_all(sim, NOON)
         async with afas.changes(ARTICLES, modified=MODIFIED) as changes:
             async for row in changes:
                 if row["ItemCode"] == "000050":
-                    stamp(sim, "000001", NOON + timedelta(hours=5))  # long after the beginning, already handed out
-                    stamp(sim, "002999", NOON + timedelta(hours=9))  # handed out in its new version
+                    stamp(sim, "000001", NOON + timedelta(hours=5))  # long after the beginning, already yielded
+                    stamp(sim, "002999", NOON + timedelta(hours=9))  # yielded in its new version
             mark = changes.watermark
         stamp_all_but = "UPDATE Profit_Article SET ModifiedOn = ? WHERE ItemCode NOT IN ('000001', '002999')"
         sim.store.execute(stamp_all_but, (f"{(NOON - timedelta(days=1)).isoformat()}Z",))
@@ -101,7 +101,7 @@ async def test_a_row_from_the_future_hides_nothing() -> None:
 
 
 async def test_nothing_is_lost_over_many_runs() -> None:
-    """Changes committed up to 15 minutes after their stamp are all seen; with too little slack some are not."""
+    """Every change committed up to 15 minutes after its stamp is seen; with too little slack some are missed."""
     assert await _lost(changes_module.SLACK) == 0
     assert await _lost(timedelta(seconds=60)) > 0  # the negative control
 
@@ -139,7 +139,7 @@ async def _lost(slack: timedelta) -> int:
 
 
 async def test_a_datetime_as_beginning() -> None:
-    """A moment without a time zone is wall time in Amsterdam; another is converted; fractions are left out."""
+    """A naive moment is wall time in Amsterdam; one with a time zone is converted; fractions are dropped."""
     async with Simulator(rows=10) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         stamp_all(sim, NOON)
         for since in (NOON + timedelta(seconds=4_560, milliseconds=5), datetime(2026, 3, 4, 12, 16, tzinfo=UTC)):
@@ -148,7 +148,7 @@ async def test_a_datetime_as_beginning() -> None:
 
 
 async def test_the_watermark_comes_with_the_end() -> None:
-    """Before the end there is none, as an unfinished run is repeated, or gone on with from its cursor."""
+    """There is no watermark before the end. An unfinished run is repeated, or resumed from its cursor."""
     async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         async with afas.changes(ARTICLES, modified=MODIFIED) as changes:
             with pytest.raises(UsageError, match="watermark"):
@@ -162,7 +162,7 @@ async def test_the_watermark_comes_with_the_end() -> None:
 
 
 async def test_a_connector_without_changes_keeps_its_watermark() -> None:
-    """With no row, and with no newer one, the next run begins where this one did."""
+    """Without a row, or without a newer one, the next run begins where this one did."""
     async with Simulator(rows=10) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         stamp_all(sim, NOON)
         _, mark = await run(afas)
@@ -196,7 +196,7 @@ async def test_watermarks_of_other_changes() -> None:
 
 
 async def test_changes_need_a_key_and_a_moment() -> None:
-    """Without a key no rows are asked for, and a field that holds no moments is named."""
+    """Without a key no rows are requested, and a field without moments is named."""
     async with Simulator(rows=10) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         with pytest.raises(SortKeyRequiredError):
             await afas.changes(GetConnector("Profit_Article"), modified=MODIFIED).to_list()
@@ -205,7 +205,7 @@ async def test_changes_need_a_key_and_a_moment() -> None:
 
 
 async def test_moments_of_other_shapes() -> None:
-    """A fraction of a second, and a time zone that the service does not send today, do not spoil the watermark."""
+    """A fraction of a second, or a time zone that the service does not send today, does not spoil the watermark."""
     for moment in ("2026-03-04T12:00:00.500Z", "2026-03-04T11:00:00+00:00"):
         async with (
             Simulator(connectors={"T": [{"Id": 1, MODIFIED: moment}]}) as sim,
@@ -217,7 +217,7 @@ async def test_moments_of_other_shapes() -> None:
 
 
 async def test_any_condition_and_any_beginning() -> None:
-    """Conditions that must be split, or that no row meets, and the first moment of all are no special cases."""
+    """Split conditions, conditions that no row meets, and the earliest moment work like any other."""
     async with Simulator(rows=COUNT + 200) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         codes = [f"{number:06}" for number in range(1, COUNT + 1)]
         changes = afas.changes(ARTICLES, modified=MODIFIED, where=F.ItemCode.in_(codes))
@@ -230,7 +230,10 @@ async def test_any_condition_and_any_beginning() -> None:
 
 @pytest.mark.parametrize("since", [None, NOON])
 async def test_a_run_goes_on_from_its_cursor(since: datetime | None) -> None:
-    """Also the first one, of millions of rows: each row comes once, and the watermark is that of the beginning."""
+    """A run resumes from its cursor, even a first one of millions of rows.
+
+    Each row comes once, and the watermark is that of the beginning.
+    """
     async with Simulator(rows=400) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         stamp_all(sim, NOON)
         async with afas.changes(ARTICLES, modified=MODIFIED, since=since) as broken:
@@ -238,7 +241,7 @@ async def test_a_run_goes_on_from_its_cursor(since: datetime | None) -> None:
                 _ = broken.cursor
             first = [await anext(broken) for _ in range(150)]
             cursor = broken.cursor
-        # What is changed meanwhile belongs to the next run, whatever is read of it now.
+        # Changes made meanwhile belong to the next run, whatever this run reads of them.
         stamp_all(sim, NOON + timedelta(hours=5))
         resumed = afas.changes(ARTICLES, modified=MODIFIED, after=cursor)
         rest = await resumed.to_list()

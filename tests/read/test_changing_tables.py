@@ -1,4 +1,4 @@
-"""Rows that stay come once and in order, whatever happens to the others between two answers."""
+"""Rows that stay come once and in order, whatever happens to the others between two responses."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def _read_parts(afas: AfasClient, connector: GetConnector[Any], **options:
 
 
 def judge(found: list[int], gone: Collection[int], *, ordered: bool = True) -> None:
-    """Check what was read against what stayed."""
+    """Check the rows that were read against the rows that stayed."""
     assert len(found) == len(set(found))
     assert set(ROWS) - set(gone) <= set(found)
     if ordered:
@@ -83,7 +83,7 @@ def judge(found: list[int], gone: Collection[int], *, ordered: bool = True) -> N
 async def test_one_change(
     read: Callable[..., Any], connector: GetConnector[Any], script: Script, after: int, serve: Serve
 ) -> None:
-    """A change behind the first, third and ninth answer."""
+    """A change after the first, third and ninth response."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     change, gone = script(after)
     simulator.changes.add(change)
@@ -114,7 +114,7 @@ async def test_changes_again_and_again(
 @pytest.mark.parametrize("connector", [BY_NUMBER, BY_BOTH], ids=["int", "both"])
 @pytest.mark.parametrize("take", [None, 5])
 async def test_capped_pages(rules: Rules, connector: GetConnector[Any], take: int | None, serve: Serve) -> None:
-    """A server that answers fewer rows than asked for, without a word, costs none, and neither do changes under it."""
+    """A server that silently returns fewer rows than requested costs no row, and neither do changes during the read."""
     simulator, afas = await serve(connectors={"T": table(CAPPED)}, rules=rules)
     simulator.changes.add(Change(connector="T", after=6, delete=[{"Id": number} for number in range(100, 108)]))
     found = numbers(await afas.rows(connector, take=take).to_list())
@@ -126,7 +126,7 @@ async def test_capped_pages(rules: Rules, connector: GetConnector[Any], take: in
 
 @pytest.mark.parametrize("connector", [WIDE_DICT, LINES], ids=["int", "three"])
 async def test_out_of_memory_is_halved(connector: GetConnector[Any], serve: Serve) -> None:
-    """Pages shrink until the service manages them, for takes that were fixed and takes that were not."""
+    """Pages shrink until the service can return them, with a fixed take or without."""
     simulator, afas = await serve(rows=by_default(500, 2_000), rules=Rules(most_cells=1_000))
     truth = simulator.store.count(connector.name, None, -1)
     choices: list[dict[str, Any]] = [{}, {"take": 1_000}, {"take": 700, "window": 1}]
@@ -136,7 +136,7 @@ async def test_out_of_memory_is_halved(connector: GetConnector[Any], serve: Serv
 
 
 async def test_out_of_time_is_halved(serve: Serve) -> None:
-    """A page that the service gives up on is asked for in half its size, once."""
+    """A page that the service gives up on is requested again at half its size, once."""
     latency = Latency(base=0.1, per_row=0.01)
     simulator, afas = await serve(rows=500, rules=Rules(time_limit=5), latency=latency)
     rows = await afas.rows(WIDE_DICT, take=800).to_list()
@@ -145,7 +145,7 @@ async def test_out_of_time_is_halved(serve: Serve) -> None:
 
 
 async def test_plain_skip_and_take_loses_and_doubles(serve: Serve) -> None:
-    """The same changes do harm where the guarantee was given up."""
+    """Without the guarantee, the same changes lose and repeat rows."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     change, gone = _below(3)
     simulator.changes.add(change)

@@ -1,4 +1,4 @@
-"""A cursor stands for the point behind the last row handed out, in any client."""
+"""A cursor stands for the point after the last row you got, in any client."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ QUERIES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
 @pytest.mark.parametrize("name", QUERIES)
 async def test_any_row(name: str, connector: GetConnector[Any], serve: Serve) -> None:
-    """A read that is left at any row, and taken up by another client, brings every row once."""
+    """You can leave a read at any row and resume it in another client: every row comes once."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     options = QUERIES[name]
-    if name == "values" and connector is not BY_NUMBER:  # more of them would leave no way to keep the order of texts
+    if name == "values" and connector is not BY_NUMBER:  # with more of them the order of texts could not be kept
         options = {"where": F.Id.in_(range(50, 120))}
     whole = numbers(await afas.rows(connector, **options).to_list())
     chance = random.Random(name)  # noqa: S311
@@ -76,7 +76,7 @@ async def test_any_row(name: str, connector: GetConnector[Any], serve: Serve) ->
 
 @pytest.mark.parametrize("options", [{}, {"where": F.Id.in_(range(50, END - 50))}], ids=["", "in"])
 async def test_any_page(options: dict[str, Any], serve: Serve) -> None:
-    """The cursor of whole pages stands behind the last page handed out."""
+    """The cursor of whole pages stands after the last page you got."""
     simulator, _ = await serve(connectors={"T": table(ROWS)})
     cursor, found = None, list[int]()
     while True:
@@ -95,7 +95,7 @@ async def test_any_page(options: dict[str, Any], serve: Serve) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"where": F.Id.in_(ROWS)}], ids=["", "in"])
 async def test_the_first_row_behind_a_cursor(options: dict[str, Any], serve: Serve) -> None:
-    """`first` goes on at the cursor like any other way to read, and leaves no request under way."""
+    """`first` continues at the cursor like any other way to read, and leaves no request running."""
     _, afas = await serve(connectors={"T": table(ROWS)}, latency=Latency(base=0.05))
     async with afas.rows(BY_NUMBER, take=50, **options) as rows:
         last = [await anext(rows) for _ in range(120)][-1]
@@ -106,7 +106,7 @@ async def test_the_first_row_behind_a_cursor(options: dict[str, Any], serve: Ser
 
 
 async def test_before_the_first_row_and_behind_the_last(serve: Serve) -> None:
-    """A cursor of a stream that has not begun begins it; after the end it stands for what is added behind."""
+    """The cursor of a stream that has not begun starts it. After the end it waits for rows added later."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     rows = afas.rows(BY_NUMBER)
     assert len(await afas.rows(BY_NUMBER, after=rows.cursor).to_list()) == len(ROWS)
@@ -117,7 +117,7 @@ async def test_before_the_first_row_and_behind_the_last(serve: Serve) -> None:
 
 
 async def test_cursor_of_another_query(serve: Serve) -> None:
-    """Every part of the query counts, and nothing is sent for another one."""
+    """Every part of the query counts. A cursor of another query is refused before a request."""
     simulator, afas = await serve(connectors={"T": table(ROWS), "U": table(ROWS)})
     part = (await afas.plan(BY_BOTH, parts=2, where=F.Group == 1))[1]
     base: dict[str, Any] = {"where": F.Group == 1}
@@ -154,7 +154,7 @@ GARBAGE = ["", " ", "{}", "[]", "null", "1", "x", '{"version":1}', "[" * 5_000, 
 
 @pytest.mark.parametrize("cursor", [*GARBAGE, 1, b"{}", {}])
 async def test_garbage(cursor: Any, serve: Serve) -> None:
-    """What is no cursor is refused by name, and nothing is sent."""
+    """Text that is not a cursor is refused by name, and nothing is sent."""
     simulator, afas = await serve(rows=3)
     with pytest.raises(UsageError, match="after"):
         afas.rows(WIDE, after=cursor)
@@ -182,7 +182,7 @@ async def test_a_cursor_that_was_tampered_with(serve: Serve) -> None:
 
 
 async def test_another_row_type(serve: Serve) -> None:
-    """A cursor is one of the query: rows of another type go on with it."""
+    """A cursor belongs to the query: you can resume with another row type."""
     _, afas = await serve(rows=400)
     rows = afas.rows(WIDE, where=F.Category == "Basis")
     first = [(await anext(rows)).number for _ in range(30)]
@@ -195,7 +195,7 @@ async def test_another_row_type(serve: Serve) -> None:
 
 
 async def test_no_cursor(serve: Serve) -> None:
-    """Where there is no point to go on from, asking for it says so."""
+    """Where a stream has no point to resume from, `cursor` raises an error that says so."""
     _, afas = await serve(connectors={"T": table(ROWS)})
     for stream in (afas.rows(BY_NUMBER, verify=False), afas.rows("T", verify=False)):
         with pytest.raises(UsageError, match="without a key"):
@@ -208,7 +208,7 @@ class Line(msgspec.Struct):
 
 
 async def test_a_cursor_of_another_row_type(serve: Serve) -> None:
-    """A read of dicts, whose condition was split, is gone on with as structs, and the other way round."""
+    """A split read of dicts can be resumed as structs, and the other way round."""
     _, afas = await serve(connectors={"T": [{"Part": number, "Id": number, "Name": "x"} for number in MORE]})
     connectors: list[GetConnector[Any]] = [
         GetConnector("T", Line, key=("Part", "Id")),
@@ -238,7 +238,7 @@ async def test_cursors_of_another_shape(facts: dict[str, Any], serve: Serve) -> 
 
 
 async def test_a_cursor_before_the_first_part(serve: Serve) -> None:
-    """A cursor in a part that there is not is refused: the last part would come twice."""
+    """A cursor in a part that does not exist is refused: the last part would come twice."""
     _, afas = await serve(connectors={"T": table(ROWS)})
     options: dict[str, Any] = {"where": F.Id.in_(range(100, 400))}
     cursor = {**msgspec.json.decode((await _left(afas, options)).cursor), "over": -1}
@@ -247,14 +247,14 @@ async def test_a_cursor_before_the_first_part(serve: Serve) -> None:
 
 
 async def _left(afas: AfasClient, options: dict[str, Any]) -> Rows[Any]:
-    """Return a stream that was left behind its first row."""
+    """Return a stream that was left after its first row."""
     async with afas.rows(BY_NUMBER, **options) as rows:
         await anext(rows)
     return rows
 
 
 async def test_a_cursor_behind_rows_that_vanish(serve: Serve) -> None:
-    """Where no key can be sent, the rows before those that have vanished do not come again."""
+    """Where no key can be sent, the rows before the deleted ones do not come again."""
     codes = [f"a\n{number:03}" for number in range(60)]
     simulator, afas = await serve(connectors={"T": [{"Code": text} for text in codes]})
     async with afas.rows(BY_CODE, take=20) as rows:
@@ -265,7 +265,7 @@ async def test_a_cursor_behind_rows_that_vanish(serve: Serve) -> None:
 
 
 async def test_a_cursor_that_is_no_unicode(serve: Serve) -> None:
-    """Text with half a character is garbage like any other."""
+    """Text with an unpaired surrogate is garbage like any other."""
     _, afas = await serve(connectors={"T": table(ROWS)})
     with pytest.raises(UsageError, match="after"):
         afas.rows(BY_NUMBER, after="\ud800")

@@ -20,7 +20,7 @@ ROWS = [{"ItemCode": f"A{number:03}", "Verkoopprijs": 12.5 + number, "Note": Non
 
 
 class Article(msgspec.Struct, frozen=True):
-    """As it was before an administrator renamed the field to `Verkoopprijs`."""
+    """The row type before an administrator renamed the field to `Verkoopprijs`."""
 
     item_code: str = msgspec.field(name="ItemCode")
     price: Decimal | None = msgspec.field(name="Price", default=None)
@@ -56,7 +56,7 @@ WAYS = [_rows, _pages, _page]
 
 @pytest.mark.parametrize("read", WAYS)
 async def test_a_renamed_field_is_reported_once(read: Callable[..., Any], articles: AfasClient) -> None:
-    """The warning names both fields and the user's own line; all rows come, and null is no drift."""
+    """The warning names both fields and the user's own line. All rows come, and null does not count as drift."""
     with pytest.warns(SchemaDriftWarning) as caught:
         assert [await read(articles), await read(articles)] == [len(ROWS)] * 2
     assert [str(warning.message)[:79] for warning in caught] == [
@@ -79,7 +79,7 @@ async def test_a_renamed_field_can_be_an_error(read: Callable[..., Any], article
 
 @pytest.mark.parametrize("read", WAYS)
 async def test_a_generated_model_drifts_too(read: Callable[..., Any], articles: AfasClient) -> None:
-    """A model made before the field was renamed; one made afterwards is silent."""
+    """A model made before the rename is reported; one made afterwards is not."""
     described = await articles.get_metainfo("Articles")
     fields = [
         msgspec.structs.replace(field, id=field.id.replace("Verkoopprijs", "Price")) for field in described.fields
@@ -92,7 +92,7 @@ async def test_a_generated_model_drifts_too(read: Callable[..., Any], articles: 
 
 
 def test_a_field_of_some_rows_is_no_drift() -> None:
-    """Should the service leave a field out where it is empty, it is there in other rows."""
+    """If the service leaves a field out where it is empty, other rows still have it."""
     parser = PageParser(Article, connector="Articles", page=0, skip=0, take=100)
     rows = ['{"ItemCode":"1","Note":null}', '{"ItemCode":"2","Price":1,"Note":"x"}', '{"ItemCode":"3"}']
     assert len(parser.feed(page_of(*rows)) + parser.finish()) == len(rows)
@@ -100,7 +100,7 @@ def test_a_field_of_some_rows_is_no_drift() -> None:
 
 
 async def test_what_is_no_struct_does_not_drift(articles: AfasClient) -> None:
-    """Nor does a read without rows."""
+    """Rows that are not Structs do not drift, nor does a read without rows."""
     for row_type in (dict, msgspec.Raw):
         assert await _rows(articles, GetConnector("Articles", row_type, key="ItemCode")) == len(ROWS)
     assert await articles.rows(ARTICLES, where=F.ItemCode == "none").to_list() == []

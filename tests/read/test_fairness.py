@@ -30,7 +30,7 @@ async def _read(rows: Rows[Any], seen: list[int], number: int, check: Callable[[
 @pytest.mark.sampled(6)
 @pytest.mark.parametrize("options", [{}, {"window": 1}, {"window": 2}], ids=str)
 async def test_ten_connectors(options: dict[str, Any], serve: Serve) -> None:
-    """Never are more requests under way than `max_concurrency`, all complete, and none is far ahead of another."""
+    """At most `max_concurrency` requests run at a time, all streams complete, and none gets far ahead."""
     names = [f"T{number}" for number in range(STREAMS)]
     connectors = {name: [{"Id": number} for number in range(ROWS)] for name in names}
     simulator, afas = await serve(connectors=connectors, latency=Latency(base=0.05))
@@ -49,7 +49,7 @@ async def test_ten_connectors(options: dict[str, Any], serve: Serve) -> None:
 
 
 async def _paced(afas: AfasClient, wide: Rows[Any]) -> tuple[int, int]:
-    """Read a plain stream beside another, and return how many pages of each came when the first of them ended."""
+    """Read a plain stream beside another, and return how many pages of each came when the first one ended."""
     plain = afas.rows(WIDE, take=TAKE, window=2)
     tasks = [asyncio.create_task(rows.to_list()) for rows in (plain, wide)]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -66,5 +66,5 @@ async def test_beside_a_condition_of_thousands_of_parts(field: str, serve: Serve
     _, afas = await serve(rows=ROWS, latency=Latency(base=0.05))
     values = range(1, MANY) if field == "Id" else [f"W{number:07}" for number in range(MANY)]
     plain, wide = await _paced(afas, afas.rows(WIDE, where=F[field].in_(values)))
-    assert plain >= ROWS // TAKE - 1 or plain >= 3  # values of the key are read with few requests
+    assert plain >= ROWS // TAKE - 1 or plain >= 3  # a read of key values takes few requests
     assert wide >= 5 or field == "Code"

@@ -1,4 +1,4 @@
-"""Where pages begin is foretold through the whole stream: the requests show it, and every row comes once."""
+"""The whole stream predicts where pages begin: the requests show it, and every row comes once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _skips(simulator: Simulator) -> list[int]:
 
 @pytest.mark.parametrize("order", [(), "-Id"])
 async def test_nothing_is_skipped(order: str, serve: Serve) -> None:
-    """Of numbers that follow each other, from the second window on; and no page is asked for twice."""
+    """For consecutive numbers, nothing is skipped from the second window on, and no page is requested twice."""
     simulator, afas = await serve(connectors={"T": table(range(COUNT))}, latency=LATENCY)
     found = numbers(await afas.rows(BY_NUMBER, take=TAKE, order_by=order).to_list())
     assert found == sorted(range(COUNT), reverse=bool(order))
@@ -34,14 +34,14 @@ async def test_nothing_is_skipped(order: str, serve: Serve) -> None:
 
 
 async def test_texts_are_skipped(serve: Serve) -> None:
-    """The order of texts is the service's: what is in flight is skipped, and no more."""
+    """Only the service knows the order of texts. So a request skips the rows in flight, and no more."""
     simulator, afas = await serve(connectors={"T": table(range(COUNT))}, latency=LATENCY)
     assert len(await afas.rows(BY_CODE, take=TAKE).to_list()) == COUNT
     assert WINDOW * TAKE >= max(_skips(simulator)[3 * WINDOW :]) >= (WINDOW - 2) * TAKE
 
 
 async def test_numbers_that_jump(serve: Serve) -> None:
-    """As those do that begin anew each year: some pages are asked for again, but not after each jump."""
+    """Numbers that start again each year jump. Some pages are requested again, but not after each jump."""
     years = [range(year * 100_000, year * 100_000 + 600) for year in range(2015, by_default(2020, 2025))]
     simulator, afas = await serve(connectors={"T": [row(number) for year in years for number in year]}, latency=LATENCY)
     found = numbers(await afas.rows(BY_NUMBER, take=TAKE).to_list())
@@ -52,7 +52,7 @@ async def test_numbers_that_jump(serve: Serve) -> None:
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("seed", range(6))
 async def test_rows_that_change_meanwhile(seed: int, serve: Serve) -> None:
-    """Rows vanish and appear before, at and behind the places where pages begin."""
+    """Rows vanish and appear before, at and after the places where pages begin."""
     chance = random.Random(seed)  # noqa: S311
     even = range(0, 4 * COUNT, 4)
     simulator, afas = await serve(connectors={"T": table(even)}, latency=LATENCY)

@@ -1,4 +1,4 @@
-"""Keys and orders that do not carry a read are noticed."""
+"""Keys and orders that cannot carry a read are refused or noticed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COUNT = by_default(150, 500)
 
 
 class Line(msgspec.Struct, frozen=True):
-    """The key of a journal line, under names of its own."""
+    """The key of a journal line, under other names."""
 
     unit: int = msgspec.field(name="UnitId")
     entry: int = msgspec.field(name="EntryNo")
@@ -77,7 +77,7 @@ async def test_rows_of_every_type(order: Any, options: dict[str, Any], serve: Se
 @pytest.mark.parametrize("take", [None, 3, 100])
 @pytest.mark.parametrize("values", [[5, 5], [None, 1], ["", "a"], ["a", "a"]], ids=["equal", "null", "empty", "text"])
 async def test_equal_and_empty_keys(values: list[Any], take: int | None, serve: Serve) -> None:
-    """Two rows with one key, and rows without one, are an error, wherever they stand."""
+    """Two rows with one key, and rows without one, are an error wherever they are."""
     numeric = all(isinstance(value, (int, type(None))) for value in values)
     for place in (0, 3, 100, COUNT):
         rows: list[dict[str, Any]] = [{"Id": 10 + number if numeric else f"x{number:04}"} for number in range(COUNT)]
@@ -88,7 +88,7 @@ async def test_equal_and_empty_keys(values: list[Any], take: int | None, serve: 
 
 
 async def test_empty_part_of_a_key(serve: Serve) -> None:
-    """A key of several fields is empty if one of them is, in the middle of the rows too."""
+    """A key of several fields is empty if one of its fields is, also in the middle of the rows."""
     rows = [{"A": number // 10, "B": None if number == COUNT // 2 + 5 else number % 10} for number in range(COUNT)]
     _, afas = await serve(connectors={"T": rows})
     connector = GetConnector("T", key=("A", "B"))
@@ -127,7 +127,7 @@ UNNOTICED = pytest.mark.xfail(
 @pytest.mark.parametrize("kind", ["int", "text", pytest.param("composite", marks=UNNOTICED)])
 @pytest.mark.parametrize("take", [3, 10])
 def test_filter_and_order_disagree(take: int, kind: Any) -> None:
-    """Whatever the key, such a service is found out, or all rows fit into the first answer."""
+    """Whatever the key, such a service is detected, or all rows fit into the first response."""
     rows = universe(kind)
 
     async def read(window: int) -> int:
@@ -151,7 +151,7 @@ class Typed(msgspec.Struct):
 
 
 async def test_orders_that_cannot_be_gone_on_by(serve: Serve) -> None:
-    """Fields that the row type lacks, or neither text nor whole number, are refused before anything is sent."""
+    """Order fields that the row type lacks, or that are not text or whole numbers, are refused before a request."""
     simulator, afas = await serve(connectors={"T": table(range(300))})
     typed = GetConnector("T", Typed, key="Id")
     with pytest.raises(UnknownFieldError):
@@ -167,7 +167,7 @@ async def test_orders_that_cannot_be_gone_on_by(serve: Serve) -> None:
 
 
 async def test_an_order_by_fields_that_are_empty(serve: Serve) -> None:
-    """Rows that are empty in a field of the order are refused, as they would be lost."""
+    """Rows with an empty order field are refused, as they would be lost."""
     rows = [{"Id": number, "Name": None if number % 10 == 0 else f"n{number % 40}"} for number in range(1, 1_000)]
     _, afas = await serve(connectors={"T": rows})
     await _both(afas, BY_NUMBER, UsageError, order_by="Name")
@@ -217,7 +217,7 @@ def test_rows_lack_the_key() -> None:
 
 
 async def test_a_key_whose_attribute_is_a_keyword(serve: Serve) -> None:
-    """A row type that was made from data may have such a name."""
+    """A row type made from data may have a Python keyword as a name."""
     row_type = msgspec.defstruct("Row", [("class", int)], rename={"class": "Id"})
     _, afas = await serve(connectors={"T": table(range(50))})
     rows = await afas.rows(GetConnector("T", row_type, key="Id"), take=7).to_list()
@@ -225,7 +225,7 @@ async def test_a_key_whose_attribute_is_a_keyword(serve: Serve) -> None:
 
 
 def test_equal_undecoded_keys_where_pieces_meet() -> None:
-    """The first row of a piece is compared with the last one of the piece before it."""
+    """The first row of a piece is compared with the last row of the piece before it."""
     reader = KeyReader(GetConnector("T", msgspec.Raw, key="Id"), Order(("Id",)))
     rows = [msgspec.Raw(b'{"Id": %d}' % number) for number in (5, 6, 7)]
     assert [*reader.read(rows, 4, 0)] == [5, 6, 7]
@@ -234,7 +234,7 @@ def test_equal_undecoded_keys_where_pieces_meet() -> None:
 
 
 async def test_equal_keys_of_undecoded_rows(serve: Serve) -> None:
-    """A key that a whole piece of rows has in common is noticed at its ends."""
+    """A key that all rows of a piece share is noticed at the ends of the piece."""
     _, afas = await serve(connectors={"T": [{"Group": "a", "Id": number} for number in range(300)]})
     with pytest.raises(NonUniqueKeyError):
         await afas.rows(GetConnector("T", msgspec.Raw, key="Group")).to_list()
@@ -242,7 +242,7 @@ async def test_equal_keys_of_undecoded_rows(serve: Serve) -> None:
 
 @pytest.mark.parametrize("odd", ["a\t", "a\x7f", "a\n", "a" * 2_000], ids=["tab", "delete", "newline", "long"])
 async def test_keys_that_no_filter_can_hold(odd: str, serve: Serve) -> None:
-    """The rows behind the last key that can be sent are counted, and a cursor works behind each of them."""
+    """The rows after the last key that can be sent are counted, and a cursor works after each of them."""
     codes = [f"0{number:03}" for number in range(50)] + [f"{odd}{number:04}" for number in range(60)]
     _, afas = await serve(connectors={"T": [{"Code": text} for text in codes]})
     connector = GetConnector("T", key="Code")
@@ -256,7 +256,7 @@ async def test_keys_that_no_filter_can_hold(odd: str, serve: Serve) -> None:
 
 
 async def test_a_key_of_many_fields_beside_a_long_condition(serve: Serve) -> None:
-    """Each request has the condition and a few tests: a key of four fields bears eight."""
+    """Each request has the condition and a few tests: a key of four fields leaves room for eight."""
     rows = [{"A": n // 60, "B": f"b{n // 20 % 3}", "C": n % 20 // 5, "D": f"d{n % 5}", "V": n} for n in range(300)]
     simulator, afas = await serve(connectors={"T": rows})
     where = (F.V >= 0) & (F.V < 999) & (F.A >= 0) & (F.A < 99) & F.B.is_not_empty() & (F.D != "x") & (F.C > -1)
@@ -287,7 +287,7 @@ async def test_field_ids_as_profit_makes_them(serve: Serve) -> None:
 
 
 async def test_equal_keys_in_two_slices_of_an_answer(serve: Serve) -> None:
-    """Rows so long that each is decoded by itself are compared with the one before them all the same."""
+    """Even rows so long that each is decoded by itself are compared with the row before them."""
     rows = [{"Code": code, "Text": "x" * 70_000} for code in ("a", "b", "b", "c")]
     _, afas = await serve(connectors={"T": rows})
     with pytest.raises(NonUniqueKeyError, match="'b'"):

@@ -1,4 +1,4 @@
-"""A reader that is killed at any moment goes on behind the last cursor that it stored."""
+"""A reader that is killed at any moment resumes after the last cursor that it stored."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _start(folder: Path, url: str) -> subprocess.Popen[bytes]:
 
 @pytest.mark.timeout(900)
 def test_killed_at_any_moment(url: str, tmp_path: Path) -> None:
-    """All rows are there in the end, and only those behind a stored cursor may be there twice."""
+    """All rows are there in the end, and only those after a stored cursor may be there twice."""
     chance = random.Random(1)  # noqa: S311
     kills = 0
     for number in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""Keys that a user has: which of them are gone, also in the same read that brings the rows."""
+"""Keys that a user knows: which of them are gone. The read that brings the rows can find out too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.own_connectors import ARTICLES, LINES
 
 
 async def test_deleted_keys() -> None:
-    """Those that no row has come in the given order; one that is there never does."""
+    """Keys without a row come in the given order; a key with a row never comes."""
     async with Simulator(rows=3_000) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         known = [f"{number:06}" for number in range(3_000, 0, -1)]
         assert await afas.deleted_keys(ARTICLES, known) == []
@@ -25,7 +25,7 @@ async def test_deleted_keys() -> None:
 
 
 async def test_known_keys_of_another_type() -> None:
-    """Keys that can be found in no case would all be called deleted: they are refused."""
+    """Keys of a type that never matches are refused: all of them would be reported as deleted."""
     async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         for known in ([1, 2], ["000001", 2], [("000001",)]):
             with pytest.raises(UsageError, match="like those of the rows, such as '000001'"):
@@ -34,7 +34,7 @@ async def test_known_keys_of_another_type() -> None:
 
 
 async def test_known_keys_that_are_none() -> None:
-    """A single text is not taken for the keys that its letters would be; lists have to be tuples."""
+    """A single text is refused, as each of its letters would be a key; lists have to be tuples."""
     async with Simulator(rows=300) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         for known in ("000001", [["000001"]]):
             with pytest.raises(UsageError, match="known"):
@@ -42,7 +42,7 @@ async def test_known_keys_that_are_none() -> None:
 
 
 async def test_rows_and_what_is_gone_in_one_read() -> None:
-    """One pass gives the rows, and at its end the keys that no row had; before the end they are not known."""
+    """One pass brings the rows, and at its end the keys without a row; before the end those are unknown."""
     async with Simulator(rows=3_000) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         sent = len(sim.requests)
         async with afas.rows(ARTICLES, known_keys=["000001", "x", "003000", "003001"]) as rows:
@@ -60,7 +60,7 @@ async def test_rows_and_what_is_gone_in_one_read() -> None:
 
 
 async def test_reads_that_cannot_tell_what_is_gone() -> None:
-    """A read that leaves rows out would call them deleted: it is refused, and nothing is sent."""
+    """A read that leaves rows out would report them as deleted: it is refused before a request."""
     async with Simulator(rows=30) as sim, AfasClient(base_url=sim.base_url, auth=sim.token) as afas:
         rows = afas.rows(ARTICLES)
         await anext(rows)

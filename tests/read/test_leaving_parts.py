@@ -78,7 +78,7 @@ async def _second_task(rows: Rows[Any], count: int) -> None:
 async def test_nothing_is_left(
     name: str, way: Callable[[Rows[Any], int], Awaitable[None]], serve: Serve, *, managed: bool
 ) -> None:
-    """At five random moments, with `async with` and without."""
+    """The reader leaves at five random moments, with `async with` and without."""
     simulator, afas = await _served(serve)
     chance = random.Random(name)  # noqa: S311
     for _ in range(2):
@@ -97,7 +97,7 @@ async def test_nothing_is_left(
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", OPTIONS)
 async def test_a_cancelled_read_is_taken_up(name: str, serve: Serve) -> None:
-    """A pull that is cancelled again and again costs no row."""
+    """A pull that is cancelled again and again loses no row."""
     simulator, afas = await serve(connectors={"T": table(ROWS)}, latency=Latency(base=0.05))
     simulator.changes.add(Change(connector="T", after=12, delete=[row(number) for number in range(100, 180)]))
     chance = random.Random(name)  # noqa: S311
@@ -134,9 +134,9 @@ async def test_the_client_closes_meanwhile(name: str, moment: float, serve: Serv
 
 
 async def test_closed_while_it_opens(serve: Serve) -> None:
-    """`aclose` stops the requests on their way, those included that a read sends before it asks for rows."""
+    """`aclose` stops running requests, including those that a read sends before it requests rows."""
     simulator, afas = await serve(connectors={"T": table(ROWS)}, latency=Latency(base=0.1))
-    rows = afas.rows(BY_NUMBER, where=F.Group.in_(range(1_000)))  # whose metainfo says what to merge by
+    rows = afas.rows(BY_NUMBER, where=F.Group.in_(range(1_000)))  # whose metainfo says by which fields to merge
     task = asyncio.create_task(rows.to_list())
     await asyncio.sleep(0.05)
     await rows.aclose()
@@ -147,7 +147,7 @@ async def test_closed_while_it_opens(serve: Serve) -> None:
 
 
 async def test_a_plan_that_is_cancelled(serve: Serve) -> None:
-    """Nothing is left of it."""
+    """A cancelled plan leaves nothing running."""
     simulator, afas = await serve(connectors={"T": table(ROWS)}, latency=Latency(base=0.1))
     for moment in (0.05, 0.15, 0.75):
         async with census(afas, simulator):
@@ -156,7 +156,7 @@ async def test_a_plan_that_is_cancelled(serve: Serve) -> None:
 
 
 async def test_an_error_in_one_part_ends_all(serve: Serve) -> None:
-    """The others are stopped, and the stream stays ended."""
+    """The other parts are stopped, and the stream stays ended."""
     _, afas = await serve(connectors={"T": [*table(ROWS), row(END - 100)]}, latency=Latency(base=0.05))
     async with census(afas):
         rows = afas.rows(BY_NUMBER, take=20, where=F.Id.in_(range(END + 100)))

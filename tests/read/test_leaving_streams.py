@@ -1,4 +1,4 @@
-"""Leaving a stream in any way leaves nothing behind."""
+"""Leaving a stream in any way leaves nothing running."""
 
 # ruff: noqa: PT012 - what raises is the whole loop
 
@@ -20,7 +20,7 @@ from tests.support.read_table import CONNECTOR, LONG, Table, client
 from tests.support.sample_connectors import TYPED_ARTICLES, Article
 from tests.support.thoroughness import by_default
 
-# A row in the middle of a page, with full pages on their way behind it.
+# A row in the middle of a page, with full pages in flight after it.
 SEEN = 130
 ALL = SLOW
 
@@ -191,7 +191,7 @@ every_way = pytest.mark.parametrize("way", WAYS, ids=[way.__name__.strip("_") fo
 
 @every_way
 async def test_with_a_block(reader: AfasClient, slow: Simulator, way: Way) -> None:
-    """A stream left inside `async with` has stopped its requests when the block ends."""
+    """When you leave a stream inside `async with`, its requests have stopped at the end of the block."""
     async with census(reader, slow, usable=TYPED_ARTICLES):
         async with reader.rows(TYPED_ARTICLES, take=100) as rows:
             await way(rows)
@@ -203,7 +203,7 @@ async def test_with_a_block(reader: AfasClient, slow: Simulator, way: Way) -> No
 
 @every_way
 async def test_bare(reader: AfasClient, slow: Simulator, way: Way) -> None:
-    """A stream left without a block, and still held, ends the requests that were on their way by itself."""
+    """A stream left without a block, and still referenced, ends its running requests by itself."""
     rows = reader.rows(TYPED_ARTICLES, take=100)
     async with census(reader, slow, seconds=1, usable=TYPED_ARTICLES):
         await way(rows)
@@ -212,14 +212,14 @@ async def test_bare(reader: AfasClient, slow: Simulator, way: Way) -> None:
 
 @every_way
 async def test_forgotten(reader: AfasClient, slow: Simulator, way: Way) -> None:
-    """A stream that nobody holds any more stops its requests at once."""
+    """A stream that nothing references any more stops its requests at once."""
     async with census(reader, slow, usable=TYPED_ARTICLES):
         await way(reader.rows(TYPED_ARTICLES, take=100))
 
 
 @every_way
 async def test_before_the_client_closes(slow: Simulator, way: Way) -> None:
-    """Whatever a reader left under way ends with the client."""
+    """Closing the client ends everything that a reader left running."""
     async with AfasClient(base_url=slow.base_url, auth=slow.token) as afas:
         rows = afas.rows(TYPED_ARTICLES, take=100)
         await way(rows)
@@ -233,7 +233,7 @@ async def test_before_the_client_closes(slow: Simulator, way: Way) -> None:
 @pytest.mark.parametrize("managed", [True, False])
 @pytest.mark.parametrize("way", ["break", "timeout", "cancel"])
 async def test_pages(reader: AfasClient, slow: Simulator, way: str, *, managed: bool) -> None:
-    """Pages are left as rows are."""
+    """Leaving pages works as leaving rows does."""
 
     async def read() -> None:
         stream = reader.pages(TYPED_ARTICLES, take=100)
@@ -258,7 +258,7 @@ async def test_pages(reader: AfasClient, slow: Simulator, way: str, *, managed: 
 @pytest.mark.parametrize("seconds", [0.0, 0.01, 0.051])
 @pytest.mark.parametrize("call", ["page", "first", "fields"])
 async def test_single_requests(reader: AfasClient, slow: Simulator, call: str, seconds: float) -> None:
-    """A call that is cancelled leaves nothing under way."""
+    """A cancelled call leaves no request running."""
     calls: dict[str, Callable[[], Awaitable[Any]]] = {
         "page": lambda: reader.page(TYPED_ARTICLES, take=1_000),
         "first": lambda: reader.rows(TYPED_ARTICLES).first(),
@@ -271,7 +271,7 @@ async def test_single_requests(reader: AfasClient, slow: Simulator, call: str, s
 
 @pytest.mark.parametrize("whole", [True, False], ids=["pages", "rows"])
 async def test_stream_closed_at_any_step(whole: bool) -> None:  # noqa: FBT001
-    """Closing a stream from another task, at whatever step of its reader, ends the reader clearly or not at all."""
+    """Another task closes a stream at any step of its reader. The reader ends with a clear error, or not at all."""
     async with Table(rows=LONG) as server, client(server) as afas:
         for steps in range(0, 120, by_default(17, 3)):
             stream: Any = afas.pages(CONNECTOR, take=50) if whole else afas.rows(CONNECTOR, take=50).batches()

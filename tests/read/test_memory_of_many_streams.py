@@ -1,4 +1,4 @@
-"""The answers that wait for slow readers share the memory of their client, however many streams there are."""
+"""The responses that wait for slow readers share the memory of their client, however many streams there are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROWS = by_default(12_000, 60_000)
 
 
 async def test_twenty_slow_readers() -> None:
-    """Each has its page, a small one where others leave no room; together they keep to the bound, and all end."""
+    """Each stream has its page, a small one when memory is short. Together they keep to the bound, and all end."""
     async with (
         Simulator(rows=ROWS, token=canary.TOKEN) as simulator,
         AfasClient(base_url=simulator.base_url, auth=simulator.token, memory=MEMORY) as afas,
@@ -40,7 +40,7 @@ async def test_twenty_slow_readers() -> None:
 
 
 async def test_one_reader_has_all_of_it() -> None:
-    """A single stream asks for pages as before, also beside others that hold nothing."""
+    """A single stream requests pages as before, also beside streams that hold nothing."""
     async with (
         Simulator(rows=20_000, token=canary.TOKEN) as simulator,
         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,

@@ -1,4 +1,4 @@
-"""Moments mean what they say: wall time in Amsterdam, from a row and back to the service."""
+"""Moments are wall time in Amsterdam, from a row and back to the service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Employee(msgspec.Struct, frozen=True):
 
 
 class Odd(msgspec.Struct):
-    """Types beside those of a plain row, and an attribute that is a word of Python's."""
+    """Field types that a plain row does not have; `Keyword` has an attribute that is a Python keyword."""
 
     modified: datetime | UnsetType = msgspec.field(name="Modified", default=UNSET)
     born: date = msgspec.field(name="Born", default=date(1, 1, 1))
@@ -78,7 +78,7 @@ async def test_a_moment_of_any_row_type_is_wall_time(employees: AfasClient) -> N
 
 
 def test_only_moments_change() -> None:
-    """Null, absent fields, fractions and texts that look like dates stay; a date with a time is refused."""
+    """Null, absent fields, fractions and texts that look like dates stay unchanged; a date with a time is refused."""
     assert _decoded(Odd, "{}") == [Odd()]
     text = '{"Modified":"2024-03-31T02:30:00.5Z","Born": "1950-02-01T00:00:00Z","Wide":"2024-01-01T00:00:00"}'
     assert _decoded(Odd, text) == [
@@ -100,7 +100,7 @@ def test_only_moments_change() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_a_date_is_a_date_wherever_the_text_was_cut(size: int) -> None:
-    """Rows that come byte by byte, in the older form of the service too."""
+    """This holds for rows that come byte by byte, in the older form of the service too."""
     texts = [f'{{"Born":"19{50 + n}-02-01T00:00:00Z","Price":-.5}}' for n in range(20)]
     rows, error = outcome(bytewise(page_of(*texts), size), Odd)
     assert error is None
@@ -115,7 +115,7 @@ def test_a_row_type_that_asks_for_a_time_zone_is_refused(*, zone: bool) -> None:
 
 
 async def test_a_moment_out_of_a_row_finds_the_same_rows(employees: AfasClient) -> None:
-    """In a filter, in a list, in `since=` and in a comparison, from a Struct and from a dict."""
+    """This holds in a filter, a list, `since=` and a comparison, from a Struct and from a dict."""
     typed = (await employees.rows(EMPLOYEES).to_list())[24]
     for moment in (typed.modified, ROWS[24]["Modified"]):
         assert len(await employees.rows(EMPLOYEES, where=F.Modified >= moment).to_list()) == 24
@@ -131,7 +131,7 @@ async def test_a_moment_out_of_a_row_finds_the_same_rows(employees: AfasClient) 
 
 
 async def test_a_date_may_be_in_a_key(serve: Serve) -> None:
-    """Employments are unique only with their date: all rows come, each once, also after a cursor."""
+    """Employments are unique only with their date: each row comes once, also after a cursor."""
     rows = [
         {"Employer": f"{n // 30}", "Person": f"M{n // 3:05}", "Start": f"20{10 + n % 3}-01-01T00:00:00Z"}
         for n in range(1_500)
@@ -150,7 +150,7 @@ async def test_a_date_may_be_in_a_key(serve: Serve) -> None:
 
 @pytest.mark.parametrize("options", [{"key": "Modified"}, {"key": "EmployeeId", "order_by": "-Modified"}])
 async def test_a_moment_cannot_sort_a_read(options: dict[str, Any], employees: AfasClient) -> None:
-    """The service stores fractions of a second that rows do not show, so that no filter finds the moment of a row."""
+    """The service stores fractions of a second that rows do not show. So no filter finds the moment of a row."""
     with pytest.raises(UsageError, match="Modified is the moment 2024-07-01T"):
         await employees.rows("Employees", **options).to_list()
     found = await employees.rows("Employees", **options, verify=False).to_list()

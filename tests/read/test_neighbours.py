@@ -21,13 +21,13 @@ from tests.support.raw_server import Connection, RawServer, Received
 from tests.support.sample_connectors import ARTICLES, TYPED_ARTICLES, codes
 from tests.support.thoroughness import by_default
 
-# More than what is kept of an answer whose reader pauses.
+# More than the client keeps of a response while its reader pauses.
 LONG = [b'{"Id":%d,"Text":"%s"}' % (number, b"x" * 10_000) for number in range(by_default(2_700, 4_000))]
 MANY = by_default(20_000, 60_000)
 
 
 async def test_a_stream_that_is_never_read(reader: AfasClient, slow: Simulator) -> None:
-    """A stream that was only made costs nothing and warns of nothing when it is collected."""
+    """A stream that was never read costs nothing, and its collection warns of nothing."""
     async with census(reader, slow):
         reader.rows(TYPED_ARTICLES)
         reader.pages(TYPED_ARTICLES)
@@ -38,7 +38,7 @@ async def test_a_stream_that_is_never_read(reader: AfasClient, slow: Simulator) 
 
 @pytest.mark.parametrize("form", ["anext", "loop", "batches", "pages"])
 async def test_a_half_read_stream_is_collected(reader: AfasClient, slow: Simulator, form: str) -> None:
-    """A stream that is forgotten in a cycle stops its requests when the cycle is collected."""
+    """A stream in a reference cycle stops its requests when the cycle is collected."""
 
     async def read_some() -> None:
         rows: Any = reader.rows(TYPED_ARTICLES, take=100)
@@ -61,7 +61,7 @@ async def test_a_half_read_stream_is_collected(reader: AfasClient, slow: Simulat
 
 
 async def test_a_stream_collected_in_another_thread(reader: AfasClient, slow: Simulator) -> None:
-    """It does not matter in which thread the last reference goes."""
+    """The last reference may go away in any thread."""
     async with census(reader, slow, usable=TYPED_ARTICLES):
         holder = [reader.rows(TYPED_ARTICLES, take=100)]
         await anext(holder[0])
@@ -71,7 +71,7 @@ async def test_a_stream_collected_in_another_thread(reader: AfasClient, slow: Si
 
 
 async def test_a_paused_long_answer_is_collected() -> None:
-    """An answer that waits for a reader who will never come is cut off when the stream is collected."""
+    """A response that waits for a reader who never comes is cut off when the stream is collected."""
     server = PagedServer(LONG)
     async with paged(server, max_concurrency=2) as afas:
         async with census(afas):
@@ -88,7 +88,7 @@ async def test_a_paused_long_answer_is_collected() -> None:
 
 @pytest.mark.parametrize("managed", [True, False])
 async def test_a_paused_long_answer_is_left(*, managed: bool) -> None:
-    """Leaving a long answer that waits for its reader cuts it off."""
+    """Leaving a long response that waits for its reader cuts it off."""
     async with paged(PagedServer(LONG)) as afas, census(afas):
         with pytest.warns(UserWarning, match="one response"):
             rows = afas.rows("Profit_Long", key="Id", take=-1)
@@ -105,7 +105,7 @@ async def test_a_paused_long_answer_is_left(*, managed: bool) -> None:
 
 
 async def test_a_paused_reader_of_a_long_answer_gets_it_all() -> None:
-    """A pause that is longer than the time-out costs no row, and little memory."""
+    """A pause longer than the time-out loses no row, and takes little memory."""
     async with paged(PagedServer(LONG)) as afas, census(afas):
         with pytest.warns(UserWarning, match="one response"):
             rows = afas.rows("Profit_Long", key="Id", take=-1)
@@ -121,7 +121,7 @@ async def test_a_paused_reader_of_a_long_answer_gets_it_all() -> None:
 
 @pytest.mark.parametrize("form", ["rows", "pages", "to_list", "page", "first", "fields"])
 async def test_closing_the_client_while_another_task_reads(slow: Simulator, form: str) -> None:
-    """A reader whose client is closed gets a ClientClosedError at once, and no hang."""
+    """A reader whose client is closed gets a ClientClosedError at once, and does not hang."""
     afas = AfasClient(base_url=slow.base_url, auth=slow.token)
     await afas.open()
 
@@ -159,7 +159,7 @@ def assert_idle_after_close(afas: AfasClient) -> None:
 
 
 async def test_closing_the_client_under_a_paused_reader(slow: Simulator) -> None:
-    """Rows that were handed out stay, what comes after them is a ClientClosedError."""
+    """The rows you have got stay valid; the next pull raises a ClientClosedError."""
     async with quiet():
         async with AfasClient(base_url=slow.base_url, auth=slow.token) as afas:
             rows = afas.rows(TYPED_ARTICLES, take=100)
@@ -171,7 +171,7 @@ async def test_closing_the_client_under_a_paused_reader(slow: Simulator) -> None
 
 
 async def test_closing_the_client_under_a_paused_long_answer() -> None:
-    """Closing does not wait for an answer whose reader pauses."""
+    """Closing does not wait for a response whose reader pauses."""
     server = PagedServer(LONG)
     async with quiet(), asyncio.timeout(100):
         async with paged(server) as afas:
@@ -183,7 +183,7 @@ async def test_closing_the_client_under_a_paused_long_answer() -> None:
 
 
 async def test_closing_the_stream_while_another_task_reads(reader: AfasClient, slow: Simulator) -> None:
-    """A reader whose stream is closed gets a UsageError at once; the client is not concerned."""
+    """A reader whose stream is closed gets a UsageError at once; the client is not affected."""
     async with census(reader, slow, usable=TYPED_ARTICLES):
         rows = reader.rows(TYPED_ARTICLES, take=100)
         reading = asyncio.create_task(rows.to_list())
@@ -196,9 +196,9 @@ async def test_closing_the_stream_while_another_task_reads(reader: AfasClient, s
 
 
 async def test_closing_the_stream_while_it_opens(reader: AfasClient, slow: Simulator) -> None:
-    """A reader whose rows are not asked for yet is stopped like one that reads: nothing more is sent."""
+    """A reader that has not requested rows yet is stopped like any other: nothing more is sent."""
     async with census(reader, slow, usable=TYPED_ARTICLES):
-        rows = reader.changes(TYPED_ARTICLES, modified="ModifiedOn")  # which asks for the latest moment first
+        rows = reader.changes(TYPED_ARTICLES, modified="ModifiedOn")  # which requests the latest moment first
         reading = asyncio.create_task(rows.to_list())
         await asyncio.sleep(0.02)
         await rows.aclose()
@@ -210,7 +210,7 @@ async def test_closing_the_stream_while_it_opens(reader: AfasClient, slow: Simul
 
 
 async def test_closing_the_stream_says_so(reader: AfasClient) -> None:
-    """The error tells what was closed."""
+    """The error says what was closed."""
     rows = reader.rows(TYPED_ARTICLES, take=100)
     reading = asyncio.create_task(rows.to_list())
     await asyncio.sleep(0.03)
@@ -221,7 +221,7 @@ async def test_closing_the_stream_says_so(reader: AfasClient) -> None:
 
 
 async def test_two_readers_side_by_side(reader: AfasClient, slow: Simulator) -> None:
-    """Streams are private: two readers get all rows each, under one limit."""
+    """Streams are private: each of two readers gets all rows, under one limit."""
     async with census(reader, slow, usable=TYPED_ARTICLES):
         both = await asyncio.gather(*(reader.rows(TYPED_ARTICLES, take=100).to_list() for _ in range(2)))
         assert [[row.code for row in rows] for rows in both] == [codes(slow)] * 2
@@ -240,7 +240,7 @@ async def test_one_of_two_readers_leaves(reader: AfasClient, slow: Simulator) ->
 
 @pytest.mark.parametrize("form", ["anext", "loop", "batches", "to_list"])
 async def test_two_tasks_on_one_stream(reader: AfasClient, slow: Simulator, form: str) -> None:
-    """The second task on a stream gets a UsageError, and the first goes on."""
+    """The second task on a stream gets a UsageError, and the first continues."""
     async with census(reader, slow, usable=TYPED_ARTICLES):
         rows = reader.rows(TYPED_ARTICLES, take=100)
 
@@ -260,7 +260,7 @@ async def test_two_tasks_on_one_stream(reader: AfasClient, slow: Simulator, form
                     async for _ in rows.batches():
                         pass
                 case _:
-                    # It may not close the stream under the first task.
+                    # The second task must not close the stream of the first.
                     await _second_list(rows)
         assert await reading == codes(slow)
 
@@ -271,7 +271,7 @@ async def _second_list(rows: Any) -> None:
 
 
 async def test_a_refused_list_does_not_close_the_stream(reader: AfasClient, slow: Simulator) -> None:
-    """A second task that wants the list is refused like any other, and the first goes on."""
+    """A second task that wants the list is refused like any other, and the first continues."""
     rows = reader.rows(TYPED_ARTICLES, take=100)
     reading = asyncio.create_task(rows.to_list())
     await asyncio.sleep(0.01)
@@ -282,7 +282,7 @@ async def test_a_refused_list_does_not_close_the_stream(reader: AfasClient, slow
 
 @pytest.mark.parametrize("take", [None, 100])
 async def test_a_request_in_the_loop_with_one_slot(slow: Simulator, take: int | None) -> None:
-    """A request for a row inside the loop works, also if the client may have only one in flight."""
+    """A request for a row inside the loop works, even if the client may have only one in flight."""
     async with (
         AfasClient(base_url=slow.base_url, auth=canary.TOKEN, max_concurrency=1) as afas,
         census(afas, slow, usable=TYPED_ARTICLES),
@@ -299,7 +299,7 @@ async def test_a_request_in_the_loop_with_one_slot(slow: Simulator, take: int | 
 
 
 async def test_decoding_lets_others_run() -> None:
-    """While a long page that has arrived is decoded, other tasks get their turn again and again."""
+    """While a long page is decoded, other tasks get their turn again and again."""
     rows = b",".join(b'{"Id":%d,"Name":"%s"}' % (number, b"x" * 100) for number in range(MANY))
     body = b'{"skip":0,"take":%d,"rows":[' % MANY + rows + b"]}"
 

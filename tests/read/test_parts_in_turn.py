@@ -1,4 +1,4 @@
-"""The parts of a long condition that are read one after the other, while the next ones are on their way."""
+"""The parts of a long condition that are read one after the other, while the next ones are fetched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VALUES = range(300)  # of which about 120 do
 
 
 async def test_later_parts_wait_until_they_are_wanted(serve: Serve) -> None:
-    """While you read the first part, each of the four that follow it asks for two pages at most."""
+    """While you read the first part, each of the four that follow it requests two pages at most."""
     rows = [{"Id": number, "Group": GROUPS[number // PAGES]} for number in range(PAGES * len(GROUPS))]
     simulator, afas = await serve(connectors={"T": rows}, latency=Latency(base=0.05))
     async with afas.rows(BY_NUMBER, where=F.Group.in_(GROUPS), verify=False, take=12) as stream:
@@ -29,10 +29,13 @@ async def test_later_parts_wait_until_they_are_wanted(serve: Serve) -> None:
 
 
 async def test_leaving_stops_what_a_part_has_left_behind(serve: Serve) -> None:
-    """A part may end while an answer that it needs no more hangs: leave the stream, and that request stops too."""
+    """A part may end while a response that it no longer needs hangs.
+
+    When you leave the stream, that request stops too.
+    """
     rows = [{"Id": number, "Group": GROUPS[number // 10]} for number in range(200)]
     simulator, afas = await serve(connectors={"T": rows}, rules=Rules(page_cap=25))
-    # It asks for the rows behind the first page, which is short, and finds some: they are asked for in another way.
+    # It requests the rows after the first page, which is short, and finds some. Then it requests them in another way.
     simulator.faults.add(Fault(after=2, cut="stall", at=150))
     connector = GetConnector("T", key=("Group", "Id"))
     async with census(afas, simulator), afas.rows(connector, where=F.Group.in_(GROUPS), window=1) as stream:

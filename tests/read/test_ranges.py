@@ -23,7 +23,7 @@ MANY = range(by_default(2_000, 20_000))
 
 @pytest.mark.parametrize("connector", [BY_NUMBER, BY_CODE], ids=["int", "text"])
 async def test_parts_beside_a_long_condition(connector: GetConnector[Any], serve: Serve) -> None:
-    """Every part of a plan can be read with the condition it was made for: where no bounds fit, there is one part."""
+    """Every part of a plan can be read with its condition. Where no bounds fit, the plan has one part."""
     _, afas = await serve(connectors={"T": table(range(60))})
     planned = set()
     for length in range(1_860, 1_925, by_default(8, 3)):
@@ -39,7 +39,7 @@ async def test_parts_beside_a_long_condition(connector: GetConnector[Any], serve
 @pytest.mark.parametrize("connector", KEYS, ids=["int", "text", "both"])
 @pytest.mark.parametrize("parts", [1, 2, 7, by_default(24, 64)])
 async def test_on_several_machines(connector: GetConnector[Any], parts: int, serve: Serve) -> None:
-    """Parts go through JSON, and are read by several clients side by side: every row comes once."""
+    """Parts go through JSON, and several clients read them side by side: every row comes once."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     planned = json.loads(json.dumps(await afas.plan(connector, parts=parts)))
     assert 1 <= len(planned) <= (parts if len(connector.key) == 1 else 1.4 * parts)
@@ -68,7 +68,7 @@ async def test_parts_are_even(serve: Serve) -> None:
 @pytest.mark.parametrize("connector", [BY_CODE, BY_BOTH, BY_NUMBER], ids=["text", "both", "int"])
 @pytest.mark.parametrize("when", range(2, 20, 2))
 async def test_written_while_it_is_cut(connector: GetConnector[Any], when: int, serve: Serve) -> None:
-    """Rows that appear below while the cuts are looked for do not make parts overlap."""
+    """Rows that appear below while the plan looks for its cuts do not make parts overlap."""
     simulator, afas = await serve(connectors={"T": table(range(10_000, 10_000 + STEP * 4))})
     simulator.changes.add(
         Change(connector="T", after=when, insert=[row(number) for number in range(10_000 - STEP * 4, 10_000 - STEP)]),
@@ -104,7 +104,7 @@ async def test_with_a_condition(serve: Serve) -> None:
 
 
 async def test_small_tables(serve: Serve) -> None:
-    """No rows, or one, make one part, which is everything."""
+    """A table of no rows, or of one, makes one part with everything."""
     _, afas = await serve(connectors={"T": table(range(1))})
     for connector in KEYS:
         parts = await afas.plan(connector, parts=5)
@@ -116,7 +116,7 @@ async def test_small_tables(serve: Serve) -> None:
 
 
 async def test_misuse(serve: Serve) -> None:
-    """What is no part of a plan for this connector is refused, and nothing is sent for it."""
+    """A value that is not a part of a plan for this connector is refused, and nothing is sent for it."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     part = (await afas.plan(BY_NUMBER, parts=2))[0]
     before = simulator.counters.requests
@@ -171,7 +171,7 @@ async def test_more_rows_of_one_value_than_can_be_skipped(serve: Serve, monkeypa
 )
 @pytest.mark.parametrize("ending", ["\t", "q" * 1_700], ids=["tab", "long"])
 async def test_keys_that_no_request_can_hold(odd: set[int], ending: str, serve: Serve) -> None:
-    """No cut lies at such a key; where all are, there is one part."""
+    """No cut is at a key that no request can hold; where no key can be sent, there is one part."""
     codes = [f"{number:04}{ending if number in odd else ''}" for number in range(300)]
     _, afas = await serve(connectors={"T": [{"Code": code} for code in codes]})
     connector = GetConnector("T", key="Code")
@@ -182,7 +182,7 @@ async def test_keys_that_no_request_can_hold(odd: set[int], ending: str, serve: 
 
 
 async def test_by_name_alone(serve: Serve) -> None:
-    """A part has all it takes to be read: the name of the connector is enough beside it."""
+    """A part has all that a read of it needs, besides the name of the connector."""
     _, afas = await serve(connectors={"T": table(ROWS)})
     parts = await afas.plan("T", key=("Part", "Code"), parts=3, where=F.Id < LAST[0])
     found = [await afas.rows("T", part=part).to_list() for part in parts]
@@ -191,7 +191,7 @@ async def test_by_name_alone(serve: Serve) -> None:
 
 
 async def test_one_value_of_the_first_field(serve: Serve) -> None:
-    """A value of the first field that most rows have is cut by the fields after it; parts hold twice their share."""
+    """A first-field value that most rows have is cut by the fields after it. Parts hold at most twice their share."""
     first = ["k", "K", *["m"] * 20, "p"]  # k and K are one value for the service
     rows = [
         {"Id": number, "A": first[number // 100], "B": number % 100 // 10, "C": f"c{number % 10}"}
@@ -241,7 +241,7 @@ async def test_rows_before_a_value_that_had_none_before_it(serve: Serve) -> None
 
 @pytest.mark.parametrize("field", ["A", "B"])
 async def test_an_empty_field_of_the_key(field: str, serve: Serve) -> None:
-    """No range would hold such a row, so that it would be lost: the plan refuses it, as a read does."""
+    """A plan refuses an empty key field, as a read does: no range holds such a row, so it would be lost."""
     rows = [{"A": number // 100, "B": f"b{number}"} for number in range(1_000)]
     rows[-1 if field == "A" else 333][field] = None  # type: ignore[assignment]
     _, afas = await serve(connectors={"T": rows})

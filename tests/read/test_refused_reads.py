@@ -1,4 +1,4 @@
-"""Reads that cannot be complete are refused, or asked for by name."""
+"""Reads that cannot be complete are refused, unless you ask for them by name."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SMALL_KEYLESS = GetConnector("Profit_Small")
 
 
 async def test_dict_rows_need_a_key(afas: AfasClient, simulator: Simulator) -> None:
-    """Without a key a read of several pages names the connector's fields, and asks for no rows."""
+    """Without a key a read of several pages names the connector's fields, and requests no rows."""
     with pytest.raises(SortKeyRequiredError) as raised:
         await anext(afas.rows("Profit_Article"))
     for field in simulator.store.connectors["Profit_Article"].fields:
@@ -56,7 +56,7 @@ async def test_struct_rows_need_a_key(afas: AfasClient, simulator: Simulator) ->
 
 @pytest.mark.parametrize("order_by", [(), "ItemCode"])
 async def test_pages_and_ordered_reads_need_a_key(afas: AfasClient, simulator: Simulator, order_by: Any) -> None:
-    """An order is no key, and pages need one as rows do."""
+    """An order does not replace a key, and pages need a key as rows do."""
     for stream in (afas.rows(TYPED_KEYLESS, order_by=order_by), afas.pages(TYPED_KEYLESS, order_by=order_by)):
         with pytest.raises(SortKeyRequiredError):
             await anext(stream)
@@ -66,14 +66,14 @@ async def test_pages_and_ordered_reads_need_a_key(afas: AfasClient, simulator: S
 
 
 async def test_verify_false_needs_no_key(afas: AfasClient, simulator: Simulator) -> None:
-    """Best effort is asked for by name, and sorted by nothing but the order given."""
+    """You ask for best effort by name. It sorts by the given order only."""
     rows = await afas.rows(KEYLESS, order_by="ItemCode", verify=False).to_list()
     assert [row["ItemCode"] for row in rows] == codes(simulator)
     assert {request.query["orderbyfieldids"] for request in simulator.requests} == {"ItemCode"}
 
 
 async def test_verify_false_hands_out_whole_pages() -> None:
-    """Without a key a page that breaks is asked for anew, so none of its rows may have been handed out before."""
+    """Without a key a broken page is requested anew, so you get none of its rows before it is whole."""
     rows = [b'{"Id":%d,"Text":"%s"}' % (number, b"x" * 500) for number in range(1_000)]
     server = PagedServer(rows, cut={0: 300_000})
     async with paged(server) as afas:
@@ -103,7 +103,7 @@ async def test_a_key_goes_beyond_100000_rows() -> None:
 
 
 async def test_everything_in_one_answer_warns(afas: AfasClient, simulator: Simulator) -> None:
-    """AFAS discourages it, so the user is told, at the line that asked; it costs one request."""
+    """AFAS discourages it, so a warning names the line that asked; it costs one request."""
     with pytest.warns(UserWarning, match="Profit_Article") as warned:
         rows = afas.rows(TYPED_ARTICLES, take=-1)
     assert warned[0].filename == __file__
@@ -113,7 +113,7 @@ async def test_everything_in_one_answer_warns(afas: AfasClient, simulator: Simul
 
 
 async def test_everything_needs_no_key(afas: AfasClient, simulator: Simulator) -> None:
-    """One answer is complete without a key."""
+    """One response is complete without a key."""
     with pytest.warns(UserWarning, match="one response"):
         rows = await afas.rows(KEYLESS, take=-1).to_list()
     assert sorted(row["ItemCode"] for row in rows) == codes(simulator)
@@ -121,7 +121,7 @@ async def test_everything_needs_no_key(afas: AfasClient, simulator: Simulator) -
 
 
 async def test_everything_streams() -> None:
-    """The rows of one long answer come while it is still under way."""
+    """The rows of one long response come while it still arrives."""
     rest = asyncio.Event()
 
     async def answer(connection: Connection, _: Received) -> None:
@@ -144,7 +144,7 @@ async def test_everything_streams() -> None:
 
 
 async def test_everything_with_one_slot_and_a_request_in_the_loop() -> None:
-    """A long answer that holds the only slot does not lock out the reader's own requests."""
+    """A long response that holds the only slot does not lock out the reader's own requests."""
     text, size = b"x" * 10_000, by_default(2_700, 4_000)
     server = PagedServer([b'{"Id":%d,"Text":"%s"}' % (number, text) for number in range(size)])
     async with paged(server, max_concurrency=1) as afas:
@@ -198,7 +198,7 @@ async def test_bad_pages(afas: AfasClient, simulator: Simulator, skip: int, take
 
 
 async def test_other_bad_arguments(afas: AfasClient, simulator: Simulator) -> None:
-    """What cannot work is refused before anything is sent, with an error of its own."""
+    """Arguments that cannot work are refused with an error of their own before anything is sent."""
     with pytest.raises(UsageError, match="one page"):
         afas.pages(TYPED_ARTICLES, take=-1)
     with pytest.raises(UsageError, match="GetConnector"):
@@ -246,14 +246,14 @@ async def test_a_raw_connector_needs_a_key_too(afas: AfasClient, simulator: Simu
 
 
 async def test_a_field_is_no_condition(serve: Serve) -> None:
-    """Forgetting the comparison is a clear error."""
+    """A forgotten comparison is a clear error."""
     _, afas = await serve(connectors={"T": table(range(10))})
     with pytest.raises(UsageError, match="where: expected a condition"):
         afas.rows(BY_NUMBER, where=cast("Any", F.Blocked))
 
 
 async def test_missing_key_and_missing_service() -> None:
-    """That the key is missing is said also if the service does not tell which fields there are."""
+    """The error says that the key is missing, even if the service does not report the fields."""
 
     async def down(connection: Connection, _: Received) -> None:
         await connection.answer(b"", status=401)
@@ -264,7 +264,7 @@ async def test_missing_key_and_missing_service() -> None:
 
 
 async def test_orders_that_are_too_long() -> None:
-    """An order that does not fit into a query is refused by the call itself, before anything is sent or counted."""
+    """The call itself refuses an order that does not fit into a query, before anything is sent or counted."""
     async with Table() as server, client(server) as afas:
         order = [f"Field{number:060}"[-64:] for number in range(40)]
         for call in (afas.rows, afas.pages):
@@ -276,7 +276,7 @@ async def test_orders_that_are_too_long() -> None:
 
 
 async def test_unreadable_metainfo_and_missing_key() -> None:
-    """A metainfo that is not as documented, or far too long, does not hide the missing key either."""
+    """Undocumented or far too long metainfo does not hide the missing key either."""
     for body in (b"[]", b"{" + b" " * (17 << 20) + b"}", json.dumps({"fields": [{}]}).encode()):
 
         async def answer(connection: Connection, _: Received, body: bytes = body) -> None:

@@ -37,21 +37,21 @@ async def service(
 
 
 async def test_an_empty_table_costs_one_request(afas: AfasClient, simulator: Simulator) -> None:
-    """An empty first page is the proof of the end."""
+    """An empty first page proves the end."""
     assert [row async for row in afas.rows(EMPTY)] == []
     assert [page async for page in afas.pages(EMPTY)] == []
     assert takes(simulator) == [(0, 100), (0, 100)]
 
 
 async def test_nothing_is_sent_before_the_first_row_is_asked_for(afas: AfasClient, simulator: Simulator) -> None:
-    """Making a stream sends nothing, entering it neither."""
+    """Making a stream sends nothing, and neither does entering it."""
     async with afas.rows(TYPED_ARTICLES), afas.pages(TYPED_ARTICLES):
         await asyncio.sleep(1)
     assert list(simulator.requests) == []
 
 
 async def test_a_fixed_take(afas: AfasClient, simulator: Simulator) -> None:
-    """With a fixed take every request asks for that many new rows, each page once."""
+    """With a fixed take every request is for that many new rows, and each page is requested once."""
     assert [row.code async for row in afas.rows(TYPED_ARTICLES, take=TAKE)] == codes(simulator)
     assert {take for _, take in spans(simulator)} == {TAKE}
     firsts = [first for first, _ in spans(simulator)]
@@ -60,7 +60,7 @@ async def test_a_fixed_take(afas: AfasClient, simulator: Simulator) -> None:
 
 
 async def test_pages_overlap_by_one_row(afas: AfasClient, simulator: Simulator) -> None:
-    """Every page but the first asks for one row more, the last of the page before, and is found by key."""
+    """Every page but the first requests one more row, the last of the page before, and is found by key."""
     assert len(await afas.rows(TYPED_ARTICLES, take=TAKE, window=1).to_list()) == SIMULATED
     assert takes(simulator) == [(0, TAKE), *[(0, TAKE + 1)] * 4, (0, TAKE)]
     anchors = [request.query.get("filtervalues") for request in simulator.requests]
@@ -71,7 +71,7 @@ async def test_pages_overlap_by_one_row(afas: AfasClient, simulator: Simulator) 
 
 
 def peak(window: int | None, **options: Any) -> int:
-    """Return how many requests run at most, at a service that takes its time, by a clock that skips waits."""
+    """Return how many requests run at most at a slow service. The clock skips waits."""
 
     async def read() -> int:
         async with (
@@ -87,8 +87,8 @@ def peak(window: int | None, **options: Any) -> int:
 
 @pytest.mark.parametrize("window", [1, 2, 3, 5])
 def test_window(window: int) -> None:
-    """No more pages are on their way than the window allows, and that many are."""
-    # At the end one more may be on its way: the proof, beside pages that were asked for after it.
+    """As many pages are in flight as the window allows, and no more."""
+    # At the end one more may be in flight: the proof, beside pages that were requested after it.
     assert window <= peak(window) <= window + (window > 1)
 
 
@@ -144,7 +144,7 @@ async def test_few_requests_bring_no_row(rows: int, useless: int) -> None:
 
 
 async def test_pages_past_the_end_keep_their_slots() -> None:
-    """What was asked for behind the last row is not cut off: the service works on it, whoever waits for it."""
+    """A request past the last row is not cut off: the service works on it, even if nobody waits for it."""
     async with service(1_000, base=0.05, per_skip=0.001) as (simulator, afas):
         async with census(afas, simulator, seconds=30):
             assert len(await afas.rows(TYPED_ARTICLES, take=90).to_list()) == 1_000
@@ -154,7 +154,7 @@ async def test_pages_past_the_end_keep_their_slots() -> None:
 
 
 async def test_streams_that_end_side_by_side_spare_the_service() -> None:
-    """Never more requests are at work than the client's limit, as those behind the ends of streams count."""
+    """Never more requests run than the client's limit, as those past the ends of streams count."""
     async with service(2_500, base=0.3) as (simulator, afas):
         await asyncio.gather(*(afas.rows(TYPED_ARTICLES, take=100).to_list() for _ in range(8)))
         assert simulator.counters.peak_in_flight == 5
@@ -164,7 +164,7 @@ async def test_streams_that_end_side_by_side_spare_the_service() -> None:
 @pytest.mark.parametrize("rows", [1, 99, 100, 101, 1_100, 1_101, 2_000])
 @pytest.mark.parametrize("take", [None, 100])
 async def test_the_end_needs_proof(rows: int, take: int | None) -> None:
-    """A read ends only after an answer without a new row, at the first row that was not received."""
+    """A read ends only after a response without a new row, at the first row that was not received."""
     async with service(rows) as (simulator, afas):
         assert [row.code async for row in afas.rows(TYPED_ARTICLES, take=take)] == codes(simulator)
         firsts = [first for first, _ in spans(simulator)]
@@ -177,7 +177,7 @@ async def test_the_end_needs_proof(rows: int, take: int | None) -> None:
 @pytest.mark.parametrize("cap", [1, 7, 99, 100, 250, 1_000])
 @pytest.mark.parametrize("window", [1, 5])
 async def test_a_server_that_caps_pages_loses_no_row(cap: int, window: int) -> None:
-    """A server that silently answers fewer rows than asked costs requests, but no row."""
+    """A server that silently returns fewer rows than requested costs requests, but no row."""
     count = min(by_default(1_345, 2_345), cap * by_default(15, 30))
     server = PagedServer(numbered(count), cap=cap)
     async with paged(server) as afas:
@@ -185,7 +185,7 @@ async def test_a_server_that_caps_pages_loses_no_row(cap: int, window: int) -> N
 
 
 async def test_a_capped_take_is_learned() -> None:
-    """A cap that was seen is asked for from then on, so that pages run side by side again."""
+    """Once a cap was seen, requests keep to it, so that pages run side by side again."""
     server = PagedServer(numbered(CAPPED), cap=50, delay=0.05)
     async with paged(server) as afas:
         assert [row["Id"] async for row in afas.rows(SMALL, take=1_000)] == list(range(CAPPED))
@@ -194,13 +194,13 @@ async def test_a_capped_take_is_learned() -> None:
 
 
 async def test_a_short_page_in_the_middle() -> None:
-    """A page that is short once, with rows behind it, ends nothing and loses nothing."""
+    """A page that is short once, with rows after it, ends nothing and loses nothing."""
     async with paged(PagedServer(numbered(1_000), short={299: 34})) as afas:
         assert [row["Id"] async for row in afas.rows(SMALL, take=100)] == list(range(1_000))
 
 
 async def test_a_paused_reader_stops_the_fetching(reader: AfasClient, slow: Simulator) -> None:
-    """Requests are made while rows are asked for: a reader that pauses leaves at most its window under way."""
+    """Requests are sent only while you pull rows: a reader that pauses leaves at most its window in flight."""
     async with reader.rows(TYPED_ARTICLES, take=50, window=4) as rows:
         for _ in range(301):
             await anext(rows)
@@ -209,7 +209,7 @@ async def test_a_paused_reader_stops_the_fetching(reader: AfasClient, slow: Simu
         await asyncio.sleep(600)
         assert slow.counters.requests == requests
         assert slow.counters.in_flight == 0
-        # Row 301 is on the seventh page; the eighth may have come in whole, which is when it counts no more.
+        # Row 301 is on the seventh page. The eighth may be complete, and a complete page no longer counts.
         assert slow.counters.requests <= 7 + 1 + 4
         assert slow.counters.peak_in_flight <= 4
         assert 301 + len([row async for row in rows]) == SLOW
@@ -224,4 +224,4 @@ async def test_the_wait_for_the_reader_is_no_timeout(slow: Simulator) -> None:
             await asyncio.sleep(60)
         assert count >= 5
         firsts = [first for first, _ in spans(slow)]
-        assert len(set(firsts)) == len(firsts) - 1  # the proof of the end, which was asked for ahead as well
+        assert len(set(firsts)) == len(firsts) - 1  # the proof of the end, which was requested ahead as well

@@ -1,4 +1,4 @@
-"""A page that breaks when some of its rows have been handed out already."""
+"""A page that breaks after you got some of its rows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.thoroughness import by_default
 
 
 class Breaking(RawServer):
-    """Breaks off each answer after a share of its body, until a page has been asked for often enough."""
+    """Breaks off each response after a share of its body, until a page has been requested often enough."""
 
     def __init__(self, shares: list[float]) -> None:
         super().__init__(self._break)
@@ -47,20 +47,20 @@ class Breaking(RawServer):
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """The number of the first row, and how many rows, each request asked for."""
+        """Return the number of the first row, and how many rows, for each request."""
         return [(first_row(received.query), int(received.query["take"])) for received in self.requests]
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9, 0.999, 0.99999])
 async def test_only_the_rest_is_asked_for(share: float) -> None:
-    """After a break in the middle of a page the rest of it is asked for, from the last row handed out on."""
+    """After a break in the middle of a page, its rest is requested, from the last row you got on."""
     async with Breaking([share]) as server, client(server) as afas:
         stream = afas.rows(CONNECTOR, take=500, window=1)
         assert [await anext(stream) for _ in range(500)] == LONG
         assert server.spans[0] == (0, 500)
         last, take = server.spans[1]
         assert last + take == 500
-        assert share * 500 - 130 <= last < share * 500  # at most two slices of 65 rows had not been handed out
+        assert share * 500 - 130 <= last < share * 500  # at most two slices of 65 rows had not been yielded
         assert (server.requests[1].query["skip"], server.requests[1].query["filtervalues"]) == ("0", str(last))
 
 
@@ -80,7 +80,7 @@ async def test_breaks_in_a_row() -> None:
 
 
 async def test_pages_are_replayed() -> None:
-    """Where whole pages are handed out, a broken page is asked for anew and nothing of it is handed out before."""
+    """A read of whole pages requests a broken page anew, and returns nothing of it before it is whole."""
     async with Breaking([0.5]) as server, client(server) as afas:
         async for page in afas.pages(CONNECTOR, take=500, window=1):
             assert page.rows == LONG
@@ -88,7 +88,7 @@ async def test_pages_are_replayed() -> None:
 
 
 async def test_everything_in_one_answer() -> None:
-    """An answer of everything is taken up again by key where it broke, and no row is lost or doubled."""
+    """A broken response of everything is resumed by key where it broke, and no row is lost or repeated."""
     async with Breaking([0.5, 0.5]) as server, client(server) as afas:
         with pytest.warns(UserWarning, match="take=-1"):
             stream = afas.rows(CONNECTOR, take=-1)
@@ -104,7 +104,7 @@ async def test_everything_in_one_answer() -> None:
 
 
 async def test_everything_in_one_answer_without_a_key() -> None:
-    """Without a key an answer of everything is not taken up again: the error tells, and no row is doubled."""
+    """Without a key a response of everything is not resumed: an error is raised, and no row is repeated."""
     async with Breaking([0.5]) as server, client(server) as afas:
         with pytest.warns(UserWarning, match="take=-1"):
             stream = afas.rows(GetConnector("X"), take=-1)
@@ -129,7 +129,10 @@ async def slow() -> AsyncIterator[AfasClient]:
 
 
 async def test_a_break_while_the_place_of_a_page_is_looked_for(serve: Serve) -> None:
-    """Rows that wait until it is known whether the row before them was deleted come once, if their page breaks too."""
+    """Rows wait until a lookup finds whether the row before them was deleted.
+
+    They come once, even if their page breaks.
+    """
     simulator, afas = await serve(connectors={"X": LONG})
     simulator.changes.add(Change(connector="X", after=1, delete=[LONG[199]]))
     simulator.faults.add(Fault(after=1, cut="reset", at=150_000), Fault(after=1, delay=20))
@@ -137,12 +140,12 @@ async def test_a_break_while_the_place_of_a_page_is_looked_for(serve: Serve) -> 
 
 
 async def test_a_compressed_answer_without_its_end() -> None:
-    """What is missing of it may be no row, but it was cut: it is asked for again."""
+    """The missing end may hold no row, but the response was cut: it is requested again."""
     await mends(says(lambda body: framed(gzip.compress(body)[:-4], "Content-Encoding: gzip")), page=1)
 
 
 async def test_rows_arrive_before_their_page(slow: AfasClient) -> None:
-    """Rows are handed out as their bytes arrive, not when their page is complete."""
+    """Rows come as their bytes arrive, not when their page is complete."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     stream = slow.rows(CONNECTOR, take=500, window=1)
@@ -152,7 +155,7 @@ async def test_rows_arrive_before_their_page(slow: AfasClient) -> None:
 
 
 async def test_wrong_rows_are_not_stitched() -> None:
-    """An answer that says first that it is for another `skip` hands out no row: rows would be doubled."""
+    """A response that first says it is for another `skip` yields no row: rows would be repeated."""
 
     async def stubborn(connection: Connection, _: Received) -> None:
         whole = framed(json.dumps({"skip": 0, "take": 500, "rows": LONG}).encode())
@@ -166,7 +169,7 @@ async def test_wrong_rows_are_not_stitched() -> None:
 
 
 async def test_faults_behind_the_head() -> None:
-    """Faults on pages that were asked for ahead of their turn cost no row either."""
+    """Faults on prefetched pages lose no row either."""
 
     async def second_chance(connection: Connection, received: Received) -> None:
         first = sum(other.target == received.target for other in server.requests) == 1
@@ -181,7 +184,7 @@ async def test_faults_behind_the_head() -> None:
 
 
 async def test_wrong_row_of_a_resumed_page() -> None:
-    """A row is numbered within the answer that brought it, also if others have brought rows of its page before."""
+    """A row is numbered within its own response, even if other responses brought rows of its page before."""
     shares = iter([0.5])
 
     async def breaking(connection: Connection, received: Received) -> None:
@@ -200,8 +203,8 @@ async def test_wrong_row_of_a_resumed_page() -> None:
 
 
 async def test_columns_of_a_page_whose_end_was_lost() -> None:
-    """What was counted in a page holds for the next ones also if only the end of its envelope was lost."""
-    # The text in the rows lets the last of them be found before the end of the list is certain.
+    """The column count of a page holds for the next ones, even if the end of its envelope was lost."""
+    # The text in the rows lets the parser find the last of them before the end of the list is certain.
     wide = [
         {"Id": number, "Text": "},{", **{f"C{field}": 0 for field in range(400)}}
         for number in range(by_default(500, 1_000))

@@ -1,4 +1,4 @@
-"""Conditions that leave just enough room for a key in a request, or just not."""
+"""Conditions that leave just enough room for a key in a request, or just not enough."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.thoroughness import by_default
 
 COUNT = 60
 BY_KEY = GetConnector("T", key="Key")
-# The keys, and the lengths of conditions with one alternative and with three beside which there is just room for them.
+# The keys, and the lengths of conditions that just leave room for them, with one alternative and with three.
 KEYS: dict[str, tuple[Callable[[int], Any], int, int]] = {
     "number": (lambda number: 10**18 + number * number, 1_895, 945),
     "text": (lambda number: f"{'k' * 15}{number:03}", 1_897, 948),

@@ -1,4 +1,4 @@
-"""Sampled reads through the whole stream, over a table that changes between the answers."""
+"""Sampled reads through the whole stream, over a table that changes between the responses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def short_of_words(watch: canary.Watch, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 class RefusedError(Exception):
-    """A condition beside which no key has a place, and no way to read its rows all the same."""
+    """A condition that leaves no room for a key, and whose rows cannot be read in another way."""
 
 
 def sample(seed: int, *, verify: bool = True) -> tuple[Outcome, Service]:
@@ -99,7 +99,7 @@ def test_plain_skip_and_take_fails() -> None:
 
 
 def test_a_hanging_read_is_noticed() -> None:
-    """What the harness claims about ends is true: what waits for nothing is an error of its loop."""
+    """The harness does notice hanging reads: its loop raises an error for a wait that cannot end."""
 
     with pytest.raises(RuntimeError, match="hangs"):
         run(asyncio.Event().wait())

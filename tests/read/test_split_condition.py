@@ -31,7 +31,7 @@ from tests.support.thoroughness import by_default
 MANY = by_default(700, 10_000)
 FIRST = by_default(200, 1_000)
 FOUND = by_default(300, 1_000)  # of the texts beside the key
-TOP = by_default(125, 250)  # what the numbers of overlapping parts lie below
+TOP = by_default(125, 250)  # the numbers of overlapping parts are below this
 
 
 def _shuffled(values: list[Any]) -> list[Any]:
@@ -44,7 +44,7 @@ def _status(simulator: Simulator) -> set[int | None]:
 
 
 async def test_ten_thousand_numbers_of_the_key(serve: Serve) -> None:
-    """They come complete, once and in key order, whatever the order of the values."""
+    """All rows come once and in key order, whatever the order of the values."""
     simulator, afas = await serve(rows=FIRST + MANY + FIRST)
     values = _shuffled([3 * number + 1 for number in range(FIRST, FIRST + MANY)])
     found = [row.number async for row in afas.rows(WIDE, where=F.Id.in_(values))]
@@ -54,7 +54,7 @@ async def test_ten_thousand_numbers_of_the_key(serve: Serve) -> None:
 
 
 async def test_ten_thousand_texts_of_the_key(serve: Serve) -> None:
-    """They come complete and once, and where all texts are alike in the order of the values."""
+    """All rows come once, and where all texts are alike in the order of the values."""
     simulator, afas = await serve(rows=500 + MANY + FIRST)
     values = [f"{number:06}" for number in range(500, 500 + MANY)]
     found = [row["ItemCode"] async for row in afas.rows(ARTICLES, where=F.ItemCode.in_(_shuffled([*values])))]
@@ -66,7 +66,7 @@ async def test_ten_thousand_texts_of_the_key(serve: Serve) -> None:
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("connector", [WIDE, WIDE_RAW], ids=["typed", "raw"])
 async def test_ten_thousand_texts_beside_the_key(connector: GetConnector[Any], serve: Serve) -> None:
-    """They come complete and once, and in the order of the key, which holds whole numbers."""
+    """All rows come once, in the order of the key, which holds whole numbers."""
     simulator, afas = await serve(rows=500 + FOUND)
     values = _shuffled([f"W{number:07}" for number in range(500, 500 + MANY)])
     found = await afas.rows(connector, where=F.Code.in_(values)).to_list()
@@ -78,7 +78,7 @@ async def test_ten_thousand_texts_beside_the_key(connector: GetConnector[Any], s
 
 
 def _overlapping() -> Condition:
-    """Return a condition each of whose parts is met by most rows, and which is met by those below `TOP`."""
+    """Return a condition whose parts each match most rows, and which matches the rows below `TOP`."""
     condition = F.Id < 1
     for number in range(35):
         condition |= (F.Id < TOP - number) & (F.Group != 9) & (F.Price >= 0)
@@ -88,7 +88,7 @@ def _overlapping() -> Condition:
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("rules", [Rules(), Rules(page_cap=by_default(25, 7))], ids=["", "capped"])
 async def test_overlapping_parts(rules: Rules, serve: Serve) -> None:
-    """A row that meets many parts comes once, in the order of the key, which holds whole numbers."""
+    """A row that matches many parts comes once, in the order of the key, which holds whole numbers."""
     simulator, afas = await serve(connectors={"T": table(range(1, TOP + 150))}, rules=rules)
     found = numbers(await afas.rows(BY_NUMBER, where=_overlapping()).to_list())
     assert found == list(range(1, TOP))
@@ -106,9 +106,9 @@ TYPED = GetConnector("T", Coded, key="Code")
 
 @pytest.mark.parametrize("connector", [BY_CODE, BY_BOTH, TYPED], ids=["text", "both", "typed"])
 async def test_an_order_that_cannot_be_kept(connector: GetConnector[Any], serve: Serve) -> None:
-    """By texts, rows of several requests cannot be put in order: the read is refused, and told what would do.
+    """Rows of several requests cannot be put in order by texts: the read is refused, and says what works.
 
-    Of rows as dicts, one is asked for to see what the key holds.
+    A read of dicts requests one row to see what the key holds.
     """
     simulator, afas = await serve(connectors={"T": table(range(1, TOP + 150))})
     for read in (afas.rows, afas.pages):
@@ -118,14 +118,14 @@ async def test_an_order_that_cannot_be_kept(connector: GetConnector[Any], serve:
 
 
 async def test_pages_of_parts_that_have_no_order(serve: Serve) -> None:
-    """Pages are whole answers, of which none can be put between others."""
+    """Pages are whole responses, and no response fits between others."""
     _, afas = await serve(connectors={"T": table(range(1, TOP + 150))})
     with pytest.raises(UsageError, match="works for rows"):
         await anext(afas.pages(BY_NUMBER, where=_overlapping()))
 
 
 async def test_pages_of_values_of_the_key(serve: Serve) -> None:
-    """Each page holds the rows of one answer, in the order of the key."""
+    """Each page holds the rows of one response, in the order of the key."""
     simulator, afas = await serve(connectors={"T": table(range(1, TOP + 150))})
     pages = [page async for page in afas.pages(BY_NUMBER, where=F.Id.in_(range(0, 800, 2)))]
     assert [row["Id"] for page in pages for row in page.rows] == list(range(2, TOP + 150, 2))
@@ -137,7 +137,7 @@ async def test_pages_of_values_of_the_key(serve: Serve) -> None:
 
 
 async def test_a_row_of_two_parts_is_one_row(serve: Serve) -> None:
-    """A key that comes in two parts is asked for once: two rows with it are noticed, and one that moved is no error."""
+    """A key that comes in two parts is looked up once. Two rows with it are an error; one row that moved is not."""
     rows = [{"Id": number, "Group": f"g{number % 60}"} for number in range(300)]
     where = F.Group.in_([f"g{number}" for number in range(60)])
     _, afas = await serve(connectors={"T": [*rows, {"Id": 7, "Group": "g55"}]})
@@ -146,7 +146,7 @@ async def test_a_row_of_two_parts_is_one_row(serve: Serve) -> None:
 
 
 async def test_numbers_that_are_texts_in_rows() -> None:
-    """What a first row says of the key is not trusted: rows that cannot be compared are an error, and not left out."""
+    """The first row does not prove the key type: rows that cannot be compared raise an error, and are not left out."""
 
     async def answer(connection: Connection, received: Received) -> None:
         row = '{"Id":"17","Group":"g7"}' if "filterjson" in received.query else '{"Id":1,"Group":"g1"}'
@@ -166,7 +166,7 @@ async def test_numbers_that_are_texts_in_rows() -> None:
     ids=["days", "signs"],
 )
 async def test_one_value_in_several_spellings(values: list[Any], serve: Serve) -> None:
-    """A row comes once, also where the rows have no key."""
+    """A row comes once, even where the rows have no key."""
     day = isinstance(values[0], str)
     rows = [
         {"Id": number, "Value": f"2024-01-{number % 28 + 1:02}T00:00:00Z" if day else number % 40}
@@ -187,14 +187,14 @@ async def test_every_value_has_its_row(serve: Serve) -> None:
 
 
 async def test_a_comparison_with_the_key_may_have_many_rows(serve: Serve) -> None:
-    """Only a value that you ask for has one row: the read goes on behind it otherwise, even page by page of one row."""
+    """Only a requested value has one row. Other reads continue after it, even page by page of one row."""
     _, afas = await serve(connectors={"T": table(range(1, 30))})
     for where in (F.Id > 4, (F.Id > 4) | (F.Id == 4)):
         assert numbers(await afas.rows(BY_NUMBER, where=where, take=1).to_list())[-25:] == list(range(5, 30))
 
 
 async def test_values_of_the_key_that_fit_take_one_request(serve: Serve) -> None:
-    """A hundred and more rows come at once, and prove by their number that they are all."""
+    """More than a hundred rows come at once, and their number proves that they are all."""
     simulator, afas = await serve(connectors={"T": table(range(300))})
     found = numbers(await afas.rows(BY_NUMBER, where=F.Id.in_(range(100, 220))).to_list())
     assert found == list(range(100, 220))
@@ -202,21 +202,21 @@ async def test_values_of_the_key_that_fit_take_one_request(serve: Serve) -> None
 
 
 async def test_a_long_condition_on_an_empty_table(serve: Serve) -> None:
-    """There is no row to see by what the parts are to be put in order, and none is needed."""
+    """No row shows how to order the parts, and none is needed."""
     _, afas = await serve(connectors={"T": table(range(1))})
     async with census(afas):
         assert await afas.rows(GetConnector("Profit_Empty", key="Id"), where=_overlapping()).to_list() == []
 
 
 async def test_an_alternative_beside_which_no_key_fits(serve: Serve) -> None:
-    """It is asked for by itself, and its rows are counted."""
+    """It gets a request of its own, and its rows are counted."""
     _, afas = await serve(connectors={"T": [{"Id": number, "Name": f"n{number}"} for number in range(250)]})
     where = (F.Name != "x" * 1_915) | F.Name.in_([f"n{number}" for number in range(60)])
     assert numbers(await afas.rows(BY_NUMBER, where=where).to_list()) == list(range(250))
 
 
 async def test_descending(serve: Serve) -> None:
-    """Whole numbers come in the order that was asked for, split by the key or by another field."""
+    """Whole numbers come in the requested order, split by the key or by another field."""
     _, afas = await serve(connectors={"T": table(range(1, TOP + 150))})
     for where in (
         F.Id.in_(range(1, TOP + 50)),
@@ -228,7 +228,7 @@ async def test_descending(serve: Serve) -> None:
 
 
 async def test_a_condition_that_fits_no_request(serve: Serve) -> None:
-    """It is refused with its length before anything is sent, also when only some of it is too long."""
+    """It is refused with its length before anything is sent, even when only some of it is too long."""
     simulator, afas = await serve(rows=10)
     long = F.ItemCode.startswith("x" * 3_000)
     for where in (long, long | F.ItemCode.in_(map(str, range(500))), F.ItemCode.in_(["y" * 2_048])):
@@ -241,7 +241,7 @@ async def test_a_condition_that_fits_no_request(serve: Serve) -> None:
 
 
 async def test_no_row_can_meet_it(serve: Serve) -> None:
-    """Nothing is asked for."""
+    """A condition that no row can meet sends nothing."""
     simulator, afas = await serve(rows=10)
     for where in (
         F.ItemCode.in_([]),
@@ -256,7 +256,7 @@ async def test_no_row_can_meet_it(serve: Serve) -> None:
 
 
 async def test_texts_that_the_service_takes_for_equal(serve: Serve) -> None:
-    """Values that differ in the case of letters only do not double their row."""
+    """Values that differ only in letter case do not repeat their row."""
     _, afas = await serve(rows=TOP + 50)
     values = [f"{letter}{number:07}" for letter in "Ww" for number in range(TOP)]
     found = await afas.rows(WIDE, where=F.Code.in_(_shuffled(values))).to_list()
@@ -264,7 +264,7 @@ async def test_texts_that_the_service_takes_for_equal(serve: Serve) -> None:
 
 
 async def test_a_part_whose_rows_have_all_been_seen(serve: Serve) -> None:
-    """Parts that overlap wholly end."""
+    """Parts that overlap wholly come to an end."""
     _, afas = await serve(connectors={"T": [{"Id": number, "Name": "xxyy"} for number in range(300)]})
     where = F.Name.contains("xx")
     for number in range(40):
@@ -274,7 +274,7 @@ async def test_a_part_whose_rows_have_all_been_seen(serve: Serve) -> None:
 
 
 async def test_an_anchor_is_as_long_as_it_is_written(serve: Serve) -> None:
-    """Values that take more characters in a request than they have do not make it too long behind the first page."""
+    """Values that are longer when encoded do not make a request too long after the first page."""
     texts = [f"{'é' * 8}{number:03}" for number in range(60)] + [f"{'e' * 8}{number:03}x" for number in range(60)]
     _, afas = await serve(connectors={"T": [{"Code": text} for text in texts[::2]]})
     rows = await afas.rows(GetConnector("T", key="Code"), where=F.Code.in_(texts)).to_list()

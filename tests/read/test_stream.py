@@ -1,4 +1,4 @@
-"""Rows: all of them, in key order, in every form a user can ask for."""
+"""Rows: all of them, in key order, in every form a user can request."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_dict_rows(afas: AfasClient, simulator: Simulator, name: str) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_raw_rows(afas: AfasClient, simulator: Simulator, name: str) -> None:
-    """Undecoded rows are, byte for byte, what the service holds."""
+    """Undecoded rows are, byte for byte, the rows of the service."""
     count = crc32 = 0
     async for row in afas.rows(connector_of(simulator, name, msgspec.Raw)):
         assert type(row) is msgspec.Raw
@@ -45,7 +45,7 @@ async def test_raw_rows(afas: AfasClient, simulator: Simulator, name: str) -> No
 
 
 async def test_raw_rows_outlive_the_stream(afas: AfasClient, simulator: Simulator) -> None:
-    """Undecoded rows that are kept do not change when the stream goes on."""
+    """Undecoded rows that you keep do not change when the stream continues."""
     rows = await afas.rows(connector_of(simulator, "Profit_Wide", msgspec.Raw)).to_list()
     assert zlib.crc32(b"".join(bytes(row) + b"\n" for row in rows)) == simulator.store.checksum("Profit_Wide").crc32
 
@@ -88,7 +88,7 @@ async def test_order_by_part_of_the_key(afas: AfasClient, simulator: Simulator) 
 
 @pytest.mark.parametrize("gzip", [False, True])
 async def test_encodings(*, gzip: bool) -> None:
-    """Whether the service packs its answers makes no difference to the rows."""
+    """Whether the service compresses its responses makes no difference to the rows."""
     async with (
         Simulator(rows=2_000, token=canary.TOKEN, gzip=gzip) as simulator,
         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,

@@ -23,7 +23,7 @@ async def test_batches(afas: AfasClient, simulator: Simulator) -> None:
 
 
 async def test_batches_are_the_readers_own(afas: AfasClient, simulator: Simulator) -> None:
-    """A batch may be changed by its reader without changing what follows."""
+    """You may change a batch without changing later rows."""
     found: list[str] = []
     async for batch in afas.rows(TYPED_ARTICLES, take=100).batches():
         found += [row.code for row in batch]
@@ -32,7 +32,7 @@ async def test_batches_are_the_readers_own(afas: AfasClient, simulator: Simulato
 
 
 async def test_to_list(afas: AfasClient, simulator: Simulator) -> None:
-    """A list holds all rows that have not been read, after which the stream is at its end."""
+    """A list holds all unread rows, and the stream is then at its end."""
     rows = afas.rows(TYPED_ARTICLES)
     head = [(await anext(rows)).code for _ in range(130)]
     assert head + [row.code for row in await rows.to_list()] == codes(simulator)
@@ -66,7 +66,7 @@ async def test_first_follows_the_order(afas: AfasClient, simulator: Simulator) -
 
 
 async def test_first_does_not_move_the_stream(afas: AfasClient, simulator: Simulator) -> None:
-    """The first row may be asked for at any time, and no row is lost by it."""
+    """You may request the first row at any time, and lose no row by it."""
     rows = afas.rows(TYPED_ARTICLES)
     found = [(await anext(rows)).code for _ in range(150)]
     first = await rows.first()
@@ -77,7 +77,7 @@ async def test_first_does_not_move_the_stream(afas: AfasClient, simulator: Simul
 
 @pytest.mark.parametrize("stops", [(1, 1, 1), (99, 1, 2), (100, 100, 100), (101, 250, 7), (3, MIDDLE, MIDDLE - 100)])
 async def test_all_ways_share_one_position(afas: AfasClient, simulator: Simulator, stops: tuple[int, int, int]) -> None:
-    """A loop left in the middle of a batch can be gone on with in any other way: nothing is lost or doubled."""
+    """You can leave a loop in the middle of a batch and continue in any other way: no row is lost or repeated."""
     rows = afas.rows(TYPED_ARTICLES)
     found: list[str] = []
     by_loop, by_anext, by_second_loop = stops
@@ -99,7 +99,7 @@ async def test_all_ways_share_one_position(afas: AfasClient, simulator: Simulato
 
 
 async def test_a_timeout_in_between_loses_nothing(reader: AfasClient, slow: Simulator) -> None:
-    """A wait for the next row that was given up may be begun again: nothing is lost or doubled."""
+    """You may give up a wait for the next row and begin it again: no row is lost or repeated."""
     rows, found, given_up = reader.rows(TYPED_ARTICLES, take=200), list[str](), 0
     while True:
         try:
@@ -126,7 +126,7 @@ async def test_looking_whether_a_row_is_there(reader: AfasClient) -> None:
 
 
 async def test_the_end_stays_the_end(afas: AfasClient, simulator: Simulator) -> None:
-    """A stream that has ended goes on saying so, without another request."""
+    """A stream that has ended keeps saying so, without another request."""
     rows = afas.rows(TYPED_ARTICLES)
     assert len([row async for row in rows]) == SIMULATED
     requests = len(simulator.requests)
@@ -183,7 +183,7 @@ async def test_progress_of_a_closed_stream(afas: AfasClient) -> None:
 
 @pytest.mark.parametrize("take", [None, 100, 999, 1_000, SIMULATED, 5_000])
 async def test_pages(afas: AfasClient, simulator: Simulator, take: int | None) -> None:
-    """Pages are whole answers of the server, numbered from 0, and know how many rows lie before them."""
+    """Pages are whole responses of the server, numbered from 0, with the number of rows before them."""
     pages = afas.pages(TYPED_ARTICLES, take=take)
     found = [page async for page in pages]
     assert [page.number for page in found] == list(range(len(found)))
@@ -208,7 +208,7 @@ async def test_page(afas: AfasClient, simulator: Simulator, skip: int, take: int
 
 
 async def test_page_is_sorted(afas: AfasClient, simulator: Simulator) -> None:
-    """A page is sorted by its order and the key behind it; a connector by name has no order."""
+    """A page is sorted by its order and then the key; a connector by name has no order."""
     page = await afas.page(ARTICLES, take=20, order_by="-Price")
     prices = [row["Price"] for row in page.rows]
     assert prices == sorted(prices, reverse=True)

@@ -1,4 +1,4 @@
-"""Collation: what databases leave out of account when they compare, in one place for all who ask."""
+"""Collation: the differences that databases ignore when they compare, in one place for all callers."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from afas_async.vocabulary.collation import folded, widely_folded
 
 @pytest.mark.parametrize(("one", "other"), [("Bolt", "BOLT"), ("Bolt", "bolt  "), ("straße", "STRASSE")])
 def test_equal_for_most(one: str, other: str) -> None:
-    """Letter case and blanks at the end do not count, for either of the two."""
+    """Both ignore letter case and trailing blanks."""
     assert folded(one) == folded(other)
     assert widely_folded(one) == widely_folded(other)
 
 
 @pytest.mark.parametrize(("one", "other"), [("Café", "cafe"), ("Ærø", "aero"), ("a\u00adb", "ab"), ("\uff21", "a")])
 def test_equal_for_some(one: str, other: str) -> None:
-    """Accents, ligatures, widths and characters that do not show count only where that does no harm."""
+    """Accents, ligatures, widths and invisible characters count only where that does no harm."""
     assert folded(one) != folded(other)
     assert widely_folded(one) == widely_folded(other)
 

@@ -1,4 +1,4 @@
-"""What a user declares about a connector: names, row types and keys, checked when they are declared."""
+"""The user's declaration of a connector: names, row types and keys, checked when they are declared."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_keys(key: str | tuple[str, ...], fields: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("row_type", [dict, msgspec.Raw])
 def test_keys_of_untyped_rows(row_type: Any) -> None:
-    """Untyped rows have the key that is declared; only the data can show whether it exists."""
+    """Untyped rows have the declared key; only the data can show whether it exists."""
     assert GetConnector("Profit_Article", row_type, key="Whatever").key == ("Whatever",)
 
 
@@ -86,7 +86,7 @@ def test_key_types(key: str) -> None:
     "key", ["Decimal", "Real", "Flag", "Moment", "Either", "Word", "Anything", "Nothing", "Parts", ("Text", "Real")]
 )
 def test_bad_key_types(key: str | tuple[str, ...]) -> None:
-    """Other types do not, and are refused with the field's name."""
+    """Other types do not survive it, and are refused with the field's name."""
     with pytest.raises(UsageError, match="must be str or int") as caught:
         GetConnector("X", Fields, key=key)
     assert (key if isinstance(key, str) else "Real") in str(caught.value)
@@ -94,7 +94,7 @@ def test_bad_key_types(key: str | tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("key", ["itemcode", "Missing", ("ItemCode", "Missing")])
 def test_unknown_keys(key: str | tuple[str, ...]) -> None:
-    """A key field that the row type lacks is refused, and the error names the fields that there are."""
+    """A key field that the row type lacks is refused, and the error names the fields that exist."""
     with pytest.raises(UnknownFieldError, match="ItemCode, Line, Price"):
         GetConnector("Profit_Article", Article, key=key)
 
@@ -115,14 +115,14 @@ def test_bad_key_names(key: str | tuple[str, ...], row_type: Any) -> None:
 
 @pytest.mark.parametrize("name", ["", "..", "../metainfo", "a/b", "a?b", "Profit_Article\n", "é.b"])
 def test_bad_names(name: str) -> None:
-    """So does the connector's name."""
+    """The connector's name is checked too."""
     with pytest.raises(InvalidNameError):
         GetConnector(name)
 
 
 @pytest.mark.parametrize(("name", "key"), [("a/b", "Id"), ("Profit_Article", "a.b")])
 def test_the_traceback_can_be_shown(name: str, key: str) -> None:
-    """A crash reporter that shows the variables of a refusal can show the connector that was refused."""
+    """A crash reporter that shows the variables of a refusal can show the refused connector."""
     with pytest.raises(InvalidNameError) as caught:
         GetConnector(name, key=key)
     shown = [repr(frame.f_locals) for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
@@ -130,7 +130,7 @@ def test_the_traceback_can_be_shown(name: str, key: str) -> None:
 
 
 def test_doubled_key_fields() -> None:
-    """A field that stands twice in a key is a slip."""
+    """A field that is twice in a key is a slip."""
     with pytest.raises(UsageError, match="twice"):
         GetConnector("Profit_JournalLines", key=("UnitId", "UnitId"))
 
@@ -154,7 +154,7 @@ def test_default_row_type() -> None:
 
 
 def test_row_fields() -> None:
-    """The fields of a row type go by the names that the service uses, in their order."""
+    """The fields of a row type have the names that the service uses, in their order."""
     fields = row_fields(Article)
     assert fields is not None
     assert list(fields) == ["ItemCode", "Line", "Price"]

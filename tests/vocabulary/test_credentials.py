@@ -1,4 +1,4 @@
-"""Credentials: what goes into the request, and no place where it shows."""
+"""Credentials: they go into the request, and show nowhere."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_spellings(spelling: str) -> None:
 
 @pytest.mark.parametrize("length", [20, 60, 64, 128])
 def test_length_of_the_data(length: int) -> None:
-    """AFAS's samples have 60 and 64 characters, so the length decides nothing."""
+    """AFAS's samples have 60 and 64 characters, so the length does not matter."""
     for spelling in ("A" * length, f"<token><version>1</version><data>{'A' * length}</data></token>"):
         header = AppToken(spelling).header().removeprefix("AfasToken ")
         assert base64.b64decode(header).decode() == f"<token><version>1</version><data>{'A' * length}</data></token>"
@@ -85,7 +85,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("spelling", ["", " \n", *MALFORMED])
 def test_malformed(spelling: str) -> None:
-    """What is none of the three spellings is refused, and shown nowhere: not even where tracebacks show variables."""
+    """Text in none of the three spellings is refused, and shown nowhere, not even where tracebacks show variables."""
     with pytest.raises(ConfigurationError) as caught:
         AppToken(spelling)
     assert caught.value.__cause__ is None
@@ -137,7 +137,7 @@ def test_no_dict() -> None:
     "copying", [pickle.dumps, copy.copy, copy.deepcopy, lambda token: copy.deepcopy({"a": [token]})]
 )
 def test_never_copied(copying: Callable[[AppToken], object]) -> None:
-    """Pickling and copying is refused, and the refusal does not show the token."""
+    """Pickling and copying are refused, and the refusal does not show the token."""
     with pytest.raises(TypeError) as caught:
         copying(AppToken(canary.TOKEN))
     report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
@@ -198,7 +198,7 @@ NO_SECRETS = ["", " ", f"{canary.SECRET}\r\nX", f"{canary.SECRET}\x00", f"{canar
     ],
 )
 def test_malformed_others(make: Callable[[], object]) -> None:
-    """What is no access token, client id or client secret is refused, and shown nowhere (see the canary)."""
+    """A malformed access token, client id or client secret is refused, and shown nowhere (see the canary)."""
     with pytest.raises(ConfigurationError, match="malformed") as caught:
         make()
     assert not canary.leaks(str(caught.value))
@@ -206,7 +206,7 @@ def test_malformed_others(make: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("make", [bearer, client_credentials])
 def test_others_show_nowhere(make: Callable[[], object]) -> None:
-    """Neither text nor pickle nor copy of them can be had."""
+    """You cannot get a text, a pickle or a copy of them."""
     made = make()
     assert repr(made) == f"{made}" == f"{type(made).__name__}(***)"
     inside = [getattr(made, name, None) for name in dir(made)]

@@ -1,4 +1,4 @@
-"""What a user gives to be written, in every form."""
+"""Elements to write, in every form that a user gives."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Person(msgspec.Struct, rename={"number": "@BcCo", "name": "LaNm", "first":
 
 
 def test_an_element_stays_itself() -> None:
-    """An Element is taken as it is."""
+    """An Element is taken unchanged."""
     element = Element({"@odd": 1, "KnAddress": {}}, key={"BcCo": "1"})
     assert element_of(element) is element
 
 
 @pytest.mark.parametrize("kind", [dict, OrderedDict])
 def test_a_dict(kind: type[dict[str, Any]]) -> None:
-    """Names with an @ are the key, elements and lists of them objects, and everything else fields."""
+    """Names with an @ are the key, elements and lists of them are objects, and all other names are fields."""
     address = {"CoId": "NL"}
     item = kind({
         "@BcCo": "100",
@@ -78,7 +78,7 @@ def test_a_struct() -> None:
 
 
 def test_an_action() -> None:
-    """`@Action` is what to do with the element, and no key."""
+    """`@Action` is the action for the element, not a key."""
     assert element_of({"@Action": "delete", "@SbId": 7}) == Element(key={"SbId": 7}, action="delete")
     assert element_of({"@Action": None, "@SbId": 7}) == Element(key={"SbId": 7})
 
@@ -91,13 +91,13 @@ def test_an_object_without_lines(empty: object) -> None:
 
 @pytest.mark.parametrize("value", [["NL1"], [{}, "NL1"], ("a",), {"a"}])
 def test_other_lists_are_no_objects(value: object) -> None:
-    """A list of anything but elements stays a field, in which it is refused when it is encoded."""
+    """A list of other values stays a field, and is refused when it is encoded."""
     assert element_of({"KnBank": value}).fields == {"KnBank": value}
 
 
 @pytest.mark.parametrize("item", [None, "text", b"bytes", 5, [("a", 1)], [{}], Person, object()])
 def test_what_is_no_element(item: object) -> None:
-    """Anything else is refused by its type, without its content."""
+    """Any other value is refused by its type, without its content."""
     with pytest.raises(InvalidElementError, match=rf"expected an Element, .*, got {type_name(item)}$") as raised:
         element_of(item)
     assert isinstance(raised.value, UsageError)
@@ -113,7 +113,7 @@ def test_parts_of_an_element(arguments: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", [1, None, b"Ds"])
 def test_names_are_texts(name: object) -> None:
-    """A name that is no str is refused before it is sent as one."""
+    """A name that is not a str is refused before it is sent as one."""
     with pytest.raises(InvalidElementError, match="expected field ids as str in the dict, got "):
         element_of({name: "x"})
 

@@ -65,7 +65,7 @@ def test_production_is_the_default() -> None:
     ],
 )
 def test_bad_numbers(number: str) -> None:
-    """A participant number is five or six ASCII digits, and nothing before or behind them."""
+    """A participant number is five or six ASCII digits, and nothing before or after them."""
     with pytest.raises(ConfigurationError) as caught:
         Environment(number)
     assert repr(number) in str(caught.value)
@@ -183,14 +183,14 @@ def test_good_base_urls(url: str, checked: str) -> None:
     ],
 )
 def test_bad_base_urls(url: str) -> None:
-    """What could send the token in clear text, or elsewhere than it seems, is refused."""
+    """URLs that could send the token in clear text, or elsewhere than they seem to, are refused."""
     with pytest.raises(ConfigurationError):
         checked_base_url(url)
 
 
 @pytest.mark.parametrize("url", ["https://user:5ECRET@host/x", "https://host/x?token=5ECRET", "http://:5ECRET@[::1/x"])
 def test_refusal_does_not_repeat(url: str) -> None:
-    """The refusal of a base URL repeats no secret that stands in it."""
+    """The refusal of a base URL repeats none of its secrets."""
     with pytest.raises(ConfigurationError) as caught:
         checked_base_url(url)
     assert "5ECRET" not in str(caught.value)
@@ -216,12 +216,12 @@ def test_refusal_does_not_repeat(url: str) -> None:
     ],
 )
 def test_loopback(host: str, loopback: bool) -> None:  # noqa: FBT001
-    """Only what certainly means this machine counts as this machine."""
+    """Only names and addresses that certainly mean this machine count as this machine."""
     assert is_loopback(host) is loopback
 
 
 @pytest.mark.parametrize("path", ["connectors", "connectors/", "metainfo", "ProfitRestServices/Connectors"])
 def test_a_base_url_that_goes_too_far(path: str) -> None:
-    """As users copy it from a request: with it, every connector would be unknown."""
+    """Users copy it from a request: with it, every connector would be unknown."""
     with pytest.raises(ConfigurationError, match="must not include `/connectors`"):
         base_url_of(None, f"https://12345.rest.afas.online/{path}")

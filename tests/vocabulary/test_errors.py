@@ -121,7 +121,7 @@ def test_every_error_travels(kind: type[AfasError], send: Callable[[AfasError], 
 
 @every_kind
 def test_facts_are_attributes(kind: type[AfasError]) -> None:
-    """What the constructor was told can be read, without parsing the text."""
+    """You can read the arguments of the constructor without parsing the text."""
     error = make(kind)
     for name in inspect.signature(kind).parameters:
         if name in FACTS:
@@ -152,14 +152,14 @@ def test_facts_are_attributes(kind: type[AfasError]) -> None:
     ],
 )
 def test_text_of_an_api_error(facts: dict[str, object], text: str) -> None:
-    """The text has what an administrator needs: connector, status, message, references and wait."""
+    """The text has the facts that an administrator needs: connector, status, message, references and wait."""
     error = ApiError("no", status=500, connector="Profit_Article", **facts)  # type: ignore[arg-type]
     assert str(error) == text
     error.attempts = 4
     assert str(error) == text + " (after 4 attempts)"
 
 
-# What a service does with an error: "caller" answers 422, "service" 500, and "afas" 502 to 504.
+# How a web service maps an error: "caller" to 422, "service" to 500, and "afas" to 502 to 504.
 MENDED: dict[tuple[str, bool], set[type[AfasError]]] = {
     ("caller", False): {
         errors.QueryTooLongError,
@@ -202,7 +202,7 @@ MENDED: dict[tuple[str, bool], set[type[AfasError]]] = {
 
 
 def test_every_error_says_who_mends_it_and_whether_to_call_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each class of the tree stands in the table, and keeps its facts when it travels."""
+    """The table has each class of the tree, and each keeps its facts when it travels."""
     monkeypatch.setitem(FACTS, "damaged", value=False)
     found: dict[tuple[str, bool], set[type[AfasError]]] = {}
     for kind in KINDS:
@@ -225,7 +225,7 @@ def test_errors_that_know_better_than_their_class() -> None:
 
 
 def test_a_lock_is_an_error_of_its_own() -> None:
-    """A refusal because somebody else has the record open is a LockedError, so that nobody parses a text."""
+    """If somebody else has the record open, the refusal is a LockedError, so that nobody parses a text."""
     for text, kind in (
         ("Het dossier is vergrendeld door JAN", errors.LockedError),
         ("The record is LOCKED by user X", errors.LockedError),
@@ -238,7 +238,7 @@ def test_a_lock_is_an_error_of_its_own() -> None:
 
 
 def test_a_failed_load_says_it_for_its_first_failure() -> None:
-    """What a load did not apply is mended by whoever mends its first failure; some of it may be applied."""
+    """Whoever fixes the first failure of a load fixes the rest of it; some of it may be applied."""
     report = outcomes.LoadReport(total=2)
     report.record(outcomes.Outcome(1, "not_sent", error=errors.ClientClosedError("x")))
     report.record(outcomes.Outcome(0, "rejected", error=errors.BusinessError("x", status=500, connector="X")))
@@ -249,7 +249,7 @@ def test_a_failed_load_says_it_for_its_first_failure() -> None:
 
 
 def test_what_was_sent() -> None:
-    """Only a connection that never was is certain to have sent nothing."""
+    """Only a connection that was never made is certain to have sent nothing."""
     sent = {kind.__name__: kind.sent for kind in KINDS if issubclass(kind, errors.TransportError)}
     assert sent == {
         "TransportError": "maybe",
@@ -260,6 +260,6 @@ def test_what_was_sent() -> None:
 
 
 def test_a_time_out_is_a_timeout_error() -> None:
-    """Code that catches Python's TimeoutError catches ours; one that catches OSError for files is warned here."""
+    """Code that catches Python's TimeoutError catches ours. Code that catches OSError for files is warned here."""
     assert issubclass(errors.RequestTimeoutError, TimeoutError)
     assert [kind for kind in KINDS if issubclass(kind, TimeoutError)] == [errors.RequestTimeoutError]

@@ -45,20 +45,20 @@ OPERATORS = [
 
 @pytest.mark.parametrize(("condition", "operator", "text", "shown"), OPERATORS)
 def test_operators(condition: Condition, operator: int, text: str, shown: str) -> None:
-    """Each way to write a test has its code and its text, and shows itself as it can be written."""
+    """Each way to write a test has its code and its text, and its repr can be written."""
     assert condition.groups() == ((Test("X", Operator(operator), text),),)
     assert repr(condition) == shown
     assert eval(shown) == condition  # noqa: S307
 
 
 def test_every_code_has_a_way_to_write_it() -> None:
-    """There are fifteen operators (AFAS, GET connector), and all of them can be asked for."""
+    """There are fifteen operators (AFAS, GET connector), and you can use all of them."""
     assert sorted({operator for _, operator, _, _ in OPERATORS}) == sorted(Operator) == list(range(1, 16))
 
 
 @pytest.mark.parametrize("name", ["class", "9Lives", "_", "__len__", "__class__", "x" * 64])
 def test_fields_by_their_id(name: str) -> None:
-    """Any id that may enter a URL can be written with brackets, also one that is no name in Python."""
+    """You can write any id that may enter a URL with brackets, even one that is not a Python name."""
     condition = F[name].is_empty()
     assert condition.groups()[0][0].field == name
     assert eval(repr(condition)) == condition  # noqa: S307
@@ -74,7 +74,7 @@ def test_unsafe_fields(name: str) -> None:
 
 
 def test_ranges_and_sets() -> None:
-    """`between` includes both ends; `in_` is an "or", and of nothing it is met by no row."""
+    """`between` includes both ends; `in_` is an "or", and an empty `in_` matches no row."""
     low, high = Test("X", Operator.AT_LEAST, "1"), Test("X", Operator.AT_MOST, "9")
     assert F.X.between(1, 9).groups() == ((low, high),)
     assert F.X.in_(iter("ba")).groups() == tuple((Test("X", Operator.EQUAL, text),) for text in "ba")
@@ -89,20 +89,20 @@ def test_ranges_and_sets() -> None:
     assert (repr(F.X.in_([])), repr(~F.X.in_([]))) == ("(never)", "(always)")
 
 
-# What `not` makes of each operator; the quick filter has no opposite.
+# The negation of each operator; the quick filter has no opposite.
 NEGATIONS = {1: 7, 2: 5, 3: 4, 4: 3, 5: 2, 6: 11, 7: 1, 8: 9, 9: 8, 10: 12, 11: 6, 12: 10, 13: 14, 14: 13}
 
 
 @pytest.mark.parametrize("operator", NEGATIONS)
 def test_negated_operators(operator: int) -> None:
-    """`~` asks for the complementary operator, and twice for the first again."""
+    """`~` gives the complementary operator, and twice gives the first again."""
     condition = Condition((Test("X", Operator(operator), "5"),), every=True)
     assert (~condition).groups() == ((Test("X", Operator(NEGATIONS[operator]), "5"),),)
     assert (~~condition).groups() == condition.groups()
 
 
 def test_the_quick_filter_cannot_be_negated() -> None:
-    """What the service has no operator for is refused where it is written."""
+    """A condition that the service has no operator for is refused where it is written."""
     for make in (lambda: ~F.X.quick("a"), lambda: ~(A & (B | F.X.quick("a")))):
         with pytest.raises(InvalidFilterError, match="X: quick"):
             make()
@@ -144,7 +144,7 @@ def test_python_must_not_decide(misuse: Callable[[], Any]) -> None:
     ],
 )
 def test_what_is_no_condition(misuse: Callable[[], Any]) -> None:
-    """A field or a value is no condition, and comparisons without their parentheses are none."""
+    """A field or a value is not a condition, and neither are comparisons without their parentheses."""
     with pytest.raises(InvalidFilterError, match="parentheses"):
         misuse()
 
@@ -157,14 +157,14 @@ def test_what_a_field_is_not(misuse: Callable[[], Any]) -> None:
 
 
 def test_fields_are_named_by_text() -> None:
-    """A field id that is no text is refused, and so `in` never runs through the fields."""
+    """A field id that is not a text is refused, and so `in` never runs through the fields."""
     for misuse in (lambda: F[5], lambda: 1 in F):  # type: ignore[index, operator]
         with pytest.raises(UsageError, match=r"field: expected a field id .*, got int"):
             misuse()
 
 
 def test_negated_fields() -> None:
-    """A field that is negated without a comparison is refused with what to write."""
+    """A field that is negated without a comparison is refused with the correct form."""
     with pytest.raises(InvalidFilterError, match=r"^X: .*is_\(False\)"):
         _ = ~F.X  # type: ignore[operator]
 
@@ -179,7 +179,7 @@ def test_negated_fields() -> None:
     ],
 )
 def test_methods_that_fields_lack(name: str, hint: str) -> None:
-    """An unknown attribute is an AttributeError that says which methods there are, so that hasattr works."""
+    """An unknown attribute is an AttributeError that lists the methods, so that hasattr works."""
     with pytest.raises(AttributeError, match=f"the field X has no '{name}': {hint}") as raised:
         getattr(F.X, name)
     assert raised.value.name == name
@@ -254,7 +254,7 @@ ROWS = [dict(zip("AB", values, strict=True)) for values in itertools.product(ran
 
 @given(one=TREES, other=TREES)
 def test_combinations_mean_what_they_say(one: Condition, other: Condition) -> None:
-    """And, or and not are those of logic on filled fields, before and after the normal form."""
+    """And, or and not follow logic on filled fields, before and after the normal form."""
     for row in ROWS:
         truths = meets(one, row), meets(other, row)
         for condition, expected in (
@@ -270,7 +270,7 @@ def test_combinations_mean_what_they_say(one: Condition, other: Condition) -> No
 
 @given(condition=TREES)
 def test_the_normal_form_is_tidy(condition: Condition) -> None:
-    """No group comes twice, no test comes twice in one, and what every row meets is one empty group."""
+    """No group comes twice, no test comes twice in one, and a condition that every row meets is one empty group."""
     groups = condition.groups()
     assert len(set(groups)) == len(groups)
     assert all(len(set(group)) == len(group) for group in groups)
@@ -303,7 +303,7 @@ def test_order_of_the_normal_form() -> None:
 
 
 def test_alternatives_that_multiply() -> None:
-    """What would fill the memory is refused before it is made; up to the limit it is made."""
+    """A condition that would fill the memory is refused before it is built; up to the limit it is built."""
     exactly = F.A.in_(range(250)) & F.B.in_(range(200))
     assert sum(map(len, exactly.groups())) == MOST_TESTS
     for condition in (
@@ -328,7 +328,7 @@ def math_power(condition: Condition, times: int) -> Condition:
 
 
 def test_long_sets_are_no_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A set of any length, also with conditions that all of its values share, is only as large as it was written."""
+    """A set of any length is only as large as written, also with conditions that all of its values share."""
     most = by_default(5_000, MOST_TESTS)
     monkeypatch.setattr("afas_async.vocabulary.filters.MOST_TESTS", most)
     count = most + 1
@@ -348,7 +348,7 @@ def test_many_conditions_one_by_one() -> None:
 
 
 def test_names_that_python_asks_for() -> None:
-    """What copying and inspecting ask of an object is no field."""
+    """Names that copying and inspecting look up on an object are not fields."""
     assert not hasattr(F, "__wrapped__")
     assert repr(F) == "F"
     assert copy.copy(F).X.is_empty() == F.X.is_empty()

@@ -1,4 +1,4 @@
-"""What hides something hides it from everything that prints objects: `repr`, and rich, which has a way of its own."""
+"""A hidden value stays hidden from everything that prints objects: `repr`, and rich, which has its own protocol."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.each_case import each_case
 
 
 def _records() -> Iterator[type]:
-    """All Structs and dataclasses of the package."""
+    """Return all Structs and dataclasses of the package."""
     for module in pkgutil.walk_packages(afas_async.__path__, "afas_async."):
         if not module.name.endswith("__main__"):
             for kind in vars(importlib.import_module(module.name)).values():
@@ -40,7 +40,7 @@ def _below(kind: type) -> Iterator[type]:
 
 
 def _writes_its_repr(kind: type) -> bool:
-    """Whether a class has a `__repr__` that somebody wrote: that of a dataclass is wrapped."""
+    """Return whether a class has a handwritten `__repr__`: that of a dataclass is wrapped."""
     return kind.__repr__ is not msgspec.Struct.__repr__ and not hasattr(kind.__repr__, "__wrapped__")
 
 
@@ -68,12 +68,12 @@ def test_whoever_has_a_repr_shows_no_more_with_rich() -> None:
     ],
 )
 def test_with_rich(thing: object, shown: str) -> None:
-    """What rich prints of an object is what its `__repr__` shows, after the name of its class."""
+    """Rich prints an object as its `__repr__` does, after the name of its class."""
     assert _rich(thing) == shown
 
 
 def _rich(thing: Any) -> str:
-    """Return what rich prints of an object, on one line (its documentation, "Rich Repr Protocol")."""
+    """Return rich's output for an object, on one line (its documentation, "Rich Repr Protocol")."""
     if isinstance(thing, tuple):
         return f"({', '.join(map(_rich, thing))}{',' * (len(thing) == 1)})"
     if not hasattr(thing, "__rich_repr__"):
@@ -92,7 +92,7 @@ def _rich(thing: Any) -> str:
     ids=["app", "bearer", "client"],
 )
 def test_no_frame_while_it_is_read(read: Callable[[], object]) -> None:
-    """An interrupt while a secret is read meets no frame that has it among its locals."""
+    """An interrupt during the reading of a secret finds no frame with the secret among its locals."""
     found: list[str] = []
 
     def look(frame: FrameType, _: str, __: object) -> None:

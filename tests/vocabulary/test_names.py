@@ -30,7 +30,7 @@ def test_every_character_of_field_ids(place: str) -> None:
     "name", ["E-mail_werk", "Btw-nummer", "Cao-type", "AOW-datum", "Geboorteplaats_België", "Übergang"]
 )
 def test_ids_as_profit_makes_them(name: str) -> None:
-    """Out of Dutch labels, with their hyphens and accents: in fields only."""
+    """Profit makes ids out of Dutch labels, with their hyphens and accents. They are allowed in fields only."""
     assert accepts(field_id, name)
     assert accepts(connector_name, name) == name.isascii()
 
@@ -39,14 +39,14 @@ def test_ids_as_profit_makes_them(name: str) -> None:
     "character", ["\u0663", "\uff13", "\uff21", "\u212a", "\u200b", "\u2028", "\ud800", "\u0301", "\u00d7", "\u03b1"]
 )
 def test_no_other_alphabet(character: str) -> None:
-    """Letters and digits of other alphabets are none, even where they look the same or fold to ASCII."""
+    """Letters and digits of other alphabets are refused, even where they look the same or fold to ASCII."""
     assert not accepts(connector_name, f"a{character}")
     assert not accepts(field_id, f"a{character}")
 
 
 @pytest.mark.parametrize(("check", "limit"), [(connector_name, 128), (field_id, 64)])
 def test_lengths(check: object, limit: int) -> None:
-    """Names have an end."""
+    """The length of a name is limited."""
     assert [accepts(check, "a" * length) for length in (0, 1, limit, limit + 1)] == [False, True, True, False]
 
 

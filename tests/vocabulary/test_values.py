@@ -35,7 +35,7 @@ class Mixed(Enum):
 
 
 class Vague(tzinfo):
-    """A time zone that knows no offset: what carries it counts as wall time."""
+    """A time zone that knows no offset: a moment with it counts as wall time."""
 
     def utcoffset(self, dt: datetime | None) -> timedelta | None:  # noqa: ARG002
         return None
@@ -130,7 +130,7 @@ def test_values(value: Any, text: str) -> None:
     ],
 )
 def test_values_that_are_refused(value: Any, named: str) -> None:
-    """What the service has no value for is refused at once, with the field's name and what is wrong."""
+    """A value without a counterpart in the service is refused at once, with the field's name and the fault."""
     with pytest.raises(InvalidFilterError) as caught:
         value_text(value, "Price")
     assert str(caught.value).startswith("Price: ")
@@ -139,7 +139,7 @@ def test_values_that_are_refused(value: Any, named: str) -> None:
 
 @given(value=st.floats(allow_nan=False, allow_infinity=False) | st.decimals(-(10**9), 10**9, allow_nan=False))
 def test_numbers_come_back(value: float | Decimal) -> None:
-    """The digits of a number are those of no other number, and there is no exponent."""
+    """Each number has its own digits, and no exponent."""
     text = value_text(value, "Price")
     assert type(value)(text) == value
     assert set(text) <= set("-.0123456789")
@@ -147,7 +147,7 @@ def test_numbers_come_back(value: float | Decimal) -> None:
 
 @given(moment=st.datetimes(min_value=at(1950, 1, 1), max_value=at(2100, 1, 1)))
 def test_moments_come_back(moment: datetime) -> None:
-    """Wall time is sent as it is, and the same moment with a time zone is sent as the same."""
+    """Wall time is sent unchanged, and the same moment with a time zone is sent as the same."""
     moment = moment.replace(microsecond=0, fold=0)
     assert at(*moment.timetuple()[:6]).isoformat() == value_text(moment, "Date")
     aware = moment.replace(tzinfo=UTC)
@@ -155,7 +155,7 @@ def test_moments_come_back(moment: datetime) -> None:
 
 
 def test_no_time_zone_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A computer without time zones says which package it lacks; wall time needs none."""
+    """A computer without time zones reports which package it lacks; wall time works without one."""
     monkeypatch.setitem(sys.modules, "tzdata", None)
     zoneinfo.reset_tzpath(())
     ZoneInfo.clear_cache()
@@ -172,6 +172,6 @@ def test_no_time_zone_database(monkeypatch: pytest.MonkeyPatch) -> None:
     "number", [Decimal("1E+999999999"), Decimal("1E-999999999"), float("nan"), Decimal("-Infinity")]
 )
 def test_a_number_that_cannot_be_written_out(number: float | Decimal) -> None:
-    """Its digits are not made: they would fill the memory, or there are none."""
+    """Its digits are not made: they would fill the memory, or it has none."""
     with pytest.raises(ValueError, match=r"infinity|400 digits"):
         digits(number)

@@ -1,4 +1,4 @@
-"""Bodies as they come over the connection: unpacked in bounded steps, and never complete without proof."""
+"""Bodies from the connection: they are unpacked in bounded steps, and never count as complete without proof."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONG = (TEXT * 20_000)[:900_000]
 
 
 def unpack(pieces: list[bytes], *, encoding: str = "gzip", limit: int = 1 << 16) -> bytes:
-    """Return a body that arrives in pieces, read as far as possible after each."""
+    """Return a body that arrives in pieces. After each piece, read as far as possible."""
     reader, body = body_reader(encoding, connector="C", page=4), b""
     for piece in pieces:
         reader.feed(piece)
@@ -58,7 +58,7 @@ def test_plain(encoding: str, size: int) -> None:
 @pytest.mark.parametrize("limit", [1, 10, 1_000, 65_536, 10_000_000])
 @pytest.mark.parametrize("text", [TEXT, NOISE[:5_000], b"\0" * 60_000, b""])
 def test_steps(text: bytes, limit: int) -> None:
-    """No step is longer than was asked for, and together they are the body."""
+    """No step is longer than requested, and together the steps are the body."""
     for encoding, body in (("gzip", gzip.compress(text)), ("", text)):
         reader = body_reader(encoding, connector="C")
         reader.feed(body)
@@ -70,19 +70,19 @@ def test_steps(text: bytes, limit: int) -> None:
 
 @pytest.mark.parametrize("size", [1_000, 65_536, 1 << 20])
 def test_long_bodies(size: int) -> None:
-    """Long bodies that pack well, and such that do not, come out whole."""
+    """Long bodies come out whole, whether they compress well or not."""
     for text in (LONG, NOISE):
         assert unpack(bytewise(gzip.compress(text), size)) == text
 
 
 def test_gzip_with_a_file_name() -> None:
-    """The optional parts of a gzip header are none of the body."""
+    """The optional parts of a gzip header do not belong to the body."""
     packed = PACKED[:3] + b"\x08" + PACKED[4:10] + b"page.json\0" + PACKED[10:]
     assert unpack([packed]) == TEXT
 
 
 def test_nothing_yet() -> None:
-    """Without bytes there is nothing to read, and reading again is no fault."""
+    """Without bytes there is nothing to read, and you may read again."""
     for encoding in ("gzip", ""):
         reader = body_reader(encoding, connector="C")
         assert [reader.read(10), reader.read(10), reader.pending] == [b"", b"", 0]
@@ -90,7 +90,7 @@ def test_nothing_yet() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", ""])
 def test_empty_chunks(encoding: str) -> None:
-    """An empty read means that nothing is there, so an empty chunk before others does not count."""
+    """An empty read means that no bytes are there, so an empty chunk before others does not count."""
     reader = body_reader(encoding, connector="C")
     for chunk in (b"", PACKED if encoding else TEXT):
         reader.feed(chunk)
@@ -101,7 +101,7 @@ def test_empty_chunks(encoding: str) -> None:
 
 
 def test_pending_of_a_plain_body() -> None:
-    """What has arrived and was not read is counted, to the byte."""
+    """Bytes that arrived and were not read are counted exactly."""
     reader = body_reader("", connector="C")
     counts = [reader.pending]
     reader.feed(b"12345")
@@ -138,7 +138,7 @@ def fails(pieces: list[bytes], *, encoding: str = "gzip") -> AfasError:
 
 @pytest.mark.parametrize("size", [1, 1_000])
 def test_cut_at_every_byte(size: int) -> None:
-    """A gzip body that was cut anywhere, in its checksum too, is lost and never complete."""
+    """A gzip body that was cut anywhere, even in its checksum, is lost and never complete."""
     for end in range(len(PACKED)):
         assert type(fails(bytewise(PACKED[:end], size))) is AnswerLostError
 
@@ -153,7 +153,7 @@ def test_wrong_checksum_or_length(place: int) -> None:
 
 
 def test_any_byte_damaged() -> None:
-    """A body with a damaged byte is refused, or the byte was of no account: wrong text never comes out as complete."""
+    """A body with a damaged byte is refused, unless the byte does not matter: wrong text never counts as complete."""
     for place in range(len(PACKED)):
         packed = bytearray(PACKED)
         packed[place] ^= 0x10
@@ -185,7 +185,7 @@ def test_bytes_behind_the_end(rest: bytes, size: int) -> None:
 @pytest.mark.parametrize("size", [1, 1_000])
 @pytest.mark.parametrize("body", [TEXT, b"<html>", zlib.compress(TEXT), b"PK\x03\x04"])
 def test_no_gzip_under_gzip(body: bytes, size: int) -> None:
-    """Something else under the header gzip is refused."""
+    """Other data under the header gzip is refused."""
     error = fails(bytewise(body, size))
     assert isinstance(error, AnswerError)
     assert (error.connector, error.page, error.damaged) == ("C", 4, True)
@@ -195,7 +195,7 @@ def test_no_gzip_under_gzip(body: bytes, size: int) -> None:
     "encoding", ["deflate", "br", "zstd", "compress", "gzip, gzip", "gzip,identity", "identity, gzip", "*", "x" * 500]
 )
 def test_other_encodings(encoding: str) -> None:
-    """Only gzip was offered, so every other encoding is refused, as is more than one."""
+    """The client offers only gzip, so every other encoding is refused, as is more than one."""
     with pytest.raises(AnswerError) as caught:
         body_reader(encoding, connector="C", page=1)
     assert (caught.value.connector, caught.value.page) == ("C", 1)
@@ -213,7 +213,7 @@ def count_steps(pieces: list[bytes], steps: list[int]) -> None:
 
 @pytest.mark.parametrize("size", [1_000, 1 << 16, 1 << 24])
 def test_bomb(size: int) -> None:
-    """A small body that unpacks to a huge one comes in small steps: whoever reads it can stop, in little memory."""
+    """A small body that unpacks to a huge one comes in small steps: the reader can stop, in little memory."""
     packer = zlib.compressobj(9, wbits=31)
     packed = b"".join(packer.compress(b"\0" * (1 << 20)) for _ in range(MEGABYTES)) + packer.flush()
     steps: list[int] = []
@@ -240,5 +240,5 @@ def test_bomb(size: int) -> None:
     ],
 )
 def test_framing(headers: dict[str, str], *, framed: bool) -> None:
-    """Only a length or chunks tell where a body ends."""
+    """Only a length or chunks mark the end of a body."""
     assert is_framed(headers) == framed

@@ -28,7 +28,7 @@ class Kind(enum.Enum):
 
 
 class Text(str):
-    """What some libraries give for a text."""
+    """The text type of some libraries."""
 
     __slots__ = ()
 
@@ -37,7 +37,7 @@ class Text(str):
 
 
 class Number(int):
-    """What some libraries give for a number."""
+    """The number type of some libraries."""
 
 
 class Line(msgspec.Struct, rename="pascal"):
@@ -46,7 +46,7 @@ class Line(msgspec.Struct, rename="pascal"):
 
 
 def field(value: object) -> bytes:
-    """Return how a value is sent."""
+    """Return the JSON of a value as it is sent."""
     encoded = encode_element({"X": value})
     assert encoded.startswith(b'{"Fields":{"X":')
     assert encoded.endswith(b"}}")
@@ -120,7 +120,7 @@ def test_values(value: object, sent: bytes) -> None:
 )
 @each_case("place", ["fields", "key", "object"])
 def test_values_that_are_refused(value: object, reason: str, place: str) -> None:
-    """What no field can be is refused with its place, before anything is sent."""
+    """A value that no field can hold is refused with its place, before anything is sent."""
     elements: dict[str, Any] = {
         "fields": {"Bad": value},
         "key": {"@Bad": value},
@@ -137,14 +137,14 @@ def test_values_that_are_refused(value: object, reason: str, place: str) -> None
     "item", [{"Element": {"Fields": {"StId": 1}}}, {"Element": [{"StId": 1}]}, {"Fields": {"StId": 1}}]
 )
 def test_whole_bodies(item: dict[str, Any]) -> None:
-    """What the library writes itself around the fields is refused."""
+    """The parts of a body that the library itself writes around the fields are refused."""
     with pytest.raises(InvalidElementError, match=r"^the library writes the body: give fields by their names"):
         encode_element(item)
 
 
 @pytest.mark.parametrize("place", [{"Ds": None}, {"@SbId": None}, {"Line": {"Ds": None}}, Element({"Ds": None})])
 def test_none(place: Any) -> None:
-    """None is refused with what to do instead, unless the connector allows it."""
+    """None is refused with the alternative to it, unless the connector allows it."""
     with pytest.raises(
         InvalidElementError, match='leave the field out to keep it as it is, give "" to clear it'
     ) as raised:
@@ -203,7 +203,7 @@ def test_body() -> None:
 
 @pytest.mark.parametrize("action", ["insert", "update", "delete"])
 def test_action(action: Any) -> None:
-    """What to do with an element stands in its fields, first, and a call does not change it."""
+    """The action stands first in the fields of an element, and a call does not change it."""
     own = encode_element({"@Action": action, "@SbId": 7, "Ds": "x"})
     assert own == b'{"Fields":{"@Action":"%b","Ds":"x"},"@SbId":7}' % action.encode()
     assert encode_element(Element({"Ds": "x"}, key={"SbId": 7}, action=action)) == own
@@ -217,14 +217,14 @@ def test_action(action: Any) -> None:
 
 
 def test_a_text_that_looks_like_an_action() -> None:
-    """A value in the place of the tag is no tag."""
+    """A value in the place of the tag is not taken for a tag."""
     assert b'{"@Action":"update","Ds":' in tagged(encode_element({"Ds": '{"Fields":{"@Action":'}), "update")
     assert b'{"@Action":"update","@Actio":' in tagged(encode_element(Element({"@Actio": 1})), "update")
 
 
 @pytest.mark.parametrize("many", [False, True])
 def test_depth(*, many: bool) -> None:
-    """Objects may be nested six deep, as AFAS says that they are, and no deeper."""
+    """Objects may be nested six deep, as AFAS says, and no deeper."""
 
     def nested(levels: int) -> dict[str, Any]:
         element: dict[str, Any] = {"X": 1}
@@ -246,7 +246,7 @@ def test_an_element_that_contains_itself() -> None:
 
 
 def test_encoded_at_once() -> None:
-    """What was encoded does not change with what it was made of."""
+    """An encoded element does not change when its source changes."""
     record = {"A": 1, "Line": [{"B": 2}]}
     encoded = encode_element(record)
     record["A"] = 5
@@ -280,7 +280,7 @@ _elements = st.one_of(
 
 @given(_elements)
 def test_back(element: Element) -> None:
-    """An encoded element is the same again when it is decoded, and encodes to the same bytes."""
+    """A decoded element is equal to the encoded one, and encodes to the same bytes."""
     encoded = encode_element(element)
     assert decode_element(encoded) == element
     assert encode_element(decode_element(encoded)) == encoded
@@ -289,14 +289,14 @@ def test_back(element: Element) -> None:
 
 @given(_elements, _actions.filter(bool))
 def test_tagged_and_back(element: Element, action: Any) -> None:
-    """The tag is the element's action, and nothing else of it changes."""
+    """The tag is the element's action, and nothing else of the element changes."""
     decoded = decode_element(tagged(encode_element(element), action))
     assert decoded == Element(element.fields, element.key, element.objects, element.action or action)
 
 
 @given(st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.decimals(allow_nan=False, allow_infinity=False)))
 def test_numbers(number: float | Decimal) -> None:
-    """A number arrives with all of its digits, and as one that JSON has; or it is refused."""
+    """A number arrives with all of its digits, in JSON's notation; or it is refused."""
     try:
         sent = field(number)
     except InvalidElementError:
@@ -327,7 +327,7 @@ def test_files(data: bytes) -> None:
     ],
 )
 def test_delete_urls(elements: Any, path: str) -> None:
-    """Keys stand in the path, composite ones with commas, those of a line behind those of its record."""
+    """Keys stand in the path, composite ones with commas, those of a line after those of its record."""
     request = delete_request("FiEntries", *elements)
     assert (request.method, request.path) == ("DELETE", f"connectors/FiEntries/{path}")
     assert (request.query, request.body, request.connector, request.writes) == ("", b"", "FiEntries", True)
@@ -337,7 +337,7 @@ UNSAFE = [*"/\\%?#&:*<>+,", *map(chr, range(32)), *map(chr, range(0x7F, 0xA0)), 
 
 
 def test_keys_that_cannot_stand_in_a_url() -> None:
-    """A value with a character that means something else in a path is refused, with another way to delete it."""
+    """A value with a special path character is refused, with another way to delete the record."""
     for text in [*UNSAFE, *(f"a{character}b" for character in UNSAFE), "", ".", ".."]:
         with pytest.raises(InvalidElementError, match='action="delete"'):
             delete_request("X", ("X", {"Id": text}))
@@ -347,7 +347,7 @@ def test_keys_that_cannot_stand_in_a_url() -> None:
 
 @pytest.mark.parametrize("value", [None, True, 1.5, b"x", datetime(2024, 1, 1), ["x"], object()])  # noqa: DTZ001
 def test_keys_of_other_types(value: object) -> None:
-    """A value whose text in a key nobody documents is refused."""
+    """A value of a type without a documented key text is refused."""
     with pytest.raises(InvalidElementError, match="expected str, int, Decimal or date, got "):
         delete_request("X", ("X", {"Id": value}))
 
@@ -386,7 +386,7 @@ def test_write_urls(method: Any) -> None:
 
 @pytest.mark.parametrize("item", [{"@Action": "upsert"}, Element({"@Action": "upsert"}), {"@Action": ["insert"]}])
 def test_an_action_that_is_none(item: Any) -> None:
-    """What is to be done is one of three, wherever it stands."""
+    """The action must be one of three, wherever it is given."""
     with pytest.raises(InvalidElementError, match=r"@Action: unknown action .*: use insert, update or delete"):
         encode_element(item)
 
@@ -399,7 +399,7 @@ def test_an_action_that_is_none(item: Any) -> None:
     ],
 )
 def test_nulls(nulls: Any, fields: dict[str, Any], lines: list[dict[str, Any]]) -> None:
-    """What DataFrames, SQL and CSV readers give for nothing leaves fields as they are, or clears them."""
+    """The null values of DataFrames, SQL and CSV readers leave fields as they are, or clear them."""
     item = {"@SbId": 3, "Ds": "x", "SbTx": None, "Lines": [{"No": 1, "Tx": None}, Element({"No": 2, "Tx": "y"})]}
     element = with_nulls(item, nulls)
     assert (element.key, element.fields) == ({"SbId": 3}, fields)

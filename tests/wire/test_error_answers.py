@@ -1,4 +1,4 @@
-"""From status, headers and body of an answer to the error that it means."""
+"""From the status, headers and body of a response to its error."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_profit_text_under_other_statuses(status: int) -> None:
     "content_type", ["application/xml; charset=utf-8", "application/json", "text/html", "", "nonsense"]
 )
 def test_content_type_decides_nothing(body: object, content_type: str) -> None:
-    """AFAS labels its JSON errors as XML, so the label is not looked at; nor is the members' order."""
+    """AFAS labels its JSON errors as XML, so neither the label nor the order of the members counts."""
     error = answer(500, body, content_type=content_type)
     assert (type(error), error.error_number) == (errors.BusinessError, -2147220469)
 
@@ -134,7 +134,7 @@ def test_byte_order_mark() -> None:
     ],
 )
 def test_bodies_that_say_nothing(body: bytes) -> None:
-    """Whatever is no message, in whatever shape, leaves the status to speak."""
+    """A body without a message, in any shape, leaves only the status."""
     error = answer(500, body)
     assert (type(error), error.message) == (errors.ServerError, "the service gave no message")
     assert (error.error_number, error.log_reference, error.retry_after) == (None, None, None)
@@ -142,7 +142,7 @@ def test_bodies_that_say_nothing(body: bytes) -> None:
 
 @pytest.mark.parametrize("body", [b'{"externalMessage":"Niet geldig: \xe9\xe9n"}', b'{"\xff":1}'])
 def test_bodies_not_utf_8(body: bytes) -> None:
-    """An error body in latin-1 leaves the status to speak, and is no exception of its own."""
+    """An error body in latin-1 leaves only the status, and raises no exception of its own."""
     assert type(answer(500, body)) is errors.ServerError
 
 
@@ -155,19 +155,19 @@ def test_bodies_not_utf_8(body: bytes) -> None:
     ],
 )
 def test_other_shapes(status: int, body: object, message: str) -> None:
-    """Messages of proxies and of the maintenance page are read, and make no BusinessError."""
+    """Messages of proxies and of the maintenance page are read, and do not make a BusinessError."""
     error = answer(status, body)
     assert (type(error), error.message) == (type(answer(status)), message)
 
 
 @pytest.mark.parametrize("number", ["-1", True, 1.5, None, [1], {"a": 1}])
 def test_numbers_that_are_none(number: object) -> None:
-    """An error number that is no whole number is left out."""
+    """An error number that is not a whole number is left out."""
     assert answer(500, {**PROFIT, "errorNumber": number}).error_number is None
 
 
 def test_a_log_reference_alone() -> None:
-    """A log reference shows that Profit itself answered, also without a message."""
+    """A log reference proves that Profit itself responded, also without a message."""
     error = answer(500, {"profitLogReference": "AB"})
     assert (type(error), error.log_reference) == (errors.BusinessError, "AB")
 
@@ -192,13 +192,13 @@ def test_a_log_reference_alone() -> None:
     ],
 )
 def test_header_message(header: str, message: str) -> None:
-    """The header is base64 of UTF-8, in the wild of other encodings, and of none: the text is kept all the same."""
+    """The header is base64 of UTF-8. In practice it has other encodings, or none: the text is kept all the same."""
     error = answer(500, x_profit_error=header)
     assert (type(error), error.message) == (errors.BusinessError, message)
 
 
 def test_body_speaks_before_header() -> None:
-    """The message in the body is the one that counts; the header is used where the body has none."""
+    """The message in the body counts; the header is used where the body has no message."""
     header = b64(b"old")
     assert answer(500, PROFIT, x_profit_error=header).message == PROFIT["externalMessage"]
     assert answer(500, {"errorNumber": 5}, x_profit_error=header).message == "old"
@@ -241,7 +241,7 @@ DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
     ],
 )
 def test_retry_after_header(status: int, header: str, seconds: float | None) -> None:
-    """Seconds, or a date measured by the server's own clock; anything else is as if it were absent."""
+    """Seconds, or a date measured by the server's own clock; any other value counts as absent."""
     assert answer(status, retry_after=header, date=DATE).retry_after == seconds
 
 
@@ -254,7 +254,7 @@ def test_retry_after_header(status: int, header: str, seconds: float | None) -> 
     ],
 )
 def test_retry_after_beyond_all_numbers(header: str, body: bytes) -> None:
-    """An absurd number is no exception of its own."""
+    """An absurd number raises no exception of its own."""
     assert type(answer(503, body, retry_after=header, date=DATE)) is errors.UnavailableError
 
 
@@ -280,14 +280,14 @@ def test_retry_after_date_without_the_servers_clock(date: str) -> None:
     ],
 )
 def test_retry_after_in_the_body(stated: object, seconds: float | None) -> None:
-    """The maintenance page says the wait in its body, as a number of seconds."""
+    """The maintenance page states the wait in its body, as a number of seconds."""
     body = {"error": {"code": "503", "message": "Maintenance"}, "retry_after": stated}
     error = answer(503, body)
     assert (error.retry_after, error.message) == (seconds, "Maintenance")
 
 
 def test_header_before_body() -> None:
-    """The header is the surer of the two; a header that says nothing leaves it to the body."""
+    """The header overrules the body. An unreadable header leaves it to the body."""
     assert answer(503, {"retry_after": 7200}, retry_after="60").retry_after == 60.0
     assert answer(503, {"retry_after": 7200}, retry_after="-5").retry_after == 7200.0
 
@@ -309,13 +309,13 @@ def test_header_before_body() -> None:
     ],
 )
 def test_clean(text: str, safe: str) -> None:
-    """Control characters, and those that reorder or break lines, are shown instead of sent on."""
+    """Control characters, and those that reorder or break lines, are escaped instead of sent on."""
     assert clean(text) == safe
 
 
 @pytest.mark.parametrize("text", ["a\u061cb", "a\udce9b"])
 def test_clean_all(text: str) -> None:
-    """Every character that reorders text is escaped, and what comes out can be written to a log."""
+    """Every character that reorders text is escaped, and the result can be written to a log."""
     safe = clean(text)
     assert safe.encode("utf-8").isascii()
 
@@ -346,7 +346,7 @@ def test_length(length: int, character: str) -> None:
     ],
 )
 def test_trace(headers: dict[str, str], found: str) -> None:
-    """AFAS's own header goes before that of a proxy; it is bounded, and steers no terminal."""
+    """AFAS's own header overrules that of a proxy; it is bounded, and steers no terminal."""
     assert trace_of(headers) == found
     for make in (error_for, token_error_for):
         for status in (400, 401, 500, 503):
@@ -355,7 +355,7 @@ def test_trace(headers: dict[str, str], found: str) -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
 def test_an_error_in_plain_text(status: int) -> None:
-    """Its text is kept, without what could steer a terminal, and not without end; a page of HTML is not."""
+    """Its text is kept, cut at a limit, without characters that steer a terminal; a page of HTML is not kept."""
     body = b"Request blocked by gateway, reference 18.5f6a \x1b[31m" + b"x" * 9_000
     error = error_for(status, {"Content-Type": "text/plain; charset=utf-8"}, body, connector="X")
     assert "reference 18.5f6a" in str(error)

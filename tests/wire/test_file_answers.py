@@ -43,7 +43,7 @@ BODIES: dict[str, str] = {
 
 
 def decode(pieces: list[bytes]) -> tuple[bytes, About]:
-    """Return the file, and what is told of it."""
+    """Return the file and its facts."""
     decoder = FileDecoder("C")
     data = b"".join(map(decoder.feed, pieces))
     return data, decoder.finish()
@@ -53,7 +53,7 @@ def decode(pieces: list[bytes]) -> tuple[bytes, About]:
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 64, 1_000, 10**6])
 def test_the_file_comes_out(body: str, size: int) -> None:
-    """Whatever the order, the blanks and the escapes are, and wherever the pieces end."""
+    """The order, the blanks, the escapes and the ends of the pieces make no difference."""
     data, about = decode(bytewise(body.encode(), size))
     assert data == NOISE
     assert about == About("", **ABOUT)
@@ -69,7 +69,7 @@ def test_every_split_in_two(body: str) -> None:
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_every_prefix_is_an_error(body: str) -> None:
-    """What ends early is never taken for complete, and what came of the file before is its beginning."""
+    """A response that ends early never counts as complete, and the bytes before are the beginning of the file."""
     raw = body.rstrip().encode()
     for end in range(len(raw) - 1, -1, -by_default(5, 1)):
         decoder = FileDecoder("C")
@@ -81,7 +81,7 @@ def test_every_prefix_is_an_error(body: str) -> None:
 @examples(300, 60)
 @given(st.binary(max_size=400), st.text(max_size=20), st.integers(1, 50), st.permutations(range(4)))
 def test_it_agrees_with_json_and_base64(data: bytes, text: str, size: int, order: list[int]) -> None:
-    """Any file, any name, any other member, any order of them, any size of pieces."""
+    """This holds for any file, any name, any other members in any order, and pieces of any size."""
     members: list[tuple[str, Any]] = [
         ("filedata", base64.b64encode(data).decode()),
         ("filename", text),
@@ -95,7 +95,7 @@ def test_it_agrees_with_json_and_base64(data: bytes, text: str, size: int, order
 @examples(500, 60)
 @given(st.data(), st.sampled_from([body.encode() for body in BODIES.values()]))
 def test_one_wrong_byte(data: st.DataObject, body: bytes) -> None:
-    """A byte that changed makes an error of the library, or a file that a strict decoder would take for good, too."""
+    """A changed byte makes an error of the library, or a file that a strict decoder accepts, too."""
     place = data.draw(st.integers(0, len(body) - 1))
     spoilt = body[:place] + bytes([data.draw(st.integers(0, 255))]) + body[place + 1 :]
     try:
@@ -156,14 +156,14 @@ def test_an_empty_file() -> None:
 )
 @pytest.mark.parametrize("size", [1, 10**6])
 def test_what_is_no_file(body: bytes, size: int) -> None:
-    """It is an error that is worth another attempt, as a proxy's page is."""
+    """The error is worth another attempt, as a proxy's page is."""
     with pytest.raises(AnswerError) as raised:
         decode(bytewise(body, size))
     assert raised.value.damaged
 
 
 def test_a_refusal_in_a_success() -> None:
-    """Profit's refusal is that, whatever the status says."""
+    """Profit's refusal raises its own error, whatever the status says."""
     with pytest.raises(BusinessError, match="Geen rechten"):
         decode([b'{"externalMessage":"Geen rechten","errorNumber":1,"profitLogReference":"A"}'])
 
@@ -174,7 +174,7 @@ def test_a_refusal_in_a_success() -> None:
 )
 @pytest.mark.parametrize("size", [1_000, 10**7])
 def test_what_is_too_long_beside_the_file(body: bytes, size: int) -> None:
-    """An answer that is something else is given up early, and read in time that grows with its length only."""
+    """A response that is something else is abandoned early, and its reading time grows with its length only."""
     with pytest.raises(AnswerError):
         decode(bytewise(body, size))
 

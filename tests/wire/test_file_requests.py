@@ -38,7 +38,7 @@ BINARY = (("SendFileAsBinary", "1"),)
     ],
 )
 def test_names_are_coded(name: str, coded: str) -> None:
-    """As AFAS documented it first: `%` becomes `_`, and only the space stays as it is in a URL."""
+    """AFAS first documented this way: `%` becomes `_`, and only the space stays as it is in a URL."""
     assert file_requests(ID, name)[-1].path == f"fileconnector/{ID}/{coded}"
 
 
@@ -61,7 +61,7 @@ def test_names_are_coded_as_the_page_of_today_says(name: str, coded: str) -> Non
 @examples(300, 60)
 @given(st.text(min_size=1, max_size=50))
 def test_every_name_can_be_read_again(name: str) -> None:
-    """A name is refused, or it is one segment of the URL that tells it without loss."""
+    """A name is refused, or it is one segment of the URL from which it can be read back without loss."""
     try:
         new, *_ = segments = [each.path.removeprefix(f"fileconnector/{ID}/") for each in file_requests(ID, name)]
     except InvalidNameError:
@@ -103,7 +103,7 @@ def test_ids_of_files(bad: str) -> None:
 
 @pytest.mark.parametrize("bad", [*NO_IDS, GUID[:-1], GUID.replace("-", "_"), "{" + GUID])
 def test_ids_of_images_and_reports(bad: str) -> None:
-    """The id of an image or a report is a GUID; that of an image may be a number, that of a report have braces."""
+    """The id of an image or a report is a GUID. An image may also have a number, and a report may have braces."""
     if not bad.isdecimal() or not bad.isascii():
         with pytest.raises(InvalidNameError):
             image_request(bad)
@@ -145,7 +145,7 @@ def test_what_is_no_format() -> None:
 
 
 def test_filters_of_reports() -> None:
-    """They are those of rows: the simple form where it is safe, JSON where it is not, and never too long."""
+    """Filters are those of rows: the simple form where it is safe, JSON where it is not, and never too long."""
     assert report_request(GUID, where=(F.A == 1).groups()).query == "filterfieldids=A&filtervalues=1&operatortypes=1"
     assert report_request(GUID, where=((F.A == 1) | (F.B == 2)).groups()).query.startswith("filterjson=")
     assert report_request(GUID).query == ""
@@ -156,6 +156,6 @@ def test_filters_of_reports() -> None:
 
 
 def test_names_of_files_stay_out_of_events() -> None:
-    """What a file is called may be personal data: an event, a log and a traceback do not show it."""
+    """The name of a file may be personal data: an event, a log and a traceback do not show it."""
     request = file_requests(ID, "Ontslag Jan Jansen.pdf")[0]
     assert "Jan" not in request.redacted() + repr(request)

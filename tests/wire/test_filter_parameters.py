@@ -63,7 +63,7 @@ def test_official_json_example() -> None:
     ],
 )
 def test_simple_form(condition: Condition, fields: str, values: str, operators: str) -> None:
-    """Tests that must all be met are three lists; an operator without a value keeps its place, as AFAS has it."""
+    """Tests that must all match are three lists; an operator without a value keeps its place, as AFAS has it."""
     assert sent(condition) == {"filterfieldids": fields, "filtervalues": values, "operatortypes": operators}
 
 
@@ -75,7 +75,7 @@ def test_simple_form(condition: Condition, fields: str, values: str, operators: 
     ],
 )
 def test_json_form_where_the_simple_one_could_be_mistaken(text: str) -> None:
-    """A value with a separator, or what could be read as an escape, a quotation or no value, goes into JSON."""
+    """A value goes into JSON if it has a separator, or looks like an escape, a quotation or no value."""
     parameters = sent((F.Name == text) & F.Code.is_empty())
     assert parameters.keys() == {"filterjson"}
     assert json.loads(parameters["filterjson"]) == {
@@ -94,7 +94,7 @@ def test_json_form_where_the_simple_one_could_be_mistaken(text: str) -> None:
 
 
 def test_room_for_values() -> None:
-    """What needs no escape has none, as each of them costs the place of two characters."""
+    """Nothing is escaped without need, as each escape costs two more characters."""
     query = rows_request(
         "X", skip=0, take=1, where=((F.On == "2024-02-29T13:05:09") & F.By.contains("~a@b.nl")).groups()
     )
@@ -109,7 +109,7 @@ def test_room_for_values() -> None:
 
 
 def test_all_and_nothing() -> None:
-    """Every row is asked for without a filter; no row cannot be asked for."""
+    """You can request every row without a filter, but not no row."""
     assert filter_pairs(((),)) == []
     assert filter_pairs((*F.A.is_empty().groups(), ())) == []
     assert sent(~F.A.in_([])) == {}
@@ -120,7 +120,7 @@ def test_all_and_nothing() -> None:
 
 @pytest.mark.parametrize("field", ["a,b", "a&b", "", "a.b"])
 def test_fields_of_tests_made_by_hand(field: str) -> None:
-    """No field that could change the request gets into it, whoever made the test."""
+    """A field that could change the request never gets into it, whoever made the test."""
     group = (Test(field, Operator.EQUAL, "1"),)
     for groups in ((group,), (group, group)):
         with pytest.raises(InvalidNameError):
@@ -145,7 +145,7 @@ GROUPS = st.lists(
 
 
 def read(query: str) -> list[list[tuple[str, str, str]]]:
-    """Read a filter as a server does that knows no escape: first the percent signs, then the separators."""
+    """Read a filter as a server without escapes does: first the percent signs, then the separators."""
     parameters = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
     if "filterjson" in parameters:
         filters = json.loads(parameters["filterjson"])["Filters"]["Filter"]
@@ -157,7 +157,7 @@ def read(query: str) -> list[list[tuple[str, str, str]]]:
 
 @given(groups=GROUPS)
 def test_any_condition_arrives(groups: list[Group]) -> None:
-    """Whatever is in the values, the server reads just these groups, and nothing else of the request changes."""
+    """For any values the server reads just these groups, and nothing else of the request changes."""
     length = rows_query_length(skip=0, take=1, order_by=["Id"], where=groups)
     if length > QUERY_LIMIT:
         with pytest.raises(QueryTooLongError, match=str(length)):
@@ -167,7 +167,7 @@ def test_any_condition_arrives(groups: list[Group]) -> None:
     assert read(query) == [[(test.field, str(int(test.operator)), test.text) for test in group] for group in groups]
     assert parse_qsl(query)[:3] == [("skip", "0"), ("take", "1"), ("orderbyfieldids", "Id")]
     assert len(query) == length
-    # RFC 3986, 3.4, without what some reader could take for a blank, an end or a separator.
+    # RFC 3986, 3.4, without characters that a reader could take for a blank, an end or a separator.
     assert re.fullmatch(r"(?:[A-Za-z0-9\-._~=&:@,]|%[0-9A-F]{2})*", query)
     assert query.count("&") == query.count("=") - 1 == (3 if "filterjson" in query else 5)
     assert "," not in query.partition("filterjson")[0]

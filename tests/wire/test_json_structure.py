@@ -23,7 +23,7 @@ def tokens(pieces: list[bytes]) -> list[tuple[str, int]]:
 
 
 def test_tokens() -> None:
-    """Brackets, commas, colons and whole strings are tokens; numbers, words and white space are none."""
+    """Brackets, commas, colons and whole strings are tokens; numbers, words and white space are not."""
     assert tokens([b'{"a": [1, true], "\\"]": ""}']) == [
         ("{", 1),
         ('"a"', 1),
@@ -62,7 +62,7 @@ def test_pieces_do_not_matter(value: object, size: int) -> None:
 @examples(60)
 @given(_json)
 def test_every_byte_is_passed_once(value: object) -> None:
-    """The position only ever grows, so that no byte is followed twice."""
+    """The position only ever grows, so that each byte is followed once."""
     text, structure, position = bytearray(), Structure(), 0
     for piece in bytewise(json.dumps(value).encode()):
         text += piece
@@ -77,7 +77,7 @@ def test_every_byte_is_passed_once(value: object) -> None:
     [(b"", False), (b"{", True), (b'{"a', True), (b'{"a"}', False), (b'"a', True), (b'"\\', True), (b'"\\""', False)],
 )
 def test_inside(text: bytes, inside: bool) -> None:  # noqa: FBT001
-    """What was opened and not closed, a string or a bracket, is known."""
+    """The state shows whether a string or a bracket is still open."""
     structure = Structure()
     list(structure.walk(bytearray(text)))
     assert structure.inside is inside

@@ -42,7 +42,7 @@ def test_ways_out(path: str) -> None:
     st.lists(st.sampled_from([*"./\\%?#@:;, ~a2eE\u2025\uff0e\n", "..", "%2e", "//", "http"]), max_size=12).map("".join)
 )
 def test_no_way_out(path: str) -> None:
-    """What is not refused stays below the base URL, for a parser of URLs as well, and says what was given."""
+    """An accepted path stays below the base URL, also for a parser of URLs, and says what was given."""
     try:
         found = url(path)
     except UsageError:
@@ -92,13 +92,13 @@ def test_parameters() -> None:
 
 @pytest.mark.parametrize("params", [{"": "x"}, {"a": "x\r\ny"}, {"a\0": "x"}, {"a": None}, {"a": 1.5}, {"a": ["x"]}])
 def test_parameters_that_are_none(params: Any) -> None:
-    """What has no plain spelling is refused."""
+    """A value without a plain spelling is refused."""
     with pytest.raises(UsageError):
         raw_request("GET", "x", params=params)
 
 
 def test_bodies() -> None:
-    """JSON in UTF-8, decimals as numbers; null is a body, and no body is none."""
+    """JSON in UTF-8, decimals as numbers. Null is a body; without a body none is sent."""
     assert raw_request("POST", "x", json={"a": ["\u20ac", Decimal("1.50"), None, True]}).body == (
         '{"a":["\u20ac",1.50,null,true]}'.encode()
     )
@@ -127,13 +127,13 @@ def test_methods(method: Any) -> None:
     ],
 )  # fmt: skip
 def test_headers_that_are_not_the_callers(name: str) -> None:
-    """Those that the client sends, those of the connection, and what is no name."""
+    """Headers of the client or the connection are refused, and so are invalid names."""
     with pytest.raises(UsageError):
         raw_request("GET", "x", headers={name: "y"})
 
 
 def test_headers() -> None:
-    """Others are sent, in a spelling in which none is there twice; no value can start another line."""
+    """Other headers are sent, each name once; no value can start another line."""
     assert raw_request("GET", "x", headers={"x-new": "a b", "accept": "text/plain"}).headers == (
         ("X-New", "a b"), ("Accept", "text/plain")
     )  # fmt: skip

@@ -39,7 +39,7 @@ def test_paths(name: str) -> None:
 
 
 def test_values_come_back_as_they_were() -> None:
-    """A server that reads a query as forms are read, with a plus sign for a blank, reads each value as it was."""
+    """A server that reads a query as a form, with a plus sign for a blank, reads each value unchanged."""
     texts = ["a+b", "+", "a b", " ", "50%", "%2B", "a&b=c", "a#b", "a?b", "a/b", "a,b;c", "\u20ac", '"', ":@", "a\tb\n"]
     for text in texts:
         for name in ("filtervalues", "filterjson"):
@@ -50,7 +50,7 @@ def test_values_come_back_as_they_were() -> None:
 
 @pytest.mark.parametrize(("skip", "take"), [(0, 0), (-1, 0), (-1, 1), (-1, 100), (0, -1), (2, -1), (-2, -1), (-2, 5)])
 def test_skip_and_take(skip: int, take: int) -> None:
-    """What the service would answer with something else than was asked is refused before it is sent."""
+    """Values that the service would read as something else are refused before they are sent."""
     with pytest.raises(UsageError):
         rows_request("Profit_Article", skip=skip, take=take)
 
@@ -133,7 +133,7 @@ def test_bad_fields(field: str) -> None:
 
 @pytest.mark.parametrize("field", ["ItemCode", "-ItemCode", "U001", "_", "x" * 64, "-" + "x" * 64])
 def test_sort_fields(field: str) -> None:
-    """A field with or without a `-` comes back as it was."""
+    """A field with or without a `-` comes back unchanged."""
     assert sort_field(field) == field
 
 
@@ -148,7 +148,7 @@ def test_sort_fields(field: str) -> None:
     ],
 )
 def test_redacted(query: str, shown: str) -> None:
-    """Logs show which parameters were sent and none of their values, which may be personal data."""
+    """Logs show which parameters were sent, but not their values, which may be personal data."""
     assert Request("GET", "connectors/X", query, "X").redacted() == shown
 
 
@@ -168,6 +168,6 @@ def test_redacted(query: str, shown: str) -> None:
     ],
 )
 def test_paths_without_values(path: str, shown: str) -> None:
-    """Nor do they show the values of a key, or which file was asked for."""
+    """Logs do not show the values of a key, or the name of a requested file, either."""
     assert without_values(path) == shown
     assert repr(Request("DELETE", path, "", "X")) == f"Request(DELETE {shown})"

@@ -1,4 +1,4 @@
-"""Around the rows: the envelope in every shape that a server may give it, and what is no answer at all."""
+"""Around the rows: the envelope in every shape that a server may give it, and responses that are not rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ONE = [{"Id": 1}]
 
 
 def fails(body: bytes) -> AfasError:
-    """Return the error of an answer, which must be the same whole and byte by byte, for each type of row."""
+    """Return the error of a response. It must be the same whole and byte by byte, for each type of row."""
     errors = [outcome(pieces, row_type)[1] for pieces in ([body], bytewise(body)) for row_type in ROW_TYPES]
     first = errors[0]
     assert first is not None
@@ -96,7 +96,7 @@ def test_a_member_twice(text: str) -> None:
     ],
 )
 def test_rows_that_are_no_list(text: str) -> None:
-    """`rows` is a list or nothing; the service says so itself, so that asking again would not help."""
+    """`rows` is a list or nothing. The service sends this itself, so that a retry would not help."""
     error = fails(text.encode())
     assert isinstance(error, AnswerError)
     assert (type(error), error.damaged) == (AnswerError, False)
@@ -140,7 +140,7 @@ def test_no_answer_at_all(text: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b" \r\n", b"\xef\xbb\xbf", b"{", b'{"skip":0,"take":1000,"rows":'])
 def test_nothing_came(body: bytes) -> None:
-    """An empty body is no empty page: the answer was lost."""
+    """An empty body is not an empty page: the response was lost."""
     assert type(fails(body)) is AnswerLostError
 
 
@@ -168,7 +168,7 @@ def test_envelope_not_utf_8(body: bytes) -> None:
 
 @pytest.mark.parametrize("size", [1, 1_000])
 def test_refusal_under_success(size: int) -> None:
-    """Profit's own error under status 200 is that error, with all that it says."""
+    """Profit's own error under status 200 raises that error, with all its facts."""
     body = b'{"profitLogReference":"B8213AF1","errorNumber":-2147220469,"externalMessage":"Bestaat niet.\\u001b[2J"}'
     page = parser()
     assert [page.feed(piece) for piece in bytewise(body, size)] == [[]] * len(bytewise(body, size))
@@ -181,7 +181,7 @@ def test_refusal_under_success(size: int) -> None:
 
 @pytest.mark.parametrize(("asked", "answered"), [(0, 100), (100, 0), (100, 200), (-1, 0)])
 def test_an_answer_for_another_page(asked: int, answered: int) -> None:
-    """An answer that says it is for another `skip` would lose or double rows: PagingError with the page."""
+    """A response for another `skip` would lose or repeat rows: it raises PagingError with the page."""
     page = parser(skip=asked, page=7)
     with pytest.raises(PagingError) as caught:
         page.feed(page_of('{"Id":1}', skip=answered))
@@ -189,7 +189,7 @@ def test_an_answer_for_another_page(asked: int, answered: int) -> None:
 
 
 def test_an_answer_that_says_late_that_it_is_for_another_page() -> None:
-    """The same if the answer says so only behind its rows."""
+    """The same holds if the response says so only after its rows."""
     page = parser(skip=100, page=7)
     assert page.feed(b'{"take":1,"rows":[{"Id":1}') == []
     page.feed(b'],"skip":0}')
@@ -206,9 +206,9 @@ def test_an_answer_that_says_late_that_it_is_for_another_page() -> None:
     ],
 )
 def test_what_is_asked_for_once_more(text: str, rows: int) -> None:
-    """Another `take`, or no rows, may be an answer to another request; if it comes again, the service answers so.
+    """A response with another `take`, or no rows, may belong to another request.
 
-    A documented example repeats another `take` than was asked for.
+    If it comes again, the service means it. A documented example repeats another `take` than the requested one.
     """
     body = text.encode()
     with pytest.raises(AnswerError) as caught:
@@ -237,7 +237,7 @@ def test_a_row_is_missing(text: str) -> None:
 @pytest.mark.parametrize("row_type", ROW_TYPES)
 @pytest.mark.parametrize("size", [1, 5, 1_000])
 def test_a_comma_before_the_end(row_type: Any, size: int) -> None:
-    """So is a comma behind the last row, also where that row was handed out before the bracket came."""
+    """A comma after the last row is refused too, also where you got that row before the bracket came."""
     for row in ('{"Id":1}', '{"More":[{},{}]}'):
         rows, error = outcome(bytewise(page_of(row, row, ""), size), row_type)
         assert (len(rows) <= 2, isinstance(error, AnswerError)) == (True, True)

@@ -64,7 +64,7 @@ def parse(pieces: Sequence[bytes], row_type: Any, page: int) -> None:
     ],
 )
 def test_a_row_that_does_not_fit(row: str, path: str, before: int, size: int) -> None:
-    """Type, missing field and null, in the row and in objects in it: page, index and path are those of the answer."""
+    """Type, missing field and null, in the row and in objects in it: page, index and path are those of the response."""
     error = fails([*[GOOD] * before, row, GOOD], size=size)
     assert (error.connector, error.page, error.index) == ("Profit_Article", 3, before)
     assert error.path == f"$.rows[{before}]{path}"
@@ -100,7 +100,7 @@ def test_a_row_that_does_not_fit(row: str, path: str, before: int, size: int) ->
     ],
 )
 def test_a_malformed_row(row: str, size: int, row_type: Any) -> None:
-    """What is no JSON object is refused, whatever the row type, and the rows before it are the right ones."""
+    """A row that is not a JSON object is refused, whatever the row type, and the rows before it are the right ones."""
     body = page_of(GOOD, row, GOOD)
     rows, error = outcome(bytewise(body, size), row_type)
     assert isinstance(error, AnswerError)
@@ -111,13 +111,13 @@ def test_a_malformed_row(row: str, size: int, row_type: Any) -> None:
 
 @pytest.mark.parametrize("size", [1, 100, 1 << 16])
 def test_index_counts_from_the_page(size: int) -> None:
-    """The index counts all rows of the page, also those handed out with earlier slices."""
+    """The index counts all rows of the page, including those of earlier slices."""
     error = fails([*[GOOD] * 900, '{"Price":1}'], size=size)
     assert (error.index, error.path) == (900, "$.rows[900]")
 
 
 def test_rows_before_the_bad_one() -> None:
-    """Rows that came with earlier bytes have been handed out when a later one fails."""
+    """Rows of earlier bytes have already come when a later one fails."""
     rows, error = outcome([page_of("{}", "{}", "{}")[:-4], b'{"Text":1}]}'], Article)
     assert (rows, isinstance(error, RowError)) == ([], True)
     rows, error = outcome(bytewise(page_of('{"a":1}', '{"a":2}', '{"a":x}')), dict)
@@ -128,7 +128,7 @@ def test_rows_before_the_bad_one() -> None:
 
 @pytest.mark.parametrize("row_type", [dict, msgspec.Raw])
 def test_other_row_types(row_type: Any) -> None:
-    """A row that is no object is refused for dict and undecoded rows too, with its index."""
+    """A row that is not an object is refused for dict and undecoded rows too, with its index."""
     error = fails(["{}", "{}", "[1]"], row_type)
     assert (error.index, error.path) == (2, "$.rows[2]")
 
@@ -151,7 +151,7 @@ def test_text_not_utf_8(row_type: Any) -> None:
     ],
 )
 def test_skipped_text_not_utf_8(row: str) -> None:
-    """Members that the row type skips are not looked into: that is what makes a small row type fast."""
+    """The parser does not look into members that the row type skips: this makes a small row type fast."""
     rows, error = outcome([page_of(row, GOOD).decode().encode("latin-1")], Article)
     assert (len(rows), error) == (2, None)
 
@@ -173,7 +173,7 @@ def test_long_numbers() -> None:
 
 
 def test_a_name_twice_in_a_row() -> None:
-    """Of a member that a row has twice, the last counts."""
+    """If a row has a member twice, the last one counts."""
     assert feed([page_of('{"a":1,"a":2}')]) == [{"a": 2}]
 
 

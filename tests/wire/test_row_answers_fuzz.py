@@ -1,6 +1,7 @@
-"""Damaged answers: the rows of a strict parse of the same bytes, or an AfasError; never others, and no other exception.
+"""A damaged response gives the rows of a strict parse of the same bytes, or an AfasError, and nothing else.
 
-AFAS_FUZZ_EXAMPLES sets how many damaged answers are tried; each failure names the seed that makes it again.
+No other rows come, and no other exception. AFAS_FUZZ_EXAMPLES sets how many damaged responses are tried; each failure
+names the seed that makes it again.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ BITS = (
 
 
 def damaged(random: Random, *, ascii_only: bool) -> bytes:
-    """Return an answer after one to three faults."""
+    """Return a response after one to three faults."""
     body = bytearray(random.choice(SEEDS))
     for _ in range(random.choice((1, 1, 2, 3))):
         if not body:
@@ -62,7 +63,7 @@ def damaged(random: Random, *, ascii_only: bool) -> bytes:
             case 5:  # something else stands there
                 piece = random.choice(BITS)
                 body[at : at + len(piece)] = piece
-            case _:  # pieces of two answers are mixed up
+            case _:  # pieces of two responses are mixed up
                 body[at:] = random.choice(SEEDS)[other:]
     return bytes(body)
 
@@ -80,7 +81,7 @@ def pieces_of(random: Random, body: bytes) -> list[bytes]:
 
 
 def strict(body: bytes, row_type: Any) -> list[Any] | None:
-    """Return the rows of an answer by parsing it as a whole, None if it has none."""
+    """Return the rows of a response by parsing it as a whole, None if it has none."""
     body = body.removeprefix(b"\xef\xbb\xbf")
     try:
         members: dict[str, msgspec.Raw] = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
@@ -111,7 +112,7 @@ def with_zeros(body: bytes) -> bytes:
 )
 @pytest.mark.parametrize("batch", range(ROUNDS))
 def test_damaged_answers(batch: int, ascii_only: bool) -> None:  # noqa: FBT001
-    """A damaged answer gives the rows that are in it, or an error."""
+    """A damaged response gives the rows that are in it, or an error."""
     complete = 0
     for seed in range(batch * EXAMPLES // ROUNDS, (batch + 1) * EXAMPLES // ROUNDS):
         random = Random(seed)  # noqa: S311 - the same faults each time
@@ -138,7 +139,7 @@ def test_damaged_answers_in_small_slices(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_undamaged_answers() -> None:
-    """The answers that are damaged above are all sound, so that the test above means something."""
+    """The responses that are damaged above are all sound, so that the test above means something."""
     for body in SEEDS:
         for row_type in ROW_TYPES:
             rows, error = outcome([body], row_type)

@@ -1,4 +1,4 @@
-"""What a hostile or broken answer may cost: memory, work, and depth are bounded."""
+"""The limits for a hostile or broken response: memory, work, and depth are bounded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Counted:
 
 
 def work(body: bytes, size: int, row_type: Any = dict) -> tuple[int, int]:
-    """Return the rows of an answer in pieces of a size, and how many bytes were decoded for them."""
+    """Return the rows of a response in pieces of a size, and how many bytes were decoded for them."""
     page = parser(row_type, take=-1)
     counted = Counted(page._slices._decoder)
     page._slices._decoder = counted  # type: ignore[assignment]
@@ -81,7 +81,7 @@ def test_plain_rows_are_decoded_once() -> None:
 
 
 def long_answer(megabytes: int) -> Iterator[bytes]:
-    """Yield an answer in pieces of 64 KiB."""
+    """Yield a response in pieces of 64 KiB."""
     piece = b",".join([b'{"a":12345678,"b":"some text, and more of it"}'] * 1_300)
     yield HEAD + piece
     for _ in range(megabytes * 16):
@@ -90,7 +90,7 @@ def long_answer(megabytes: int) -> Iterator[bytes]:
 
 
 def test_memory_of_a_long_page() -> None:
-    """A long answer passes through less than 1 MB, its rows apart."""
+    """A long response passes through less than 1 MB, its rows apart."""
     page = parser(msgspec.Raw, take=-1)
     largest = count = 0
     tracemalloc.start()
@@ -109,7 +109,7 @@ def test_memory_of_a_long_page() -> None:
 
 
 class Endless:
-    """The same piece for ever, up to 64 MiB, and how much of it was taken."""
+    """Repeats the same piece up to 64 MiB, and counts the bytes taken."""
 
     def __init__(self, piece: bytes) -> None:
         self.length = 0
@@ -130,7 +130,7 @@ def feed_all(page: PageParser[Any], pieces: Endless) -> None:
 @pytest.mark.parametrize("row_type", ROW_TYPES)
 @pytest.mark.parametrize("text", [b'{"a":"' + b"x" * 65_530, b'{"a":[', b'{"a":"},{'])
 def test_a_row_without_end(row_type: Any, text: bytes) -> None:
-    """A row beyond 16 MiB is refused as soon as it is, so that it cannot fill the memory."""
+    """A row is refused as soon as it exceeds 16 MiB, so that it cannot fill the memory."""
     page = parser(row_type)
     page.feed(HEAD + b"{},{},")
     page.feed(text)
@@ -154,7 +154,7 @@ def test_a_row_of_permitted_length() -> None:
     "head", [b'{"x":"', b'{"x":[', b'{"skip":0,"take":1000,"rows":[],"x":"', b'{"rows":[{}],"x":[', b""]
 )
 def test_an_envelope_without_end(head: bytes, size: int) -> None:
-    """All but the rows is 1 MiB at most, before them and behind them."""
+    """All but the rows is 1 MiB at most, before them and after them."""
     page = parser()
     page.feed(head)
     pieces = Endless(b"1," * (size // 2))
@@ -181,7 +181,7 @@ def nested(depth: int) -> str:
 @pytest.mark.parametrize("row_type", ROW_TYPES)
 @pytest.mark.parametrize(("depth", "size"), [(DEPTH, 7), (DEPTH, 1 << 20), (DEEPER, 1_000), (DEEPER, 1 << 20)])
 def test_deep_nesting(depth: int, size: int, row_type: Any) -> None:
-    """Absurd nesting is refused without the stack, wherever it stands."""
+    """Absurd nesting is refused without using the stack, wherever it stands."""
     for body in (page_of("{}", nested(depth)), b'{"x":' + nested(depth).encode() + b',"skip":0,"take":1,"rows":[]}'):
         rows, error = outcome(bytewise(body, size), row_type)
         assert len(rows) <= 1
@@ -205,7 +205,7 @@ def test_nesting_does_not_depend_on_the_pieces() -> None:
 
 
 def test_buffers_hold_one_row() -> None:
-    """After each piece, only what follows the last boundary is kept."""
+    """After each piece, only the bytes after the last boundary are kept."""
     slices = RowSlices(dict, connector="C", page=0, take=-1)
     assert slices.feed(b'{"a":1},{"a":2},{"a"') == [{"a": 1}, {"a": 2}]
     assert bytes(slices._text) == b'[{"a"'

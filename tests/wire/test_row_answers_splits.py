@@ -1,4 +1,4 @@
-"""However an answer is cut on its way, its rows are those that decoding it as a whole gives."""
+"""However a response is cut on its way, its rows are those that decoding it as a whole gives."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_another_parser_agrees(answer: Written) -> None:
 @examples(60)
 @given(answers(max_rows=8), st.integers(1, 40))
 def test_profit_6_decimals(row_type: Any, answer: Written, size: int) -> None:
-    """Decimals without a leading zero mean the same as with one, and texts that contain such are left alone."""
+    """Decimals without a leading zero mean the same as with one. Texts that contain such decimals stay unchanged."""
     expected = whole(answer.body, row_type)
     assert feed(bytewise(answer.profit_6, size), row_type) == expected
     assert feed([answer.profit_6], row_type) == expected
@@ -99,7 +99,7 @@ SHORT = (
 
 @pytest.mark.parametrize("text", SHORT)
 def test_every_split_in_three(text: str) -> None:
-    """Every cut of a short answer into three pieces gives the same rows, whatever their type."""
+    """Every cut of a short response into three pieces gives the same rows, whatever their type."""
     body = text.encode()
     expected = [whole(body, row_type) for row_type in ROW_TYPES]
     every = thoroughness.by_default(4, 1)
@@ -137,7 +137,7 @@ def test_long_pages(row_type: Any, space: str) -> None:
 
 
 def test_rows_come_early() -> None:
-    """A row is handed out when the next one begins, before the answer has ended."""
+    """A row comes when the next one begins, before the response has ended."""
     page = parser()
     assert page.feed(b'{"skip":0,"take":1000,"rows":[{"a":1},{"a":2},{"a":') == [{"a": 1}, {"a": 2}]
     assert (page.rows, page.columns) == (2, 1)
@@ -157,7 +157,7 @@ def test_raw_rows_are_the_bytes_sent() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 1_000])
 def test_raw_rows_are_json(size: int) -> None:
-    """Undecoded rows are JSON that any parser reads, also where Profit 6's decimals were none."""
+    """Undecoded rows are JSON that any parser reads, also where Profit 6's decimals were not."""
     body = page_of('{"a":-.5,"b":"-.5"}', '{"a":[.5]}', '{"a":1}')
     assert feed(bytewise(body, size), msgspec.Raw) == [b'{"a":-0.5,"b":"-.5"}', b'{"a":[0.5]}', b'{"a":1}']
 

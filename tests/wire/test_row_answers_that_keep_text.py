@@ -43,7 +43,7 @@ def test_raw_members_stay_what_they_were(row_type: Any, size: int) -> None:
 
 @pytest.mark.parametrize("size", [7, 1 << 16])
 def test_raw_rows_stay_what_they_were(size: int) -> None:
-    """So does a row that is nothing but its text."""
+    """A row that is only its text keeps it too."""
     body = page_of(*(f'{{"Id":{one}}}' for one in range(500)))
     rows, error = outcome(bytewise(body, size), msgspec.Raw)
     assert error is None

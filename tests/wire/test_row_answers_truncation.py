@@ -1,4 +1,4 @@
-"""An answer that ends early is never taken for a complete one: the end of its JSON is the only proof of its end."""
+"""A response that ends early never counts as complete: the end of its JSON is the only proof of its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ every_row_type = pytest.mark.parametrize("row_type", ROW_TYPES, ids=["struct", "
 @settings(examples(25, 6), suppress_health_check=[HealthCheck.too_slow])
 @given(answers())
 def test_every_prefix(row_type: Any, answer: Written) -> None:
-    """Every proper prefix of an answer is lost, and the rows handed out before are the first of the page."""
+    """Every proper prefix of a response is lost, and the rows before the cut are the first of the page."""
     body = answer.body.rstrip()
     complete = whole(body, row_type)
     for end in range(len(body) - 1, -1, -by_default(2, 1)):
@@ -40,7 +40,7 @@ def test_every_prefix(row_type: Any, answer: Written) -> None:
     ],
 )
 def test_every_prefix_however_it_comes(text: str, row_type: Any) -> None:
-    """Where the pieces of a cut answer end makes no difference: byte by byte and in two, it is lost too."""
+    """The ends of the pieces of a cut response make no difference: byte by byte and in two, it is lost too."""
     body = text.encode()
     for end in range(len(body) - 1, -1, -by_default(2, 1)):
         for pieces in (bytewise(body[:end]), split(body[:end], end // 2), split(body[:end], max(0, end - 1))):
@@ -50,7 +50,7 @@ def test_every_prefix_however_it_comes(text: str, row_type: Any) -> None:
 
 @every_row_type
 def test_a_long_page(row_type: Any) -> None:
-    """A page of several slices that is cut is lost, wherever that is."""
+    """A page of several slices that is cut is lost, wherever the cut is."""
     rows = [f'{{"Id":{number},"Text":"{"},{" * 30}"}}' for number in range(1_000)]
     body = page_of(*rows)
     complete = whole(body, row_type)
@@ -73,12 +73,12 @@ def test_what_the_error_says() -> None:
 
 @pytest.mark.parametrize("end", [1, 2])
 def test_cut_in_the_byte_order_mark(end: int) -> None:
-    """Not even a part of a byte order mark is an empty page."""
+    """Even a part of a byte order mark does not make an empty page."""
     _, error = outcome([b"\xef\xbb\xbf"[:end]])
     assert isinstance(error, (AnswerLostError, AnswerError))
 
 
 @pytest.mark.parametrize("end", ["", " ", "\r\n\t "])
 def test_white_space_at_the_end(end: str) -> None:
-    """White space behind the end may be cut off, as nothing is lost with it."""
+    """White space after the end may be cut off, as nothing is lost with it."""
     assert outcome([page_of('{"a":1}') + end.encode()]) == ([{"a": 1}], None)

@@ -1,4 +1,4 @@
-"""What a success tells about the keys, in all the shapes that connectors have."""
+"""The keys in a successful response, in all the shapes that connectors have."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Keys = tuple[dict[str, str], ...]
 
 
 def read_result(body: bytes, *, content_type: str, complete: bool, elements: int) -> WriteResult | str:
-    """Return the result that a body is, or why it is no answer of the service's."""
+    """Return the result of a body, or why it is not a response of the service."""
     ending = Ending.MARKED if complete else Ending.BROKEN
     answer = read_answer(body, content_type=content_type, ending=ending, elements=elements)
     assert bool(answer.reason) == (applied(answer.body, ending, elements=elements, keys=len(answer.keys)) == 0)
@@ -28,7 +28,7 @@ def read_result(body: bytes, *, content_type: str, complete: bool, elements: int
 def result(
     body: bytes, *, elements: int = 1, complete: bool = True, content_type: str = "application/json"
 ) -> WriteResult:
-    """Return what a body tells; it must be the service's."""
+    """Return the result of a body; it must come from the service."""
     found = read_result(body, content_type=content_type, complete=complete, elements=elements)
     assert isinstance(found, WriteResult), found
     assert found.raw == body
@@ -107,7 +107,7 @@ def test_keys(body: str, elements: int, keys: Keys) -> None:
 )
 @each_case("complete", [True, False])
 def test_not_the_service(body: str, reason: str, *, complete: bool) -> None:
-    """A success that the service does not speak like, or takes back, tells nothing."""
+    """A success that does not look like the service's, or takes itself back, proves nothing."""
     found = read_result(body.encode(), content_type="application/json", complete=complete, elements=1)
     assert isinstance(found, str)
     assert reason in found
@@ -138,7 +138,7 @@ def test_a_long_refusal_within_success() -> None:
     ],
 )
 def test_broken_off(body: str, content_type: str, *, lost: bool | None) -> None:
-    """What broke off is a success whose keys are lost, if what came of it may be the service's."""
+    """A truncated body is a success with lost keys, if its beginning may come from the service."""
     found = read_result(body.encode(), content_type=content_type, complete=False, elements=1)
     assert isinstance(found, str) == (lost is None)
     if lost:
@@ -147,7 +147,7 @@ def test_broken_off(body: str, content_type: str, *, lost: bool | None) -> None:
 
 
 def test_cut_at_every_byte() -> None:
-    """A result that is cut anywhere is never taken for a refusal or for another result."""
+    """A truncated result is never taken for a refusal or for another result."""
     body = '{"results":{"KnCustomK01":[{"SqNo":"4"},{"SqNo":"é"}]}}'.encode()
     for cut in range(len(body)):
         found = result(body[:cut], elements=2, complete=False)
@@ -164,7 +164,7 @@ _json: st.SearchStrategy[Any] = st.recursive(
 
 @given(_json, st.integers(1, 4), st.booleans())
 def test_any_json(content: Any, elements: int, complete: bool) -> None:  # noqa: FBT001
-    """No JSON, of whatever shape, makes more than keys as texts of it."""
+    """JSON of any shape yields at most keys as texts."""
     found = read_result(json.dumps(content).encode(), content_type="", complete=complete, elements=elements)
     assert isinstance(found, (str, WriteResult))
     if isinstance(found, WriteResult):
