@@ -135,7 +135,10 @@ def test_what_no_decoder_can_name_is_left_out_and_reported() -> None:
 
 
 def test_classes_and_constants_are_unique() -> None:
-    """Connectors that differ in what no class name has get different classes, none of them that of an import."""
+    """Connectors that differ only in characters that class names lack get different classes.
+
+    None takes an import's name.
+    """
     metas = [
         get("Id", name=name) for name in ("Profit_Decimal", "Decimal", "a-b", "a.b", "1st", "Profit_ABC", "Struct")
     ]
@@ -172,7 +175,7 @@ def test_the_types_of_elements() -> None:
 
 
 def test_a_remark_is_a_text() -> None:
-    """Profit shows remarks, unlike other blobs, by a control of their own: none of them is stored in base64."""
+    """Among the blobs, Profit shows remarks by a control of their own: a remark is not stored in base64."""
     fields = [UpdateField(id="Re", data_type="blob", control_type=23), UpdateField(id="Fi", data_type="blob")]
     meta = UpdateMetainfo(id="KnTest", fields=fields)
     for struct in (models.define(meta), executed(models.source([meta]))["KnTest"]):

@@ -1,4 +1,4 @@
-"""What the tests of the decisions share."""
+"""Fixtures for the tests of the decisions."""
 
 from __future__ import annotations
 

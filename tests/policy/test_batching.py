@@ -20,12 +20,12 @@ Factor = Callable[[float], float]
 
 @dataclass
 class Service:
-    """What a call takes: something by itself and something for each element, times a factor that changes.
+    """The seconds of a call: a fixed time and a time for each element, times a factor that changes.
 
     Args:
         overhead: Seconds of a call without elements.
         each: Seconds of an element.
-        factor: By the seconds since the start, how many times slower the service is when a call comes in.
+        factor: How many times slower the service is when a call comes in, by the seconds since the start.
     """
 
     overhead: float

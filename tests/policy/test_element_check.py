@@ -33,7 +33,7 @@ def faults(metainfo: UpdateMetainfo, action: Action, item: object, *, allow_none
     return [str(fault) for fault in Checker(metainfo, action, allow_none=allow_none).faults(element_of(item))]
 
 
-# --- what passes ---
+# --- elements that pass ---
 
 ACCEPTED: list[tuple[UpdateMetainfo, Action, object]] = [
     # A person as the service's documentation changes one, with the key beside the fields, among them, or in both.
@@ -242,7 +242,7 @@ def test_a_record_that_cannot_be_found(action: Action, item: object) -> None:
 
 @pytest.mark.parametrize("value", ["", msgspec.UNSET])
 def test_mandatory_fields_of_an_insert(value: object) -> None:
-    """An insert needs them, with a value; an update and a delete do not."""
+    """An insert needs its mandatory fields, with a value; an update and a delete do not."""
     missing = ["StId (Type of dossier item): is mandatory for a new record: add it"]
     assert faults(SUBJECT, "insert", {"Ds": "x"}) == missing
     assert faults(SUBJECT, "insert", {"StId": value}) == missing

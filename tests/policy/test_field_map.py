@@ -185,7 +185,7 @@ def test_two_members_for_one_field(line: dict[str, Any], text: str) -> None:
 
 
 def test_a_constant_replaces_what_a_line_has() -> None:
-    """Constants exist for this, in objects too. There must be exactly one such object then."""
+    """A constant overrides the line, in objects too; a list of such objects is refused."""
     made = maker(constants={"Ds": "always", "Adr.ZpCd": "9000"})
     record = plain(made.of_object({"Ds": "x", "Adr": {"ZpCd": "1"}}))
     assert (record["Ds"], record["Adr"]["ZpCd"]) == ("always", "9000")

@@ -21,7 +21,7 @@ def span(key: Key, *, skip: int = 0, take: int = TAKE) -> Span:
     return Span(skip, take, Slice("from", key), overlap=True)
 
 
-# --- what is foretold ---
+# --- predictions ---
 
 
 def test_even_keys() -> None:

@@ -1,13 +1,12 @@
 """Every way in which a table of five keys can change while it is read, two pages at a time.
 
-All 32 initial sets of the keys 1 to 5; four slots for a change, before the second answer and the three behind it, with
-nothing, the insertion or the deletion of a key in each: 11 ** 4 = 14,641 sequences, so 468,512 reads for each order in
-which the pages arrive. Sequences are walked by what they do (to insert what is there does nothing) and counted with
-their number, and reads that have come to the same state are walked on once: so all of it takes some seconds.
+There are 32 initial sets of the keys 1 to 5. There are four slots for a change: before the second response and the
+three after it. Each slot has nothing, or inserts or deletes a key. This makes 11 ** 4 = 14,641 sequences, so 468,512
+reads for each order in which the pages arrive. Sequences with the same effect are walked together and counted (to
+insert a key that exists does nothing), and reads in the same state continue once. So all of it takes some seconds.
 
-If AFAS_MODEL_RUNS is set (to a number of random reads, for test_model_large.py), all sets are walked through in all
-ways, and further walks are made, which takes some minutes: changes at any place, rows fed one by one, three pages at a
-time.
+AFAS_MODEL_RUNS (a number of random reads, for test_model_large.py) has all sets walked through in all ways. Further
+walks then have changes at any place, rows fed one by one, and three pages at a time. This takes some minutes.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def all_reads(walk: Walk, sets: Sequence[set[int]] = SETS) -> Reads:
 
 
 def test_page_after_page() -> None:
-    """One page at a time: 32 sets, 14,641 sequences, no stable row lost or doubled, no key out of order."""
+    """One page at a time: 32 sets, 14,641 sequences, no stable row lost or repeated, no key out of order."""
     assert all_reads(Walk(window=1, eager=False)) == Reads(468_512)
     assert len(SETS) * SEQUENCES == 468_512
 

@@ -79,10 +79,10 @@ class Guesses(Paging):
 
 @dataclass
 class Scene:
-    """A table, what happens to it, and the read of it.
+    """A table, its changes, and the read of it.
 
     Args:
-        random: Decides what happens.
+        random: Decides all events.
     """
 
     random: Random
@@ -120,7 +120,7 @@ class Scene:
             )
         )
 
-    # --- what happens to the table ---
+    # --- changes of the table ---
 
     def change(self) -> None:
         """Change rows, perhaps many, most of them near the place where the read is."""
@@ -169,7 +169,7 @@ class Scene:
         for key in self.table.universe[-self.random.randint(1, 5) :]:
             self._insert(key)
 
-    # --- what happens to the read ---
+    # --- the course of the read ---
 
     def run(self) -> None:
         """Read to the end."""

@@ -308,7 +308,7 @@ def test_skip_limit() -> None:
 
 
 def test_with_a_key_there_is_no_such_limit() -> None:
-    """However long a read is, skips stay within what is in flight."""
+    """However long a read is, skips stay within the rows in flight."""
     assert max(span.skip for span in run(60_000, window=8, take=500).asked) <= 8 * 500
 
 

@@ -19,10 +19,10 @@ class OddTable(Table):
 
     Args:
         keys: The rows.
-        sorts: What they are sorted by.
-        compares: What of a row is compared.
-        literal: What a value in a filter is taken for; None if for the same as in a row.
-        equals: What is compared for being equal; None if the same as for the order.
+        sorts: The sort key of a row.
+        compares: The value of a row that a filter compares.
+        literal: How a filter reads its own value; None if as in a row.
+        equals: The value that is compared for equality; None if the same as for the order.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ def retry(*failures: AfasError, max_retries: int = 3, jitter: float = 0.5) -> Re
     return retry_read(failures, max_retries=max_retries, jitter=jitter)
 
 
-# --- what is final ---
+# --- final failures ---
 
 
 @each_case(
@@ -89,7 +89,7 @@ def test_final(failure: AfasError) -> None:
     assert retry(failure) is None
 
 
-# --- what is sent again ---
+# --- retried failures ---
 
 TRANSIENT = [
     pytest.param(UNREACHED, id="no connection"),

@@ -1,4 +1,4 @@
-"""The schedule of a load: which elements go into the next call, and what follows after a call has ended."""
+"""The schedule of a load: which elements go into the next call, and what follows after a call."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_what_waits_behind_one_that_is_not_applied_is_held_back() -> None:
 
 
 def test_no_half_overtakes_another_where_keys_are_not_known() -> None:
-    """The second half may change what the first one changes: a locked first half does not wait for it."""
+    """The halves may change the same record, so a locked first half does not wait for the second."""
     plan = schedule(4, on_reject="split", most=4)
     plan.one_at_a_time()
     whole = next_call(plan)

@@ -131,7 +131,7 @@ def pages_of(fixed: float, each: float, *, pages: int = 8) -> list[int]:
 
 @pytest.mark.parametrize("fixed", [5.0, 12.0, 30.0])
 def test_a_call_that_is_slow_by_itself_does_not_make_pages_small(fixed: float) -> None:
-    """A fixed time per call is no reason for smaller pages: they would take as long, and there would be many."""
+    """A fixed time per call does not justify smaller pages: they would take as long, and there would be many."""
     found = pages_of(fixed, 0.0)
     assert found == sorted(found)
     assert found[1] >= 5 * FIRST_TAKE
@@ -154,7 +154,7 @@ def test_the_same_size_again_tells_nothing_new() -> None:
     assert sizes.size() >= 1_000
 
 
-# --- what the service manages ---
+# --- limits of the service ---
 
 
 def test_too_large() -> None:

@@ -76,7 +76,7 @@ FITS: list[tuple[UpdateField, Any]] = [
     *((field, object()) for field in (TEXT, WHOLE, AMOUNT, FLAG, DAY, CODE)),
 ]
 
-# What AFAS's own examples have: the name of an item type, a comma in an amount, booleans in texts of two characters.
+# Values in AFAS's own examples: the name of an item type, a comma in an amount, booleans in texts of two characters.
 FITS += [
     (UpdateField(id="VaIt", data_type="string", values=[Code("1", "Work"), Code("2", "Item")]), "Art"),
     *((AMOUNT, value) for value in ("45,00", "-12,5")),

@@ -106,7 +106,7 @@ async def test_the_first_row_behind_a_cursor(options: dict[str, Any], serve: Ser
 
 
 async def test_before_the_first_row_and_behind_the_last(serve: Serve) -> None:
-    """The cursor of a stream that has not begun starts it. After the end it waits for rows added later."""
+    """The cursor of a stream that has not begun starts it. After the end it stands for rows added later."""
     simulator, afas = await serve(connectors={"T": table(ROWS)})
     rows = afas.rows(BY_NUMBER)
     assert len(await afas.rows(BY_NUMBER, after=rows.cursor).to_list()) == len(ROWS)

@@ -187,7 +187,7 @@ async def test_every_value_has_its_row(serve: Serve) -> None:
 
 
 async def test_a_comparison_with_the_key_may_have_many_rows(serve: Serve) -> None:
-    """Only a requested value has one row. Other reads continue after it, even page by page of one row."""
+    """Only a test for one value has a single row. For others the read continues after it, even in pages of one row."""
     _, afas = await serve(connectors={"T": table(range(1, 30))})
     for where in (F.Id > 4, (F.Id > 4) | (F.Id == 4)):
         assert numbers(await afas.rows(BY_NUMBER, where=where, take=1).to_list())[-25:] == list(range(5, 30))

@@ -9,7 +9,7 @@ from afas_async.vocabulary.collation import folded, widely_folded
 
 @pytest.mark.parametrize(("one", "other"), [("Bolt", "BOLT"), ("Bolt", "bolt  "), ("straße", "STRASSE")])
 def test_equal_for_most(one: str, other: str) -> None:
-    """Both ignore letter case and trailing blanks."""
+    """Both foldings ignore letter case and trailing blanks."""
     assert folded(one) == folded(other)
     assert widely_folded(one) == widely_folded(other)
 

@@ -86,7 +86,7 @@ def test_key_types(key: str) -> None:
     "key", ["Decimal", "Real", "Flag", "Moment", "Either", "Word", "Anything", "Nothing", "Parts", ("Text", "Real")]
 )
 def test_bad_key_types(key: str | tuple[str, ...]) -> None:
-    """Other types do not survive it, and are refused with the field's name."""
+    """Other types do not survive the round trip, and are refused with the field's name."""
     with pytest.raises(UsageError, match="must be str or int") as caught:
         GetConnector("X", Fields, key=key)
     assert (key if isinstance(key, str) else "Real") in str(caught.value)
@@ -148,7 +148,7 @@ def test_bad_row_types(row_type: Any) -> None:
 
 
 def test_default_row_type() -> None:
-    """Without a row type, rows are dicts, and there is no key."""
+    """Without a row type, rows are dicts without a key."""
     connector = GetConnector("Profit_Article")
     assert (connector.name, connector.row_type, connector.key) == ("Profit_Article", dict, ())
 

@@ -66,7 +66,7 @@ def test_a_dict(kind: type[dict[str, Any]]) -> None:
 
 
 def test_a_struct() -> None:
-    """A Struct has its names in JSON, and what is UNSET is left out."""
+    """A Struct has its names in JSON, and UNSET values are left out."""
     assert element_of(Person()) == Element({"LaNm": None}, key={"BcCo": "100"})
     address = Address("BE")
     assert element_of(Person(number="7", name="Jansen", addresses=address)) == Element(

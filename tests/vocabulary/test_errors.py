@@ -28,7 +28,7 @@ def walk(kind: type[AfasError], depth: int = 0) -> Iterator[tuple[int, type[Afas
 
 
 KINDS = [kind for _, kind in walk(AfasError)]
-# What the constructors need; a class that needs something else fails the tests, and then belongs here.
+# Facts that the constructors need; a class that needs another one fails the tests until it is added here.
 FACTS = {
     "status": 500,
     "connector": "Profit_Article",
@@ -202,7 +202,7 @@ MENDED: dict[tuple[str, bool], set[type[AfasError]]] = {
 
 
 def test_every_error_says_who_mends_it_and_whether_to_call_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table has each class of the tree, and each keeps its facts when it travels."""
+    """Each class of the tree is in the table, and keeps its facts when it travels."""
     monkeypatch.setitem(FACTS, "damaged", value=False)
     found: dict[tuple[str, bool], set[type[AfasError]]] = {}
     for kind in KINDS:
@@ -213,7 +213,7 @@ def test_every_error_says_who_mends_it_and_whether_to_call_again(monkeypatch: py
 
 
 def test_errors_that_know_better_than_their_class() -> None:
-    """A refused certificate is the program's own fault, and what is not implemented does not come by waiting."""
+    """A refused certificate is the program's own fault, and waiting does not make a missing feature available."""
     lost = errors.ConnectError("x", connector="X")
     assert (lost.whose, lost.retryable) == ("afas", True)
     assert errors.AnswerError("x", connector="X", damaged=True).retryable
@@ -238,7 +238,7 @@ def test_a_lock_is_an_error_of_its_own() -> None:
 
 
 def test_a_failed_load_says_it_for_its_first_failure() -> None:
-    """Whoever fixes the first failure of a load fixes the rest of it; some of it may be applied."""
+    """The error of a failed load says who can fix its first failure; some of the load may be applied."""
     report = outcomes.LoadReport(total=2)
     report.record(outcomes.Outcome(1, "not_sent", error=errors.ClientClosedError("x")))
     report.record(outcomes.Outcome(0, "rejected", error=errors.BusinessError("x", status=500, connector="X")))

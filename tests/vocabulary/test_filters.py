@@ -122,7 +122,10 @@ def test_the_quick_filter_cannot_be_negated() -> None:
     ],
 )
 def test_python_must_not_decide(misuse: Callable[[], Any]) -> None:
-    """`and`, `or`, `not`, `if` and chained comparisons would drop half of a condition: they fail and say what to do."""
+    """`and`, `or`, `not`, `if` and chained comparisons fail, as they would drop half of a condition.
+
+    The error says how to write it.
+    """
     with pytest.raises(InvalidFilterError, match=re.escape("& | ~")):
         misuse()
 
@@ -318,7 +321,7 @@ def test_alternatives_that_multiply() -> None:
 
 
 def math_power(condition: Condition, times: int) -> Condition:
-    """Return many such conditions of fields of their own, all of which must be met."""
+    """Return many such conditions of separate fields, all of which must match."""
     assert math.prod([len(condition.groups())] * times) > MOST_TESTS
     values = [test.text for (test,) in condition.groups()]
     whole = F.X0.in_(values)

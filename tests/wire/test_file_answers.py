@@ -69,7 +69,7 @@ def test_every_split_in_two(body: str) -> None:
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_every_prefix_is_an_error(body: str) -> None:
-    """A response that ends early never counts as complete, and the bytes before are the beginning of the file."""
+    """A response that ends early never counts as complete, and the bytes of the file until then are its beginning."""
     raw = body.rstrip().encode()
     for end in range(len(raw) - 1, -1, -by_default(5, 1)):
         decoder = FileDecoder("C")

@@ -103,7 +103,7 @@ def test_ids_of_files(bad: str) -> None:
 
 @pytest.mark.parametrize("bad", [*NO_IDS, GUID[:-1], GUID.replace("-", "_"), "{" + GUID])
 def test_ids_of_images_and_reports(bad: str) -> None:
-    """The id of an image or a report is a GUID. An image may also have a number, and a report may have braces."""
+    """The id of an image or a report is a GUID. An image's id may also be a number, and a report's may have braces."""
     if not bad.isdecimal() or not bad.isascii():
         with pytest.raises(InvalidNameError):
             image_request(bad)

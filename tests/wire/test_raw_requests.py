@@ -42,7 +42,7 @@ def test_ways_out(path: str) -> None:
     st.lists(st.sampled_from([*"./\\%?#@:;, ~a2eE\u2025\uff0e\n", "..", "%2e", "//", "http"]), max_size=12).map("".join)
 )
 def test_no_way_out(path: str) -> None:
-    """An accepted path stays below the base URL, also for a parser of URLs, and says what was given."""
+    """An accepted path stays below the base URL, also for a parser of URLs, and unquotes to the given path."""
     try:
         found = url(path)
     except UsageError:
@@ -98,7 +98,7 @@ def test_parameters_that_are_none(params: Any) -> None:
 
 
 def test_bodies() -> None:
-    """JSON in UTF-8, decimals as numbers. Null is a body; without a body none is sent."""
+    """JSON in UTF-8, decimals as numbers. Null is a body; a request without a body sends none."""
     assert raw_request("POST", "x", json={"a": ["\u20ac", Decimal("1.50"), None, True]}).body == (
         '{"a":["\u20ac",1.50,null,true]}'.encode()
     )
@@ -133,7 +133,7 @@ def test_headers_that_are_not_the_callers(name: str) -> None:
 
 
 def test_headers() -> None:
-    """Other headers are sent, each name once; no value can start another line."""
+    """Other headers are sent in one spelling, so that none is sent twice; no value can start another line."""
     assert raw_request("GET", "x", headers={"x-new": "a b", "accept": "text/plain"}).headers == (
         ("X-New", "a b"), ("Accept", "text/plain")
     )  # fmt: skip

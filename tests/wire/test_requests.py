@@ -50,7 +50,7 @@ def test_values_come_back_as_they_were() -> None:
 
 @pytest.mark.parametrize(("skip", "take"), [(0, 0), (-1, 0), (-1, 1), (-1, 100), (0, -1), (2, -1), (-2, -1), (-2, 5)])
 def test_skip_and_take(skip: int, take: int) -> None:
-    """Values that the service would read as something else are refused before they are sent."""
+    """Values for which the service would return something else than requested are refused before they are sent."""
     with pytest.raises(UsageError):
         rows_request("Profit_Article", skip=skip, take=take)
 

@@ -132,7 +132,10 @@ def test_rows_that_are_no_list(text: str) -> None:
     ],
 )
 def test_no_answer_at_all(text: str) -> None:
-    """What is not one JSON object with `rows`, or with `skip` and `take`, is damaged: the next may be better."""
+    """A response that is not one JSON object with `rows`, or with `skip` and `take`, is damaged.
+
+    The next may be better.
+    """
     error = fails(text.encode())
     assert isinstance(error, AnswerError)
     assert (type(error), error.damaged) == (AnswerError, True)

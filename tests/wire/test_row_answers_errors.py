@@ -179,7 +179,7 @@ def test_a_name_twice_in_a_row() -> None:
 
 @pytest.mark.parametrize("text", ["\\ud83d", "x\\ud83dx", "\\uD83D\\u0041"])
 def test_half_of_a_character(text: str) -> None:
-    """A database that cuts a text within an emoji leaves half of it: the error names the row, and says so."""
+    """A database that cuts a text within an emoji leaves half of a character. The error names the row, and says so."""
     _, error = outcome(bytewise(page_of('{"Id":1}', f'{{"Id":2,"Note":"{text}"}}', '{"Id":3}'), 64), dict)
     assert isinstance(error, RowError)
     assert "unpaired surrogate" in str(error)
