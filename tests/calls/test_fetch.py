@@ -1,4 +1,4 @@
-"""Answers that are larger than the memory of their reader: 16 MiB may wait, the rest stays with the server."""
+"""Responses larger than the memory of their reader: 16 MiB may wait, the rest stays with the server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = [{"Id": number, "Name": PADDING} for number in range(by_default(2_600, 3_
 
 
 class Everything(RawServer):
-    """Answers everything at once, as fast as it is taken, and tells how much has been taken; or a single row."""
+    """Sends all rows at once, as fast as the client reads, and counts the bytes taken; or sends a single row."""
 
     def __init__(self) -> None:
         super().__init__(self._reply)
@@ -40,7 +40,7 @@ async def server() -> AsyncIterator[Everything]:
 
 
 async def read_everything(afas: AfasClient, *, pause: float) -> int:
-    """Read everything in one answer, with a pause behind the first row."""
+    """Read everything in one response, with a pause after the first row."""
     with pytest.warns(UserWarning, match="take=-1"):
         stream = afas.rows(CONNECTOR, take=-1)
     assert await anext(stream) == ROWS[0]
@@ -53,7 +53,7 @@ async def read_everything(afas: AfasClient, *, pause: float) -> int:
 
 
 async def test_pause_outlasts_the_time_out(server: Everything) -> None:
-    """A reader may pause for longer than the time-out; the answer waits, in bounded memory, and goes on."""
+    """A reader may pause longer than the time-out. The response waits, in bounded memory, and resumes."""
 
     async def look() -> None:
         await asyncio.sleep(500)
@@ -68,9 +68,9 @@ async def test_pause_outlasts_the_time_out(server: Everything) -> None:
 
 @pytest.mark.parametrize("before", [0, 100])
 async def test_call_from_the_loop_of_a_paused_answer(server: Everything, before: float) -> None:
-    """With one slot, a call from the loop that reads an endless answer does not wait for ever.
+    """With one slot, a call from the loop that reads an endless response does not wait for ever.
 
-    The call may come before the answer has filled the reader's memory, or after it has paused.
+    The call may come before the response has filled the reader's memory, or after it has paused.
     """
     async with client(server, max_concurrency=1) as afas:
         with pytest.warns(UserWarning, match="take=-1"):

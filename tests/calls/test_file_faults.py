@@ -1,4 +1,4 @@
-"""Files whose answers are cut off, damaged or something else: complete, or an error, whatever the server does."""
+"""Files whose responses are cut off, damaged or something else: complete, or an error, whatever the server does."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ every_end = pytest.mark.parametrize("how", ["fin", "rst"])
 
 
 def as_binary(answer: bytes) -> bytes:
-    """Return an answer with the type of a PDF."""
+    """Return a response with the type of a PDF."""
     return answer.replace(b"application/json", b"application/pdf", 1)
 
 
@@ -59,7 +59,7 @@ def body(*, binary: bool, packed: bool) -> bytes:
 
 
 def cuts(start: int, stop: int) -> list[int]:
-    """Return where to cut: at each byte in a full run, and by default at some, the last among them."""
+    """Return where to cut: at each byte in a full run, and by default at some, including the last."""
     return [*range(stop - 1, start - 1, -by_default(5, 1))]
 
 
@@ -79,7 +79,7 @@ async def test_cut_at_every_byte_of_its_length(
     how: End,
     tmp_path: Path,
 ) -> None:
-    """A body that is shorter than its Content-Length is lost, wherever it ends, and leaves no file."""
+    """A body shorter than its Content-Length is lost, wherever it ends, and leaves no file."""
     content = body(binary=binary, packed=packed)
     lines = ["Content-Encoding: gzip"] if packed else []
     opening = as_binary(head(f"Content-Length: {len(content)}", *lines))
@@ -91,7 +91,7 @@ async def test_cut_at_every_byte_of_its_length(
 
 @pytest.mark.parametrize(("binary", "packed"), every_form)
 async def test_cut_at_every_byte_within_chunks(binary: bool, packed: bool) -> None:  # noqa: FBT001
-    """So is one whose last chunk is missing, in whole or in part."""
+    """A body whose last chunk is missing, in whole or in part, is lost too."""
     content = body(binary=binary, packed=packed)
     lines = ["Content-Encoding: gzip"] if packed else []
     answer = as_binary(chunked(content[:9], content[9:], lines=lines))
@@ -101,7 +101,7 @@ async def test_cut_at_every_byte_within_chunks(binary: bool, packed: bool) -> No
 
 @pytest.mark.parametrize(("binary", "packed"), [form for form in every_form if form.id != "binary"])
 async def test_cut_at_every_byte_with_a_clean_end(binary: bool, packed: bool) -> None:  # noqa: FBT001
-    """A proxy that lost its origin ends in good order: what is packed or JSON still proves that it is cut off."""
+    """A proxy that lost its origin ends cleanly. The packing or the JSON still proves the cut."""
     content = body(binary=binary, packed=packed)
     lines = ["Content-Encoding: gzip"] if packed else []
     for place in cuts(0, len(content)):
@@ -113,7 +113,7 @@ async def test_cut_at_every_byte_with_a_clean_end(binary: bool, packed: bool) ->
 @pytest.mark.parametrize(("binary", "packed"), every_form)
 @every_end
 async def test_cut_at_every_byte_without_framing(binary: bool, packed: bool, how: End) -> None:  # noqa: FBT001
-    """Where nothing tells the length, bare bytes are refused, and the others have to be complete in themselves."""
+    """Without framing, bare bytes are refused, and other bodies must be complete in themselves."""
     content = body(binary=binary, packed=packed)
     opening = as_binary(head(*(["Content-Encoding: gzip"] if packed else [])))
     for place in cuts(0, len(content) + (binary and not packed)):
@@ -132,7 +132,7 @@ async def test_headers_that_frame_nothing(line: str) -> None:
 
 @pytest.mark.parametrize(("binary", "packed"), every_form)
 async def test_mended(binary: bool, packed: bool, tmp_path: Path) -> None:  # noqa: FBT001
-    """After an answer that was cut off, the next attempt begins anew, and the file is that one's."""
+    """After a response that was cut off, the next attempt starts anew, and the file is that one's."""
     content = body(binary=binary, packed=packed)
     lines = ["Content-Encoding: gzip"] if packed else []
     whole = as_binary(framed(content, *lines))
@@ -153,7 +153,7 @@ async def test_mended(binary: bool, packed: bool, tmp_path: Path) -> None:  # no
 
 
 async def test_shorter_the_next_time(tmp_path: Path) -> None:
-    """A file that has become shorter between two attempts has no end of the longer one."""
+    """A file that became shorter between two attempts has no end of the longer one."""
     long = json.dumps({"filedata": base64.b64encode(bytes(100_000)).decode()}).encode()
     attempts = [head(f"Content-Length: {len(long)}") + long[:-10], framed(JSON)]
 
@@ -181,14 +181,14 @@ async def test_shorter_the_next_time(tmp_path: Path) -> None:
 )
 @both_modes
 async def test_damaged_gzip(spoil: Callable[[bytes], bytes], kind: type[AfasError], *, binary: bool) -> None:
-    """The checksum and the end of what is packed are looked at."""
+    """The checksum and the end of packed data are checked."""
     answer = as_binary(framed(spoil(body(binary=binary, packed=True)), "Content-Encoding: gzip"))
     assert type(await fails(answer, binary=binary)) is kind
 
 
 @pytest.mark.parametrize("binary", [False, True])
 async def test_other_encodings(binary: bool) -> None:  # noqa: FBT001
-    """What was not asked for is not unpacked, nor written as it is."""
+    """An encoding that was not offered is neither unpacked nor written to the file."""
     answer = as_binary(framed(body(binary=binary, packed=False), "Content-Encoding: br"))
     assert type(await fails(answer, binary=binary)) is AnswerError
 
@@ -209,7 +209,7 @@ async def test_other_encodings(binary: bool) -> None:  # noqa: FBT001
     ids=["empty", "no file", "html", "no base64", "refusal", "202", "204", "302", "307"],
 )
 async def test_what_is_no_answer_to_this(answer: bytes, kind: type[AfasError], requests: int, tmp_path: Path) -> None:
-    """It is an error, tried again where that can help; a redirect is never followed."""
+    """A wrong response is an error, retried if that can help; a redirect is never followed."""
     async with RawServer(says(answer)) as server, client(server) as afas:
         with pytest.raises(kind):
             await afas.file(IDENTITY, "a.pdf", to=tmp_path / "x")
@@ -219,7 +219,7 @@ async def test_what_is_no_answer_to_this(answer: bytes, kind: type[AfasError], r
 
 
 async def test_json_in_place_of_bare_bytes(tmp_path: Path) -> None:
-    """A service that does not know the header answers JSON; that is not written as if it were the file."""
+    """A service that does not know the header returns JSON, which is not written as the file."""
     error = await fails(framed(JSON), binary=True, to=tmp_path / "x")
     assert "retry without binary=True" in str(error)
     assert names_in(tmp_path) == []
@@ -227,7 +227,7 @@ async def test_json_in_place_of_bare_bytes(tmp_path: Path) -> None:
 
 @both_modes
 async def test_more_than_its_length(*, binary: bool) -> None:
-    """Bytes behind the body are never a part of the file: it is an error, as it is unclear what was cut where."""
+    """Bytes after the body are never part of the file. They are an error, as the place of the cut is unclear."""
     answer = as_binary(framed(body(binary=binary, packed=False))) + b"more"
     assert type(await fails(answer, "fin", binary=binary)) is AnswerError
 
@@ -249,7 +249,7 @@ async def test_names_from_the_server_lead_nowhere(tmp_path: Path) -> None:
 
 
 async def test_a_long_answer_in_chunks_of_all_sizes() -> None:
-    """Pieces of any size, however the connection cuts them."""
+    """Pieces may have any size, however the connection cuts them."""
     data = bytes(range(256)) * 3_000
     content = b'{"filedata":"' + base64.b64encode(data) + b'"}'
     pieces = [content[place : place + 777] for place in range(0, len(content), 777)]

@@ -1,4 +1,4 @@
-"""Files on a disk: whole or not at all, in bounded memory, and nothing left behind."""
+"""Files on a disk: complete or absent, in bounded memory, and no leftovers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def content_of(path: Path) -> bytes:
 
 
 def large(blocks: int) -> Script:
-    """Answer with so many blocks, in chunks."""
+    """Respond with so many blocks, in chunks."""
 
     async def script(connection: Connection, received: Received) -> None:
         binary = received.headers.get("sendfileasbinary") == "1"
@@ -60,7 +60,7 @@ def digest(path: Path) -> str:
 @pytest.mark.sampled(2)
 @both_modes
 async def test_fifty_megabytes(tmp_path: Path, *, binary: bool) -> None:
-    """A large file goes to the disk piece by piece: its size is not felt in memory, and every byte is right."""
+    """A large file goes to the disk piece by piece. Memory does not grow with its size, and every byte is right."""
     expected = hashlib.sha256()
     for _ in range(BLOCKS):
         expected.update(BLOCK)
@@ -80,7 +80,7 @@ async def test_fifty_megabytes(tmp_path: Path, *, binary: bool) -> None:
 
 
 async def stalls(connection: Connection, _: Received) -> None:
-    """Send a part of the file, and nothing more."""
+    """Send a part of the file, and then nothing."""
     await connection.send(head("Content-Length: 400000") + b'{"filedata":"' + base64.b64encode(BLOCK) * 3)
     await asyncio.Event().wait()
 
@@ -109,13 +109,13 @@ async def test_cancelled_anywhere(tmp_path: Path) -> None:
                     finished += 1
                     assert content_of(to) == attached.data
             assert names_in(tmp_path) == ["cancelled"]
-            # Behind the first ones, most steps only wait for a thread of the disk.
+            # After the first ones, most steps only wait for a thread of the disk.
             steps += by_default(4 if steps < 200 else steps // 8, 1)
         assert steps > 20
 
 
 async def test_cancelled_while_it_stalls(tmp_path: Path) -> None:
-    """Nor does one that is cancelled, times out, or whose client closes, while it waits for more."""
+    """A stalled download that is cancelled, times out or loses its client leaves nothing either."""
 
     async def cancel(download: asyncio.Task[File], afas: AfasClient) -> None:
         download.cancel()
@@ -157,7 +157,7 @@ def mode_of(path: Path) -> int:
 
 
 async def test_mode_as_usual(small: tuple[AfasClient, RawServer], tmp_path: Path) -> None:
-    """The file may be read by whom the user's mask lets read it, as any other that he makes."""
+    """The user's umask decides who may read the file, as for any other new file."""
     usual = tmp_path / "usual"
     before = os.umask(0o027)
     try:
@@ -169,7 +169,7 @@ async def test_mode_as_usual(small: tuple[AfasClient, RawServer], tmp_path: Path
 
 
 async def test_places_that_are_none(small: tuple[AfasClient, RawServer], tmp_path: Path) -> None:
-    """A folder, or a place in none, is noticed before anything is sent."""
+    """A folder, or a path in a missing folder, is refused before anything is sent."""
     afas, server = small
     with pytest.raises(IsADirectoryError):
         await afas.file(IDENTITY, "x", to=tmp_path)
@@ -180,7 +180,7 @@ async def test_places_that_are_none(small: tuple[AfasClient, RawServer], tmp_pat
 
 
 async def test_a_link(small: tuple[AfasClient, RawServer], tmp_path: Path) -> None:
-    """What a link points to stays as it is: the link is replaced."""
+    """The download replaces a link, and leaves its target unchanged."""
     target, link = tmp_path / "target", tmp_path / "link"
     target.write_bytes(b"before")
     link.symlink_to(target)
@@ -191,7 +191,7 @@ async def test_a_link(small: tuple[AfasClient, RawServer], tmp_path: Path) -> No
 async def test_a_full_disk(
     small: tuple[AfasClient, RawServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the disk refuses is the caller's to know, and leaves nothing."""
+    """An error of the disk reaches the caller, and leaves no file."""
 
     async def full(_: object, __: bytes) -> None:
         raise OSError(28, "No space left on device")
@@ -203,7 +203,7 @@ async def test_a_full_disk(
 
 
 async def test_several_to_one_place(small: tuple[AfasClient, RawServer], tmp_path: Path) -> None:
-    """Downloads at the same time do not meet: the last one stays."""
+    """Downloads to the same path do not mix: the last one stays."""
     async with asyncio.TaskGroup() as group:
         for _ in range(10):
             group.create_task(small[0].file(IDENTITY, "x", to=tmp_path / "x"))
@@ -225,7 +225,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("slow_disk")
 async def test_a_slow_disk(tmp_path: Path) -> None:
-    """A disk that is slower than the line costs no attempt: the time-out stands still while the answer pauses."""
+    """A disk slower than the line costs no attempt: the time-out stands still while the response pauses."""
     async with RawServer(large(SOME)) as server, client(server, timeout=30, memory=1 << 20) as afas:
         file = await afas.file(IDENTITY, "x", to=tmp_path / "x")
         assert len(server.requests) == 1
@@ -249,7 +249,7 @@ async def test_bounded_while_others_wait(tmp_path: Path) -> None:
 
 
 async def test_too_large_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not belong into memory is refused with the way out."""
+    """A file too large for memory is refused, and the error names the alternative."""
     monkeypatch.setattr(files, "MEMORY_LIMIT", 1_000_000)
     async with RawServer(large(50)) as server, client(server) as afas:
         with pytest.raises(files.AnswerError, match="`to`"):
@@ -258,7 +258,7 @@ async def test_too_large_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_one_slot(tmp_path: Path) -> None:
-    """Several at once come one after the other where one request may be in flight."""
+    """Several downloads run one after the other if only one request may be in flight."""
     async with RawServer(answers) as server, client(server, max_concurrency=1) as afas:
         async with asyncio.TaskGroup() as group:
             for number in range(5):

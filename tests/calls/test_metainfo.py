@@ -1,4 +1,4 @@
-"""What the service tells about a connector, as a client hands it out."""
+"""The description of a connector, as a client returns it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.raw_server import Connection, RawServer, Received
 
 @asynccontextmanager
 async def told(body: bytes) -> AsyncIterator[AfasClient]:
-    """A client that gets this answer."""
+    """A client that gets this response."""
 
     async def answer(connection: Connection, _: Received) -> None:
         await connection.answer(body)
@@ -36,7 +36,7 @@ async def described(afas: AfasClient, connector: str) -> UpdateMetainfo:
 
 
 async def test_a_connector_is_described(afas: AfasClient, simulator: Simulator) -> None:
-    """One request brings name, description and fields, in the order of the rows."""
+    """One request returns name, description and fields, in the order of the rows."""
     article = await afas.get_metainfo("Profit_Article")
     assert (article.name, article.description) == ("Profit_Article", "Articles (Profit)")
     assert article.fields[2] == MetainfoField("Price", "decimal", "Sales price", 15, 2)
@@ -45,7 +45,7 @@ async def test_a_connector_is_described(afas: AfasClient, simulator: Simulator) 
 
 
 async def test_what_is_missing_or_unknown_does_no_harm() -> None:
-    """Only the fields and their ids must be there; members that a later release adds are left out."""
+    """Only the fields and their ids are required; members that a later release adds are ignored."""
     body = {"new": {}, "fields": [{"id": "A", "values": None, "new": [1]}, {"id": "B", "dataType": "moment"}]}
     async with told(json.dumps(body).encode()) as afas:
         assert await afas.get_metainfo("Profit_Article") == GetMetainfo(
@@ -57,7 +57,7 @@ async def test_what_is_missing_or_unknown_does_no_harm() -> None:
     "body", [b"", b"[]", b"{}", b"<html></html>", b'{"fields":null}', b'{"fields":[{}]}', b'{"fields":[{"id":1}]}']
 )
 async def test_an_answer_that_is_no_description(body: bytes) -> None:
-    """What is no list of fields with their ids is an error that names the connector."""
+    """A response without a list of fields with ids is an error that names the connector."""
     async with told(body) as afas:
         with pytest.raises(
             AnswerError, match="Profit_Article: the response is not as documented: it is not metainfo"
@@ -74,7 +74,7 @@ async def test_an_unknown_connector(afas: AfasClient) -> None:
 
 
 async def test_a_name_that_is_none(afas: AfasClient, simulator: Simulator) -> None:
-    """A name that would change the request's target is refused before anything is sent."""
+    """A name that would change the target of the request is refused before anything is sent."""
     with pytest.raises(InvalidNameError):
         await afas.get_metainfo("../update/KnSubject")
     assert simulator.counters.requests == 0
@@ -84,7 +84,7 @@ async def test_a_name_that_is_none(afas: AfasClient, simulator: Simulator) -> No
 
 
 async def test_an_update_connector_is_described(afas: AfasClient, simulator: Simulator) -> None:
-    """One request brings its names, its fields with key, type and values, and its objects."""
+    """One request returns its names, its fields with key, type and values, and its objects."""
     subject = await described(afas, "KnSubject")
     assert (subject.id, subject.name, subject.description) == ("KnSubject", "KnSubject", "Dossier item")
     assert [inner.name for inner in subject.objects or ()] == ["KnSubjectLink", "KnSubjectAttachment"]
@@ -98,13 +98,13 @@ async def test_an_update_connector_is_described(afas: AfasClient, simulator: Sim
 
 
 async def test_the_element_may_have_another_name(afas: AfasClient) -> None:
-    """The name in bodies is told beside the name in URLs."""
+    """The result has the name for bodies beside the name for URLs."""
     employee = await described(afas, "KnEmployee")
     assert (employee.id, employee.name) == ("KnEmployee", "AfasEmployee")
 
 
 async def test_objects_in_objects() -> None:
-    """Objects come with their fields and objects, and what is missing or unknown does no harm."""
+    """Objects have their own fields and objects. Missing or unknown members do no harm."""
     line = {"name": "B", "new": 1, "fields": [{"fieldId": "b", "decimalFieldId": "c", "notzero": True}]}
     body = {"fields": [{"fieldId": "a", "new": {}}], "objects": [{"name": "A", "fields": [], "objects": [line]}]}
     async with told(json.dumps(body).encode()) as afas:
@@ -116,7 +116,7 @@ async def test_objects_in_objects() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"fields":[{"id":"a"}]}', b'{"fields":[],"objects":[{}]}'])
 async def test_an_answer_that_describes_no_update_connector(body: bytes) -> None:
-    """What is no list of fields with their ids is an error that names the connector."""
+    """A response without a list of fields with ids is an error that names the connector."""
     async with told(body) as afas:
         with pytest.raises(
             AnswerError, match="KnSubject: the response is not as documented: it is not metainfo"
@@ -126,7 +126,7 @@ async def test_an_answer_that_describes_no_update_connector(body: bytes) -> None
 
 
 async def test_an_unknown_update_connector(afas: AfasClient, simulator: Simulator) -> None:
-    """The service's own refusal reaches the caller, and a name that is none reaches nobody."""
+    """The service's own refusal reaches the caller. An invalid name is not sent at all."""
     with pytest.raises(BusinessError):
         await described(afas, "KnNothing")
     sent = simulator.counters.requests
@@ -136,7 +136,7 @@ async def test_an_unknown_update_connector(afas: AfasClient, simulator: Simulato
 
 
 async def test_null_is_what_is_not_told() -> None:
-    """AFAS writes null for much that it does not tell: a connector is described all the same."""
+    """AFAS sends null for many members: the connector is described all the same."""
     get_field: dict[str, Any] = {"id": "Id", "fieldId": "U1"}
     get_field |= dict.fromkeys(("dataType", "label", "length", "decimals", "decimalsFieldId", "values"))
     update_field: dict[str, Any] = {"fieldId": "Ds"}

@@ -1,4 +1,4 @@
-"""Raw calls: to any path below the base URL, by the rules of everything else."""
+"""Raw calls: to any path below the base URL, by the rules of all other calls."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ every_write = pytest.mark.parametrize("method", WRITES)
 
 
 def says(*answers: bytes, how: Any = "keep") -> Script:
-    """Return the script that gives the answers in turn, and the last one from then on."""
+    """Return a script that sends the responses in turn, and then repeats the last."""
     left = list(answers)
 
     async def script(connection: Connection, _: Received) -> None:
@@ -53,12 +53,12 @@ def reply(status: str, body: bytes = b"", *lines: str) -> bytes:
     return framed(body, *lines, status=status)
 
 
-# --- what is sent ---
+# --- requests ---
 
 
 @every_method
 async def test_what_is_sent(method: Any) -> None:
-    """Method, path, query, headers and body as they were given, signed, and those of the client."""
+    """Method, path, query, headers and body are sent unchanged, with the signature and headers of the client."""
     async with (
         RawServer(says(framed(b"{}"))) as server,
         client(server, integration_id="12345_678900", language="nl-be") as afas,
@@ -102,7 +102,7 @@ async def test_nothing_goes_elsewhere() -> None:
 
 
 async def test_a_header_in_place_of_the_clients() -> None:
-    """`Accept` may be another one, and is there once."""
+    """You can replace `Accept`, and it is sent once."""
     async with RawServer(says(framed(b"{}"))) as server, client(server) as afas:
         await afas.request("GET", "x", headers={"accept": "text/csv"})
     assert server.requests[0].headers["accept"] == "text/csv"
@@ -123,11 +123,11 @@ async def test_redirects_are_not_followed(method: Any) -> None:
             assert other.connections == 0
 
 
-# --- what comes back ---
+# --- responses ---
 
 
 async def test_against_the_simulator(afas: AfasClient) -> None:
-    """Whatever the service has can be called: read, written, read again, deleted."""
+    """You can call everything the service has: read, write, read again, delete."""
     listed = await afas.request("GET", "metainfo")
     assert {"getConnectors", "updateConnectors", "info"} <= set(listed.json())
     params = {"skip": 0, "take": 2, "orderbyfieldids": "-ItemCode"}
@@ -148,7 +148,7 @@ async def test_against_the_simulator(afas: AfasClient) -> None:
 
 
 async def test_json() -> None:
-    """The body as Python values, or as a type; what does not fit is an error of the library."""
+    """`json` returns the body as Python values or as a type; a mismatch is an error of the library."""
 
     class Told(msgspec.Struct):
         a: int
@@ -162,7 +162,7 @@ async def test_json() -> None:
 
 
 async def test_what_is_shown(watch: canary.Watch) -> None:
-    """The body of an answer may be secret: it shows in no text."""
+    """The body of a response may be secret: no repr shows it."""
     assert repr(RawAnswer("x", 200, {}, b"geheim")) == "RawAnswer(path='x', status=200, 6 bytes)"
     async with (
         RawServer(says(framed(b'{"a":"geheim"}'))) as server,
@@ -190,7 +190,7 @@ async def test_what_is_shown(watch: canary.Watch) -> None:
 )
 @every_method
 async def test_every_success(method: Any, answer: bytes, data: bytes) -> None:
-    """A success is what the path answers with, whatever that is."""
+    """A success may have any content that the path returns."""
     async with RawServer(says(answer)) as server, client(server) as afas:
         found = await afas.request(method, "x")
         assert found.data == data
@@ -207,7 +207,7 @@ async def test_no_content(method: Any) -> None:
 
 
 async def test_a_refusal_in_a_success() -> None:
-    """Profit's refusal with a 200: a read failed, of a write nobody knows."""
+    """After Profit's refusal with a 200, a read has failed, and a write is unknown."""
     refusal = framed(b'{"externalMessage":"Niet toegestaan","profitLogReference":"A"}')
     async with RawServer(says(refusal)) as server, client(server) as afas:
         with pytest.raises(BusinessError, match="Niet toegestaan"):
@@ -230,7 +230,7 @@ async def test_it_takes_a_slot_and_is_counted(afas: AfasClient, simulator: Simul
 
 
 async def test_cancelled_anywhere(afas: AfasClient, simulator: Simulator) -> None:
-    """A call that is cancelled at any step leaves no task and no slot behind."""
+    """A call that is cancelled at any step leaves no task and no slot taken."""
     finished = steps = 0
     while finished < 2:
         async with census(afas, simulator):
@@ -257,7 +257,7 @@ async def test_not_open() -> None:
 
 
 async def test_nobody_there() -> None:
-    """Without a connection nothing was sent: a write says so, too."""
+    """Without a connection nothing was sent, and a write says so too."""
     async with RawServer(says(b"")) as server:
         base_url = server.base_url
     async with AfasClient(base_url=base_url, auth=canary.TOKEN) as afas:
@@ -268,7 +268,7 @@ async def test_nobody_there() -> None:
 
 
 async def test_faults_of_the_simulator(afas: AfasClient, simulator: Simulator) -> None:
-    """A write whose answer gets lost was done once."""
+    """A write whose response gets lost was applied once."""
     simulator.faults.add(Fault(method="POST", cut="reset"))
     before = simulator.store.count("Profit_Subjects")
     with pytest.raises(OutcomeUnknownError):

@@ -1,4 +1,4 @@
-"""Raw calls that go wrong: a GET is repeated as every read, everything else as a write."""
+"""Raw calls that fail: a GET is repeated like a read, everything else like a write."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from tests.support.read_table import client, framed, head
     ids=["503", "502", "500", "429", "cut", "gzip", "no answer", "half a head", "no http", "unframed and cut"],
 )
 async def test_a_read_is_repeated(fault: bytes) -> None:
-    """What may be better the next time is asked for again."""
+    """A fault that may pass is retried."""
     async with RawServer(says(fault, framed(b'{"a":1}'), how="fin")) as server, client(server) as afas:
         assert (await afas.request("GET", "x")).json() == {"a": 1}
         assert len(server.requests) == 2
@@ -65,7 +65,7 @@ async def test_a_read_is_repeated(fault: bytes) -> None:
     ids=["400", "403", "404", "501", "refused", "503 for long", "204", "202"],
 )
 async def test_a_read_is_not_repeated(fault: bytes, kind: type[AfasError]) -> None:
-    """What stays wrong is said at once."""
+    """A final fault is raised at once."""
     async with RawServer(says(fault)) as server, client(server) as afas:
         with pytest.raises(kind):
             await afas.request("GET", "x")
@@ -73,7 +73,7 @@ async def test_a_read_is_not_repeated(fault: bytes, kind: type[AfasError]) -> No
 
 
 async def test_no_length() -> None:
-    """Where nothing tells the length, JSON proves that it is complete, and anything else is lost."""
+    """Without a length, JSON proves that it is complete, and any other body is lost."""
     async with RawServer(says(head() + b'{"a":1}', how="fin")) as server, client(server) as afas:
         assert (await afas.request("GET", "x")).json() == {"a": 1}
     async with RawServer(says(head() + b"text", how="fin")) as server, client(server, max_retries=0) as afas:
@@ -104,7 +104,7 @@ async def test_no_length() -> None:
     ids=["fin", "rst", "100", "half a head", "no http", "502", "504", "500", "bare 503", "202", "html"],
 )
 async def test_a_write_of_which_nobody_knows(method: Any, fault: tuple[bytes, Any]) -> None:
-    """It is sent once, and is unknown."""
+    """The write is sent once, and its outcome is unknown."""
     async with RawServer(says(fault[0], how=fault[1])) as server, client(server) as afas:
         with pytest.raises(OutcomeUnknownError) as raised:
             await afas.request(method, "x/y", json={})
@@ -119,7 +119,7 @@ async def test_a_write_of_which_nobody_knows(method: Any, fault: tuple[bytes, An
     ids=["429", "503"],
 )
 async def test_a_write_that_had_no_effect(method: Any, fault: bytes) -> None:
-    """Where the service says that it did nothing, it is sent again."""
+    """If the service says that it did nothing, the write is sent again."""
     async with RawServer(says(fault, framed(b"{}"))) as server, client(server) as afas:
         assert (await afas.request(method, "x")).status == 200
         assert len(server.requests) == 2
@@ -142,7 +142,7 @@ async def test_a_write_that_is_refused(method: Any) -> None:
     ids=["cut", "unframed text", "unframed nothing"],
 )
 async def test_a_write_whose_answer_is_lost(method: Any, answer: bytes) -> None:
-    """The service said that it succeeded: what is lost is the answer."""
+    """The service reported success: only the response is lost."""
     async with RawServer(says(answer, how="fin")) as server, client(server) as afas:
         found = await afas.request(method, "x")
         assert (found.status, found.result_lost) == (200, True)
@@ -164,7 +164,7 @@ TAGGED = {"KnSubject": {"Element": [{"@Action": "insert", "Fields": {"StId": 1}}
     ids=["list", "encoded with spaces", "one transaction", "one"],
 )
 async def test_a_refused_list_may_be_applied_in_part(body: Any, kind: type[AfasError]) -> None:
-    """Unless it says that it is one transaction, however it is written."""
+    """A refused list may be applied in part unless it is marked as one transaction, in any spelling."""
     async with RawServer(says(reply("500 Error", b'{"externalMessage":"Nee"}'))) as server, client(server) as afas:
         with pytest.raises(kind):
             await afas.request("POST", "connectors/KnSubject", json=body)

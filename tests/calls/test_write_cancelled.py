@@ -30,7 +30,7 @@ from tests.support.write_table import (
 )
 
 MOST_STEPS = 1_000
-WAITING_STEPS = by_default(20, 60)  # a write that has waited so many steps for its answer waits on
+WAITING_STEPS = by_default(20, 60)  # a write that has waited so many steps for its response keeps waiting
 LOCKED = replies(500, profit("Vergrendeld door een andere gebruiker"))
 
 # What the server does, and whether a write that it has seen may be known to have had no effect.
@@ -62,7 +62,7 @@ every_stop = pytest.mark.parametrize("stop", [once, twice])
 
 @pytest.fixture
 def warnings_logged(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], bool]]:
-    """What tells whether a cancelled write was logged since the last time; nothing else may be."""
+    """Return whether a cancelled write was logged since the last call; no other warning may be logged."""
 
     def logged() -> bool:
         # On a busy machine, debug mode reports slow steps.
@@ -83,7 +83,7 @@ async def write(afas: AfasClient, method: str) -> WriteResult:
 
 
 async def settle(server: RawServer, before: set[asyncio.Task[object]]) -> None:
-    """Let what is on its way arrive, end the server's side, and assert that the client's side has ended by itself."""
+    """Let pending requests arrive, end the server's side, and assert that the client's side has ended by itself."""
     await steps(40)
     assert tasks() <= before
     for task in list(server._open):
@@ -92,7 +92,7 @@ async def settle(server: RawServer, before: set[asyncio.Task[object]]) -> None:
 
 
 def moments(seen: Seen) -> Iterator[int]:
-    """Go through the steps until the write has waited long enough."""
+    """Yield the steps until the write has waited long enough."""
     every = by_default(2, 1)
     for step in range(0, MOST_STEPS, every):
         if every * max(seen[1, True], seen[1, False]) >= WAITING_STEPS:
@@ -110,7 +110,7 @@ def assert_each_was_met(seen: Seen) -> None:
 @every_stop
 @every_fault
 async def test_cancelled(warnings_logged: Callable[[], bool], method: str, stop: Stop, fault: str) -> None:
-    """Nothing is left; the write was sent once at most, and if it may have had an effect, that is logged."""
+    """Nothing is left. The write was sent once at most, and if it may have had an effect, that is logged."""
     what, harmless = FAULTS[fault]
     seen: Seen = Counter()
     async with Desk(what) as server, client(server) as afas:
@@ -141,7 +141,7 @@ async def test_cancelled(warnings_logged: Callable[[], bool], method: str, stop:
 @every_method
 @every_fault
 async def test_closed(warnings_logged: Callable[[], bool], method: str, fault: str) -> None:
-    """Closing the client ends its writes: not sent, unknown, or ended before. The caller learns it, so it is no log."""
+    """Closing ends writes as not sent, unknown, or ended before. The caller sees it, so it is not logged."""
     what, harmless = FAULTS[fault]
     seen: Seen = Counter()
     before = tasks()
@@ -212,7 +212,7 @@ async def test_cancelled_between_attempts(warnings_logged: Callable[[], bool], m
 
 @every_stop
 async def test_cancelled_while_it_waits_for_a_slot(warnings_logged: Callable[[], bool], stop: Stop) -> None:
-    """A write that waits for its turn is not sent, and its cancellation says nothing and holds nobody up."""
+    """A write that waits for a slot is not sent. Its cancellation is not logged, and delays nobody."""
     async with Desk(after(10, OK)) as server, client(server, max_concurrency=1) as afas:
         first = asyncio.create_task(write(afas, "POST"))
         await asyncio.sleep(1)
@@ -227,7 +227,7 @@ async def test_cancelled_while_it_waits_for_a_slot(warnings_logged: Callable[[],
 
 
 async def test_time_outs_of_the_caller(warnings_logged: Callable[[], bool]) -> None:
-    """A time-out of the caller's own is a cancellation: logged, and not sent again."""
+    """A time-out by the caller is a cancellation: logged, and not sent again."""
     async with Desk(after(100, OK)) as server, client(server) as afas:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(write(afas, "POST"), 5)

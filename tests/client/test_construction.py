@@ -85,7 +85,7 @@ def test_base_url() -> None:
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any]) -> None:
-    """What is malformed is refused at once, with a ConfigurationError."""
+    """A malformed argument is refused at once, with a ConfigurationError."""
     with pytest.raises(ConfigurationError):
         AfasClient(auth=canary.TOKEN, **arguments)
 
@@ -109,7 +109,7 @@ def test_bad_arguments(arguments: dict[str, Any]) -> None:
     ],
 )
 def test_the_password_of_a_proxy(arguments: dict[str, Any], watch: canary.Watch) -> None:
-    """No error about any argument shows it, in no variable of any frame."""
+    """No error about any argument shows the password, in no variable of any frame."""
     given: dict[str, Any] = {"environment": "12345", "auth": canary.TOKEN, "proxy": canary.PROXY, **arguments}
     with pytest.raises(UsageError):
         AfasClient(**given)
@@ -122,7 +122,7 @@ def test_the_password_of_a_proxy(arguments: dict[str, Any], watch: canary.Watch)
 
 
 def test_the_password_of_a_proxy_and_bad_variables(watch: canary.Watch) -> None:
-    """Nor do errors about the environment variables show it."""
+    """Errors about the environment variables do not show it either."""
     with pytest.raises(ConfigurationError):
         AfasClient.from_env({}, proxy=canary.PROXY)
     with pytest.raises(UsageError):
@@ -140,7 +140,7 @@ async def test_a_proxy_that_is_not_there(watch: canary.Watch) -> None:
 
 
 def test_reports_of_refused_arguments(watch: canary.Watch) -> None:
-    """A crash reporter, which prints the locals of each frame, can show the error, and the token is not in it."""
+    """A crash reporter that prints the locals of each frame can show the error without the token."""
     with pytest.raises(ConfigurationError):
         AfasClient("O12345AA", auth=canary.TOKEN)
     assert watch.found() == []
@@ -166,7 +166,7 @@ def test_bad_tokens(token: str, watch: canary.Watch) -> None:
 
 
 def test_bad_ssl_contexts() -> None:
-    """A context that would accept any server is refused, but for this machine."""
+    """A context that accepts any server is refused, except for this machine."""
     blind = ssl.create_default_context()
     blind.check_hostname = False
     blind.verify_mode = ssl.CERT_NONE
@@ -273,7 +273,7 @@ def test_bad_options(options: dict[str, Any]) -> None:
 
 
 async def test_views_have_no_life_of_their_own() -> None:
-    """A view is neither opened nor closed."""
+    """You can neither open nor close a view."""
     afas = AfasClient(base_url=URL, auth=canary.TOKEN)
     for view in (afas.with_options(timeout=1), afas.with_options().with_options(max_retries=0)):
         with pytest.raises(UsageError, match="view"):
@@ -291,7 +291,7 @@ async def test_views_have_no_life_of_their_own() -> None:
     "base_url", ["https://a..b/x", "https://./x", "https://-a.b/x", f"https://{'a' * 64}.nl/x", "https://a_b/x"]
 )
 def test_hosts_that_cannot_be_called(base_url: str) -> None:
-    """A host name that no resolver takes is refused when the client is made."""
+    """A host name that no resolver accepts is refused when the client is made."""
     with pytest.raises(ConfigurationError):
         AfasClient(base_url=base_url, auth=canary.TOKEN)
 
@@ -307,6 +307,6 @@ def test_malformed_proxies(proxy: str) -> None:
 
 @pytest.mark.parametrize("auth", [canary.TOKEN.encode(), None, 5])
 def test_tokens_that_are_no_text(auth: Any) -> None:
-    """A token file that was read as bytes, or a variable that is not set, is a clear error that shows no token."""
+    """A token file read as bytes, or a variable that is not set, gives a clear error without the token."""
     with pytest.raises(UsageError, match="auth: expected a token as str, "):
         AfasClient("12345", auth=auth)

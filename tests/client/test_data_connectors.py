@@ -1,4 +1,4 @@
-"""Files, images and reports over HTTP: whole, under their own names, into memory or onto a disk."""
+"""Files, images and reports over HTTP: complete, under their own names, into memory or onto a disk."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_every_sample_file(tmp_path: Path, *, binary: bool, gzip: bool, on
     async with service(gzip=gzip) as (simulator, afas):
         for number, attached in enumerate(simulator.files.attached):
             if binary and attached.mimetype == "application/json":
-                continue  # what cannot be told from an answer that knows nothing of bare bytes
+                continue  # looks like the response of a service that does not know bare bytes
             to = tmp_path / f"{number}" if on_disk else None
             for file in (
                 await afas.file(attached.id, attached.name, to=to, binary=binary),
@@ -76,21 +76,21 @@ async def test_every_sample_file(tmp_path: Path, *, binary: bool, gzip: bool, on
 
 
 async def test_the_name_of_bare_bytes(afas: AfasClient, simulator: Simulator) -> None:
-    """Bare bytes have the name that was asked for, or none."""
+    """Bare bytes have the requested name, or no name."""
     attached = simulator.files.attached[0]
     assert (await afas.file(attached.id, attached.name, binary=True)).name == attached.name
     assert (await afas.subject(attached.subject_id, attached.id, binary=True)).name == ""
 
 
 async def test_an_image_with_a_number(afas: AfasClient, simulator: Simulator) -> None:
-    """Some environments number their images: the number is taken as it stands in a row, or as text."""
+    """Some environments number their images: you can give the number as a row has it, or as text."""
     image = simulator.files.images[-1]
     assert (await afas.image(int(image.id))).data == (await afas.image(image.id)).data == image.sizes[0]
 
 
 @both_modes
 async def test_images(afas: AfasClient, simulator: Simulator, *, binary: bool) -> None:
-    """An image comes in the size that was asked for."""
+    """An image comes in the requested size."""
     image = simulator.files.images[0]
     assert (await afas.image(image.id, binary=binary)).data == image.sizes[0]
     assert (await afas.image(image.id, "thumbnail", binary=binary)).data == image.sizes[1]
@@ -127,7 +127,7 @@ async def test_reports(afas: AfasClient, simulator: Simulator, tmp_path: Path, *
 
 @both_modes
 async def test_what_is_absent(afas: AfasClient, simulator: Simulator, tmp_path: Path, *, binary: bool) -> None:
-    """It is one error that says what it can mean, after one request, and no file."""
+    """A missing document is one error that says what it can mean, after one request. No file is written."""
     attached = simulator.files.attached[0]
     for call in (
         lambda: afas.file("0" * 32, "a.pdf", to=tmp_path / "x", binary=binary),
@@ -145,7 +145,7 @@ async def test_what_is_absent(afas: AfasClient, simulator: Simulator, tmp_path: 
 
 
 async def test_ids_are_checked_first(afas: AfasClient, simulator: Simulator, tmp_path: Path) -> None:
-    """Nothing is sent, and nothing is written, for what cannot be an id or a name."""
+    """An impossible id or name is refused: nothing is sent, and nothing is written."""
     identity = "0" * 32
     for call in (
         lambda: afas.file("../../metainfo", "a.pdf", to=tmp_path / "x"),
@@ -176,7 +176,7 @@ async def test_ids_are_checked_first(afas: AfasClient, simulator: Simulator, tmp
     ids=str,
 )
 async def test_another_attempt(tmp_path: Path, fault: Fault, *, binary: bool) -> None:
-    """A download that breaks is begun anew, and the file has the bytes of one answer only."""
+    """A download that breaks starts anew, and the file has the bytes of one response only."""
     async with service() as (simulator, afas):
         attached = simulator.files.attached[-1]
         simulator.faults.add(fault)
@@ -192,7 +192,7 @@ async def test_another_attempt(tmp_path: Path, fault: Fault, *, binary: bool) ->
 
 
 async def test_refused_for_good(tmp_path: Path) -> None:
-    """An error leaves what was there before, and nothing else."""
+    """An error leaves only the earlier file, unchanged."""
     to = tmp_path / "kept"
     to.write_bytes(b"before")
     async with service() as (simulator, afas):
@@ -208,7 +208,7 @@ async def test_refused_for_good(tmp_path: Path) -> None:
 
 
 async def test_a_client_that_is_closed(tmp_path: Path) -> None:
-    """Neither a request nor a file comes of a client that is not open."""
+    """A client that is not open sends no request and writes no file."""
     afas = AfasClient("12345", auth=canary.TOKEN)
     with pytest.raises(ClientClosedError):
         await afas.file("0" * 32, "a", to=tmp_path / "a")
@@ -216,7 +216,7 @@ async def test_a_client_that_is_closed(tmp_path: Path) -> None:
 
 
 async def test_what_is_shown(afas: AfasClient, simulator: Simulator, watch: canary.Watch) -> None:
-    """A file's bytes show in no text, and its name in no event: both may be personal."""
+    """No repr shows a file's bytes, and no event its name: both may be personal."""
     number = simulator.files.add("Ontslag Jan.txt", b"geheim" * 10)
     file = await afas.file(number, "Ontslag Jan.txt")
     assert repr(file) == "File(name='Ontslag Jan.txt', mimetype='application/octet-stream', size=60)"
@@ -224,7 +224,7 @@ async def test_what_is_shown(afas: AfasClient, simulator: Simulator, watch: cana
 
 
 async def test_what_the_service_tells_is_cleaned(afas: AfasClient, simulator: Simulator, tmp_path: Path) -> None:
-    """A name that steers a terminal is harmless, and one that is a path leads nowhere."""
+    """A name with terminal control characters is harmless, and a path as a name leads nowhere."""
     hostile = "..\\..\\evil\x1b[2J\u202e.txt"
     number = simulator.files.add(hostile, b"x", subject_id=3)
     file = await afas.subject(3, number, to=tmp_path / "good")
@@ -234,7 +234,7 @@ async def test_what_the_service_tells_is_cleaned(afas: AfasClient, simulator: Si
 
 
 async def test_progress(afas: AfasClient, simulator: Simulator) -> None:
-    """Whoever asks is told of each piece; what he raises ends the download."""
+    """The progress function is called for each piece; its exception ends the download."""
     data = bytes(300_000)
     number = simulator.files.add("x", data)
     for binary in (False, True):
@@ -253,7 +253,7 @@ async def test_progress(afas: AfasClient, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("page", ["of today", "older"])
 async def test_a_name_that_is_coded_in_one_of_two_ways(page: str) -> None:
-    """The other way costs one 404, once for each client; a file that is not there costs both."""
+    """The other encoding costs one 404, once for each client. A missing file costs both."""
     coded = {"of today": "Gabri%C3%ABls.pdf", "older": "Gabri_C3_ABls.pdf"}[page]
     asked = list[str]()
 

@@ -58,7 +58,7 @@ async def test_another_event_loop(afas: AfasClient, simulator: Simulator, call: 
 
 
 async def test_a_stream_taken_to_another_event_loop(afas: AfasClient, simulator: Simulator) -> None:
-    """A stream that was begun in one event loop is refused in another."""
+    """A stream that started in one event loop is refused in another."""
     found: list[BaseException | None] = []
     rows = afas.rows(ARTICLES, take=100)
     await anext(rows)
@@ -91,7 +91,7 @@ def test_one_client_per_loop_in_turn() -> None:
 
 
 def test_a_client_left_open_by_its_loop() -> None:
-    """A client whose event loop has ended without closing it is refused in the next, and hangs nowhere."""
+    """A client whose loop ended without closing it is refused in the next loop, and hangs nowhere."""
 
     async def main() -> AfasClient:
         async with Simulator(rows=5) as simulator:
@@ -106,7 +106,7 @@ def test_a_client_left_open_by_its_loop() -> None:
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_a_forked_process(afas: AfasClient, simulator: Simulator, call: str) -> None:
-    """A forked process is refused with a text that says why; the parent goes on undisturbed."""
+    """A forked process is refused with a text that says why; the parent continues undisturbed."""
     rows = afas.rows(ARTICLES, take=500)
     await anext(rows)
     child = os.fork()
@@ -124,7 +124,7 @@ async def test_a_forked_process(afas: AfasClient, simulator: Simulator, call: st
 
 
 async def test_a_stream_collected_in_a_forked_process(afas: AfasClient) -> None:
-    """A stream that goes in the child does not cut the parent's requests."""
+    """A stream that is collected in the child does not cut the parent's requests."""
     holder = [afas.rows(ARTICLES, take=100)]
     await anext(holder[0])
     child = os.fork()
@@ -138,7 +138,7 @@ async def test_a_stream_collected_in_a_forked_process(afas: AfasClient) -> None:
 
 
 def test_a_new_client_in_a_forked_process() -> None:
-    """A child makes a client of its own."""
+    """A child can make its own client."""
 
     async def main() -> int:
         async with (

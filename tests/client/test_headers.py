@@ -1,4 +1,4 @@
-"""What goes out with every kind of request: who integrates, and in which language the service may speak."""
+"""The headers of every kind of request: the id of the integration, and the language for the service's texts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ CALLS: dict[str, Call] = {
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("view", [False, True], ids=["client", "view"])
 async def test_every_kind_of_request(call: str, *, view: bool) -> None:
-    """Each has the id of the integration and the language, in a view that of the view."""
+    """Each request has the id of the integration and the language; one of a view has the view's."""
     async with (
         Simulator(rows=200, token=canary.TOKEN) as simulator,
         AfasClient(
@@ -71,7 +71,7 @@ async def test_every_kind_of_request(call: str, *, view: bool) -> None:
 
 
 async def test_one_time_passwords() -> None:
-    """So do the calls that need no client."""
+    """The calls that need no client send these headers too."""
     keys: dict[str, Any] = {"api_key": "A" * 32, "api_token": "B" * 32, "user_id": "12345.user"}
     async with Simulator(rows=5, token=canary.TOKEN) as simulator:
         options: dict[str, Any] = {"base_url": simulator.base_url, "integration_id": "1_2", "language": "nl-be"}
@@ -83,7 +83,7 @@ async def test_one_time_passwords() -> None:
 
 
 async def test_none_by_default(afas: AfasClient, simulator: Simulator) -> None:
-    """Without an id there is no such header, and the language is Dutch."""
+    """Without an id the header is absent, and the language is Dutch."""
     await afas.version()
     headers = simulator.requests[0].headers
     assert "IntegrationId" not in headers
@@ -91,7 +91,7 @@ async def test_none_by_default(afas: AfasClient, simulator: Simulator) -> None:
 
 
 async def test_messages_come_in_the_language(afas: AfasClient) -> None:
-    """The service speaks the language that was asked for."""
+    """The service uses the requested language."""
     params = {"orderbyfieldids": "Nope"}
     for language, text in (("en-us", "not found"), ("nl-nl", "niet gevonden")):
         with pytest.raises(BusinessError, match=text):
@@ -99,7 +99,7 @@ async def test_messages_come_in_the_language(afas: AfasClient) -> None:
 
 
 async def test_a_language_whose_texts_are_not_documented(simulator: Simulator) -> None:
-    """Labels come in the user's language; what is decided by a text of the service is asked for in English then."""
+    """Labels use the user's language. Calls that depend on a text of the service then ask for English."""
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token, language="de-de") as afas:
         await afas.metainfo()
         await afas.get_metainfo("Profit_Article")

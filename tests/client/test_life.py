@@ -1,4 +1,4 @@
-"""The one life of a client: opened once, closed once, from wherever."""
+"""A client opens once and closes once, from any task."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_opened_and_closed_by_different_tasks(simulator: Simulator) -> Non
 
 
 async def test_opened_inside_a_scope_that_is_cancelled(simulator: Simulator) -> None:
-    """A scope that is cancelled around the opening task does not reach the client."""
+    """A cancelled scope around the opening task does not affect the client."""
     afas = make(simulator)
     with anyio.move_on_after(5) as scope:
         await afas.open()
@@ -107,7 +107,7 @@ async def test_closed_twice(simulator: Simulator) -> None:
 
 
 async def test_before_it_is_opened(simulator: Simulator) -> None:
-    """A client that is not open says so and what to do, for every call."""
+    """For every call, a client that is not open says so, and what to do."""
     afas = make(simulator)
     for call in (
         afas.rows(ARTICLES).to_list(),
@@ -126,7 +126,7 @@ async def test_before_it_is_opened(simulator: Simulator) -> None:
 
 
 async def test_a_client_closed_before_it_was_opened(simulator: Simulator) -> None:
-    """Closing what was never opened is harmless, and final."""
+    """You can close a client that was never opened, but not open it afterwards."""
     afas = make(simulator)
     await afas.aclose()
     with pytest.raises(UsageError):
@@ -178,7 +178,7 @@ async def test_views_share_connections_and_limit() -> None:
 
 
 async def test_a_view_keeps_what_it_does_not_change() -> None:
-    """Options that a view does not name are those of the client it was made from."""
+    """A view inherits the options that it does not set from its client."""
     async with Simulator(rows=5, latency=Latency(base=1)) as simulator:
         async with make(simulator, timeout=0.5, max_retries=0, language="nl-be") as afas:
             with pytest.raises(TimeoutError):
@@ -188,7 +188,7 @@ async def test_a_view_keeps_what_it_does_not_change() -> None:
 
 
 async def test_statistics() -> None:
-    """Statistics add up what all streams and calls of the client did."""
+    """Statistics add up all streams and calls of the client."""
     async with Simulator(rows=1_000, latency=Latency(base=0.1)) as simulator, make(simulator) as afas:
         assert len(await afas.rows(ARTICLES, take=100).to_list()) == 1_000
         assert len((await afas.page(ARTICLES, take=7)).rows) == 7
@@ -214,13 +214,13 @@ async def test_statistics_count_rows() -> None:
 
 
 async def test_statistics_count_the_rows_of_single_pages(afas: AfasClient) -> None:
-    """Rows handed out by a single request count too."""
+    """Rows of a single request count too."""
     await afas.page(ARTICLES, take=20)
     assert afas.statistics().rows == 20
 
 
 async def test_statistics_of_waiting_and_retries() -> None:
-    """The wait for a slot and every repeated request are counted; what is returned is a copy."""
+    """The wait for a slot and every repeated request are counted; the returned object is a copy."""
     server = PagedServer(numbered(100), delay=1, broken={0: (503, b"")})
     async with paged(server, max_concurrency=1) as afas:
         before = afas.statistics()

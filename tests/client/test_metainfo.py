@@ -1,4 +1,4 @@
-"""Metainfo of many connectors: what the token may use, what is kept, names that are unknown, all at the same time."""
+"""Metainfo of many connectors: which ones the token may use, caching, unknown names, all at the same time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ARTICLE = f"{LIST}/get/Profit_Article"
 
 @asynccontextmanager
 async def told(*bodies: bytes) -> AsyncGenerator[AfasClient, None]:
-    """A client that gets these answers, one after the other."""
+    """A client that gets these responses in turn."""
     ahead = iter(bodies)
 
     async def answer(connection: Connection, _: Received) -> None:
@@ -56,11 +56,11 @@ def paths(simulator: Simulator) -> list[str]:
     return [request.path for request in simulator.requests]
 
 
-# --- what the token may use ---
+# --- connectors that the token may use ---
 
 
 async def test_what_the_token_may_use(afas: AfasClient, simulator: Simulator) -> None:
-    """One request brings the connectors of both kinds, and what the token belongs to."""
+    """One request returns the connectors of both kinds, and what the token belongs to."""
     listed = await afas.metainfo()
     assert listed.info == TokenInfo(envid="T12345AA", app_name="Simulator", group="Simulator", token_expiry="0")
     assert listed.get_connectors[0] == ListedConnector("Profit_Article", "Articles (Profit)")
@@ -70,7 +70,7 @@ async def test_what_the_token_may_use(afas: AfasClient, simulator: Simulator) ->
 
 
 async def test_the_sample_of_the_documentation() -> None:
-    """Members that are not known do no harm; custom connectors are those that are no Get or Update."""
+    """Unknown members do no harm. Custom connectors are those that are neither Get nor Update."""
     body: dict[str, Any] = {
         "updateConnectors": [{"id": "KnAddress", "description": "Adres", "new": 1}],
         "getConnectors": [{"id": "Profit_Functions"}],
@@ -88,7 +88,7 @@ async def test_the_sample_of_the_documentation() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"<html>", b'{"getConnectors":[],"updateConnectors":{}}'])
 async def test_an_answer_that_is_no_list_of_connectors(body: bytes) -> None:
-    """It is an error that names what was asked for, and is not kept."""
+    """The error names the request, and the invalid response is not cached."""
     async with told(body, b'{"getConnectors":[],"updateConnectors":[]}') as afas:
         with pytest.raises(AnswerError, match="metainfo: the response is not as documented"):
             await afas.metainfo()
@@ -104,7 +104,7 @@ async def test_fields_have_their_codes(afas: AfasClient) -> None:
 
 @pytest.mark.parametrize("spelling", ["decimalsFieldId", "decimalFieldId"])
 async def test_both_spellings_of_the_field_for_decimals(spelling: str) -> None:
-    """AFAS writes one for GetConnectors and the other for UpdateConnectors; a text of that name is left alone."""
+    """AFAS uses one spelling for GetConnectors, another for UpdateConnectors. A text of that name is left alone."""
     label = f'the "{spelling}"'
     get = {"fields": [{"id": "A", "label": label, spelling: "B"}]}
     update = {"fields": [{"fieldId": "A", "label": label, spelling: "B"}]}
@@ -113,11 +113,11 @@ async def test_both_spellings_of_the_field_for_decimals(spelling: str) -> None:
         assert (await afas.update_metainfo("A")).fields == [UpdateField(id="A", label=label, decimals_field="B")]
 
 
-# --- what is kept ---
+# --- the cache ---
 
 
 async def test_metainfo_is_asked_for_once(afas: AfasClient, simulator: Simulator) -> None:
-    """What the service has told is kept, for views too, and asked for again only explicitly."""
+    """Metainfo is cached, for views too, and requested again only when you ask for it."""
     first = await afas.get_metainfo("Profit_Article")
     assert await afas.with_options(timeout=5).get_metainfo("Profit_Article") is first
     assert paths(simulator) == [ARTICLE]
@@ -149,7 +149,7 @@ async def test_reads_and_loads_use_what_is_kept(afas: AfasClient, simulator: Sim
 
 
 async def test_a_failure_is_not_kept(afas: AfasClient, simulator: Simulator) -> None:
-    """The next call asks again."""
+    """After a failure, the next call asks again."""
     simulator.faults.add(Fault(status=400))
     with pytest.raises(ApiError):
         await afas.get_metainfo("Profit_Article")
@@ -157,7 +157,7 @@ async def test_a_failure_is_not_kept(afas: AfasClient, simulator: Simulator) -> 
 
 
 async def test_a_refresh_that_fails_leaves_what_was_known(afas: AfasClient, simulator: Simulator) -> None:
-    """An error is raised, and the last answer stays."""
+    """A refresh that fails raises an error, and the last response stays in the cache."""
     first = await afas.get_metainfo("Profit_Article")
     simulator.faults.add(Fault(status=400))
     with pytest.raises(ApiError):
@@ -166,14 +166,14 @@ async def test_a_refresh_that_fails_leaves_what_was_known(afas: AfasClient, simu
 
 
 async def test_what_is_kept_needs_an_open_client(simulator: Simulator) -> None:
-    """A closed client answers nothing."""
+    """A closed client returns nothing, not even from its cache."""
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
         await afas.metainfo()
     with pytest.raises(ClientClosedError):
         await afas.metainfo()
 
 
-# --- names that are unknown ---
+# --- unknown names ---
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ async def test_what_is_kept_needs_an_open_client(simulator: Simulator) -> None:
     ],
 )
 async def test_an_unknown_get_connector(afas: AfasClient, simulator: Simulator, name: str, hint: str) -> None:
-    """The service's refusal says what the name could be, with one more request, and with none the next time."""
+    """The refusal suggests a name, for one more request, and for no request the next time."""
     for _ in range(2):
         with pytest.raises(BusinessError) as raised:
             await afas.get_metainfo(name)
@@ -200,7 +200,7 @@ async def test_an_unknown_get_connector(afas: AfasClient, simulator: Simulator, 
 
 
 async def test_an_unknown_update_connector(afas: AfasClient) -> None:
-    """The same in the other direction, and for a load, which asks for metainfo too."""
+    """The same holds for UpdateConnectors, and for a load, which asks for metainfo too."""
     with pytest.raises(BusinessError, match=r"did you mean KnSubject\?$"):
         await afas.update_metainfo("KnSubjects")
     with pytest.raises(BusinessError, match=r"Profit_Article is a GetConnector$"):
@@ -210,7 +210,7 @@ async def test_an_unknown_update_connector(afas: AfasClient) -> None:
 
 @pytest.mark.parametrize("status", [404, 500])
 async def test_every_way_to_say_unknown(status: Literal[404, 500]) -> None:
-    """Whichever status the service has for it."""
+    """The hint appears for each status that the service uses for an unknown name."""
     async with (
         Simulator(rows=10, token=canary.TOKEN, rules=Rules(unknown_connector=status)) as simulator,
         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
@@ -220,7 +220,7 @@ async def test_every_way_to_say_unknown(status: Literal[404, 500]) -> None:
 
 
 async def test_a_refused_credential_is_not_used_again(afas: AfasClient, simulator: Simulator) -> None:
-    """After a 401 nothing more is asked for."""
+    """After a 401 no hint is looked up."""
     simulator.faults.add(Fault(status=401, times=2))
     with pytest.raises(AuthenticationError) as raised:
         await afas.get_metainfo("Profit_Article")
@@ -229,7 +229,7 @@ async def test_a_refused_credential_is_not_used_again(afas: AfasClient, simulato
 
 
 async def test_no_hint_for_a_name_that_is_known(afas: AfasClient, simulator: Simulator) -> None:
-    """Then something else is wrong."""
+    """A known name gets no hint, as something else is wrong."""
     simulator.faults.add(Fault(refusal="locked", path="metainfo/get", times=9))
     with pytest.raises(BusinessError) as raised:
         await afas.with_options(max_retries=0).get_metainfo("Profit_Article")
@@ -238,7 +238,7 @@ async def test_no_hint_for_a_name_that_is_known(afas: AfasClient, simulator: Sim
 
 @pytest.mark.parametrize("fault", [Fault(after=1, status=503), Fault(after=1, cut="reset"), Fault(after=1, delay=90)])
 async def test_the_search_for_a_hint_hides_nothing(simulator: Simulator, fault: Fault) -> None:
-    """If the list cannot be had, the refusal is raised as it is, after one attempt."""
+    """If the list cannot be fetched, the refusal is raised unchanged, after one attempt."""
     simulator.faults.add(fault)
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token, timeout=60) as afas:
         with pytest.raises(BusinessError) as raised:
@@ -248,7 +248,7 @@ async def test_the_search_for_a_hint_hides_nothing(simulator: Simulator, fault: 
 
 
 async def test_an_unknown_connector_of_a_read_or_write(afas: AfasClient, simulator: Simulator) -> None:
-    """A refusal that speaks of the connector says what it could be, for the price of the list."""
+    """A refusal about the connector suggests a name, at the price of the list."""
     hint = r"did you mean Profit_Article\?$"
     with pytest.raises(BusinessError, match=hint):
         await afas.rows("Profit_Articles", key="ItemCode").to_list()
@@ -265,7 +265,7 @@ async def test_an_unknown_connector_of_a_read_or_write(afas: AfasClient, simulat
 
 @pytest.mark.parametrize("language", ["nl-nl", "en-us"])
 async def test_an_unknown_field_of_a_read(afas: AfasClient, simulator: Simulator, language: str) -> None:
-    """A refusal that names a field of the request says which one it could be, for the price of the metainfo."""
+    """A refusal that names a field of the request suggests another field, at the price of the metainfo."""
     view = afas.with_options(language=language)
     with pytest.raises(BusinessError, match=r"did you mean Price\?$"):
         await view.page("Profit_Article", where=F.Prise > 5)
@@ -279,7 +279,7 @@ async def test_an_unknown_field_of_a_read(afas: AfasClient, simulator: Simulator
 
 
 async def test_what_is_refused_for_another_reason(afas: AfasClient, simulator: Simulator) -> None:
-    """Nothing is asked for where the message names no field, or one that is there."""
+    """Nothing is looked up if the message names no field, or an existing one."""
     simulator.faults.add(Fault(status=500, body='{"externalMessage":"Het veld is verplicht"}'))
     simulator.faults.add(Fault(status=500, body='{"externalMessage":"ItemCode is too large"}'))
     for _ in range(2):
@@ -290,7 +290,7 @@ async def test_what_is_refused_for_another_reason(afas: AfasClient, simulator: S
 
 
 async def test_no_field_is_named_if_metainfo_cannot_be_had(afas: AfasClient, simulator: Simulator) -> None:
-    """The refusal is raised as it is."""
+    """Without metainfo the refusal is raised unchanged."""
     simulator.faults.add(Fault(path="metainfo", status=503))
     with pytest.raises(BusinessError) as raised:
         await afas.page("Profit_Article", where=F.Prise > 5)
@@ -302,7 +302,7 @@ async def test_no_field_is_named_if_metainfo_cannot_be_had(afas: AfasClient, sim
 
 
 async def test_all_of_them(afas: AfasClient, simulator: Simulator) -> None:
-    """One request for the list and one for each, in its order."""
+    """`all_metainfo` sends one request for the list and one for each connector, in the list's order."""
     listed = await afas.metainfo()
     metas = await afas.all_metainfo()
     named = [meta.name if isinstance(meta, GetMetainfo) else meta.id for meta in metas]
@@ -315,7 +315,7 @@ async def test_all_of_them(afas: AfasClient, simulator: Simulator) -> None:
 
 
 async def test_some_of_them(afas: AfasClient, simulator: Simulator) -> None:
-    """In the order in which they are named, of either kind, and without regard to case as the service has it."""
+    """Named connectors come in the given order, of either kind, ignoring case as the service does."""
     metas = await afas.all_metainfo(["KnSubject", "profit_article"])
     assert [meta.name for meta in metas] == ["KnSubject", "Profit_Article"]
     assert sorted(paths(simulator)) == [LIST, ARTICLE, f"{LIST}/update/KnSubject"]
@@ -335,7 +335,7 @@ async def test_they_are_asked_for_at_the_same_time() -> None:
 
 
 async def test_one_that_fails(simulator: Simulator) -> None:
-    """It is raised as it is, and nothing is left behind."""
+    """A failure is raised unchanged, and nothing of the call is left."""
     simulator.faults.add(Fault(status=404, path="metainfo/get/Profit_Wide"))
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
         with pytest.raises(NotFoundError) as raised:
@@ -346,14 +346,14 @@ async def test_one_that_fails(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize(("name", "error"), [("Profit_Articles", BusinessError), ("../x", InvalidNameError)])
 async def test_a_name_that_is_none_of_them(afas: AfasClient, name: str, error: type[Exception]) -> None:
-    """The service refuses it in its own words, with a hint."""
+    """The service refuses an unknown name in its own words, with a hint."""
     with pytest.raises(error) as raised:
         await afas.all_metainfo([name])
     assert getattr(raised.value, "hint", "did you mean Profit_Article?").startswith("did you mean Profit_Article?")
 
 
 async def test_it_can_be_cancelled(simulator: Simulator) -> None:
-    """A caller that gives up leaves nothing under way."""
+    """A cancelled call leaves nothing in flight."""
     simulator.latency = Latency(base=100)
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token, timeout=1) as afas:
         with pytest.raises(TimeoutError):

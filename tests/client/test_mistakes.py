@@ -1,4 +1,4 @@
-"""What newcomers get wrong: each mistake is refused before anything is sent, and the error says what to do."""
+"""Mistakes of newcomers: each is refused before anything is sent, and the error says what to do."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Article(msgspec.Struct, rename="pascal"):
 
 
 class Token:
-    """What is no credential."""
+    """An object that is not a credential."""
 
 
 async def an_async_function(*_: object) -> None:
-    """What is given where a plain function is called."""
+    """Stands where a plain function is required."""
 
 
 Made: TypeAlias = tuple[Callable[[], object], type[UsageError], str]
@@ -143,7 +143,7 @@ MADE: list[Made] = [
 
 @pytest.mark.parametrize("made", MADE, ids=[f"{number}: {made[2][:30]}" for number, made in enumerate(MADE)])
 def test_what_is_made(made: Made) -> None:
-    """A client, a condition or a connector is refused where it is written."""
+    """A wrong client, condition or connector is refused where it is made."""
     mistake, kind, words = made
     with pytest.raises(kind, match=words) as raised:
         mistake()
@@ -329,7 +329,7 @@ async def refused(pending: object) -> None:
 
 
 async def test_auth_functions_that_are_not_async(simulator: Simulator) -> None:
-    """A plain function is noticed when it is called, as it may return an awaitable: then it does."""
+    """A plain function is noticed only when it is called, as it may return an awaitable, which works."""
     for given, name in ((canary.TOKEN, "str"), (None, "None"), (canary.TOKEN.encode(), "bytes")):
         auth: Any = lambda given=given: given  # noqa: E731
         async with AfasClient(base_url=simulator.base_url, auth=auth) as afas:
@@ -345,14 +345,14 @@ async def test_auth_functions_that_are_not_async(simulator: Simulator) -> None:
 
 
 async def test_plain_with() -> None:
-    """A client is opened and closed by `async with`, and `with` says so."""
+    """A client needs `async with`, and plain `with` says so."""
     afas: Any = AfasClient("12345", auth=canary.TOKEN)
     with pytest.raises(UsageError, match=r"^use `async with` to open and close the client"), afas:
         pass
 
 
 async def test_journals_without_a_folder(simulator: Simulator, afas: AfasClient, tmp_path: Path) -> None:
-    """A journal in a folder that does not exist is refused with the folder."""
+    """A journal in a folder that does not exist is refused, and the error names the folder."""
     load = afas.load("KnSubject", journal=tmp_path / "missing" / "x.journal", validate=False)
     with pytest.raises(JournalError, match=r"x.journal: the journal cannot be opened: the folder .*missing does not"):
         await load.__aenter__()
@@ -360,7 +360,7 @@ async def test_journals_without_a_folder(simulator: Simulator, afas: AfasClient,
 
 
 async def test_row_types_with_names_of_attributes(afas: AfasClient) -> None:
-    """A row type whose fields are named in Python's way is told how to name the field ids."""
+    """A row type with Python-style field names gets an error that says how to map the field ids."""
 
     class Unnamed(msgspec.Struct):
         item_code: str

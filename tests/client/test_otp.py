@@ -1,4 +1,4 @@
-"""One-time passwords: a token for who has the code, and no secret anywhere else."""
+"""One-time passwords: a token for the holder of the code, and no secret anywhere else."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def says(answer: bytes, how: Any = "keep") -> Any:
 
 
 def shown(error: BaseException) -> str:
-    """Everything that crash reporters would keep of an error, but for the frames of the tests."""
+    """Return all that crash reporters would keep of an error, except the frames of the tests."""
     texts = [str(error), repr(error), repr(error.__dict__), pickle.dumps(error).decode("latin-1")]
     for each in canary.chain_of(error):
         texts += map(canary.spelled, canary.local_values(each))
@@ -60,7 +60,7 @@ def shown(error: BaseException) -> str:
 
 
 async def test_from_a_code_to_a_client(simulator: Simulator) -> None:
-    """The user gets a code, and a client works with the token that it gives."""
+    """The user gets a code, and a client works with the token that the code returns."""
     await otp.request(base_url=simulator.base_url, **KEYS)
     assert simulator.otp_code is not None
     token = await otp.validate(base_url=simulator.base_url, **KEYS, otp=f" {simulator.otp_code}\n")
@@ -100,7 +100,7 @@ async def test_what_is_sent() -> None:
 
 
 async def test_wrong_codes(simulator: Simulator) -> None:
-    """A code that is wrong, used, or somebody else's gives no token, and one request says so."""
+    """A code that is wrong, used, or somebody else's returns no token, and one request shows that."""
     await otp.request(base_url=simulator.base_url, **KEYS)
     code = simulator.otp_code or ""
     for wrong in (
@@ -154,7 +154,7 @@ async def test_the_service_says_nothing_of_wrong_keys(simulator: Simulator) -> N
     ids=str,
 )
 async def test_malformed_arguments(wrong: dict[str, Any]) -> None:
-    """They are refused before anything is sent, and not repeated."""
+    """Malformed arguments are refused before anything is sent, and not repeated in the error."""
     async with RawServer(says(TOLD)) as server:
         arguments = {"base_url": server.base_url, **KEYS, "otp": CODE, "proxy": canary.PROXY, **wrong}
         with pytest.raises(ConfigurationError) as raised:
@@ -184,7 +184,7 @@ async def test_malformed_arguments(wrong: dict[str, Any]) -> None:
     ids=["none", "number", "malformed", "list", "empty", "html", "cut", "400", "500", "501", "redirect", "lost"],
 )
 async def test_no_token_in_the_answer(answer: bytes, kind: type[AfasError]) -> None:
-    """It is an error that shows no secret; the request was sent once."""
+    """A response without a token is an error that shows no secret; the request was sent once."""
     async with RawServer(says(answer, "fin")) as server:
         with pytest.raises(kind) as raised:
             await otp.validate(base_url=server.base_url, **KEYS, otp=CODE)
@@ -195,7 +195,7 @@ async def test_no_token_in_the_answer(answer: bytes, kind: type[AfasError]) -> N
 
 
 async def test_no_connection() -> None:
-    """Without one nothing was sent, and the error shows no secret."""
+    """Without a connection nothing was sent, and the error shows no secret."""
     async with RawServer(says(b"")) as server:
         base_url = server.base_url
     with pytest.raises(ConnectError) as raised:
@@ -205,7 +205,7 @@ async def test_no_connection() -> None:
 
 @pytest.mark.parametrize("proxy", [canary.PROXY, canary.PROXY.encode()])
 async def test_the_password_of_a_proxy(proxy: Any) -> None:
-    """It shows in no variable of an error, whether that is about the proxy or the keys."""
+    """No variable of an error shows the password, whether the error is about the proxy or the keys."""
     for call in (otp.request, partial(otp.validate, otp=CODE)):
         with pytest.raises((ConnectError, UsageError)) as raised:
             await call(base_url="http://127.0.0.1:9/x", proxy=proxy, **KEYS)
@@ -216,14 +216,14 @@ async def test_the_password_of_a_proxy(proxy: Any) -> None:
 
 
 async def test_it_is_sent_again_where_it_had_no_effect(simulator: Simulator) -> None:
-    """A service that says that it did nothing is asked again; the code is used once."""
+    """A service that reports no effect is asked again; the code is used once."""
     simulator.faults.add(Fault(path="otp", status=503, retry_after=1))
     await otp.request(base_url=simulator.base_url, **KEYS)
     assert [request.status for request in simulator.requests] == [503, 201]
 
 
 async def test_no_secret_is_logged(simulator: Simulator, watch: canary.Watch) -> None:
-    """Neither the log nor the warnings show a key, the code or the token (the fixture looks for that)."""
+    """Neither the log nor the warnings show a key, the code or the token (the fixture checks that)."""
     simulator.faults.add(Fault(path="otp", status=503, retry_after=1))
     await otp.request(base_url=simulator.base_url, **KEYS)
     code = simulator.otp_code or ""
@@ -253,13 +253,13 @@ async def test_nothing_is_left_behind(simulator: Simulator) -> None:
 
 
 async def test_another_environment() -> None:
-    """By its number, an app calls the service that AFAS documents: here through a proxy that is not there."""
+    """By its number, an app calls the service that AFAS documents: here through a proxy that is missing."""
     with pytest.raises(ConnectError):
         await otp.request("12345", proxy="http://127.0.0.1:9", **KEYS)
 
 
 async def test_a_token_that_is_complete_in_a_broken_answer() -> None:
-    """The code is used up, so the token is not thrown away because of what did not come behind it."""
+    """The code is used up, so the token counts even if the rest of the response is missing."""
     answer = head("Content-Length: 500") + TOLD.partition(b"\r\n\r\n")[2]
     async with RawServer(says(answer, "fin")) as server:
         token = await otp.validate(base_url=server.base_url, **KEYS, otp=CODE)

@@ -26,11 +26,11 @@ ARTICLES = "Profit_Article"
 
 
 class UnknownTenantError(Exception):
-    """What a service raises for a tenant that it does not have."""
+    """Raised by a service for an unknown tenant."""
 
 
 class Maker:
-    """Makes clients of a simulator, and keeps count of them.
+    """Makes clients of a simulator, and counts them.
 
     Attributes:
         made: The clients by tenant, in order.
@@ -118,7 +118,7 @@ async def test_opened_once(server: Simulator) -> None:
 
 
 async def test_the_one_unused_for_longest_makes_room(server: Simulator) -> None:
-    """A client that is used again is younger than one that is not."""
+    """A client that is used again counts as younger than one that is not."""
     maker = Maker(server)
     async with ClientPool(maker, most=3) as pool:
         for tenant in ("a", "b", "c", "a", "d"):
@@ -128,7 +128,7 @@ async def test_the_one_unused_for_longest_makes_room(server: Simulator) -> None:
 
 
 async def test_never_closed_in_use(server: Simulator) -> None:
-    """Whoever uses a client keeps it, whatever the others need: they wait until one is given back."""
+    """A client in use stays open, whatever others need: they wait until one is given back."""
     maker = Maker(server)
     async with ClientPool(maker, most=2, idle=1) as pool:
         users = [asyncio.create_task(use(pool, tenant, 10)) for tenant in ("a", "b")]
@@ -141,7 +141,7 @@ async def test_never_closed_in_use(server: Simulator) -> None:
 
 
 async def test_a_wait_that_takes_too_long(server: Simulator, caplog: pytest.LogCaptureFixture) -> None:
-    """Who would wait for ever, such as for himself by way of another task, gets one more client, and the log a line."""
+    """A task that would wait for ever, such as for itself through another task, gets an extra client and a log line."""
     maker = Maker(server)
     async with ClientPool(maker, most=1) as pool:
         user = asyncio.create_task(use(pool, "a", 100))
@@ -155,7 +155,7 @@ async def test_a_wait_that_takes_too_long(server: Simulator, caplog: pytest.LogC
 
 
 async def test_nested_use_does_not_wait_for_itself(server: Simulator) -> None:
-    """A task that holds a client gets another one at once; and so does a `make` that uses one."""
+    """A task that holds a client gets another one at once, and so does a `make` that uses one."""
     maker = Maker(server)
     loop = asyncio.get_running_loop()
 
@@ -179,10 +179,10 @@ async def test_nested_use_does_not_wait_for_itself(server: Simulator) -> None:
 
 
 async def test_nested_use_of_a_tenant_that_others_wait_for(server: Simulator) -> None:
-    """A task that holds a client does not stand in a queue that only it could move."""
+    """A task that holds a client skips the queue, which only this task could move."""
     async with ClientPool(Maker(server), most=1) as pool:
         async with pool.client("a"):
-            before = contextvars.Context()  # of a task that holds nothing
+            before = contextvars.Context()  # by a task that holds nothing
             waiting = before.run(lambda: asyncio.create_task(use(pool, "b")))
             await asyncio.sleep(1)
             assert pool.statistics().waiting == 1
@@ -192,7 +192,7 @@ async def test_nested_use_of_a_tenant_that_others_wait_for(server: Simulator) ->
 
 
 async def test_tasks_that_outlive_the_block_they_were_started_in(server: Simulator) -> None:
-    """They inherit what their parent held, and hold nothing once it has left: the limit counts for them too."""
+    """They inherit their parent's clients until it leaves the block. After that the limit counts for them too."""
     maker, go = Maker(server), asyncio.Event()
 
     async def later(number: int) -> None:
@@ -209,7 +209,7 @@ async def test_tasks_that_outlive_the_block_they_were_started_in(server: Simulat
 
 
 async def test_idle_clients_are_closed(server: Simulator) -> None:
-    """A client that nobody uses for some time is closed, without a task that waits for that."""
+    """A client that is idle for some time is closed, without a task that waits for that."""
     maker = Maker(server)
     async with ClientPool(maker, idle=60) as pool:
         await use(pool, "a")
@@ -228,7 +228,7 @@ async def test_idle_clients_are_closed(server: Simulator) -> None:
 
 
 async def test_forget(server: Simulator) -> None:
-    """After a rotation the old client serves those who have it, and the next one asks anew."""
+    """After a rotation the old client serves its current users, and the next user gets a new one."""
     maker = Maker(server, 1)
     async with ClientPool(maker) as pool:
         early = asyncio.create_task(use(pool, "acme"))
@@ -252,7 +252,7 @@ async def test_forget(server: Simulator) -> None:
 
 @pytest.mark.parametrize("seconds", [0, 1])
 async def test_errors_of_make(server: Simulator, seconds: float) -> None:
-    """What `make` raises reaches all who wait, unchanged, and is not remembered."""
+    """An exception of `make` reaches all tasks that wait, unchanged, and is not remembered."""
     maker = Maker(server, seconds)
     maker.failures["acme"] = UnknownTenantError("acme")
     async with ClientPool(maker, most=1) as pool:
@@ -272,7 +272,7 @@ MADE: dict[str, Callable[[AfasClient], object]] = {
 
 @pytest.mark.parametrize("kind", MADE)
 async def test_make_that_makes_no_client(afas: AfasClient, kind: str) -> None:
-    """What is no client that can be opened is an error that says so, and never shows a token."""
+    """An object that is not a client, or cannot be opened, is an error that says so and never shows a token."""
     async with ClientPool(lambda _: MADE[kind](afas)) as pool:  # type: ignore[arg-type, return-value]
         with pytest.raises(UsageError):
             await use(pool, "acme")
@@ -281,7 +281,7 @@ async def test_make_that_makes_no_client(afas: AfasClient, kind: str) -> None:
 
 
 async def test_cancelled_while_it_opens(server: Simulator) -> None:
-    """Whoever is cancelled, the first one too, the others get their client; without others its opening ends."""
+    """Whoever is cancelled, even the first task, the others get their client. Without others the opening ends."""
     maker = Maker(server, 5)
     async with quiet(), ClientPool(maker, most=1) as pool:
         users = [asyncio.create_task(use(pool, "acme")) for _ in range(4)]
@@ -321,7 +321,7 @@ async def test_cancelled_at_any_moment(server: Simulator) -> None:
 
 
 async def test_a_make_that_cannot_be_cancelled(server: Simulator) -> None:
-    """A client that is opened although nobody waits any more is closed."""
+    """A client that opens although nobody waits any more is closed."""
     maker = Maker(server)
 
     async def stubborn(tenant: str) -> AfasClient:
@@ -365,7 +365,7 @@ async def test_leaving(server: Simulator) -> None:
 
 
 async def test_leaving_while_clients_are_opened(server: Simulator) -> None:
-    """A client that is opened at that moment is closed, too."""
+    """A client that is just opening is closed, too."""
     maker = Maker(server, 5)
     async with ClientPool(maker) as pool:
         user = asyncio.create_task(use(pool, "acme"))
@@ -376,7 +376,7 @@ async def test_leaving_while_clients_are_opened(server: Simulator) -> None:
 
 
 async def test_another_event_loop(server: Simulator) -> None:
-    """A pool belongs to the event loop that it was opened in, and says so."""
+    """A pool belongs to the event loop that opened it, and the error says so."""
     async with ClientPool(Maker(server)) as pool:
         with pytest.raises(UsageError, match="another event loop"):
             await asyncio.to_thread(lambda: asyncio.run(use(pool, "acme")))
@@ -386,13 +386,13 @@ async def test_another_event_loop(server: Simulator) -> None:
     "arguments", [{"most": 0}, {"most": "5"}, {"idle": -1}, {"idle": float("nan")}, {"make": "acme"}], ids=str
 )
 def test_arguments_that_make_no_sense(arguments: dict[str, Any]) -> None:
-    """They are refused where the pool is made."""
+    """Wrong arguments are refused when the pool is made."""
     with pytest.raises(UsageError):
         ClientPool(**{"make": lambda _: None} | arguments)
 
 
 async def test_a_name_that_is_no_text(server: Simulator) -> None:
-    """A tenant has a name."""
+    """The name of a tenant must be text."""
     async with ClientPool(Maker(server)) as pool:
         with pytest.raises(UsageError, match="tenant"):
             await use(pool, 5)  # type: ignore[arg-type]
@@ -421,7 +421,7 @@ async def test_what_an_open_client_costs() -> None:
 
 
 async def test_clients_of_one_environment_share_its_limit(server: Simulator) -> None:
-    """Two tokens of one environment do not send twice as much; a client with a limit of its own has it for itself."""
+    """Two tokens of one environment share its limit. A client with its own limit does not share it."""
     server.latency = Latency(base=0.1)
     maker = Maker(server)
     async with ClientPool(maker) as pool:

@@ -1,4 +1,4 @@
-"""Programs that end without closing their client: nothing is printed that is not theirs."""
+"""Programs that end without closing their client: only their own output is printed."""
 
 from __future__ import annotations
 

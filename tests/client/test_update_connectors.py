@@ -1,4 +1,4 @@
-"""Single writes against the simulator: what is written is what reads return."""
+"""Single writes against the simulator: reads return the written values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Subject(msgspec.Struct):
 
 
 async def test_insert_update_delete() -> None:
-    """A record comes, changes and goes; a field that is not given stays, and an empty text clears."""
+    """A record is inserted, changed and deleted. An omitted field stays, and an empty text clears."""
     async with serving() as (simulator, afas):
         result = await afas.insert("KnSubject", Subject(1, "Café", "A"))
         told = b'{"results":{"KnSubject":{"SbId":"1"}}}'
@@ -34,7 +34,7 @@ async def test_insert_update_delete() -> None:
 
 
 async def test_a_decimal_keeps_its_digits() -> None:
-    """A Decimal is sent as a number, and comes back as it was."""
+    """A Decimal is sent as a number, and comes back unchanged."""
     async with serving() as (_, afas):
         await afas.insert("FbItemArticle", {"ItCd": "B1", "Ds": "Bolt", "SaPr": Decimal("12.30")})
         row = await afas.rows("Profit_Article", key="ItemCode").first()
@@ -81,7 +81,7 @@ async def test_sub_and_its_key_go_together() -> None:
 
 
 async def test_validate() -> None:
-    """Each fault says which record and field it is about, what is wrong and what to do; nothing is written."""
+    """Each fault names the record and field, the mistake, and the remedy; nothing is written."""
     async with serving() as (simulator, afas):
         elements: list[Any] = [
             {"StId": "1"},

@@ -1,4 +1,4 @@
-"""`verify`: one report on everything that a program declares, for its start."""
+"""`verify`: one report at the start of a program about everything that it declares."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def _texts(afas: AfasClient, *connectors: Any) -> list[str]:
 
 
 async def test_what_fits_has_no_problem(afas: AfasClient) -> None:
-    """Rows of each type, with and without a key, and what the generator made of all sample connectors."""
+    """Rows of each type fit, with and without a key, and so does generated code for all sample connectors."""
     own = [GetConnector("Own", Row, key="Id"), GetConnector("Own", Narrow), GetConnector("Own", key=("Name", "Id"))]
     samples = [each for each in vars(simulator_models).values() if isinstance(each, (GetConnector, UpdateConnector))]
     report = await afas.verify(*own, *samples, UpdateConnector("KnSubject"))
@@ -88,7 +88,7 @@ async def test_every_problem_is_in_one_report(afas: AfasClient) -> None:
 
 
 async def test_rows_are_looked_at_too(afas: AfasClient) -> None:
-    """What metainfo cannot tell: a field that is null in a row, and is declared never to be."""
+    """Metainfo cannot show this: a field that is null in a row, and is declared never to be null."""
 
     class Strict(msgspec.Struct):
         item_code: str = msgspec.field(name="ItemCode")

@@ -1,4 +1,4 @@
-"""Certificates for tests of TLS, made once; and a simulator."""
+"""Certificates for TLS tests, made once, and a simulator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIMULATED = by_default(1_000, 3_000)
 
 
 class Certificates:
-    """A certificate authority that nobody knows, and what it has signed."""
+    """A certificate authority that no client trusts by default, and the certificates it signed."""
 
     def __init__(self) -> None:
         self._authority = trustme.CA()

@@ -1,4 +1,4 @@
-"""Which credential a request carries: a token, or what an async function gives, asked once for each need."""
+"""Which credential a request carries: a token, or the result of an async function, called once for each need."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ WRONG = canary.TOKEN.replace("CA9A27", "000000")
 
 
 class Vault:
-    """Gives what it holds, or raises it.
+    """Returns the values it holds, or raises them.
 
     Attributes:
-        holds: The next answers; the last one for all that follow.
+        holds: The next results; the last one repeats.
         asked: How often it was asked.
-        seconds: How long each answer takes.
+        seconds: How long each result takes.
     """
 
     def __init__(self, *holds: object, seconds: float = 0.0) -> None:
@@ -82,7 +82,7 @@ def given(simulator: Simulator) -> str:
 @pytest.mark.parametrize("kind", GIVEN)
 @pytest.mark.parametrize("direct", [False, True])
 async def test_kinds(simulator: Simulator, watch: canary.Watch, kind: str, *, direct: bool) -> None:
-    """A token may be given, or an async function that returns one; of all kinds, and it is asked once."""
+    """`auth` accepts a token, or an async function that returns one. Every kind works, and is asked once."""
     credential = GIVEN[kind](simulator)
     vault = Vault(credential)
     async with client(simulator, watch, credential if direct else vault) as afas:
@@ -94,7 +94,7 @@ async def test_kinds(simulator: Simulator, watch: canary.Watch, kind: str, *, di
 
 
 async def test_no_credential() -> None:
-    """An engine without a signer sends no Authorization header: one-time passwords are asked for so."""
+    """An engine without a signer sends no Authorization header, as requests for one-time passwords need."""
 
     async def answer(connection: Connection, _: Received) -> None:
         await connection.answer(b"{}")
@@ -105,7 +105,7 @@ async def test_no_credential() -> None:
 
 
 async def test_the_header_of_a_token() -> None:
-    """A token that a function gives makes the same header as one that was given."""
+    """A token that a function returns makes the same header as one that is given directly."""
 
     async def answer(connection: Connection, _: Received) -> None:
         await connection.answer(b'{"skip":0,"take":1,"rows":[]}')
@@ -118,7 +118,7 @@ async def test_the_header_of_a_token() -> None:
 
 
 async def test_refused_token(simulator: Simulator, watch: canary.Watch) -> None:
-    """A token that a connector refuses is not sent to it again for a minute: an expired one is no storm of requests."""
+    """A refused token is not sent to the same connector again for a minute: no request storm."""
     async with client(simulator, watch, WRONG) as afas:
         error = await refusal(afas)
         assert isinstance(error, AuthenticationError)
@@ -133,7 +133,7 @@ async def test_refused_token(simulator: Simulator, watch: canary.Watch) -> None:
             await afas.rows(ARTICLES).to_list()
         assert others(simulator) == [401]
         assert afas.statistics().retries == 0
-        await refusal(afas, DEBTORS)  # one connector that is not included says nothing of the others
+        await refusal(afas, DEBTORS)  # a connector outside the token's list says nothing about the others
         assert others(simulator) == [401, 401]
         await asyncio.sleep(61)
         await refusal(afas)
@@ -141,7 +141,7 @@ async def test_refused_token(simulator: Simulator, watch: canary.Watch) -> None:
 
 
 async def test_refused_writes(simulator: Simulator, watch: canary.Watch) -> None:
-    """A load with a refused token ends with one request, and another one sends nothing."""
+    """A load with a refused token ends after one request, and the next load sends nothing."""
     async with client(simulator, watch, WRONG) as afas:
         for status in ("rejected", "not_sent"):
             async with afas.load("KnSubject", max_elements=5, in_flight=1, validate=False) as load:
@@ -153,7 +153,7 @@ async def test_refused_writes(simulator: Simulator, watch: canary.Watch) -> None
 
 
 async def test_rotation(simulator: Simulator, watch: canary.Watch) -> None:
-    """A refused token is asked for again, and the request sent once more with what comes then."""
+    """After a refused token the function is asked again, and the request is sent once more with the new token."""
     vault = Vault(WRONG, simulator.token)
     async with client(simulator, watch, vault, max_retries=0) as afas:
         await afas.page(ARTICLES, take=1)
@@ -163,7 +163,7 @@ async def test_rotation(simulator: Simulator, watch: canary.Watch) -> None:
 
 
 async def test_a_mended_refusal_is_no_attempt(simulator: Simulator, watch: canary.Watch) -> None:
-    """A refusal that another token mends leaves a read and a write all their retries."""
+    """A refusal that another token solves uses up no retry of a read or a write."""
     for path, wait in (("Profit_Article", None), ("KnSubject", 1)):
         vault = Vault(WRONG, simulator.token)
         simulator.faults.add(Fault(path=path, status=503, after=1, retry_after=wait))
@@ -176,7 +176,7 @@ async def test_a_mended_refusal_is_no_attempt(simulator: Simulator, watch: canar
 
 
 async def test_the_same_again(simulator: Simulator, watch: canary.Watch) -> None:
-    """A function that gives the refused token again is left alone for a minute, by other connectors too."""
+    """A function that returns the refused token again is not called for a minute, for other connectors either."""
     vault = Vault(WRONG)
     async with client(simulator, watch, vault) as afas:
         error = await refusal(afas)
@@ -198,7 +198,7 @@ async def test_the_same_again(simulator: Simulator, watch: canary.Watch) -> None
 
 
 async def test_another_that_is_refused_too(simulator: Simulator, watch: canary.Watch) -> None:
-    """A function whose next token is refused too is asked again after a minute, and no sooner."""
+    """When the next token is refused too, the function is asked again after a minute, not sooner."""
     vault = Vault(WRONG, WRONG.replace("0", "1"))
     async with client(simulator, watch, vault) as afas:
         error = await refusal(afas)
@@ -213,7 +213,7 @@ async def test_another_that_is_refused_too(simulator: Simulator, watch: canary.W
 
 
 async def test_several_that_are_refused_at_once(simulator: Simulator, watch: canary.Watch) -> None:
-    """Requests that are refused together ask the function once, and each says that it was sent once."""
+    """Requests that are refused together ask the function once, and each reports that it was sent once."""
     simulator.latency = Latency(base=1)
     vault = Vault(WRONG, seconds=1)
     async with client(simulator, watch, vault) as afas:
@@ -224,7 +224,7 @@ async def test_several_that_are_refused_at_once(simulator: Simulator, watch: can
 
 @pytest.mark.parametrize("kind", ["token", "function"])
 async def test_ping_ignores_the_memory_of_a_refusal(simulator: Simulator, watch: canary.Watch, kind: str) -> None:
-    """A test of the connection is sent at once after the fault was mended, and so is what comes after it."""
+    """Once the fault is fixed, `ping` is sent at once, and so are the requests after it."""
     simulator.faults.add(Fault(status=401, times=2))
     vault = Vault(simulator.token)
     async with client(simulator, watch, simulator.token if kind == "token" else vault) as afas:
@@ -240,7 +240,7 @@ async def test_ping_ignores_the_memory_of_a_refusal(simulator: Simulator, watch:
 
 
 async def test_ping_takes_the_token_that_the_vault_has_now(simulator: Simulator, watch: canary.Watch) -> None:
-    """After a rotation a test of the connection sends nothing with the token that was refused."""
+    """After a rotation, `ping` sends nothing with the refused token."""
     vault = Vault(WRONG)
     async with client(simulator, watch, vault) as afas:
         await refusal(afas)
@@ -250,13 +250,13 @@ async def test_ping_takes_the_token_that_the_vault_has_now(simulator: Simulator,
 
 
 async def test_ping_of_a_client_that_is_not_open(simulator: Simulator, watch: canary.Watch) -> None:
-    """A test of the connection needs an open client, and says so."""
+    """`ping` needs an open client, and the error says so."""
     with pytest.raises(ClientClosedError):
         await client(simulator, watch, simulator.token).ping()
 
 
 async def test_rotation_in_a_load(simulator: Simulator, watch: canary.Watch) -> None:
-    """A load whose token is replaced on the way applies each element once."""
+    """A load whose token is replaced halfway applies each element once."""
     vault = Vault(simulator.token, BearerToken(given(simulator)))
     subjects = GetConnector("Profit_Subjects", key="SubjectId")
     async with client(simulator, watch, vault) as afas:
@@ -271,12 +271,12 @@ async def test_rotation_in_a_load(simulator: Simulator, watch: canary.Watch) -> 
 
 
 class VaultError(Exception):
-    """What a vault's client raises."""
+    """Raised by the client of a vault."""
 
 
 @pytest.mark.parametrize("error", [VaultError("sealed"), OSError(5, "no vault"), TimeoutError(), RuntimeError()])
 async def test_function_raises(simulator: Simulator, watch: canary.Watch, error: Exception) -> None:
-    """What the function raises is the cause of a ConfigurationError; nothing is sent, and the next request asks it."""
+    """The function's exception is the cause of a ConfigurationError. Nothing is sent; the next request asks again."""
     vault = Vault(error)
     async with client(simulator, watch, vault) as afas:
         found = await asyncio.gather(*[refusal(afas) for _ in range(5)])
@@ -294,7 +294,7 @@ async def test_function_raises(simulator: Simulator, watch: canary.Watch, error:
 
 
 async def test_function_raises_an_error_of_this_library(simulator: Simulator, watch: canary.Watch) -> None:
-    """An error of this library, such as of a client that the function uses itself, comes as it is."""
+    """An error of this library is raised unchanged, such as one of a client that the function uses itself."""
     async with client(simulator, watch, Vault(ConnectError("vault: no connection", connector="vault"))) as afas:
         error = await refusal(afas)
     assert isinstance(error, ConnectError)
@@ -303,7 +303,7 @@ async def test_function_raises_an_error_of_this_library(simulator: Simulator, wa
 
 @pytest.mark.parametrize("value", [f"{canary.DATA}?", f"Bearer {canary.TOKEN}", "", None, 5, canary.TOKEN.encode()])
 async def test_function_returns_no_token(simulator: Simulator, watch: canary.Watch, value: object) -> None:
-    """What is no token is a ConfigurationError that does not repeat it, in its traceback neither."""
+    """A result that is not a token raises a ConfigurationError. Neither message nor traceback shows the value."""
     async with client(simulator, watch, Vault(value)) as afas:
         error = await refusal(afas)
     assert isinstance(error, ConfigurationError)
@@ -312,7 +312,7 @@ async def test_function_returns_no_token(simulator: Simulator, watch: canary.Wat
 
 
 async def test_function_takes_its_time(simulator: Simulator, watch: canary.Watch) -> None:
-    """A request waits for the function as long as it may; the function has a minute, and is asked anew after that."""
+    """A request waits for the function until its time-out. The function has a minute, and is then called anew."""
     vault = Vault(simulator.token, seconds=30)
     loop = asyncio.get_running_loop()
     async with client(simulator, watch, vault) as afas:
@@ -336,7 +336,7 @@ async def test_function_takes_its_time(simulator: Simulator, watch: canary.Watch
 
 
 async def test_time_of_the_function_counts(simulator: Simulator, watch: canary.Watch) -> None:
-    """The wait for a credential is part of a request's time-out."""
+    """The wait for a credential counts towards the time-out of a request."""
     simulator.latency = Latency(base=8)
     async with client(simulator, watch, Vault(simulator.token, seconds=8), timeout=10) as afas:
         error = await refusal(afas)
@@ -358,7 +358,7 @@ async def test_cancelled_while_the_function_works(simulator: Simulator, watch: c
 
 
 async def test_function_that_cannot_be_cancelled(simulator: Simulator, watch: canary.Watch) -> None:
-    """Closing cancels the function; one that goes on regardless holds it up for a few seconds only."""
+    """Closing cancels the function. One that continues regardless delays closing by only a few seconds."""
 
     async def stubborn() -> str:
         for _ in range(20):
@@ -383,7 +383,7 @@ async def test_function_that_cannot_be_cancelled(simulator: Simulator, watch: ca
 async def test_credentials_show_nowhere(
     simulator: Simulator, watch: canary.Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A client shows neither what it was given nor what it has got for it."""
+    """A client shows neither the credentials it was given nor the token it got for them."""
     mark(simulator, monkeypatch)
     async with client(simulator, watch, Vault(BearerToken(given(simulator)))) as afas:
         await afas.page(ARTICLES, take=1)

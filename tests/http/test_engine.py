@@ -1,4 +1,4 @@
-"""The engine over a fake transport: slots, clocks, attempts, and how it calms down."""
+"""The engine over a fake transport: slots, clocks, attempts, and fewer requests under overload."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def now() -> float:
 
 
 async def test_waiting_for_a_slot_is_free() -> None:
-    """The slot is taken before the clock starts: a call that waits for others keeps all of its time."""
+    """The clock starts after the slot is taken. A call that waits for others keeps all of its time."""
     sender, transport = engine(after(9, 200, b"{}"))
     calls = [FakeCall(10) for _ in range(20)]
     assert await asyncio.gather(*[sender.send(call, options(10)) for call in calls]) == [None] * 20
@@ -52,7 +52,7 @@ async def test_waiting_between_attempts_counts() -> None:
 
 
 async def test_body_counts() -> None:
-    """The deadline covers the body, however steadily it comes."""
+    """The deadline covers the body, however steadily it arrives."""
     sender, transport = engine(after(0, 200, *[b"x", 1.0] * 100))
     started = now()
     assert isinstance(await sender.send(FakeCall(10), options(10)), RequestTimeoutError)
@@ -72,7 +72,7 @@ async def test_slots_are_free_between_attempts() -> None:
 
 
 async def test_a_stated_wait_is_for_all_calls() -> None:
-    """A service that asks to wait is asked nothing by anybody meanwhile, and by fewer at a time afterwards."""
+    """While a service asks to wait, no call sends anything. Afterwards fewer are in flight."""
     sender, transport = engine(in_turn(after(0, 503, Retry_After="100"), after(10, 200)), 4)
     started = now()
     calls = [asyncio.create_task(sender.send(FakeCall(), options())) for _ in range(9)]
@@ -89,7 +89,7 @@ async def test_a_stated_wait_is_for_all_calls() -> None:
 
 @pytest.mark.parametrize(("stated", "requests"), [(5, 2), (8, 2), (11, 1), (7200, 1)])
 async def test_stated_wait(stated: int, requests: int) -> None:
-    """A stated wait that would outlast the time that is left fails at once."""
+    """A stated wait that is longer than the remaining time fails at once."""
     sender, transport = engine(in_turn(after(1, 503, Retry_After=str(stated)), after(0, 200)))
     started = now()
     error = await sender.send(FakeCall(10), options(10))
@@ -102,7 +102,7 @@ async def test_stated_wait(stated: int, requests: int) -> None:
 
 @pytest.mark.parametrize("max_retries", [0, 1, 3, 7])
 async def test_attempts(max_retries: int) -> None:
-    """The error tells how often the request was sent, which `max_retries` bounds."""
+    """The error states how often the request was sent, which `max_retries` limits."""
     sender, transport = engine(after(0, 502))
     error = await sender.send(FakeCall(), options(max_retries=max_retries))
     assert isinstance(error, ServerError)
@@ -112,7 +112,7 @@ async def test_attempts(max_retries: int) -> None:
 
 
 async def test_last_error_counts() -> None:
-    """After different failures, the last is the error; all of them count."""
+    """After different failures, the last one is raised; all of them count."""
     sender, transport = engine(in_turn(after(0, 502), after(0, 200, b"{", lost()), after(0, 404)))
     error = await sender.send(FakeCall(), options())
     assert isinstance(error, ApiError)
@@ -121,7 +121,7 @@ async def test_last_error_counts() -> None:
 
 
 async def test_call_that_cannot_be_repeated() -> None:
-    """A call that cannot go on where it stopped is not sent again."""
+    """A call that cannot continue where it stopped is not sent again."""
     sender, transport = engine(after(0, 200, b"{", lost()))
     call = FakeCall()
     call.repeatable = False
@@ -131,7 +131,7 @@ async def test_call_that_cannot_be_repeated() -> None:
 
 @pytest.mark.parametrize("halves", [0, 1, 3])
 async def test_halving_ends(halves: int) -> None:
-    """A call that is too much is sent again only while it can be halved."""
+    """A call that is too large is sent again only while it can be halved."""
     sender, transport = engine(after(0, 413))
     error = await sender.send(FakeCall(halves=halves), options())
     assert isinstance(error, ApiError)
@@ -139,7 +139,7 @@ async def test_halving_ends(halves: int) -> None:
 
 
 async def peak(sender: Engine, transport: FakeTransport, calls: int = 16) -> int:
-    """Return how many of many calls the engine has in flight at a time."""
+    """Return how many of many calls the engine has in flight at the same time."""
     transport.peak = 0
     assert await asyncio.gather(*[sender.send(FakeCall(), options()) for _ in range(calls)]) == [None] * calls
     return transport.peak
@@ -156,7 +156,7 @@ async def test_calmer(trouble: Script) -> None:
 
 
 async def test_growing_takes_twenty() -> None:
-    """One more request in flight is allowed after twenty clean answers, not before."""
+    """The engine allows one more request in flight after twenty clean responses, not before."""
     sender, transport = engine(in_turn(LOCKED, OK), 2)
     assert await sender.send(FakeCall(), options()) is None
     assert await peak(sender, transport, 18) == 1
@@ -165,7 +165,7 @@ async def test_growing_takes_twenty() -> None:
 
 
 async def test_never_below_one_nor_above_the_limit() -> None:
-    """However often the service is short of something, one request may be in flight; never more than the limit."""
+    """However often the service is overloaded, one request may be in flight; never more than the limit."""
     sender, transport = engine(in_turn(*[LOCKED] * 8, OK), 5)
     assert await sender.send(FakeCall(3_000), options(3_000)) is None
     assert await peak(sender, transport, 5) == 1
@@ -175,14 +175,14 @@ async def test_never_below_one_nor_above_the_limit() -> None:
 
 
 async def test_other_trouble_does_not_calm() -> None:
-    """A failure that says nothing about load changes nothing."""
+    """A failure that is unrelated to load changes nothing."""
     sender, transport = engine(in_turn(after(0, 502), OK), 4)
     assert await sender.send(FakeCall(), options()) is None
     assert await peak(sender, transport) == 4
 
 
 async def test_pause_stops_the_clock() -> None:
-    """While an answer waits for its reader the time-out stands still, and goes on after it."""
+    """While a response waits for its reader the time-out stands still; it continues afterwards."""
     sender, transport = engine(after(3, 200, b"x" * 10, 3.0, b"y"))
     call = FakeCall(10, room=10)
     task = asyncio.create_task(sender.send(call, options(10)))
@@ -196,7 +196,7 @@ async def test_pause_stops_the_clock() -> None:
 
 
 async def test_pause_leaves_only_the_rest() -> None:
-    """After a pause an answer has the time that it had left, and no more."""
+    """After a pause a response has the time that was left, and no more."""
     sender, _ = engine(after(3, 200, b"x" * 10, 8.0, b"y"))
     call = FakeCall(10, room=10)
     task = asyncio.create_task(sender.send(call, options(10)))
@@ -209,7 +209,7 @@ async def test_pause_leaves_only_the_rest() -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 5])
 async def test_pauses_give_way(limit: int) -> None:
-    """When paused answers hold all slots and another call waits, they go on: it may come from their own reader."""
+    """When paused responses hold all slots and another call waits, they resume: it may be their own reader."""
     sender, _ = engine(after(1, 200, b"x" * 10, b"y"), limit)
     paused = [FakeCall(room=10) for _ in range(limit)]
     tasks = [asyncio.create_task(sender.send(call, options())) for call in paused]
@@ -220,7 +220,7 @@ async def test_pauses_give_way(limit: int) -> None:
 
 
 async def test_pauses_last_while_slots_are_free() -> None:
-    """A paused answer stays paused while other calls find slots."""
+    """A paused response stays paused while other calls find slots."""
     sender, _ = engine(after(1, 200, b"x" * 10, b"y"), 2)
     call = FakeCall(room=10)
     task = asyncio.create_task(sender.send(call, options()))
@@ -235,7 +235,7 @@ async def test_pauses_last_while_slots_are_free() -> None:
 
 
 async def test_time_out_is_told_apart() -> None:
-    """The client's own time-out is an error of the library and a TimeoutError; the user's stays the user's."""
+    """The client's time-out is an error of the library and a TimeoutError. The user's own time-out stays unchanged."""
     sender, transport = engine(after(50, 200))
     error = await sender.send(FakeCall(10), options(10))
     assert isinstance(error, RequestTimeoutError)
@@ -253,7 +253,7 @@ async def test_time_out_is_told_apart() -> None:
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("step", range(30))
 async def test_cancelled_at_every_step(step: int) -> None:
-    """A call that is cancelled, wherever it stands, gives back its slot and its answer."""
+    """A call that is cancelled at any point releases its slot and its response."""
     pieces: list[Any] = [b"x", 0.0, b"y"]
     sender, transport = engine(in_turn(after(0, 502, b"{}"), after(0, 200, *pieces)))
     busy = asyncio.create_task(sender.send(FakeCall(), options(max_retries=9)))
@@ -269,7 +269,7 @@ async def test_cancelled_at_every_step(step: int) -> None:
 
 
 async def test_refusal_of_business_is_final() -> None:
-    """Profit's ordinary refusal is not sent again, whatever retries are allowed."""
+    """Profit's ordinary refusal is not sent again, whatever the number of retries."""
     sender, transport = engine(after(0, 500, b'{"externalMessage":"No","profitLogReference":"R"}'))
     error = await sender.send(FakeCall(), options(max_retries=9))
     assert isinstance(error, BusinessError)

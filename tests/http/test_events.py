@@ -1,4 +1,4 @@
-"""What a client tells of its requests: events, log records and statistics."""
+"""What a client reports about its requests: events, log records and statistics."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def events_of(*scripts: Any, **changes: Any) -> list[Event]:
 
 
 async def test_kinds_and_order() -> None:
-    """Each attempt is told when it is sent and when it has ended, and each retry before its wait."""
+    """Each attempt gives an event when it is sent and when it ends. Each retry gives one before its wait."""
     events = await events_of(after(2, 502), after(1, 503, Retry_After="7"), after(3, 200, b"12345"))
     assert [(event.kind, event.attempt, event.status) for event in events] == [
         ("sent", 1, 0),
@@ -58,13 +58,13 @@ async def test_kinds_and_order() -> None:
 
 
 async def test_final_failure() -> None:
-    """A failure for good is told as the failed attempt that it is."""
+    """A final failure is reported as a failed attempt."""
     events = await events_of(after(0, 404))
     assert [(event.kind, event.error) for event in attempts(events)] == [("failed", "NotFoundError")]
 
 
 async def test_no_values() -> None:
-    """An event shows no value of a parameter, nor a header, nor a body."""
+    """An event shows no parameter value, no header and no body."""
     events = await events_of(after(0, 200, b"secret of the body"))
     for text in ("3141592653", "5897932384", "secret", "AfasToken", "orderbyfieldids"):
         assert text not in repr(events)
@@ -89,7 +89,7 @@ NAMED: dict[str, Callable[[AfasClient], Awaitable[object]]] = {
 async def test_no_values_in_events_and_logs(
     connector: str, answers: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No event and no line in the log has a key, a condition, a record, the name of a file, or the service's text."""
+    """No event and no log line has a key, a condition, a record, a file name, or the service's text."""
     caplog.set_level(logging.DEBUG, "afas_async")
     caplog.set_level(logging.DEBUG, "afas_async.events")
     events: list[Event] = []
@@ -117,7 +117,7 @@ async def test_no_values_in_events_and_logs(
 
 
 async def test_events_of_a_read() -> None:
-    """A read tells one answer for each request, and the fault in its way, without the token."""
+    """A read reports one response for each request, and the fault on the way, without the token."""
     events: list[Event] = []
     async with Table(replies(502), page=1, times=1) as server, client(server, on_event=events.append) as afas:
         assert await afas.rows(CONNECTOR, take=TAKE, window=1).to_list() == ROWS
@@ -132,7 +132,7 @@ async def test_events_of_a_read() -> None:
 
 
 async def test_fault_in_an_answer_is_told() -> None:
-    """A body that turns out to be broken is told before it is asked for again."""
+    """A body that turns out to be broken is reported before it is requested again."""
     events: list[Event] = []
     broken = says(lambda body: framed(body[:-50]))
     async with Table(broken, times=1) as server, client(server, on_event=events.append) as afas:
@@ -146,7 +146,7 @@ async def test_fault_in_an_answer_is_told() -> None:
 
 @pytest.mark.parametrize("error", [ValueError("in the hook"), KeyError("in the hook")])
 async def test_exception_in_the_hook(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    """An exception of the hook is logged and costs nothing."""
+    """An exception in the hook is logged, and does no harm."""
 
     def hook(_: Event) -> None:
         raise error
@@ -172,7 +172,7 @@ async def test_hooks_of_views() -> None:
 
 
 async def test_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Each retry is one record at INFO, with connector, attempt and cause; a clean read logs nothing."""
+    """Each retry is one record at INFO, with connector, attempt and cause. A clean read logs nothing."""
     caplog.set_level(logging.INFO, "afas_async")
 
     def ours() -> list[logging.LogRecord]:
@@ -190,7 +190,7 @@ async def test_log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_statistics() -> None:
-    """Statistics count requests, retries, rows and bytes of all views together, and are a copy."""
+    """Statistics count the requests, retries, rows and bytes of all views together, and are a copy."""
     async with Table(replies(502), page=1, times=2) as server, client(server) as afas:
         before = afas.statistics()
         await afas.with_options(max_retries=5).rows(CONNECTOR, take=TAKE, window=1).to_list()
@@ -203,7 +203,7 @@ async def test_statistics() -> None:
 
 
 async def test_statistics_count_rows_handed_out() -> None:
-    """Rows count once they are handed out, those of a broken page too, and none twice."""
+    """Rows count once the caller gets them, also those of a broken page, and never twice."""
     rows = [{"Id": number, "Name": "x" * 1_000} for number in range(500)]
 
     def half(_: bytes) -> bytes:
@@ -218,7 +218,7 @@ async def test_statistics_count_rows_handed_out() -> None:
 
 
 async def test_connect_errors_are_events() -> None:
-    """An attempt that finds no connection is told as any other."""
+    """An attempt that finds no connection is reported like any other."""
     events: list[Event] = []
     async with Table() as server:
         nowhere = client(server, on_event=events.append, max_retries=1)
@@ -230,7 +230,7 @@ async def test_connect_errors_are_events() -> None:
 
 
 async def test_bytes_of_a_broken_page_count() -> None:
-    """Progress counts every byte that came, and the size of a row is not guessed from the end of a broken page."""
+    """Progress counts every byte received. The end of a broken page is not used to guess the size of a row."""
     shares = iter([0.98])
     rows = [{"Id": number, "Name": "x" * 1_000} for number in range(2_000)]
 
@@ -247,7 +247,7 @@ async def test_bytes_of_a_broken_page_count() -> None:
 
 
 async def test_bytes_of_events_with_others_in_flight() -> None:
-    """Each event counts the bytes of its own answer, whatever else is under way."""
+    """Each event counts the bytes of its own response, whatever else is in flight."""
     events: list[Event] = []
     async with Table(rows=LONG) as server, client(server, on_event=events.append) as afas:
         async with afas.rows(CONNECTOR, take=50) as rows:
@@ -262,7 +262,7 @@ async def test_bytes_of_events_with_others_in_flight() -> None:
 async def heard(
     simulator: Simulator, work: Callable[[AfasClient], Awaitable[object]]
 ) -> tuple[list[Event], AfasClient]:
-    """Return the events of what a client does."""
+    """Return the events of the calls that a client makes."""
     events: list[Event] = []
     async with AfasClient(base_url=simulator.base_url, auth=TOKEN, on_event=events.append, max_retries=0) as afas:
         with suppress(AfasError, KeyError):
@@ -294,7 +294,7 @@ async def _forgotten_stream(afas: AfasClient) -> None:
     gc.collect()
 
 
-# What is called; then name, connector, error and rows of its end.
+# The call, then the name, connector, error and rows of its end event.
 CALLS: dict[str, tuple[Callable[[AfasClient], Awaitable[object]], tuple[str, str, str, int]]] = {
     "page": (lambda afas: afas.page("Profit_Article", take=3), ("page", "Profit_Article", "", 3)),
     "refused page": (
@@ -317,7 +317,7 @@ CALLS: dict[str, tuple[Callable[[AfasClient], Awaitable[object]], tuple[str, str
 
 @pytest.mark.parametrize("name", CALLS)
 async def test_each_call_is_one_operation(name: str) -> None:
-    """All requests of a call have the id of its one end, which says what it was and what it took."""
+    """All requests of a call share the id of its one end event, which states the call and its cost."""
     work, expected = CALLS[name]
     async with Simulator(rows=300, token=TOKEN) as simulator:
         events, afas = await heard(simulator, work)
@@ -326,13 +326,13 @@ async def test_each_call_is_one_operation(name: str) -> None:
     assert {event.operation for event in events} == {ended.operation}
     assert {event.name for event in events} == {ended.name}
     assert ended.attempt == len(attempts(events)) == afas.statistics().requests
-    if name not in {"rows left", "rows forgotten"}:  # whose last requests may not have come there
+    if name not in {"rows left", "rows forgotten"}:  # their last requests may not have arrived
         assert ended.attempt == len(simulator.requests)
     assert ended.elements == {"load": 5, "insert": 1}.get(name, 0)
 
 
 async def test_what_is_known_already_is_no_operation() -> None:
-    """A call that needs no request is not told."""
+    """A call that needs no request gives no event."""
     async with Simulator(rows=3, token=TOKEN) as simulator:
         events, _ = await heard(simulator, lambda afas: _twice(afas.metainfo))
     assert len(operations(events)) == 1
@@ -344,7 +344,7 @@ async def _twice(work: Callable[[], Awaitable[object]]) -> None:
 
 
 async def test_cancelled() -> None:
-    """A cancelled attempt is told, and the operation that ends with it."""
+    """A cancelled attempt gives an event, and so does the operation that ends with it."""
     events: list[Event] = []
     async with (
         Simulator(rows=3, token=TOKEN, latency=Latency(base=10)) as simulator,
@@ -363,7 +363,7 @@ async def test_cancelled() -> None:
 
 
 async def test_the_wait_for_a_slot() -> None:
-    """Events say how long an attempt has waited for its slot, apart from how long it took."""
+    """Events state how long an attempt waited for its slot, apart from how long it took."""
     events: list[Event] = []
     async with (
         Simulator(rows=3, token=TOKEN, latency=Latency(base=2)) as simulator,
@@ -382,7 +382,7 @@ REQUEST_ID: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", d
 
 
 async def test_context_variables_reach_events_and_logs(caplog: pytest.LogCaptureFixture) -> None:
-    """The context variables of whoever called are those in which events and logs are made, also of several at once."""
+    """Events and logs see the context variables of their caller, also with several callers at once."""
     caplog.set_level(logging.INFO, "afas_async")
     events: list[tuple[str, Event]] = []
     logged: list[str] = []
@@ -431,7 +431,7 @@ async def test_context_variables_reach_events_and_logs(caplog: pytest.LogCapture
 
 
 async def test_statistics_by_connector() -> None:
-    """Each connector has its own, which add up to the total."""
+    """Each connector has its own statistics, which add up to the total."""
     async with Simulator(rows=300, token=TOKEN) as simulator:
         simulator.faults.add(Fault(connector="Profit_Article", status=503))
         async with AfasClient(base_url=simulator.base_url, auth=TOKEN) as afas:
@@ -448,7 +448,7 @@ async def test_statistics_by_connector() -> None:
 
 
 def test_statistics_of_any_number_of_paths() -> None:
-    """A program that calls ever new paths does not fill its memory with their names."""
+    """A program that keeps calling new paths does not fill its memory with their names."""
     afas = AfasClient("12345", auth=TOKEN)
     for number in range(MOST_CONNECTORS + 50):
         for counted in afas._session.engine.counts.of(f"path/{number}"):
@@ -462,7 +462,7 @@ def test_statistics_of_any_number_of_paths() -> None:
     ("given", "header"), [(None, ""), ("orders/2.1", " orders/2.1"), ("a (b; c)", " a (b; c)")], ids=str
 )
 async def test_user_agent(given: str | None, header: str) -> None:
-    """It has the version, and the name of the program that you give."""
+    """The header has the version, and the name of the program that you give."""
     async with Table() as server, client(server, user_agent=given) as afas:
         await afas.page(CONNECTOR)
         assert server.requests[0].headers["user-agent"] == f"afas_async/{__version__}{header}"
@@ -470,7 +470,7 @@ async def test_user_agent(given: str | None, header: str) -> None:
 
 @pytest.mark.parametrize("given", ["", " x", "x\r\nX-Y: z", "é", "x" * 201, 5], ids=str)
 async def test_user_agent_that_is_no_header(given: Any) -> None:
-    """What cannot be in a header is refused where the client is made."""
+    """A name that cannot be in a header is refused when the client is made."""
     with pytest.raises(UsageError, match="user_agent"):
         AfasClient("12345", auth=TOKEN, user_agent=given)
 
@@ -505,7 +505,7 @@ def test_afas_log(level: str, lines: int) -> None:
 
 @pytest.mark.parametrize("has_handlers", [True, False])
 def test_afas_log_and_a_configuration_of_logging(monkeypatch: pytest.MonkeyPatch, *, has_handlers: bool) -> None:
-    """The level is set in any case, and a handler added only where lines would go nowhere."""
+    """The level is always set. A handler is added only if the lines would go nowhere."""
     monkeypatch.setattr(log, "hasHandlers", lambda: has_handlers)
     monkeypatch.setattr(log, "handlers", [])
     monkeypatch.setattr(log, "level", log.level)
@@ -517,7 +517,7 @@ def test_afas_log_and_a_configuration_of_logging(monkeypatch: pytest.MonkeyPatch
 
 
 def test_afas_log_that_is_no_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A word that is no level is told where the client is made."""
+    """An unknown level is refused when the client is made."""
     monkeypatch.setenv("AFAS_LOG", "loud")
     with pytest.raises(ConfigurationError, match="AFAS_LOG must be debug, info, warning, error, not 'loud'"):
         AfasClient("12345", auth=TOKEN)

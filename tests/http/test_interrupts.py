@@ -1,4 +1,4 @@
-"""What ends a program in the middle of a request, or the request itself: no frame of its traceback has the token."""
+"""Interrupts of a program or a request: no frame of the traceback holds the token."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shown(error: BaseException) -> list[str]:
 
 
 def interrupted(main: Coroutine[Any, Any, None], kind: type[BaseException]) -> list[str]:
-    """Return what an interrupt shows of the token when it has ended a program."""
+    """Return where an interrupt that ends a program shows the token."""
     with pytest.raises(kind) as raised:
         _run(main)
     return shown(raised.value)
@@ -54,7 +54,7 @@ async def answers(connection: Connection, _: Received) -> None:
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, place: str, kind: type[BaseException]) -> None:
-    """Have an exception raised where the operating system may interrupt a program: in the middle of aiohttp."""
+    """Raise an exception where the operating system may interrupt a program: in the middle of aiohttp."""
 
     def written(self: Any, data: bytes) -> None:
         if b"Authorization: " in data or canary.SECRET[:20].encode() in data:
@@ -77,7 +77,7 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, place: str, kind: type[BaseExcept
 def test_interrupted_in_the_http_library(
     monkeypatch: pytest.MonkeyPatch, name: str, place: str, kind: type[BaseException]
 ) -> None:
-    """An interrupt ends the program as ever, and forgets the frames in which the header is a variable."""
+    """An interrupt ends the program as usual, and drops the frames that hold the header in a variable."""
     interrupt(monkeypatch, place, kind)
 
     async def main() -> None:
@@ -89,7 +89,7 @@ def test_interrupted_in_the_http_library(
 
 @pytest.mark.parametrize("call", ["read", "write"])
 def test_interrupted_client(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
-    """Nor has any frame of a client that is interrupted the header, in whichever task that happens."""
+    """An interrupted client has the header in no frame either, whichever task is interrupted."""
     interrupt(monkeypatch, "written", KeyboardInterrupt)
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""Slots: how many requests are in flight, who gets the next one, and what interactive calls are spared."""
+"""Slots: how many requests are in flight, who gets the next slot, and how interactive calls pass bulk work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Calls:
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def ask(self, *names: str) -> None:
-        """Ask for a slot for each name; those that begin with `b` are background work."""
+        """Ask for a slot for each name; names that begin with `b` are background work."""
         for name in names:
             self.tasks[name] = asyncio.create_task(self._take(name))
             await steps(3)
@@ -41,7 +41,7 @@ class Calls:
 
 
 async def test_interactive_calls_pass_bulk_work() -> None:
-    """They get the next free slot, in turn among themselves, as the others do."""
+    """Interactive calls get the next free slot. Among themselves they take turns, as bulk calls do."""
     calls = Calls(2)
     await calls.ask("b1", "b2", "b3", "b4", "i1", "i2")
     assert calls.got == ["b1", "b2"]
@@ -56,7 +56,7 @@ async def test_interactive_calls_pass_bulk_work() -> None:
 
 
 async def test_bulk_work_has_all_slots_where_nobody_else_asks() -> None:
-    """Before the first interactive call, and some time after the last one."""
+    """Bulk work has all slots before the first interactive call, and some time after the last one."""
     calls = Calls(3)
     await calls.ask("b1", "b2", "b3", "b4")
     assert calls.got == ["b1", "b2", "b3"]
@@ -77,7 +77,7 @@ async def test_the_only_slot_is_for_everyone() -> None:
 
 @pytest.mark.parametrize("granted", [False, True])
 async def test_a_cancelled_wait_leaves_its_place(*, granted: bool) -> None:
-    """Also at the very moment at which it gets its slot; those behind it move up."""
+    """A cancelled wait frees its place, also at the moment it gets its slot. Later ones move up."""
     calls = Calls(1)
     await calls.ask("b1", "i1", "b2")
     if granted:
@@ -93,7 +93,7 @@ async def test_a_cancelled_wait_leaves_its_place(*, granted: bool) -> None:
 
 
 async def test_fewer_slots_after_overload() -> None:
-    """Half of them at each sign, one at least; one more after twenty clean answers."""
+    """Each sign of overload halves the slots, to one at least. Twenty clean responses add one."""
     calls = Calls(4)
     await calls.ask("b1", "b2", "b3")
     calls.limiter.calm()
@@ -108,7 +108,7 @@ async def test_fewer_slots_after_overload() -> None:
 
 
 async def test_two_clients_share_a_limiter() -> None:
-    """Their requests together are never more, and each counts its own waits."""
+    """Two clients together never exceed the limit, and each counts its own waits."""
     limiter = Limiter(2)
     async with Simulator(rows=300, latency=Latency(base=0.05), token=canary.TOKEN) as simulator:
         clients = [AfasClient(base_url=simulator.base_url, auth=simulator.token, limiter=limiter) for _ in range(2)]
@@ -125,7 +125,7 @@ async def test_two_clients_share_a_limiter() -> None:
 
 
 async def test_a_page_passes_a_bulk_read_unless_it_is_background_work() -> None:
-    """The first page is asked for at the next free slot; in the background it waits for all that asked before."""
+    """A first page takes the next free slot. In the background it waits for all that asked before."""
     async with Simulator(rows=2_000, latency=Latency(base=1.0), token=canary.TOKEN) as simulator:
         for priority, most in (("interactive", 1.1), ("background", 8.0)):
             async with AfasClient(base_url=simulator.base_url, auth=simulator.token, max_concurrency=2) as afas:
@@ -167,7 +167,7 @@ async def _in_use(limiter: Limiter) -> None:
 
 
 def test_no_slot_is_lost_whatever_happens() -> None:
-    """Calls of both kinds that come, end and are cancelled at random, slots that become fewer, and waits for all."""
+    """Calls of both kinds start, end and are cancelled at random, with fewer slots and general waits in between."""
     for seed in range(by_default(40, 400)):
         run(_at_random(seed))
 

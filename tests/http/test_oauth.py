@@ -89,7 +89,7 @@ async def test_token_that_ends_in_the_middle_of_a_read(service: Simulator, watch
 @pytest.mark.parametrize("limit", [1, 2, 5, 8])
 @pytest.mark.parametrize("revoked", [False, True])
 async def test_requests_at_once(service: Simulator, watch: canary.Watch, limit: int, *, revoked: bool) -> None:
-    """All requests that need a token at the same time ask for one, and no more are in flight than allowed."""
+    """Requests that need a token at the same time ask for one. No more are in flight than allowed."""
     service.latency = Latency(base=0.2)
     async with client(service, watch, max_concurrency=limit) as afas:
         if revoked:
@@ -139,7 +139,7 @@ async def test_revoked(service: Simulator, watch: canary.Watch) -> None:
 
 
 async def test_refused_although_renewed(service: Simulator, watch: canary.Watch) -> None:
-    """A connector that refuses a fresh token too is final, for a minute and for itself alone."""
+    """When a connector refuses a fresh token too, that is final for a minute, and for this connector only."""
     service.faults.add(Fault(connector="Profit_Article", status=401, times=None))
     async with client(service, watch) as afas:
         await afas.page(DEBTORS, take=1)
@@ -197,7 +197,7 @@ async def test_load_through_tokens_that_end(service: Simulator, watch: canary.Wa
 
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_wrong_secret(service: Simulator, watch: canary.Watch, *, at_once: bool) -> None:
-    """A wrong secret is one clear error, and 50 further requests ask for no token; a minute later one does."""
+    """A wrong secret gives one clear error. The next 50 requests ask for no token; one a minute later does."""
     async with client(service, watch, secret=f"{canary.SECRET}!") as afas:
         if at_once:
             errors = await asyncio.gather(*[refusal(afas) for _ in range(50)])
@@ -223,7 +223,7 @@ async def test_wrong_secret(service: Simulator, watch: canary.Watch, *, at_once:
 
 
 async def test_wrong_secret_of_a_load(service: Simulator, watch: canary.Watch) -> None:
-    """A load with a wrong secret sends nothing, and says so of each element."""
+    """A load with a wrong secret sends nothing, and reports so for each element."""
     async with client(service, watch, secret="wrong") as afas:
         async with afas.load("KnSubject", max_elements=5, validate=False) as load:
             for number in range(100):
@@ -234,7 +234,7 @@ async def test_wrong_secret_of_a_load(service: Simulator, watch: canary.Watch) -
 
 
 async def test_time_outs(service: Simulator, watch: canary.Watch) -> None:
-    """A request waits for a token as long as it may, and its end leaves the token to the others."""
+    """A request waits for a token until its time-out. When it ends, others still get the token."""
     service.faults.add(Fault(path="oauth/token", delay=20))
     async with client(service, watch) as afas:
         started = await now()
@@ -253,7 +253,7 @@ async def test_time_outs(service: Simulator, watch: canary.Watch) -> None:
 
 
 async def test_no_answer(service: Simulator, watch: canary.Watch) -> None:
-    """A request for a token that is never answered ends after half a minute, and the next request asks anew."""
+    """A token request without a response ends after half a minute, and the next request asks anew."""
     service.faults.add(Fault(path="oauth/token", cut="stall"))
     async with client(service, watch) as afas:
         started = await now()
@@ -267,7 +267,7 @@ async def test_no_answer(service: Simulator, watch: canary.Watch) -> None:
 
 @pytest.mark.parametrize("write", [False, True])
 async def test_cancelled_at_every_step(service: Simulator, watch: canary.Watch, *, write: bool) -> None:
-    """A request that is cancelled while a token is fetched leaves the token to another one, and nothing behind."""
+    """A request cancelled while a token is fetched leaves the token to another request, and no slot taken."""
     done = False
     for step in range(0, 200, by_default(4, 1)):
         count = len(grants(service))
@@ -291,7 +291,7 @@ async def test_cancelled_at_every_step(service: Simulator, watch: canary.Watch, 
 
 
 async def test_all_cancelled(service: Simulator, watch: canary.Watch) -> None:
-    """A token that nobody waits for any more is fetched all the same, for the next request."""
+    """A token is still fetched when nobody waits for it any more, and serves the next request."""
     service.latency = Latency(base=1)
     async with client(service, watch) as afas:
         tasks = [asyncio.create_task(afas.page(ARTICLES, take=1)) for _ in range(3)]
@@ -308,7 +308,7 @@ async def test_all_cancelled(service: Simulator, watch: canary.Watch) -> None:
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("revoked", [False, True])
 async def test_closed_at_every_step(service: Simulator, watch: canary.Watch, *, revoked: bool) -> None:
-    """A client that is closed while a token is fetched ends all who wait for it, each with a ClientClosedError."""
+    """Closing a client while it fetches a token raises ClientClosedError in every call that waits for it."""
     done = False
     for step in range(0, 200, by_default(4, 1)):
         afas = client(service, watch)
@@ -348,7 +348,7 @@ async def test_from_the_environment(service: Simulator) -> None:
 
 @pytest.mark.parametrize("told", ['"3600"', "null", "3600.0", "0", '"soon"', None])
 async def test_how_long_a_token_is_valid_in_odd_ways(told: str | None) -> None:
-    """As text, as null or not at all, as other identity servers and gateways write it: the token is used."""
+    """The lifetime may be text, null or absent, as other identity servers and gateways send it. The token is used."""
 
     async def answer(connection: Connection, received: Received) -> None:
         if received.target.endswith("oauth/token"):

@@ -1,4 +1,4 @@
-"""What the token endpoint may answer: each documented error, and all that is none of its answers."""
+"""Faults of the token endpoint: each documented error, and responses that are not documented."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def service(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
 
 
 def fault(status: int | None = None, body: object = None, **options: Any) -> Fault:
-    """Return the fault that each request for a token meets."""
+    """Return the fault for every token request."""
     text = body if isinstance(body, str) or body is None else json.dumps(body)
     return Fault(path="/oauth/token", status=status, body=text, **({"times": None} | options))
 
@@ -69,7 +69,7 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.parametrize("write", [False, True])
 async def test_refused(service: Simulator, watch: canary.Watch, name: str, *, write: bool) -> None:
-    """A refusal is an AuthenticationError that names the credentials, is not repeated, and nothing else is sent."""
+    """A refusal is an AuthenticationError that names the credentials. It is not repeated, and nothing else is sent."""
     service.faults.add(REFUSED[name])
     async with client(service, watch) as afas:
         for _ in range(2):
@@ -105,7 +105,7 @@ TRANSIENT = {
 @pytest.mark.parametrize("name", TRANSIENT)
 @pytest.mark.parametrize("write", [False, True])
 async def test_transient(service: Simulator, watch: canary.Watch, name: str, *, write: bool) -> None:
-    """What may pass is tried again by the rules for reads; if it stays, it is that error, and nothing was sent."""
+    """Transient faults are retried by the rules for reads. If they last, that error is raised, and nothing was sent."""
     trouble, kind = TRANSIENT[name]
     service.faults.add(trouble)
     async with client(service, watch) as afas:
@@ -127,14 +127,14 @@ async def test_transient(service: Simulator, watch: canary.Watch, name: str, *, 
 
 
 def at_work(service: Simulator) -> int:
-    """Return how many requests for a token there were; all others must have been carried out."""
+    """Return the number of token requests. All other requests must have succeeded."""
     assert set(others(service)) == {200}
     return len(grants(service))
 
 
 @pytest.mark.parametrize("name", TRANSIENT)
 async def test_renewal_fails_for_a_moment(service: Simulator, watch: canary.Watch, name: str) -> None:
-    """While a token is valid its renewal may fail: requests go out with it, and few of them try to renew it."""
+    """While a token is valid its renewal may fail: requests are still sent, and few of them try to renew it."""
     trouble, kind = TRANSIENT[name]
     service.oauth.expires_in = 1_000  # and to be renewed after 940
     loop = asyncio.get_running_loop()
@@ -167,7 +167,7 @@ async def test_renewal_fails_for_a_moment(service: Simulator, watch: canary.Watc
 
 
 async def test_renewal_that_is_not_answered(service: Simulator, watch: canary.Watch) -> None:
-    """A request with a valid token waits for two seconds at most, and those after it do not wait at all."""
+    """A request with a valid token waits two seconds at most, and later ones do not wait at all."""
     service.oauth.expires_in = 1_000
     loop = asyncio.get_running_loop()
     async with client(service, watch) as afas:
@@ -219,7 +219,7 @@ async def test_renewal_is_refused(service: Simulator, watch: canary.Watch, name:
 
 
 async def test_ping_sends_refused_credentials_again(service: Simulator, watch: canary.Watch) -> None:
-    """A test of the connection works at once after the secret was mended at the service, and so does what follows."""
+    """`ping` works at once after the secret is fixed at the service, and so do the requests after it."""
     mended = service.oauth.client_secret
     service.oauth.client_secret = "another"
     async with client(service, watch) as afas:
@@ -236,7 +236,7 @@ async def test_ping_sends_refused_credentials_again(service: Simulator, watch: c
 
 
 async def test_other_connectors_keep_their_token(service: Simulator, watch: canary.Watch) -> None:
-    """A refused renewal for the sake of one connector costs no other one a token that is not to be renewed yet."""
+    """A renewal refused because of one connector leaves the others their token until it needs renewal."""
     async with client(service, watch) as afas:
         await afas.page("Profit_Debtor", take=1)
         service.faults.add(REFUSED["invalid_client"], Fault(connector="Profit_Article", status=401, times=None))
@@ -270,7 +270,7 @@ SHAPES: dict[str, object] = {
 
 @pytest.mark.parametrize("name", SHAPES)
 async def test_wrong_shape(service: Simulator, watch: canary.Watch, name: str) -> None:
-    """An answer that is no token as documented is an AnswerError, and shows nothing of what it holds."""
+    """A response that is not a documented token is an AnswerError, and its content is shown nowhere."""
     body = SHAPES[name]
     text = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else json.dumps(body).encode()
     service.faults.add(fault(200, text.decode("latin-1"), content_type="application/json"))
@@ -282,7 +282,7 @@ async def test_wrong_shape(service: Simulator, watch: canary.Watch, name: str) -
 
 
 async def test_no_seconds_stated(service: Simulator, watch: canary.Watch) -> None:
-    """A token of which nothing tells how long it lasts is used until it is refused."""
+    """A token without a stated lifetime is used until it is refused."""
     service.faults.add(fault(200, {"access_token": f"{canary.ACCESS}.x", "token_type": "bearer"}, times=1))
     async with client(service, watch) as afas:
         await afas.page(ARTICLES, take=1)  # the simulator has not given it, so it is refused
@@ -291,7 +291,7 @@ async def test_no_seconds_stated(service: Simulator, watch: canary.Watch) -> Non
 
 
 async def test_renewal_fails_after_a_refusal(service: Simulator, watch: canary.Watch) -> None:
-    """A write that was refused, and for which no other token can be had, was not carried out, and says why."""
+    """A refused write for which no other token is available was not applied, and its error says why."""
     async with client(service, watch) as afas:
         await afas.page(ARTICLES, take=1)
         service.oauth.revoke()

@@ -1,4 +1,4 @@
-"""Tokens for an app that signs with a private key, and has no secret."""
+"""Tokens for an app that signs with a private key and has no secret."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def assertion(credentials: PrivateKeyCredentials, now: float) -> str:
     ids=["RS256", "PS256", "ES256"],
 )
 def test_the_assertion(key: Key, algorithm: Any, used: str) -> None:
-    """It is of this app for this service, valid for less than 5 minutes, and never the same twice."""
+    """The assertion is from this app for this service, valid for less than 5 minutes, and different each time."""
     now = time.time()
     credentials = PrivateKeyCredentials(" id&x\n", private(key).decode(), algorithm=algorithm, key_id="k1")
     texts = [assertion(credentials, now) for _ in range(2)]
@@ -75,7 +75,7 @@ def test_the_assertion(key: Key, algorithm: Any, used: str) -> None:
 
 @pytest.mark.parametrize("key", [RSA, P256], ids=["RSA", "P-256"])
 async def test_a_token_for_an_assertion(simulator: Simulator, key: Key) -> None:
-    """The client gets its token for it, and the next for another one."""
+    """The client gets its token for an assertion, and the next token for another assertion."""
     simulator.oauth.public_key = public(key)
     async with client(simulator, PrivateKeyCredentials(simulator.oauth.client_id, private(key))) as afas:
         await afas.page(ARTICLES, take=1)
@@ -96,7 +96,7 @@ async def test_a_key_that_the_service_does_not_know(simulator: Simulator, known:
 
 
 async def test_an_assertion_is_used_once(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The simulator refuses one that it has seen, one that is valid for long, and one for another service."""
+    """The simulator refuses an assertion that was used before, is valid for too long, or is for another service."""
     simulator.oauth.public_key = public(RSA)
     credentials = PrivateKeyCredentials(simulator.oauth.client_id, private(RSA))
     url = f"{simulator.base_url}/oauth/token"
@@ -133,7 +133,7 @@ WRONG: tuple[Any, ...] = (
 
 @each_case("make", WRONG)
 def test_what_is_no_key(make: Any) -> None:
-    """It is refused before anything is sent; nothing of it stands in the error or in the frames that raised it."""
+    """An invalid key is refused before anything is sent. Neither the error nor its frames show any of it."""
     with pytest.raises(ConfigurationError, match="the client id or the private key is malformed") as caught:
         make()
     error = caught.value
@@ -147,7 +147,7 @@ def test_what_is_no_key(make: Any) -> None:
 
 
 def test_it_shows_nowhere() -> None:
-    """Its text shows neither key nor id, and it is not pickled."""
+    """The repr shows neither key nor id, and the object cannot be pickled."""
     credentials = PrivateKeyCredentials("the id", private(RSA))
     assert repr(credentials) == f"{credentials}" == "PrivateKeyCredentials(***)"
     assert not any("PRIVATE KEY" in repr(getattr(credentials, name, None)) for name in dir(credentials))

@@ -108,7 +108,7 @@ ENCODINGS = ["deflate", "br", "zstd", "compress", "gzip, gzip", "identity, gzip"
 @pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize("page", [0, 1])
 async def test_mended(case: Case, page: int, window: int) -> None:
-    """A body that is broken once costs one more request and no row, however much of it was handed out before."""
+    """A body that breaks once costs one more request and no row, however many of its rows were already returned."""
     await mends(case.fault, page=page, window=window)
 
 
@@ -120,7 +120,7 @@ async def test_permanent(case: Case) -> None:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 async def test_unasked_encodings(encoding: str) -> None:
-    """An encoding that was not offered is an error for good, even if the body could be read: nothing is guessed."""
+    """An encoding that was not offered is a final error, even if the body could be read: nothing is guessed."""
     for pack in (lambda body: body, gzip.compress, lambda body: gzip.compress(gzip.compress(body))):
         await fails(says(_encoded(pack, encoding)), AnswerError, requests=1)
 
@@ -147,14 +147,14 @@ async def test_whole(fault: Fault) -> None:
 
 
 async def test_unframed_and_reset() -> None:
-    """A body without framing whose connection is reset after its last byte is right, for its JSON is complete."""
+    """An unframed body whose connection is reset after its last byte is accepted, as its JSON is complete."""
     async with Table(says(lambda body: head() + body, "rst")) as server:
         assert await read(server) == ROWS
         assert server.asked[0] <= 2
 
 
 async def test_extra_bytes_are_no_answer() -> None:
-    """Bytes behind a body, even if they look like an answer, never reach another request."""
+    """Bytes after a body, even if they look like a response, never reach another request."""
 
     def smuggled(body: bytes) -> bytes:
         return framed(body) + framed(b'{"skip":0,"take":10,"rows":[{"Id":666,"Name":"smuggled"}]}')
@@ -167,7 +167,7 @@ async def test_extra_bytes_are_no_answer() -> None:
 
 @pytest.mark.parametrize("shown", ["gzip", "plain"])
 async def test_one_byte_at_a_time(shown: str) -> None:
-    """An answer may arrive byte by byte."""
+    """A response may arrive byte by byte."""
 
     async def trickle(connection: Connection, received: Received) -> None:
         body = page_of(received)
@@ -182,7 +182,7 @@ async def test_one_byte_at_a_time(shown: str) -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 async def test_every_split(packed: bool) -> None:  # noqa: FBT001
-    """An answer may arrive in two pieces, cut anywhere, and a gzip stream cut anywhere is noticed."""
+    """A response may arrive in two pieces, cut anywhere, and a gzip stream cut anywhere is noticed."""
     rows = [{"Id": 0, "Name": 'a},{"b\\"é'}, {"Id": 1, "Name": "]}"}]
     at = 0
 
@@ -198,7 +198,7 @@ async def test_every_split(packed: bool) -> None:  # noqa: FBT001
 
 
 async def test_gzip_cut_at_every_byte() -> None:
-    """Wherever a gzip stream ends inside correct framing, the page is asked for again."""
+    """Wherever a gzip stream ends inside correct framing, the page is requested again."""
 
     at = 0
 
@@ -216,7 +216,7 @@ async def test_gzip_cut_at_every_byte() -> None:
 
 
 async def test_slow_loris() -> None:
-    """An answer that trickles ends at the deadline, however alive its connection is."""
+    """A response that trickles ends at the deadline, however active its connection is."""
 
     async def trickle(connection: Connection, received: Received) -> None:
         for byte in framed(page_of(received)):
@@ -254,7 +254,7 @@ async def test_bomb(status: str) -> None:
 
 
 async def test_malformed_chunk_within_a_body() -> None:
-    """A chunk that makes no sense, after bytes that did, is a broken answer at once and not a wait for the time-out."""
+    """A malformed chunk after valid bytes breaks the response at once, without a wait for the time-out."""
 
     async def nonsense(connection: Connection, received: Received) -> None:
         await connection.send(head("Transfer-Encoding: chunked") + chunk(page_of(received)[:40]))

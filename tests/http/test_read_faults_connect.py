@@ -38,7 +38,7 @@ FOR_NOW = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolutio
 
 @pytest.mark.parametrize("error", [UNKNOWN, FOR_NOW], ids=["unknown", "for now"])
 async def test_no_such_name_for_a_while(monkeypatch: pytest.MonkeyPatch, error: OSError) -> None:
-    """A look-up that fails once is made again."""
+    """A name lookup that fails once is repeated."""
     async with Table() as server:
         names = Names(error, 1)
         monkeypatch.setattr(socket, "getaddrinfo", names)
@@ -73,7 +73,7 @@ def url(listener: socket.socket) -> str:
 
 
 async def test_refused(listener: socket.socket) -> None:
-    """A connection that is refused for ever is a ConnectError after four attempts."""
+    """A connection that is always refused is a ConnectError after four attempts."""
     events: list[Event] = []
     async with Table() as server, client(server, base_url=url(listener), on_event=events.append) as afas:
         with pytest.raises(ConnectError) as raised:

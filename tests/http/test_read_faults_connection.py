@@ -1,4 +1,4 @@
-"""Connections that break, and answers that are no HTTP: rows 6 and 12 to 26 and 40 of the fault matrix."""
+"""Connections that break, and responses that are not HTTP: rows 6 and 12 to 26 and 40 of the fault matrix."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ async def test_long_headers(size: int) -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\n", head("Content-Length: 900"), head("Content-Length: 9")])
 async def test_silence(sent: bytes) -> None:
-    """A server that says nothing more is given up at the deadline, not before it, and not asked again."""
+    """A server that goes silent is abandoned at the deadline, not before it, and not asked again."""
     started = asyncio.get_running_loop().time()
     error = await fails(says(sent, "hold"), RequestTimeoutError, requests=1, timeout=300)
     assert 300 <= asyncio.get_running_loop().time() - started < 302
@@ -135,7 +135,7 @@ async def test_silence(sent: bytes) -> None:
 
 
 async def test_late_answer() -> None:
-    """An answer that comes after the deadline is not taken for that of the next request."""
+    """A response that arrives after the deadline is not taken for that of the next request."""
 
     async def late(connection: Connection, received: Received) -> None:
         await asyncio.sleep(11)
@@ -149,7 +149,7 @@ async def test_late_answer() -> None:
 
 
 async def test_informational_flood() -> None:
-    """A thousand interim answers cost one request and a bounded time, and the answer behind them counts."""
+    """A thousand interim responses cost one request and a bounded time, and the final response counts."""
     flood = b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000
     async with Table(says(lambda body: flood + framed(body)), times=1) as server:
         assert await read(server) == ROWS
@@ -161,7 +161,7 @@ async def test_informational_flood() -> None:
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @pytest.mark.parametrize("framing", ["length", "none"])
 async def test_cut_at_every_byte(how: End, framing: str) -> None:
-    """Wherever an answer is cut, the page is delivered after one more request, or was whole already."""
+    """Wherever a response is cut, the page arrives after one more request, or was complete already."""
     rows = ROWS[:3]
     body = b'{"skip":0,"take":3,"rows":[{"Id":0,"Name":"Row 0"},{"Id":1,"Name":"Row 1"},{"Id":2,"Name":"Row 2"}]}'
     whole = b"HTTP/1.1 200 OK\r\n" + (b"Content-Length: %d\r\n" % len(body) if framing == "length" else b"") + b"\r\n"

@@ -1,4 +1,4 @@
-"""Answers with a success status that are not what was asked for: rows 41 to 54 of the fault matrix."""
+"""Success responses with the wrong content: rows 41 to 54 of the fault matrix."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _rows(value: str) -> Callable[[bytes], bytes]:
 
 
 def _reordered(**changes: Any) -> Callable[[bytes], bytes]:
-    """Return the body with members changed, and `rows` first: what is wrong is seen last."""
+    """Return the body with members changed, and `rows` first, so that the wrong member comes last."""
 
     def change(body: bytes) -> bytes:
         envelope = json.loads(body)
@@ -102,32 +102,32 @@ OTHER_STATUSES = [202, 203, 204, 206]
 @table_of(NO_ANSWER)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_mended(case: Case, page: int) -> None:
-    """What is no answer at all is asked for again, and costs no row."""
+    """A response that is not valid is requested again, and costs no row."""
     await mends(case.fault, page=page)
 
 
 @table_of(NO_ANSWER)
 async def test_permanent(case: Case) -> None:
-    """What stays no answer is an error after a bounded number of requests, never an empty table."""
+    """A response that stays invalid is an error after a bounded number of requests, never an empty table."""
     await fails(case.fault, case.error, requests=case.requests)
     await fails(case.fault, case.error, requests=case.requests, page=1)
 
 
 @table_of(ENVELOPES)
 async def test_wrong_envelope(case: Case) -> None:
-    """An envelope that is not as documented is an error, never fewer rows, and is not asked for again."""
+    """An envelope that is not as documented is an error, never fewer rows, and is not requested again."""
     await fails(case.fault, case.error, requests=case.requests, page=1)
 
 
 @pytest.mark.parametrize("status", OTHER_STATUSES)
 async def test_other_successes(status: int) -> None:
-    """A success that is not documented for a GET is an error, even with the right body, and not asked for again."""
+    """A success status that is not documented for GET is an error, even with the right body. It is not repeated."""
     reply = says(lambda body: framed(b"" if status == 204 else body, status=f"{status} Reason"))
     await fails(reply, AnswerError, requests=1)
 
 
 async def test_no_content_with_a_body() -> None:
-    """A 204 with a body is an error: what follows it is no answer to anything."""
+    """A 204 with a body is an error: the bytes after its head belong to no response."""
     fault = says(lambda body: framed(body, status="204 No Content"))
     await fails(fault, AnswerError, requests=range(1, 4))
     async with Table(fault, times=1, page=1) as server:
@@ -139,7 +139,7 @@ async def test_no_content_with_a_body() -> None:
 @pytest.mark.parametrize("value", ["[1]", '["row"]', "[null]", "[[]]", '[{"Id":0},7]'])
 @pytest.mark.parametrize("row_type", [dict, Row, msgspec.Raw])
 async def test_row_is_no_object(value: str, row_type: type[Any]) -> None:
-    """A row that is no object is a RowError with its place, and is not asked for again."""
+    """A row that is not an object is a RowError with its place, and is not requested again."""
     connector = GetConnector("X", row_type, key="Id")
     async with Table(says(_rows(value)), page=1) as server:
         rows, error = await read_until_error(server, connector=connector)
@@ -150,7 +150,7 @@ async def test_row_is_no_object(value: str, row_type: type[Any]) -> None:
 
 @pytest.mark.parametrize("window", [1, 3])
 async def test_row_error_tells_the_page(window: int) -> None:
-    """A RowError names page and row, also if the page was asked for ahead; it begins with a row of the one before."""
+    """A RowError names page and row, also for a prefetched page, which begins with a row of the previous one."""
     error = await fails(says(_changed(b'"Id":23', b'"Id":+3')), RowError, requests=1, page=2, window=window)
     assert isinstance(error, RowError)
     assert (error.page, error.index, error.path) == (2, 4, "$.rows[4]")
@@ -162,7 +162,7 @@ async def test_row_error_tells_the_page(window: int) -> None:
 )
 @pytest.mark.parametrize("row_type", [dict, Row])
 async def test_no_numbers(number: str, row_type: type[Any]) -> None:
-    """What JSON does not call a number is a RowError with its place, and is not asked for again."""
+    """A number that is not valid JSON is a RowError with its place, and is not requested again."""
     fault = says(_changed(b'"Id":13', b'"Id":' + number.encode()))
     async with Table(fault, page=1) as server:
         _, error = await read_until_error(server, connector=GetConnector("X", row_type, key="Id"))
@@ -205,7 +205,7 @@ BAD_TEXT = {
 @pytest.mark.parametrize("kind", BAD_TEXT)
 @pytest.mark.parametrize("row_type", [dict, Row])
 async def test_bad_text(kind: str, row_type: type[Any]) -> None:
-    """Text that is not UTF-8 is a RowError with the row, and is not asked for again."""
+    """Text that is not UTF-8 is a RowError with the row, and is not requested again."""
     fault = says(_changed(b"Row 13", b"Row " + BAD_TEXT[kind]))
     async with Table(fault, page=1) as server:
         rows, error = await read_until_error(server, connector=GetConnector("X", row_type, key="Id"))
@@ -231,7 +231,7 @@ TOLERATED = {
 
 @pytest.mark.parametrize("kind", TOLERATED)
 async def test_tolerated(kind: str) -> None:
-    """What differs from the documentation without changing the rows is read, with one request."""
+    """A deviation from the documentation that does not change the rows is read, with one request."""
     async with Table(says(TOLERATED[kind]), page=1) as server:
         assert await read(server) == ROWS
         assert server.asked[1] == 1
@@ -241,20 +241,20 @@ async def test_tolerated(kind: str) -> None:
 @pytest.mark.parametrize("skip", [1, 9, 10, 20, -1])
 @pytest.mark.parametrize("where", ["before", "behind"])
 async def test_another_skip(skip: int, where: str) -> None:
-    """An answer that says it is for another `skip` is a PagingError, and is not asked for again."""
+    """A response for another `skip` is a PagingError, and is not requested again."""
     change = _changed(b'"skip":0', b'"skip":%d' % skip) if where == "before" else _reordered(skip=skip)
     await fails(says(change), PagingError, requests=1, page=1)
 
 
 @pytest.mark.parametrize("surplus", [1, 2, 5, 15])
 async def test_more_rows_than_asked_for(surplus: int) -> None:
-    """More rows than `take` are a PagingError: whatever answered did not read the question."""
+    """More rows than `take` are a PagingError: the server did not read the request."""
     more = b"".join(b',{"Id":%d,"Name":"more"}' % number for number in range(surplus))
     await fails(says(_changed(b"]}", more + b"]}")), PagingError, requests=1, page=1)
 
 
 async def test_another_skip_behind_the_last_row() -> None:
-    """An answer for another `skip` is an error also if all its rows have been handed out before that was seen."""
+    """A response for another `skip` is an error, even if the caller has all its rows by then."""
     other = _reordered(skip=10)
     # The text of the last row is taken for a boundary at first, so the list is read to its end in one go.
     async with Table(says(lambda body: other(body.replace(b"Row 19", b"},{"))), page=1) as server:
@@ -265,7 +265,7 @@ async def test_another_skip_behind_the_last_row() -> None:
 
 @pytest.mark.parametrize("cap", [1, 3, 7])
 async def test_silent_cap(cap: int) -> None:
-    """A server that silently answers fewer rows than asked for costs requests, and no row."""
+    """A server that silently returns fewer rows than requested costs requests, and no row."""
 
     def capped(body: bytes) -> bytes:
         envelope = json.loads(body)
@@ -286,7 +286,7 @@ async def test_silent_cap(cap: int) -> None:
 )
 @pytest.mark.parametrize("content_type", ["application/json", "application/xml"])
 async def test_refusal_under_success(body: bytes, content_type: str) -> None:
-    """Profit's refusal under a success status is the refusal, with its facts, and is not asked for again."""
+    """Profit's refusal under a success status is the refusal, with its facts, and is not requested again."""
     fault = says(framed(body, f"Content-Type: {content_type}"))
     error = await fails(fault, BusinessError, requests=1, page=1)
     assert isinstance(error, BusinessError)
@@ -298,7 +298,7 @@ async def test_refusal_under_success(body: bytes, content_type: str) -> None:
 @pytest.mark.parametrize("depth", [by_default(30_000, 100_000), by_default(60_000, 1_000_000)])
 @pytest.mark.parametrize("where", ["row", "rows", "envelope"])
 async def test_depth(depth: int, where: str) -> None:
-    """Nesting far deeper than any answer of the service is an error, not a recursion."""
+    """Nesting far deeper than any real response is an error, not a recursion."""
     deep = b"[" * depth + b"]" * depth
     body = {
         "row": b'{"skip":0,"take":10,"rows":[{"Id":0,"Name":%b}]}',
@@ -313,7 +313,7 @@ async def test_depth(depth: int, where: str) -> None:
 
 
 async def test_endless_string() -> None:
-    """A row without end is given up when it exceeds a limit, not when the memory does."""
+    """A row without end is abandoned at a limit, before memory runs out."""
     endless = b'{"skip":0,"take":10,"rows":[{"Id":0,"Name":"' + b"x" * (20 << 20)
     async with Table(says(framed(endless))) as server, client(server, max_retries=0) as afas:
         with pytest.raises(AnswerError, match="longer than") as raised:
@@ -326,7 +326,7 @@ LONG = [{"Id": number, "Name": random.Random(number).randbytes(500).hex()} for n
 
 
 async def test_damage_in_a_long_page() -> None:
-    """Damage in the middle of an answer, after rows of it were handed out, ends the read: they may be wrong as well."""
+    """Damage in the middle of a response, after the caller got rows of it, ends the read: they may be wrong too."""
 
     def damaged(_: bytes) -> bytes:
         text = json.dumps({"skip": 0, "take": 1_000, "rows": LONG}).encode()
@@ -343,7 +343,7 @@ async def test_damage_in_a_long_page() -> None:
 
 
 async def test_wrong_checksum_of_a_long_page() -> None:
-    """A checksum that is wrong ends the read if rows of its body have been handed out: any of them may be wrong."""
+    """A wrong checksum ends the read if the caller got rows of the body: any of them may be wrong."""
 
     def damaged(_: bytes) -> bytes:
         text = json.dumps({"skip": 0, "take": 1_000, "rows": LONG}).encode()
@@ -357,7 +357,7 @@ async def test_wrong_checksum_of_a_long_page() -> None:
 
 @pytest.mark.parametrize("connector", [CONNECTOR, GetConnector("X", Row, key="Id")], ids=["dict", "Struct"])
 async def test_wrong_row_in_a_long_page(connector: GetConnector[Any]) -> None:
-    """A row that is wrong in the middle of a page ends the read there: no row behind it is handed out."""
+    """A wrong row in the middle of a page ends the read there: the caller gets no later row."""
 
     def wrong(_: bytes) -> bytes:
         return framed(json.dumps({"skip": 0, "take": 1_000, "rows": LONG}).replace('"Id": 500', '"Id": 5e').encode())
@@ -374,7 +374,7 @@ async def test_wrong_row_in_a_long_page(connector: GetConnector[Any]) -> None:
     "answer", ['{{"skip":{skip},"take":7,"rows":{rows}}}', '{{"skip":{skip},"take":{take},"rows":null}}']
 )
 async def test_an_odd_answer_is_asked_for_once_more(answer: str) -> None:
-    """It may be one to another request; a service that always repeats another `take` is asked twice only once."""
+    """An odd response may belong to another request. A constant other `take` is retried only once."""
     always_odd = "7" in answer
     seen: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Answers with an error status: rows 41 and 56 to 70 of the fault matrix."""
+"""Responses with an error status: rows 41 and 56 to 70 of the fault matrix."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def profit(message: str) -> bytes:
 
 
 def case(name: str, status: int, error: type[AfasError], requests: int, body: bytes = b"", *headers: str) -> Case:
-    """Return the case of an error answer."""
+    """Return the case of an error response."""
     return Case(f"{status}{name}", replies(status, body, *headers), error, requests)
 
 
@@ -92,7 +92,7 @@ PASSING = [
 @table_of(FINAL)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_final(case: Case, page: int) -> None:
-    """A refusal is the error of its status at once; it is not asked for again."""
+    """A refusal is the error of its status at once; the request is not repeated."""
     error = await fails(case.fault, case.error, requests=1, page=page)
     assert isinstance(error, ApiError)
     assert (error.status, error.connector, error.attempts) == (int(case.name[:3]), "X", 1)
@@ -102,7 +102,7 @@ async def test_final(case: Case, page: int) -> None:
 @table_of(PASSING)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_passing(case: Case, page: int) -> None:
-    """A fault of the moment costs one more request if it passes, and is the error of its status if it stays."""
+    """A transient fault costs one more request if it passes, and is the error of its status if it stays."""
     await mends(case.fault, page=page)
     error = await fails(case.fault, case.error, requests=case.requests, page=page)
     assert isinstance(error, ApiError)
@@ -164,7 +164,7 @@ THE_PAST = ("Date: Wed, 21 Oct 2026 07:28:00 GMT", "Retry-After: Wed, 21 Oct 202
     ],
 )
 async def test_stated_wait(status: int, headers: list[str], body: bytes, least: float, most: float) -> None:
-    """A wait that the service states is kept, with a tenth more at most; one that makes no sense is not."""
+    """A wait that the service states is kept, plus a tenth at most. A senseless one is ignored."""
     assert least <= await _waits(replies(status, body, *headers)) <= most
 
 
@@ -181,7 +181,7 @@ async def test_stated_wait(status: int, headers: list[str], body: bytes, least: 
 async def test_stated_wait_too_long(
     status: int, kind: type[ApiError], headers: list[str], body: bytes, stated: float
 ) -> None:
-    """A stated wait that is longer than the time that is left is told at once, not waited for."""
+    """A stated wait that exceeds the remaining time raises at once, without waiting."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     error = await fails(replies(status, body, *headers), kind, requests=1)
@@ -204,14 +204,14 @@ async def test_stated_wait_too_long(
     ids=["utf-8", "mark", "cp1252", "utf-16", "plain", "control", "60 kB"],
 )
 async def test_error_in_the_old_header(header: str, message: str) -> None:
-    """Without a body, the obsolete error header tells the message, in whatever encoding, made safe and short."""
+    """Without a body, the message comes from the obsolete error header, in any encoding, made safe and short."""
     error = await fails(replies(500, b"", f"X-Profit-Error: {header}"), BusinessError, requests=1)
     assert isinstance(error, BusinessError)
     assert error.message == message
 
 
 async def test_body_before_header() -> None:
-    """The body speaks first; the header is the fallback."""
+    """The body takes precedence; the header is the fallback."""
     header = base64.b64encode(b"of the header").decode()
     error = await fails(replies(500, profit("of the body"), f"X-Profit-Error: {header}"), BusinessError, requests=1)
     assert isinstance(error, BusinessError)
@@ -233,7 +233,7 @@ LOCKED = ["Het dossier is vergrendeld door JAN", "The record is LOCKED by user X
 @pytest.mark.parametrize("message", LOCKED)
 @pytest.mark.parametrize("page", [0, 1])
 async def test_locked(message: str, page: int) -> None:
-    """A lock is waited for: three refusals, seconds apart, then every row once."""
+    """A lock is retried: three refusals, seconds apart, then every row once."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     await mends(replies(500, profit(message)), page=page, requests=4, max_retries=0)
@@ -241,7 +241,7 @@ async def test_locked(message: str, page: int) -> None:
 
 
 async def test_locked_for_ever() -> None:
-    """A lock that stays is told after nine requests, or when the time is over."""
+    """A lock that stays is raised after nine requests, or when the time is over."""
     error = await fails(replies(500, profit(LOCKED[0])), LockedError, requests=9)
     assert isinstance(error, BusinessError)
     assert error.attempts == 9
@@ -270,7 +270,7 @@ TOO_MUCH = {
 @pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize("most", [1, 2, 5])
 async def test_too_much(kind: str, window: int, most: int) -> None:
-    """A page that is too much is halved until it is not; no row is lost, and later pages are smaller for a while."""
+    """A page that is too large is halved until it fits. No row is lost, and later pages are smaller for a while."""
     async with RawServer(_too_much(most, TOO_MUCH[kind][0])) as server:
         assert await read(server, window=window) == ROWS
         later = [int(received.query["take"]) for received in server.requests if TAKE <= first_row(received.query) < 18]
@@ -281,12 +281,12 @@ async def test_too_much(kind: str, window: int, most: int) -> None:
 
 @pytest.mark.parametrize("kind", TOO_MUCH)
 async def test_too_much_for_ever(kind: str) -> None:
-    """A page of which a single row is too much is an error."""
+    """A page whose single row is too large is an error."""
     await fails(*TOO_MUCH[kind], requests=range(4, 20))
 
 
 async def test_too_much_within_the_window() -> None:
-    """The halves of a page that is too much do not exceed the window: the service is short of something already."""
+    """The halves of a page that is too large stay within the window, as the service is already overloaded."""
 
     async def slowly(connection: Connection, received: Received) -> None:
         await asyncio.sleep(1)
@@ -299,7 +299,7 @@ async def test_too_much_within_the_window() -> None:
 
 @pytest.mark.parametrize("message", ["De maximale tijdsduur is verstreken", "The maximum duration has been exceeded"])
 async def test_maximum_duration(message: str) -> None:
-    """A page that exceeds the server's time is halved until it does not; if a single row does, that is an error."""
+    """A page that exceeds the server's time is halved until it fits. A single row that exceeds it is an error."""
     fault = replies(500, profit(message))
     for most in by_default((5, 1), (5, 2, 1)):
         async with RawServer(_too_much(most, fault)) as server:
@@ -313,7 +313,7 @@ async def test_unavailable_for_long() -> None:
 
 
 async def test_slow_text_of_an_error() -> None:
-    """An error whose text does not come is that error all the same, long before the time-out."""
+    """An error whose text does not arrive is still that error, long before the time-out."""
 
     async def slow(connection: Connection, _: Received) -> None:
         await connection.send(head("Content-Length: 100", status="401 Unauthorized") + b"{")
@@ -330,7 +330,7 @@ async def test_slow_text_of_an_error() -> None:
 
 @pytest.mark.parametrize("last", [149, 199])
 async def test_a_refusal_at_any_step_of_its_reader(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
-    """A page that is refused while its reader rests is refused: not taken for an answer that was cut off."""
+    """A page refused while its reader rests counts as refused, not as a response that was cut off."""
     monkeypatch.setattr("afas_async.read.pace.HOLD_SECONDS", -1)  # a rest before each step
 
     for steps in range(0, 120, by_default(23, 1)):

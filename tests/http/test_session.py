@@ -1,4 +1,4 @@
-"""The life of a session: opened once, closed once, in one loop of one process, by whoever likes."""
+"""The life of a session: opened once and closed once, in one loop of one process, by any task."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def _no_task_is_left() -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("step", range(12))
 async def test_open_cancelled_at_every_step(step: int) -> None:
-    """Opening that is cancelled leaves no task, and nothing open that is not closed."""
+    """A cancelled opening leaves no task, and nothing open that is not closed."""
     transport = FakeTransport(opening=STEPS)
     opened = session(transport)
     task = asyncio.create_task(opened.open())
@@ -60,7 +60,7 @@ async def test_open_cancelled_at_every_step(step: int) -> None:
 
 
 async def test_open_within_a_time_out() -> None:
-    """A time-out around an opening that takes long ends it at once, and leaves nothing."""
+    """A time-out around a slow opening ends it at once, and leaves nothing."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     try:
@@ -73,7 +73,7 @@ async def test_open_within_a_time_out() -> None:
 
 
 async def test_open_fails() -> None:
-    """If opening fails, its error is raised as it is, and the session is closed."""
+    """If opening fails, its error is raised unchanged, and the session is closed."""
     transport = FakeTransport(opening=STEPS, failure=OSError("no resources"))
     opened = session(transport)
     with pytest.raises(OSError, match="no resources"):
@@ -96,7 +96,7 @@ async def test_opened_once() -> None:
 
 
 async def test_close_is_repeatable() -> None:
-    """Closing may be repeated, at the same time too, and before opening."""
+    """You can close again, at the same time too, and before opening."""
     transport = FakeTransport(opening=STEPS)
     opened = session(transport)
     await opened.open()
@@ -119,7 +119,7 @@ async def test_closed_from_another_task() -> None:
 
 @pytest.mark.parametrize("step", range(12))
 async def test_close_cancelled_at_every_step(step: int) -> None:
-    """Closing that is cancelled still closes; the cancellation is delivered after that."""
+    """A cancelled closing still closes; the cancellation is delivered after that."""
     transport = FakeTransport(after(100), opening=STEPS)
     opened = session(transport)
     await opened.open()
@@ -135,7 +135,7 @@ async def test_close_cancelled_at_every_step(step: int) -> None:
 
 
 async def test_close_while_jobs_run() -> None:
-    """Closing ends what is under way at once, and the transport is closed after the last of it."""
+    """Closing ends running jobs at once, and closes the transport after the last of them."""
     transport = FakeTransport(after(100))
     opened = session(transport, 3)
     await opened.open()
@@ -150,7 +150,7 @@ async def test_close_while_jobs_run() -> None:
 
 
 async def test_close_is_bounded() -> None:
-    """A job that does not let itself be cancelled holds up the closing for a few seconds, and not for ever."""
+    """A job that resists cancellation delays closing for a few seconds, not for ever."""
 
     async def stubborn() -> None:
         for _ in range(100):
@@ -171,7 +171,7 @@ async def test_close_is_bounded() -> None:
 
 
 async def test_job_started_while_closing() -> None:
-    """A job that is started while the session closes is refused, and does not run."""
+    """A job that starts while the session closes is refused, and does not run."""
     ran = False
 
     async def work() -> None:
@@ -203,7 +203,7 @@ CALLS: dict[str, Callable[[AfasClient], Coroutine[Any, Any, Any]]] = {
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_used_out_of_turn(call: str) -> None:
-    """Use before the opening and after the closing is a ClientClosedError that tells which."""
+    """Use before the opening or after the closing is a ClientClosedError that says which."""
     async with Table() as server:
         afas = client(server)
         with pytest.raises(ClientClosedError, match="not open"):
@@ -218,7 +218,7 @@ async def test_used_out_of_turn(call: str) -> None:
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_closed_under_way(call: str) -> None:
-    """What is under way when the client closes is a ClientClosedError, at once."""
+    """Calls in flight when the client closes raise ClientClosedError at once."""
 
     async def silent(connection: Connection, _: Received) -> None:
         await end(connection, "hold")
@@ -234,7 +234,7 @@ async def test_closed_under_way(call: str) -> None:
 
 
 async def test_closed_between_rows() -> None:
-    """A stream whose client was closed between two rows tells so when its next page is wanted."""
+    """A stream whose client closes between two rows raises when it needs its next page."""
     async with Table() as server, client(server) as afas:
         stream = afas.rows(CONNECTOR, take=10)
         assert await anext(stream) == ROWS[0]
@@ -245,7 +245,7 @@ async def test_closed_between_rows() -> None:
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_another_loop(call: str) -> None:
-    """Use from another event loop is a UsageError, not a mystery; so is closing from there."""
+    """Use from another event loop is a clear UsageError, and so is closing from there."""
     async with Table() as server, client(server) as afas:
 
         async def elsewhere() -> None:

@@ -1,4 +1,4 @@
-"""Limits that several processes share: by files on one machine, or by a limiter of the user's."""
+"""Limits that several processes share: by files on one machine, or by a limiter that the user writes."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ def test_four_processes(folder: Path, tmp_path: Path) -> None:
         assert len(simulator.requests) == 160
     times = [[float(line) for line in path.read_text().split()] for path in said]
     started, ended = max(min(each) for each in times), min(max(each) for each in times)
-    # While all four were at work, none had more than four times as many answers as another one.
+    # While all four ran, none got more than four times as many responses as another one.
     shares = [sum(started <= at <= ended for at in each) for each in times]
     assert sum(shares) < 20 or max(shares) <= 4 * min(shares), shares
 
 
 def test_a_process_that_is_killed(folder: Path, tmp_path: Path) -> None:
-    """What a killed process had comes free at once, as the system ends its locks."""
+    """The slots of a killed process are free at once, as the system ends its locks."""
     with Simulator.running(rows=10, token=canary.TOKEN, latency=Latency(base=1_000)) as simulator:
         killed = forking.start(tmp_path / "0", limited_process.run, simulator.base_url, folder, 9)
         until(lambda: simulator.counters.in_flight == 5)
@@ -88,7 +88,7 @@ def test_a_process_that_is_killed(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 async def test_a_forked_child(folder: Path) -> None:
-    """A child that outlives its parent's request does not keep the slot of it."""
+    """A child that outlives its parent's request does not keep the slot."""
     limiter = FileLimiter(folder, 1)
     async with limiter.slot("interactive"):
         read, write = os.pipe()
@@ -117,7 +117,7 @@ class Holders:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def ask(self, *names: str) -> None:
-        """Ask for a slot for each name; those that begin with `b` are background work."""
+        """Ask for a slot for each name; names that begin with `b` are background work."""
         for name in names:
             self._tasks[name] = asyncio.create_task(self._hold(name))
             await asyncio.sleep(0.2)
@@ -138,7 +138,7 @@ class Holders:
 
 
 async def test_slots(folder: Path) -> None:
-    """No more hold one than there are; who waits gets the next; one that is cancelled leaves none behind."""
+    """No more tasks hold a slot than there are. The next in line gets it, and a cancelled one leaves none taken."""
     holders = Holders(folder, 2)
     await holders.ask("i1", "i2", "i3", "i4")
     assert holders.held == ["i1", "i2"]
@@ -169,7 +169,7 @@ async def test_one_slot_is_kept_for_interactive_calls(folder: Path) -> None:
 
 
 async def test_who_comes_does_not_pass_who_waits(folder: Path) -> None:
-    """A process that is busy all the time leaves slots to one that waits."""
+    """A process that is always busy leaves slots to one that waits."""
     busy, other = FileLimiter(folder, 1), FileLimiter(folder, 1)
     done = 0
 
@@ -188,7 +188,7 @@ async def test_who_comes_does_not_pass_who_waits(folder: Path) -> None:
 
 
 async def test_a_client(folder: Path, watch: canary.Watch) -> None:
-    """Two clients with limiters of their own over one folder send no more than its limit, whatever they do."""
+    """Two clients with their own limiters over one folder never send more than its limit."""
     assert watch.errors == []
     async with Simulator(rows=500, token=canary.TOKEN, latency=Latency(base=0.05)) as simulator:
         one, other = (
@@ -220,7 +220,7 @@ async def test_a_folder_that_is_none(tmp_path: Path, simulator: Simulator) -> No
 
 
 def test_a_system_without_such_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On Windows it says what to do instead."""
+    """On Windows the error says what to do instead."""
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(ConfigurationError, match=r"flock\), which Windows does not have: .* SharedLimiter"):
         FileLimiter("folder")
@@ -228,12 +228,12 @@ def test_a_system_without_such_locks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("arguments", [("x", 0), ("x", 9), ("x", "5"), (5, 5), (None,)], ids=str)
 def test_arguments_that_make_no_sense(arguments: tuple[Any, ...]) -> None:
-    """They are refused where the limiter is made."""
+    """Wrong arguments are refused when the limiter is made."""
     with pytest.raises(UsageError):
         FileLimiter(*arguments)
 
 
-# --- limiters of the user's ---
+# --- limiters that the user writes ---
 
 
 class Semaphore:
@@ -242,7 +242,7 @@ class Semaphore:
     Attributes:
         asked: The priorities, in order.
         now: How many slots are held.
-        failures: What is raised on entering, or on leaving.
+        failures: The exception to raise on entering, or on leaving.
     """
 
     def __init__(self, limit: int = 5) -> None:
@@ -289,7 +289,7 @@ async def test_a_slot_for_each_request_and_its_priority(simulator: Simulator) ->
 
 
 async def test_a_limit_of_this_process_before_the_shared_one(simulator: Simulator) -> None:
-    """A Limiter may stand before it, for a process that is to have less than all."""
+    """A Limiter may come before the shared one, for a process that may use only a part."""
     simulator.latency = Latency(base=0.1)
     semaphore = Semaphore(4)
     async with client(simulator, Limiter(2, shared=semaphore)) as afas:
@@ -310,7 +310,7 @@ async def test_the_wait_for_a_slot_is_no_time_out(simulator: Simulator) -> None:
 
 
 async def test_cancelled_while_it_waits(simulator: Simulator) -> None:
-    """Whoever is cancelled leaves the slots as they were."""
+    """A cancelled call leaves the slots as they were."""
     semaphore = Semaphore(1)
     async with client(simulator, semaphore) as afas, census(afas, simulator):
         async with semaphore.slot("other"):
@@ -336,7 +336,7 @@ async def test_no_slot_is_held_while_the_service_asks_to_wait(simulator: Simulat
 
 @pytest.mark.parametrize("error", [OSError("no Redis"), RuntimeError(), ConnectError("x", connector="redis")])
 async def test_a_limiter_that_fails(simulator: Simulator, error: Exception) -> None:
-    """What it raises ends the call, and nothing is sent; what it raises afterwards is one line in the log."""
+    """An exception on entering ends the call, and nothing is sent. One on leaving is one line in the log."""
     semaphore = Semaphore()
     semaphore.failures["enter"] = error
     async with client(simulator, semaphore) as afas:
@@ -352,7 +352,7 @@ async def test_a_limiter_that_fails(simulator: Simulator, error: Exception) -> N
 
 
 async def test_a_limiter_that_does_not_take_slots_back(simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:
-    """The request is over, so its result counts; one that hangs is left after five seconds."""
+    """The request is over, so its result counts. A limiter that hangs is abandoned after five seconds."""
     semaphore = Semaphore()
     semaphore.failures["leave"] = OSError("no Redis")
     async with client(simulator, semaphore) as afas:
@@ -365,7 +365,7 @@ async def test_a_limiter_that_does_not_take_slots_back(simulator: Simulator, cap
 
 
 async def test_an_answer_that_waits_for_its_reader_gives_way() -> None:
-    """A reader that asks for another page within its loop gets it, though others hold all other slots."""
+    """A reader that requests another page within its loop gets it, though others hold all other slots."""
     semaphore = Semaphore(2)
     async with (
         Simulator(rows=10_000, token=canary.TOKEN) as simulator,
@@ -384,6 +384,6 @@ async def test_an_answer_that_waits_for_its_reader_gives_way() -> None:
 
 @pytest.mark.parametrize("limiter", [5, "5", Semaphore, object()])
 async def test_what_is_no_limiter(simulator: Simulator, limiter: Any) -> None:
-    """It is refused where the client is made."""
+    """An invalid limiter is refused when the client is made."""
     with pytest.raises(UsageError, match="limiter"):
         client(simulator, limiter)

@@ -1,4 +1,4 @@
-"""TLS: whom the client trusts, and what it does when the handshake breaks (rows 4 to 11 and 34 of the fault matrix)."""
+"""TLS: whom the client trusts, and what happens when the handshake breaks (rows 4 to 11 and 34 of the fault matrix)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def secure(server: RawServer) -> str:
 
 
 def handshakes(context: ssl.SSLContext) -> Callable[[Connection], Awaitable[None]]:
-    """Return what makes a plain server speak TLS; unlike a TLS server, it counts the handshakes that fail too."""
+    """Return a script that makes a plain server speak TLS; unlike a TLS server, it counts failed handshakes too."""
 
     async def start(connection: Connection) -> None:
         await connection.writer.start_tls(context)
@@ -141,7 +141,7 @@ async def test_handshake_breaks_for_ever(certificates: Certificates, how: Any) -
 
 
 async def test_silent_handshake(certificates: Certificates) -> None:
-    """A handshake that gets no answer is given up after ten seconds, and made again."""
+    """A handshake without a response is abandoned after ten seconds, and made again."""
     start = handshakes(certificates.server())
 
     async def silent_first(connection: Connection) -> None:
@@ -157,7 +157,7 @@ async def test_silent_handshake(certificates: Certificates) -> None:
 
 @pytest.mark.parametrize("cut", [1, 60, 300])
 async def test_cut_without_farewell(certificates: Certificates, cut: int) -> None:
-    """A body without framing that ends with the connection, without TLS's farewell, is not taken for complete."""
+    """An unframed body whose connection ends without TLS's close alert is not taken for complete."""
 
     async def break_off(connection: Connection, received: Received) -> None:
         await connection.send(head() + page_of(received)[:-cut])
@@ -169,7 +169,7 @@ async def test_cut_without_farewell(certificates: Certificates, cut: int) -> Non
 
 
 async def test_breaks_after_the_handshake(certificates: Certificates) -> None:
-    """A TLS connection that breaks after the request is a lost answer, not a failed connection."""
+    """A TLS connection that breaks after the request is a lost response, not a failed connection."""
     async with Table(says(b"", "rst"), page=1, times=1, context=certificates.server()) as server:
         assert await read(server, ssl_context=certificates.client()) == ROWS
         assert server.asked[1] == 2
@@ -196,7 +196,7 @@ LAX: list[Callable[[], ssl.SSLContext]] = [
 
 @pytest.mark.parametrize("make", LAX, ids=range(len(LAX)))
 async def test_lax_context(make: Callable[[], ssl.SSLContext]) -> None:
-    """A context that would accept any server, or an old protocol, is refused, but for this very machine."""
+    """A context that accepts any server or an old protocol is refused, except for this very machine."""
     context = make()
     for where in ({"environment": "12345"}, {"base_url": "https://name.example/rest"}):
         with pytest.raises(ConfigurationError):
@@ -217,7 +217,7 @@ async def test_no_session_keys(certificates: Certificates, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "403 Forbidden"])
 async def test_proxy_refuses(status: str) -> None:
-    """A proxy that refuses the tunnel is an error for good; neither it nor the server ever sees the token."""
+    """A proxy that refuses the tunnel is a final error; neither it nor the server ever sees the token."""
 
     async def refuse(connection: Connection, _: Received) -> None:
         await connection.send(head("Content-Length: 0", status=status))

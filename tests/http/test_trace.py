@@ -1,4 +1,4 @@
-"""By what AFAS finds a call: the identifier of an answer is in the error, result and event that came of it."""
+"""How AFAS finds a call: the identifier of a response is in the error, result and event that it caused."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ async def failing(simulator: Simulator, *, write: bool = False) -> Any:
 
 
 def sent(simulator: Simulator) -> list[str]:
-    """Return the identifiers of all answers that the simulator has sent."""
+    """Return the identifiers of all responses that the simulator has sent."""
     return [request.trace_id for request in simulator.requests]
 
 
 @pytest.mark.parametrize("write", [False, True])
 @pytest.mark.parametrize("status", [400, 401, 404, 501])
 async def test_refusals(simulator: Simulator, status: int, *, write: bool) -> None:
-    """An error has the identifier of its answer, says it, and keeps it when it travels."""
+    """An error has the identifier of its response, shows it, and keeps it in a pickle."""
     simulator.faults.add(Fault(status=status))
     error = await failing(simulator, write=write)
     assert isinstance(error, ApiError)
@@ -59,7 +59,7 @@ async def test_refusals(simulator: Simulator, status: int, *, write: bool) -> No
 
 
 async def test_beside_the_log_reference(simulator: Simulator) -> None:
-    """A refusal of Profit's own names both."""
+    """A refusal by Profit itself names both."""
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
         with pytest.raises(BusinessError) as raised:
             await afas.delete("KnSubject", key={"SbId": "999999"})
@@ -68,7 +68,7 @@ async def test_beside_the_log_reference(simulator: Simulator) -> None:
 
 
 async def test_the_last_attempt(simulator: Simulator) -> None:
-    """Of several answers the error has the identifier of the last."""
+    """After several responses the error has the identifier of the last."""
     simulator.faults.add(Fault(status=503, times=2))
     error = await failing(simulator)
     assert isinstance(error, UnavailableError)
@@ -77,7 +77,7 @@ async def test_the_last_attempt(simulator: Simulator) -> None:
 
 
 async def test_refusal_in_a_success(simulator: Simulator) -> None:
-    """A refusal that only the reader of a success finds has it too: of rows, of a document, of a file."""
+    """A refusal that is found only inside a success response has it too: for rows, a document and a file."""
     simulator.faults.add(Fault(status=200, body=REFUSAL, times=None))
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
         for call in (
@@ -92,7 +92,7 @@ async def test_refusal_in_a_success(simulator: Simulator) -> None:
 
 
 async def test_answers_that_are_not_as_documented(simulator: Simulator) -> None:
-    """So has an error about the answer itself; without an answer there is none."""
+    """An error about the response itself has it too. Without a response the identifier is empty."""
     simulator.faults.add(Fault(status=200, body="<html>", times=2))
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token, max_retries=0) as afas:
         with pytest.raises(AfasError) as raised:
@@ -105,7 +105,7 @@ async def test_answers_that_are_not_as_documented(simulator: Simulator) -> None:
 
 
 async def test_absent_file(simulator: Simulator) -> None:
-    """An error that is put into other words keeps it."""
+    """An error that is reworded keeps it."""
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
         with pytest.raises(NotFoundError) as raised:
             await afas.file("A" * 32, "nothing")
@@ -113,7 +113,7 @@ async def test_absent_file(simulator: Simulator) -> None:
 
 
 async def test_writes(simulator: Simulator) -> None:
-    """A result has it, and an unknown outcome has it where an answer came."""
+    """A result has it, and so has an unknown outcome if a response arrived."""
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
         assert [(await afas.insert("KnSubject", SUBJECT)).trace_id] == sent(simulator)
     simulator.faults.add(Fault(status=504))
@@ -124,7 +124,7 @@ async def test_writes(simulator: Simulator) -> None:
 
 
 async def test_an_answer_that_never_came(simulator: Simulator) -> None:
-    """A write whose second attempt is lost has no identifier, as the one of the first is of another call."""
+    """A write whose second attempt is lost has no identifier, as the first one belongs to another call."""
     simulator.faults.add(Fault(method="POST", status=503, retry_after=1), Fault(method="POST", cut="reset"))
     unknown = await failing(simulator, write=True)
     assert isinstance(unknown, OutcomeUnknownError)
@@ -133,14 +133,14 @@ async def test_an_answer_that_never_came(simulator: Simulator) -> None:
 
 
 async def test_a_success_that_breaks_off() -> None:
-    """A result that is lost has it: this is the write to ask AFAS about."""
+    """A lost result has it: this is the write to ask AFAS about."""
     found = await meets(Case("", says(lambda body: framed(body, "X-Trace-Identifier: T1")[:-9], "fin"), "lost"))
     assert found.result is not None
     assert found.result.trace_id == "T1"
 
 
 async def test_events() -> None:
-    """An event has the identifier of the answer that it tells of, and none where no answer came."""
+    """An event has the identifier of its response, and none if no response came."""
     events: list[Event] = []
     script = in_turn(
         after(0, 503, x_trace_identifier="first"),
@@ -159,7 +159,7 @@ async def test_events() -> None:
 
 
 async def test_refused_credentials(simulator: Simulator, watch: canary.Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A token that the service refuses or cannot give is an error with the identifier of that answer."""
+    """A token that is refused or cannot be fetched is an error with the identifier of that response."""
     mark(simulator, monkeypatch)
     for status in (400, 502):
         simulator.faults.add(Fault(path="oauth/token", status=status, times=None))

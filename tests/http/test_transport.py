@@ -1,4 +1,4 @@
-"""What a request looks like at the server's side, and what the HTTP library must not do by itself."""
+"""What the server sees of a request, and what the HTTP library must not do by itself."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def test_sent_once(how: str, sent: bytes, reused: bool) -> None:  # noqa: 
 
 
 async def test_request() -> None:
-    """A request for rows has the documented path, query and headers, and nothing else that tells of us."""
+    """A request for rows has the documented path, query and headers, and no others."""
     async with Table() as server, client(server, integration_id="12345_678900", language="nl-be") as afas:
         await afas.page("Profit_Article.v2", skip=20, take=5, order_by=["-Price", "ItemCode"])
         await afas.page(CONNECTOR)
@@ -65,7 +65,7 @@ async def test_request() -> None:
 
 
 async def test_defaults() -> None:
-    """Without options there is no IntegrationId, and the language is Dutch; a view may speak another."""
+    """Without options the IntegrationId is absent, and the language is Dutch. A view may use another language."""
     async with Table() as server, client(server) as afas:
         await afas.page(CONNECTOR)
         await afas.with_options(language="en-us").page(CONNECTOR)
@@ -75,7 +75,7 @@ async def test_defaults() -> None:
 
 
 async def test_connections_are_reused() -> None:
-    """Requests in turn share one connection, which nobody asks to close."""
+    """Requests in turn share one connection, and no header asks to close it."""
     async with Table() as server, client(server) as afas:
         for _ in range(5):
             await afas.page(CONNECTOR)
@@ -84,7 +84,7 @@ async def test_connections_are_reused() -> None:
 
 
 async def test_errors_keep_the_connection() -> None:
-    """An error answer that was read to its end leaves its connection to the next request."""
+    """An error response that was read to its end leaves its connection to the next request."""
     async with Table(replies(404, b"{}"), page=1) as server, client(server) as afas:
         with pytest.raises(ApiError):
             await afas.page(CONNECTOR, skip=10)
@@ -101,7 +101,7 @@ async def test_server_says_close() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_no_variable_holds_the_header(method: str) -> None:
-    """While a request is under way, no frame of the library has the credential in a variable for a crash report."""
+    """During a request, no frame of the library has the credential in a variable for a crash report."""
 
     async def forever(_: Connection, __: Received) -> None:
         await asyncio.Event().wait()
@@ -121,7 +121,7 @@ async def test_no_variable_holds_the_header(method: str) -> None:
 
 
 def _frames(task: asyncio.Task[Any]) -> Iterator[FrameType]:
-    """All frames of a task, from its coroutine to what that waits for in the end."""
+    """Return all frames of a task, from its coroutine to the innermost one it waits for."""
     awaited: Any = task.get_coro()
     while (frame := getattr(awaited, "cr_frame", None)) is not None:
         yield frame
@@ -143,7 +143,7 @@ async def test_no_proxy_from_the_environment(monkeypatch: pytest.MonkeyPatch, na
 
 
 async def test_explicit_proxy() -> None:
-    """A proxy that is given gets the request for the server's URL."""
+    """A proxy that you give gets the request for the server's URL."""
     async with Table() as proxy, Table() as server:
         assert await read(server, proxy=proxy.base_url.removesuffix("/rest")) == ROWS
         assert server.connections == 0
@@ -201,7 +201,7 @@ async def test_connections_are_kept_alive() -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 8])
 async def test_never_more_than_the_limit(limit: int) -> None:
-    """However many tasks and views use a client, the server never sees more requests at a time than its limit."""
+    """However many tasks and views use a client, the server never sees more requests at once than its limit."""
 
     async def slowly(connection: Connection, received: Received) -> None:
         await asyncio.sleep(0.5)
@@ -224,7 +224,7 @@ async def test_never_more_than_the_limit(limit: int) -> None:
 
 
 async def test_dropped_pages_count() -> None:
-    """Pages that a read asked for beyond the end keep their places while the server works on them."""
+    """Pages that a read requested beyond the end keep their slots while the server works on them."""
 
     async def slowly(connection: Connection, received: Received) -> None:
         await asyncio.sleep(0.5)
@@ -236,7 +236,7 @@ async def test_dropped_pages_count() -> None:
 
 
 async def test_limit_holds_under_faults() -> None:
-    """Answers that break, are refused or are cancelled give their places back, each once."""
+    """Broken, refused and cancelled responses release their slots, each once."""
 
     async def unsteady(connection: Connection, received: Received) -> None:
         number = len(server.requests)
@@ -257,13 +257,13 @@ async def test_limit_holds_under_faults() -> None:
         assert results[3:] == [ROWS] * 6
         assert all(isinstance(result, asyncio.CancelledError) for result in results[:3])
         assert server.peak_in_flight <= 3 + 3  # the server notices a cancelled request late
-        await asyncio.sleep(1)  # requests behind the end of a read keep their slots until they are answered
+        await asyncio.sleep(1)  # requests beyond the end of a read keep their slots until their responses arrive
         statistics = afas.statistics()
         assert (statistics.peak_in_flight, statistics.in_flight) == (3, 0)
 
 
 async def test_proxy_in_trouble() -> None:
-    """A proxy that is unavailable may be back soon; nothing was sent, so it is asked again."""
+    """A proxy that is unavailable may be back soon. Nothing was sent, so the request is repeated."""
 
     async def refuse(connection: Connection, _: Received) -> None:
         await connection.send(head("Content-Length: 0", status="503 Service Unavailable"))
@@ -277,7 +277,7 @@ async def test_proxy_in_trouble() -> None:
 
 
 async def test_a_connection_forgets_its_answers(afas: AfasClient) -> None:
-    """A connection that is used for days keeps none of the answers that came over it."""
+    """A connection that is used for days keeps none of its responses in memory."""
 
     def kept() -> int:
         gc.collect()

@@ -1,6 +1,6 @@
 """Successes whose body is cut, wrongly packed or not the service's: rows 27 to 45 of the fault matrix, for writes.
 
-The service has applied what it answers with a success. A body that breaks takes only its keys away.
+The service has applied every write that it reports as a success. A broken body loses only the keys.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ PACKED = gzip.compress(RESULT)
 
 
 def packed(body: bytes, *lines: str) -> Fault:
-    """Return the answer that claims to be packed."""
+    """Return a response that claims to be packed."""
     return says(framed(body, GZIP, *lines))
 
 
 def bare(body: bytes) -> bytes:
-    """Return an answer without framing."""
+    """Return a response without framing."""
     return head() + body
 
 
@@ -137,7 +137,7 @@ NOT_THE_SERVICE = [
     Case("XML", says(framed(b"<results/>", "Content-Type: application/xml")), "unknown"),
     Case("refusal under 200", replies(200, profit("Het veld is verplicht")), "unknown"),
     Case("refusal under 201", replies(201, profit("Het veld is verplicht")), "unknown"),
-    # aiohttp gives up an answer with garbage behind it, and then does not tell its status.
+    # aiohttp drops a response with garbage after it, and then does not report its status.
     Case("garbage behind it", says(lambda body: framed(body) + b"more"), "unknown"),
     Case("length of less than there is", says(lambda body: head("Content-Length: 30") + body), "unknown"),
     *(Case(f"status {status}", replies(status, RESULT), "unknown") for status in (202, 203, 205, 206, 207, 226)),
@@ -148,7 +148,7 @@ NOT_THE_SERVICE = [
 @table_of(LOST)
 @every_method
 async def test_lost(case: Case, method: str) -> None:
-    """A success stays one, whatever becomes of its body, and the write is not sent again for its keys."""
+    """A success stays a success, whatever happens to its body, and the write is not repeated for its keys."""
     found = await meets(case, method)
     assert found.seconds < 10
 
@@ -157,7 +157,7 @@ async def test_lost(case: Case, method: str) -> None:
 @table_of(WHOLE)
 @every_method
 async def test_whole(case: Case, method: str) -> None:
-    """A whole body tells the keys, whatever its framing, packing and type."""
+    """A whole body gives the keys, whatever its framing, packing and type."""
     found = await meets(case, method)
     assert found.result is not None
     assert found.result.keys == KEYS
@@ -168,7 +168,7 @@ async def test_whole(case: Case, method: str) -> None:
 @table_of(EMPTY)
 @every_method
 async def test_empty(case: Case, method: str) -> None:
-    """Half of the connectors answer no key: an empty body that is whole is a success without any."""
+    """Half of the connectors return no key: a complete empty body is a success without keys."""
     found = await meets(case, method)
     assert found.result is not None
     assert found.result.keys == ()
@@ -178,13 +178,13 @@ async def test_empty(case: Case, method: str) -> None:
 @table_of(NOT_THE_SERVICE)
 @every_method
 async def test_not_the_service(case: Case, method: str) -> None:
-    """A success that the service does not speak like may be someone else's: nothing is known."""
+    """A success that does not look like the service's may come from elsewhere: the outcome is unknown."""
     found = await meets(case, method)
     assert found.unknown.stage == "answered"
 
 
 async def test_a_refusal_under_success_is_told() -> None:
-    """What the service said is in the error, without characters that steer a terminal."""
+    """The error has the service's message, without terminal control characters."""
     refusal = b'{"externalMessage":"\\u001b[31mGeen \\u202erechten","errorNumber":7,"profitLogReference":"REF1"}'
     found = await meets(Case("", replies(200, refusal), "unknown"))
     assert "\\u001b[31mGeen \\u202erechten" in found.unknown.reason
@@ -218,7 +218,7 @@ async def test_gzip_cut_at_every_byte() -> None:
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("gzipped", [False, True])
 async def test_every_split(*, gzipped: bool) -> None:
-    """An answer may arrive in two pieces, cut anywhere."""
+    """A response may arrive in two pieces, cut anywhere."""
     whole = framed(PACKED, GZIP) if gzipped else framed(RESULT)
     at = 0
 
@@ -278,5 +278,5 @@ async def test_endless_body() -> None:
 @pytest.mark.parametrize("depth", [1_000 if sys.version_info < (3, 12) else 20_000, 1_000_000])
 @pytest.mark.parametrize("nesting", [b"[", b'{"a":'])
 async def test_depth(depth: int, nesting: bytes) -> None:
-    """Nesting far deeper than any answer of the service is no recursion, and takes nothing back."""
+    """Nesting far deeper than any real response causes no recursion, and the write stays applied."""
     await meets(Case("", says(framed(nesting * depth + b"1" + (b"]" if nesting == b"[" else b"}") * depth)), "lost"))

@@ -53,7 +53,7 @@ def not_sent(failure: AfasError | None, kind: type[TransportError], *, permanent
 @names
 @every_method
 async def test_no_such_name_for_a_while(monkeypatch: pytest.MonkeyPatch, error: OSError, method: str) -> None:
-    """A look-up that fails is made again, and the write is sent once."""
+    """A name lookup that fails is repeated, and the write is sent once."""
     async with Desk() as server:
         found_names = Names(error, 3)
         monkeypatch.setattr(socket, "getaddrinfo", found_names)
@@ -76,7 +76,7 @@ async def test_no_such_name(monkeypatch: pytest.MonkeyPatch, error: OSError, met
 @pytest.mark.parametrize("max_retries", [0, 3])
 @every_method
 async def test_refused(method: str, max_retries: int) -> None:
-    """A connection that is refused is tried again, as no write can have left."""
+    """A refused connection is tried again, as no write can have been sent."""
     events: list[Event] = []
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -173,7 +173,7 @@ async def test_wrong_certificate(certificates: Certificates, name: str) -> None:
 
 
 async def test_old_protocol(certificates: Certificates) -> None:
-    """A server that refuses our version of TLS is given nothing."""
+    """A server that refuses our version of TLS receives nothing."""
 
     async def alert(connection: Connection) -> None:
         await connection.reader.read(4_096)
@@ -200,7 +200,7 @@ async def test_plain_answer() -> None:
 
 
 def breaks(start: Callable[[Connection], Awaitable[None]] | None, how: End, stage: str, times: int) -> Any:
-    """Return what ends the first handshakes of a server."""
+    """Return a script that ends the first handshakes of a server."""
 
     async def on_connect(connection: Connection) -> None:
         if connection.number > times and start is not None:
@@ -230,7 +230,7 @@ async def test_broken_handshake(certificates: Certificates, how: End, stage: str
 
 
 async def test_silent_handshake(certificates: Certificates) -> None:
-    """A handshake that gets no answer is given up after ten seconds, and made again."""
+    """A handshake without a response is abandoned after ten seconds, and made again."""
     start = handshakes(certificates.server())
     async with Desk(on_connect=breaks(start, "hold", "accept", 1)) as server:
         found = await write(server, base_url=secure(server), ssl_context=certificates.client())
@@ -248,7 +248,7 @@ async def test_time_out_within_a_handshake(certificates: Certificates) -> None:
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @every_method
 async def test_breaks_after_the_handshake(certificates: Certificates, how: End, method: str) -> None:
-    """A TLS connection that breaks after the request is no failed connection: the write is unknown."""
+    """A TLS connection that breaks after the request is not a failed connection: the write is unknown."""
     async with Desk(says(b"", how), context=certificates.server()) as server:
         found = await write(server, method, ssl_context=certificates.client())
         assert (found.verdict, len(found.requests), server.connections) == ("unknown", 1, 1)
@@ -256,7 +256,7 @@ async def test_breaks_after_the_handshake(certificates: Certificates, how: End, 
 
 @pytest.mark.parametrize(("sent", "verdict"), [(115, "unknown"), (40, "lost"), (1, "lost"), (0, "applied")])
 async def test_cut_without_farewell(certificates: Certificates, sent: int, verdict: str) -> None:
-    """A body without framing that ends without TLS's farewell may be whole: its JSON tells."""
+    """An unframed body without TLS's close alert may be complete: its JSON decides."""
     whole = head() + b'{"results":{"KnSubject":{"SbId":"201"}}}'
 
     async def break_off(connection: Connection, _: Received) -> None:

@@ -1,4 +1,4 @@
-"""Writes whose connection breaks, or that get no HTTP: rows 6, 12 to 26, 40, 41, 54, 55 and 89 of the fault matrix."""
+"""Writes whose connection breaks or that get no HTTP: rows 6, 12-26, 40, 41, 54, 55 and 89 of the fault matrix."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ SILENT = [
 @table_of(LOST + NO_HTTP)
 @every_method
 async def test_never_again(case: Case, method: str) -> None:
-    """A write whose answer is lost, or is no answer, is unknown, and reaches the server once."""
+    """A write whose response is lost or invalid is unknown, and reaches the server once."""
     found = await meets(case, method)
     assert found.unknown.stage == ("answered" if case in NO_HTTP else "sent")
     assert found.seconds < 10
@@ -86,7 +86,7 @@ async def test_never_again(case: Case, method: str) -> None:
 @every_method
 @pytest.mark.parametrize("timeout", [1.0, 5_000.0])
 async def test_silence(case: Case, method: str, timeout: float) -> None:
-    """An answer is waited for longer than the service itself takes, and the rest of a success for half a minute.
+    """The wait for a response exceeds the service's own limit; the rest of a success gets half a minute.
 
     The client's time-out changes neither.
     """
@@ -100,7 +100,7 @@ async def test_silence(case: Case, method: str, timeout: float) -> None:
 @every_method
 @pytest.mark.parametrize("seconds", [6.0, 300.0, 900.0, 959.0])
 async def test_late_answers(method: str, seconds: float) -> None:
-    """An answer within 960 seconds counts, also long after the client's time-out."""
+    """A response within 960 seconds counts, also long after the client's time-out."""
     found = await meets(Case("", after(seconds, OK), "applied"), method, timeout=5)
     assert seconds <= found.seconds < seconds + 1
     assert found.result is not None
@@ -108,7 +108,7 @@ async def test_late_answers(method: str, seconds: float) -> None:
 
 
 async def test_too_late_an_answer() -> None:
-    """An answer after that changes nothing, and is not taken for that of the next write."""
+    """A later response changes nothing, and is not taken for that of the next write."""
     async with Desk(after(961, OK), times=1) as server, client(server, timeout=5) as afas:
         with pytest.raises(OutcomeUnknownError, match="960 s"):
             await afas.insert("KnSubject", {"StId": 1, "Ds": "Café €"})
@@ -118,7 +118,7 @@ async def test_too_late_an_answer() -> None:
 
 
 async def test_times_of_an_unknown_write() -> None:
-    """It is told when the write was sent, not when the caller asked for it or gave it up."""
+    """The error states when the write was sent, not when the caller started it or gave it up."""
     before = datetime.now(UTC)
     async with Desk(says(b"", "fin")) as server:
         error = (await write(server)).unknown
@@ -129,7 +129,7 @@ async def test_times_of_an_unknown_write() -> None:
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @every_method
 async def test_accept_then_close(how: End, method: str) -> None:
-    """A plain connection that is closed once it stands may have carried the write: it is unknown, and not repeated."""
+    """A plain connection that closes once it stands may have carried the write: unknown, and not repeated."""
 
     async def close(connection: Connection) -> None:
         await end(connection, how)
@@ -141,7 +141,7 @@ async def test_accept_then_close(how: End, method: str) -> None:
 
 @every_method
 async def test_answer_byte_by_byte(method: str) -> None:
-    """An answer may arrive byte by byte."""
+    """A response may arrive byte by byte."""
 
     async def trickle(connection: Connection, _: Received) -> None:
         for byte in framed(RESULT, status="201 Created"):
@@ -157,7 +157,7 @@ async def test_answer_byte_by_byte(method: str) -> None:
     ("of_head", "of_body", "verdict"), [(900, 29, "applied"), (900, 31, "lost"), (5, 600, "lost"), (962, 1, "unknown")]
 )
 async def test_slow_loris(of_head: float, of_body: float, verdict: Verdict) -> None:
-    """An answer that trickles is waited for as long as a silent one, however alive its connection is."""
+    """The wait for a response that trickles is as long as for a silent one, however active its connection is."""
     start, many = head(f"Content-Length: {len(RESULT)}", status="201 Created"), by_default(5, 1)
 
     async def trickle(connection: Connection, _: Received) -> None:
@@ -172,13 +172,13 @@ async def test_slow_loris(of_head: float, of_body: float, verdict: Verdict) -> N
 
 
 async def test_the_first_limit_counts() -> None:
-    """The half minute for a body is no further time for an answer that begins late."""
+    """The half minute for a body adds no time to a response that begins late."""
     found = await meets(Case("", after(950, says(head("Content-Length: 40"), "hold")), "lost"))
     assert 960 <= found.seconds < 962
 
 
 async def test_event_of_a_body_that_does_not_come() -> None:
-    """The attempt is told as failed, with the limit that has passed; the slot is free at once."""
+    """The event reports a failed attempt, with the limit that has passed; the slot is free at once."""
     events: list[Event] = []
     silent = says(head("Content-Length: 40"), "hold")
     async with Desk(silent, times=1) as server, client(server, on_event=events.append, max_concurrency=1) as afas:
@@ -192,7 +192,7 @@ async def test_event_of_a_body_that_does_not_come() -> None:
 
 
 async def test_informational_flood() -> None:
-    """A thousand interim answers cost one request, and the answer behind them counts."""
+    """A thousand interim responses cost one request, and the final response counts."""
     flood = b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000
     await meets(Case("", says(lambda body: flood + framed(body)), "applied"))
 
@@ -202,7 +202,7 @@ async def test_informational_flood() -> None:
 @pytest.mark.parametrize("how", ["fin", "rst"])
 @pytest.mark.parametrize("framing", ["length", "chunks", "none"])
 async def test_cut_at_every_byte(method: str, how: End, framing: str) -> None:
-    """Wherever an answer is cut: unknown before its head is whole, applied afterwards, and one request each time."""
+    """Wherever a response is cut: unknown before its head is complete, applied afterwards, one request each time."""
     start, body = {
         "length": (head(f"Content-Length: {len(RESULT)}"), RESULT),
         "chunks": (CHUNKED, chunk(RESULT) + b"0\r\n\r\n"),
@@ -240,7 +240,7 @@ async def test_cut_at_every_byte(method: str, how: End, framing: str) -> None:
 @every_method
 @pytest.mark.parametrize("how", ["fin", "rst"])
 async def test_never_on_a_used_connection(method: str, how: End) -> None:
-    """A connection that a read or a write has used is never given to a write: the server may just be closing it."""
+    """A write never uses the connection of an earlier read or write, as the server may just be closing it."""
 
     async def close_after_the_first(connection: Connection, received: Received) -> None:
         await connection.answer(b'{"skip":0,"take":100,"rows":[]}' if received.method == "GET" else RESULT)
@@ -259,7 +259,7 @@ async def test_never_on_a_used_connection(method: str, how: End) -> None:
 
 @every_method
 async def test_connections_are_closed_by_the_client(method: str) -> None:
-    """The connection of a write is closed after it by the client, which never asked the server for that."""
+    """The client closes the connection of a write after it, and never asks the server to."""
     closed: list[int] = []
 
     async def answer(connection: Connection, _: Received) -> None:
@@ -301,7 +301,7 @@ async def test_sent_once(method: str, how: End, sent: bytes, *, after_a_read: bo
 
 
 async def test_extra_bytes_are_no_answer() -> None:
-    """Bytes behind an answer never reach the next write."""
+    """Bytes after a response never reach the next write."""
     smuggled = says(lambda body: framed(body) + framed(b'{"results":{"KnSubject":{"SbId":"666"}}}'))
     async with Desk(smuggled) as server, client(server) as afas:
         for _ in range(3):
@@ -311,7 +311,7 @@ async def test_extra_bytes_are_no_answer() -> None:
 
 @every_method
 async def test_a_router_that_forgets(method: str) -> None:
-    """A flow that something on the way drops in both directions ends, with an outcome that is unknown."""
+    """A flow that a device on the way drops in both directions ends with an unknown outcome."""
     async with Desk(after(10, OK)) as server:
         port = int(server.base_url.rpartition(":")[2].removesuffix("/rest"))
 
@@ -347,7 +347,7 @@ async def test_limit() -> None:
 
 
 async def test_empty_results_and_late_ones() -> None:
-    """What has no body is whole with its head."""
+    """A response without a body is complete with its head."""
     found = await meets(Case("", after(300, says(NO_RESULT)), "applied"), timeout=1)
     assert found.result is not None
     assert found.result.keys == ()

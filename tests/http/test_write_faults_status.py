@@ -1,4 +1,4 @@
-"""Writes that are answered with an error status: rows 25 and 56 to 70 of the fault matrix."""
+"""Writes that get an error status: rows 25 and 56 to 70 of the fault matrix."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ OUT_OF_MEMORY = ["System.OutOfMemory: Out of memory", "Out of String space"]
 
 
 def refused(name: str, status: int, error: type[AfasError], body: bytes = b"", *headers: str) -> Case:
-    """Return the case of an answer that says that nothing was applied."""
+    """Return the case of a response that says that nothing was applied."""
     return Case(f"{status}{name}", replies(status, body, *headers), "rejected", 1, error)
 
 
 def vague(name: str, status: int, body: bytes = b"", *headers: str) -> Case:
-    """Return the case of an answer that does not tell whether anything was applied."""
+    """Return the case of a response that leaves open whether anything was applied."""
     return Case(f"{status}{name}", replies(status, body, *headers), "unknown", 1, OutcomeUnknownError)
 
 
@@ -119,7 +119,7 @@ async def test_refused(case: Case, method: str) -> None:
 @table_of(VAGUE)
 @every_method
 async def test_vague(case: Case, method: str) -> None:
-    """An answer from before, behind or beyond Profit does not tell what Profit did: unknown, and sent once."""
+    """A response from a proxy, or from outside Profit, leaves open what Profit did: unknown, and sent once."""
     found = await meets(case, method)
     assert found.unknown.stage == "answered"
     assert found.seconds < 10
@@ -134,7 +134,7 @@ async def test_facts_of_a_refusal() -> None:
 
 
 async def test_reason_of_an_unknown_outcome() -> None:
-    """What the service said is told there as well."""
+    """The error of an unknown outcome has the service's message too."""
     found = await meets(vague("", 500, profit(OUT_OF_TIME[1])))
     assert OUT_OF_TIME[1] in found.unknown.reason
     assert "REF" in found.unknown.reason
@@ -154,7 +154,7 @@ async def test_reason_of_an_unknown_outcome() -> None:
 )
 @every_method
 async def test_refusal_in_the_old_header(header: str, message: str, method: str) -> None:
-    """Without a body, the obsolete error header tells that and why Profit refused."""
+    """Without a body, the obsolete error header states that and why Profit refused."""
     found = await meets(refused("", 500, BusinessError, b"", f"X-Profit-Error: {header}"), method)
     assert found.refusal.message == message
 
@@ -167,7 +167,7 @@ async def test_refusal_in_gzip() -> None:
 
 @pytest.mark.parametrize("how", ["fin", "rst", "hold"])
 async def test_refusal_cut_off(how: Any) -> None:
-    """A refusal of which not enough arrived to be sure is no refusal; a status that says it all is one."""
+    """A refusal that was cut too short does not count, unless its status alone is enough."""
     body = profit(MANDATORY)
     for status, verdict in ((500, "unknown"), (401, "rejected"), (400, "rejected"), (502, "unknown")):
         found = await meets(Case("", says(framed(body, status=f"{status} Reason")[:-20], how), verdict))  # type: ignore[arg-type]
@@ -181,7 +181,7 @@ TARGETS = ["{base}/elsewhere", "/rest/x", "{other}/rest/connectors/X", "file:///
 @every_method
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects(method: str, status: int) -> None:
-    """A redirect is never followed, so that nobody else gets the write and nobody's answer is taken for its own."""
+    """A redirect is never followed: no other server gets the write, and no other response is taken for its own."""
     for target in TARGETS:
         async with Desk() as other, Desk() as server:
             location = target.format(base=server.base_url, other=other.base_url)
@@ -198,19 +198,19 @@ async def test_redirects(method: str, status: int) -> None:
 @pytest.mark.parametrize("message", LOCKED)
 @every_method
 async def test_locked(message: str, method: str) -> None:
-    """A lock is waited for: three refusals, seconds apart, then the write is applied, once."""
+    """A lock is retried: three refusals, seconds apart, then the write is applied, once."""
     found = await mends(replies(500, profit(message)), times=3, method=method, max_retries=0)
     assert found.seconds >= 6
 
 
 async def test_locked_for_ever() -> None:
-    """A lock that stays is told after nine requests, as a refusal."""
+    """A lock that stays is raised after nine requests, as a refusal."""
     found = await meets(Case("", replies(500, profit(LOCKED[0])), "rejected", 9, LockedError))
     assert (found.refusal.attempts, found.refusal.log_reference) == (9, "REF")
 
 
 async def test_locked_for_longer_than_the_time_out() -> None:
-    """The waits count against the client's time-out; what the service takes does not."""
+    """The waits count towards the client's time-out; the service's own time does not."""
     async with Desk(after(100, replies(500, profit(LOCKED[0])))) as server:
         found = await write(server, timeout=10)
     assert found.verdict == "rejected"
@@ -260,7 +260,7 @@ MAINTENANCE = b'{"error":{"code":"503","message":"Service temporarily unavailabl
     ],
 )
 async def test_stated_wait(status: int, headers: list[str], body: bytes, least: float, most: float) -> None:
-    """A service that asks to wait did not process the write: after the wait it is sent again, and applied once."""
+    """A service that asks to wait did not process the write. After the wait it is sent again, and applied once."""
     found = await mends(replies(status, body, *headers))
     assert least <= found.seconds <= most
 
@@ -279,7 +279,7 @@ SENSELESS: list[tuple[list[str], bytes]] = [
 @pytest.mark.parametrize(("headers", "body"), SENSELESS)
 @every_method
 async def test_senseless_wait(headers: list[str], body: bytes, method: str) -> None:
-    """429 says by itself that nothing was processed. 503 says so only with a wait: a proxy may have answered it."""
+    """429 alone means that nothing was processed. 503 means so only with a wait: it may come from a proxy."""
     found = await mends(replies(429, body, *headers), method=method)
     assert found.seconds < 1.1
     await meets(Case("", replies(503, body, *headers), "unknown"), method)
@@ -290,7 +290,7 @@ async def test_senseless_wait(headers: list[str], body: bytes, method: str) -> N
 @pytest.mark.parametrize("headers", [["Retry-After: 7200"], ["Retry-After: 300"], ["Retry-After: 1000000000"]])
 @every_method
 async def test_stated_wait_too_long(status: int, kind: type[ApiError], headers: list[str], method: str) -> None:
-    """A stated wait that is longer than the time that is left is told at once: nothing was applied."""
+    """A stated wait that exceeds the remaining time raises at once: nothing was applied."""
     found = await meets(Case("", replies(status, b"", *headers), "not_sent", 1, kind), method)
     assert found.seconds < 1
     assert found.refusal.retry_after == float(headers[0].partition(": ")[2])
@@ -299,14 +299,14 @@ async def test_stated_wait_too_long(status: int, kind: type[ApiError], headers: 
 @pytest.mark.parametrize(("status", "kind"), [(429, RateLimitError), (503, UnavailableError)])
 @pytest.mark.parametrize("max_retries", [0, 1, 3])
 async def test_stated_wait_for_ever(status: int, kind: type[ApiError], max_retries: int) -> None:
-    """A service that always asks to wait is asked as often as retries allow."""
+    """A service that always asks to wait gets as many requests as the retries allow."""
     case = Case("", replies(status, b"", "Retry-After: 1"), "not_sent", max_retries + 1, kind)
     found = await meets(case, max_retries=max_retries)
     assert found.refusal.attempts == max_retries + 1
 
 
 async def test_deleting_what_is_not_there() -> None:
-    """A record that is not there is an error of its own for who deletes it."""
+    """Deleting a missing record raises its own error."""
     async with Desk(replies(404)) as server, client(server) as afas:
         with pytest.raises(NotFoundError):
             await WRITES["DELETE"](afas)

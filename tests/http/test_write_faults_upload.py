@@ -1,4 +1,4 @@
-"""What a write looks like at the server's side, and what goes wrong while it is sent: rows 16, 17 and 72."""
+"""What the server sees of a write, and what goes wrong while it is sent: rows 16, 17 and 72."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Gate(RawServer):
 
 
 async def upload(server: RawServer, method: str, **options: Any) -> WriteResult | AfasError:
-    """Return what becomes of a large write."""
+    """Return the outcome of a large write."""
     async with client(server, **options) as afas:
         try:
             return await UPLOADS[method](afas)
@@ -83,7 +83,7 @@ async def upload(server: RawServer, method: str, **options: Any) -> WriteResult 
     ],
 )
 async def test_request(method: str, target: str) -> None:
-    """A write has the documented path, headers and body, and nothing else that tells of us."""
+    """A write has the documented path, headers and body, and no others."""
     async with Desk() as server, client(server, integration_id="12345_678900", language="nl-be") as afas:
         assert (await WRITES[method](afas)).keys == KEYS
         host = server.base_url.split("/")[2]
@@ -104,7 +104,7 @@ async def test_request(method: str, target: str) -> None:
 
 @pytest.mark.parametrize("text", ["Café €", "ﷺ漢字", "😀", "\x00\x1f\x7f\u2028", '"\\/', "é" * 300_000, ""])
 async def test_texts_arrive(text: str) -> None:
-    """Every text arrives as it is, in UTF-8, which the content type says."""
+    """Every text arrives unchanged, in UTF-8, as the content type says."""
     async with Desk() as server, client(server) as afas:
         await afas.insert("KnSubject", {"Ds": text})
         await afas.update("KnSubject", {"@SbId": "1", "Ds": text})
@@ -172,7 +172,7 @@ async def test_broken_off(method: str, most: int, how: End) -> None:
 
 @every_upload
 async def test_server_stops_reading(method: str) -> None:
-    """A server that stops reading is given up when the slowest line would have brought the whole body, not before."""
+    """A server that stops reading is abandoned when the slowest line would have sent the whole body, not before."""
 
     async def hold(_: Connection) -> None:
         await asyncio.Event().wait()
@@ -193,7 +193,7 @@ async def test_server_stops_reading(method: str) -> None:
 @pytest.mark.parametrize("most", [0, 1 << 16, 5_000_000])
 @pytest.mark.parametrize("then", ["reads on", "holds", "fin", "rst"])
 async def test_refused_during_the_upload(method: str, most: int, then: str) -> None:
-    """A refusal that arrives before the body has left is a refusal, if it can be read; the rest is not sent again."""
+    """A refusal that arrives before the body is sent counts if it can be read; the rest is not sent again."""
 
     async def refuse(connection: Connection) -> None:
         await connection.send(framed(b"", "Connection: close", status="401 Unauthorized"))
@@ -216,7 +216,7 @@ async def test_refused_during_the_upload(method: str, most: int, then: str) -> N
 
 @every_upload
 async def test_applied_during_the_upload(method: str) -> None:
-    """A success that comes before the body has left is one: what the service says counts."""
+    """A success that arrives before the body is sent is a success: the service's word counts."""
 
     async def answer(connection: Connection) -> None:
         await connection.send(framed(RESULT))
@@ -229,7 +229,7 @@ async def test_applied_during_the_upload(method: str) -> None:
 
 @every_method
 async def test_refused_before_anything_is_sent(method: str) -> None:
-    """What cannot be sent is refused before a connection is made."""
+    """Elements that cannot be sent are refused before a connection is made."""
     wrong: dict[str, Upload] = {
         "POST": lambda afas: afas.insert("KnSubject", {"Ds": object()}),
         "PUT": lambda afas: afas.update("KnSubject", {"Ds": None}),

@@ -1,4 +1,4 @@
-"""What the tests of loads share."""
+"""Shared fixtures of the tests of loads."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def _is_there(path: Path) -> bool:
 
 
 async def test_an_outcome_has_its_record(afas: AfasClient, simulator: Simulator) -> None:
-    """All that is not applied, whatever its status; what is applied keeps nothing, and no repr shows it."""
+    """Every outcome except applied keeps its record, whatever its status. No repr shows a record."""
     simulator.faults.add(Fault(method="POST", cut="reset", after=2))
     items = [element(0), faulty(1), element(2), ODD]
     async with afas.outcomes(SUBJECT, items, max_elements=1, in_flight=1, validate=False) as outcomes:
@@ -68,7 +68,7 @@ async def test_an_outcome_has_its_record(afas: AfasClient, simulator: Simulator)
 
 @pytest.mark.parametrize("way", ["meanwhile", "afterwards"])
 async def test_a_file_of_failures_is_the_source_of_the_next_load(way: str, path: Path) -> None:
-    """Each line tells what is wrong; what had no effect is read again, what is unknown is not."""
+    """Each line states the fault. Records without effect are read again; unknown ones are not."""
     async with serving() as (simulator, afas):
         simulator.faults.add(Fault(method="POST", cut="reset", after=4))
         options = {"max_elements": 1, "in_flight": 1, "validate": False}
@@ -91,7 +91,7 @@ async def test_a_file_of_failures_is_the_source_of_the_next_load(way: str, path:
 
 
 async def test_every_form_of_a_record_comes_back(path: Path) -> None:
-    """Keys, objects, lists of them, actions and exact numbers: what is read is sent as the record was."""
+    """Keys, objects, lists, actions and exact numbers survive: the record is read as it was sent."""
     item = Element(
         {"Ds": "x", "Amount": Decimal("12345678901234567890.10"), "On": datetime(2024, 7, 1, 12)},  # noqa: DTZ001
         key={"SbId": 3},
@@ -108,7 +108,7 @@ async def test_every_form_of_a_record_comes_back(path: Path) -> None:
 
 
 def test_what_a_look_up_finds_is_not_read_again(path: Path) -> None:
-    """The line that says what was found takes the place of the one before."""
+    """The line with the finding replaces the line before it."""
     lines = [{"index": 0, "status": "unknown", "record": {"Ds": "a"}}, {"index": 1, "status": "unknown", "record": {}}]
     lines += [
         {"index": 0, "status": "not_sent", "record": {"Ds": "a"}},
@@ -119,7 +119,7 @@ def test_what_a_look_up_finds_is_not_read_again(path: Path) -> None:
 
 
 async def test_more_failures_than_a_report_lists(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file has all of them, and is written while the load goes on."""
+    """The file has all failures, and is written during the load."""
     monkeypatch.setattr("afas_async.vocabulary.outcomes.LISTED", 10)
     monkeypatch.setattr("afas_async.write.failures._FULL", 1_000)
     async with serving() as (_, afas), afas.load(SUBJECT, failures=path) as load:
@@ -140,7 +140,7 @@ async def test_a_file_that_cannot_be_written(tmp_path: Path, afas: AfasClient, s
 
 @pytest.mark.parametrize(("most", "sent"), [(2, 3), (0, 1), (9, 10)])
 async def test_too_many_rejected_records_stop_a_load(most: int, sent: int) -> None:
-    """A closed period refuses everything: it need not be asked for each record."""
+    """A closed period refuses every record, so the load need not try each of them."""
     async with serving() as (simulator, afas):
         load = await _load(afas, map(faulty, range(50)), max_rejected=most, max_elements=1, in_flight=1, validate=False)
         assert (load.report.counts["rejected"], load.report.counts["not_sent"]) == (sent, 50 - sent)
@@ -151,7 +151,7 @@ async def test_too_many_rejected_records_stop_a_load(most: int, sent: int) -> No
 
 
 async def test_a_finished_journal_says_so(tmp_path: Path) -> None:
-    """Tomorrow's load of equal records would be swallowed: it is refused, and told how to go about it."""
+    """It would swallow tomorrow's load of equal records, so the load is refused with an error that says what to do."""
     journal = tmp_path / "journal"
     async with serving() as (simulator, afas):
         await _load(afas, elements(3), journal=journal)
@@ -165,7 +165,7 @@ async def test_a_finished_journal_says_so(tmp_path: Path) -> None:
 
 
 async def test_a_load_id_begins_a_finished_journal_anew(tmp_path: Path) -> None:
-    """The same id repeats a load that sends nothing; another one is a new load, once the last is finished."""
+    """The same id repeats a load that sends nothing. Another id is a new load, once the last is finished."""
     journal = tmp_path / "journal"
     async with serving() as (simulator, afas):
         for load_id, sent in (("monday", 1), ("monday", 1), ("tuesday", 2), ("tuesday", 2)):
@@ -179,7 +179,7 @@ async def test_a_load_id_begins_a_finished_journal_anew(tmp_path: Path) -> None:
 
 
 async def test_a_source_that_is_shorter_than_before(tmp_path: Path) -> None:
-    """What the journal has beyond it is counted, and the load is not finished."""
+    """Elements that only the journal has are counted, and the load is not finished."""
     journal = tmp_path / "journal"
     async with serving() as (_, afas):
         load = await _load(afas, [*elements(5), faulty(5)], journal=journal, validate=False, max_elements=1)
@@ -194,7 +194,7 @@ async def test_a_source_that_is_shorter_than_before(tmp_path: Path) -> None:
 
 
 class Lazy(Mapping[str, Any]):
-    """A record that cannot be looked at."""
+    """A record that raises when a field is read."""
 
     def __getitem__(self, name: str) -> Any:
         raise RuntimeError(name)
@@ -207,14 +207,14 @@ class Lazy(Mapping[str, Any]):
 
 
 class Mute:
-    """A value that has no text."""
+    """A value without a text."""
 
     def __str__(self) -> str:
         raise KeyError
 
 
 async def test_a_record_that_is_changed_after_it_was_added(path: Path) -> None:
-    """The file has what was sent: a source may use one dict for all of its records."""
+    """The file has the values that were sent, so a source may reuse one dict for all records."""
     row: dict[str, Any] = {}
     async with serving() as (_, afas), afas.load(SUBJECT, failures=path, validate=False, max_elements=1) as load:
         for each in elements(4, 1):
@@ -225,7 +225,7 @@ async def test_a_record_that_is_changed_after_it_was_added(path: Path) -> None:
 
 
 async def test_a_reference_is_not_loaded_again(path: Path) -> None:
-    """The load wrote it, and the next one writes its own."""
+    """The load wrote the reference, and the next load writes its own."""
     item = {"StId": 1, "St": "?"}
     async with serving() as (_, afas), afas.load(SUBJECT, failures=path, validate=False, reference="Ds") as load:
         await load.add(item)
@@ -234,7 +234,7 @@ async def test_a_reference_is_not_loaded_again(path: Path) -> None:
 
 @pytest.mark.parametrize("item", [Lazy(), Mute(), {"StId": Mute()}], ids=["mapping", "object", "value"])
 async def test_a_record_that_raises_what_it_likes(item: Any, path: Path) -> None:
-    """It costs its own place in the file, and no other record."""
+    """A record that raises any exception has its own line in the file, and affects no other record."""
     async with serving() as (simulator, afas):
         load = await _load(afas, [element(0), item, element(2)], failures=path)
         agree(load.report, simulator)
@@ -243,7 +243,7 @@ async def test_a_record_that_raises_what_it_likes(item: Any, path: Path) -> None
 
 
 async def test_a_second_load_leaves_the_file_of_a_running_one(tmp_path: Path, path: Path) -> None:
-    """It is refused by the journal, before the file is written anew."""
+    """The journal refuses the second load before it rewrites the file."""
     options: dict[str, Any] = {"journal": tmp_path / "journal", "failures": path}
     async with serving() as (_, afas), afas.load(SUBJECT, **options) as load:
         await load.add(ODD | {"Ds": None})
@@ -256,7 +256,7 @@ async def test_a_second_load_leaves_the_file_of_a_running_one(tmp_path: Path, pa
 
 
 async def test_cancelled_while_the_journal_closes(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file is written nevertheless."""
+    """The file is written all the same."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     close = Journal.close
@@ -275,7 +275,7 @@ async def test_cancelled_while_the_journal_closes(tmp_path: Path, path: Path, mo
 
 
 async def test_a_disk_that_is_full_for_a_while(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not be written is written later, and no half of a line stays."""
+    """Lines that could not be written are written later, and no half line stays."""
     file = FailureFile(path)
     await file.open()
     file.begin()
@@ -305,7 +305,7 @@ async def test_a_disk_that_is_full_for_a_while(path: Path, monkeypatch: pytest.M
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 async def test_a_device_in_place_of_a_file() -> None:
-    """It can be written to, if it takes anything."""
+    """A device can take the place of the file if it accepts data."""
     async with serving() as (_, afas):
         load = await _load(afas, [ODD], failures="/dev/null")
         assert load.report.counts["not_sent"] == 1
@@ -314,7 +314,7 @@ async def test_a_device_in_place_of_a_file() -> None:
 
 
 def test_a_line_that_was_not_written_to_its_end(path: Path) -> None:
-    """After `kill -9` the lines before it are read."""
+    """After `kill -9` all earlier lines are read."""
     whole = line_of(Outcome(0, "not_sent", item={"Ds": "a"}))
     path.write_bytes(whole + whole[:-9])
     assert list(failed_records(path)) == [{"Ds": "a"}]
@@ -324,7 +324,7 @@ def test_a_line_that_was_not_written_to_its_end(path: Path) -> None:
 
 
 async def test_a_finished_load_that_becomes_longer(tmp_path: Path) -> None:
-    """With the same id it goes on, and is not finished before its new records are applied."""
+    """With the same id the load continues. It is finished only once its new records are applied."""
     journal = tmp_path / "journal"
     async with serving() as (simulator, afas):
         await _load(afas, elements(3), journal=journal, load_id="monday")
@@ -336,7 +336,7 @@ async def test_a_finished_load_that_becomes_longer(tmp_path: Path) -> None:
 
 
 async def test_a_load_that_is_left_early_is_not_finished(tmp_path: Path) -> None:
-    """Nobody knows what its source has yet: the next run goes on."""
+    """The source may have more elements, so the next run continues."""
     journal = tmp_path / "journal"
 
     async def source() -> AsyncIterator[dict[str, Any]]:
@@ -355,7 +355,7 @@ async def test_a_load_that_is_left_early_is_not_finished(tmp_path: Path) -> None
 
 
 async def test_a_file_may_be_the_source_of_the_load_that_replaces_it(path: Path) -> None:
-    """What failed is loaded again, and what fails again is there once more."""
+    """Failed records are loaded again; the file then has those that fail again."""
     async with serving() as (simulator, afas):
         await _load(afas, [*elements(3, 0, 1, 2)], failures=path, validate=False, max_elements=1)
         async with afas.load(SUBJECT, failures=path, validate=False, max_elements=1) as load:

@@ -1,4 +1,4 @@
-"""What a load takes and sends: elements of every form, every action, their keys, and their order."""
+"""What a load accepts and sends: elements of every form, every action, their keys, and their order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MANY = by_default(60, 120)
 
 
 class Subject(msgspec.Struct, rename={"type": "StId", "subject": "Ds", "status": "St"}):
-    """A dossier item by names of one's own."""
+    """A dossier item with field names of its own."""
 
     type: int
     subject: str
@@ -104,7 +104,7 @@ async def _root_of(root: str, described: str | None, **options: Any) -> set[str]
     ],
 )
 async def test_root(root: str, described: str, expected: str, *, validate: bool) -> None:
-    """The element's name is what the connector says, or else what the service tells, if it is asked."""
+    """The element's name comes from the connector, or else from the service, if it is asked."""
     assert await _root_of(root, described, validate=validate) == {expected}
 
 
@@ -119,7 +119,7 @@ async def test_a_root_that_the_service_knows() -> None:
 
 
 async def test_keys() -> None:
-    """The key of each outcome is that of the row that its element became, however the calls overtake each other."""
+    """The key of each outcome is that of the row its element became, in whatever order the calls finish."""
     async with serving(latency=Latency(per_element=0.01)) as (simulator, afas):
         items = [element(number) for number in range(300)]
         async with afas.outcomes(SUBJECT, items, max_elements=20) as outcomes:
@@ -131,7 +131,7 @@ async def test_keys() -> None:
 
 
 async def test_keys_that_are_not_answered() -> None:
-    """Half of the connectors answer none: the outcomes have none then."""
+    """Half of the connectors return no keys: the outcomes then have no key."""
     async with serving(rules=Rules(results="empty")) as (simulator, afas):
         async with afas.outcomes(SUBJECT, [element(number) for number in range(10)]) as outcomes:
             found = [outcome async for outcome in outcomes]
@@ -141,7 +141,7 @@ async def test_keys_that_are_not_answered() -> None:
 
 
 async def test_one_key_for_several_elements() -> None:
-    """So answers a service that takes no lists: what became of the others is unknown, and nothing is sent again."""
+    """A service without lists returns one key: the other elements are unknown, and nothing is sent again."""
     async with serving(rules=Rules(results="first")) as (simulator, afas):
         async with afas.outcomes(SUBJECT, [element(number) for number in range(10)]) as outcomes:
             found = [outcome async for outcome in outcomes]
@@ -152,7 +152,7 @@ async def test_one_key_for_several_elements() -> None:
 
 
 def shuffling(simulator: Simulator, seed: int) -> None:
-    """Have each answer take another time."""
+    """Give each response a different delay."""
     chance = random.Random(seed)  # noqa: S311
     for after in range(300):
         simulator.faults.add(Fault(method="PUT", delay=chance.random(), after=after))
@@ -161,7 +161,7 @@ def shuffling(simulator: Simulator, seed: int) -> None:
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("keys", [1, 3, 40])
 async def test_elements_with_the_same_key_keep_their_order(keys: int) -> None:
-    """However long each call takes, an element is sent only when the one before it with its key is applied."""
+    """However long each call takes, an element waits until the one before it with its key is applied."""
     order = random.Random(keys)  # noqa: S311
     async with serving(rows=200, latency=Latency(base=0.1, per_element=0.02)) as (simulator, afas):
         items = [order.randrange(1, keys + 1) for _ in range(MANY)]
@@ -205,7 +205,7 @@ def test_keys_that_the_service_takes_for_equal() -> None:
     [(Fault(method="PUT", cut="reset", works_after=50), "unknown"), (Fault(method="PUT", status=400), "rejected")],
 )
 async def test_held_back(fault: Fault, status: Any) -> None:
-    """After an element that is not applied, the later ones with its key are not sent; all others are."""
+    """After an element that is not applied, later ones with its key are not sent; all others are."""
     async with serving(rows=200, latency=Latency(base=0.1)) as (simulator, afas):
         simulator.faults.add(fault)
         async with afas.load(SUBJECT, action="update", max_elements=1) as load:
@@ -240,7 +240,7 @@ async def test_held_back_when_they_come_later() -> None:
 
 @pytest.mark.parametrize("where", ["load", "connector"])
 async def test_nulls_of_a_load(where: str) -> None:
-    """Per load or per connector; a single write goes by the connector."""
+    """The option applies per load or per connector; a single write follows the connector."""
     async with serving(rows=5) as (simulator, afas):
         connector = UpdateConnector(SUBJECT, nulls="omit" if where == "connector" else "refuse")
         options: dict[str, Any] = {"nulls": "omit"} if where == "load" else {}
@@ -257,7 +257,7 @@ async def test_nulls_of_a_load(where: str) -> None:
 
 
 async def test_a_single_write_knows_the_element_by_metainfo() -> None:
-    """Once a client has a connector described, its element is named as the service says."""
+    """Once a client has a connector's metainfo, it uses the service's name for the element."""
     bodies = list[bytes]()
 
     async def answer(connection: Connection, received: Received) -> None:

@@ -1,4 +1,4 @@
-"""The journal by itself: the states of its elements, and what is refused."""
+"""The journal by itself: the states of its elements, and the requests that it refuses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_what_was_not_begun_is_not_known(path: Path) -> None:
-    """Only what a call was begun with can be at the service."""
+    """Only elements of a begun call can be at the service."""
     journal = await begun(path, 1)
     journal.close()
     journal = Journal(path, LOAD)
@@ -32,7 +32,7 @@ async def test_what_was_not_begun_is_not_known(path: Path) -> None:
 
 
 async def test_what_is_in_flight_is_unknown_to_the_next_run(path: Path) -> None:
-    """Whoever sent it has died: it tells when it was sent, and until when to wait."""
+    """The sender has died. The outcome has the time it was sent, and until when to wait."""
     before, clock = datetime.now(UTC), anyio.current_time()
     (await begun(path, 0, 1)).close()
     assert states(path) == {0: "in flight", 1: "in flight"}
@@ -61,7 +61,7 @@ async def test_what_is_in_flight_is_unknown_to_the_next_run(path: Path) -> None:
     ],
 )
 async def test_outcomes_come_back(path: Path, status: Status, facts: dict[str, Any], state: str) -> None:
-    """What became of an element is there in the next run with all its facts."""
+    """The next run gets the outcome of an element with all its facts."""
     journal = await begun(path, 0, 1)
     journal.end(0, outcomes(status, 0, 1, **facts))
     journal.close()
@@ -80,7 +80,7 @@ async def test_outcomes_come_back(path: Path, status: Status, facts: dict[str, A
 
 
 async def test_a_refusal_comes_back(path: Path) -> None:
-    """That of an element by itself; of a call of several nobody knows whose it is."""
+    """A refusal of a single element comes back. In a call of several, nobody knows which element it was."""
     journal = await begun(path, 0)
     error = refused()
     journal.end(0, outcomes("rejected", 0, error=error))
@@ -104,7 +104,7 @@ async def test_a_long_journal_is_read_in_order(path: Path) -> None:
 
 
 async def test_what_may_be_there_is_not_begun_again(path: Path) -> None:
-    """In flight, applied or unknown: not one element of such a call is noted as sent."""
+    """No element of a call in flight, applied or unknown is noted as sent again."""
     journal = await begun(path, 0, 1, 2, 3)
     with pytest.raises(JournalError, match="may be at the service already"):
         journal.begin(1, pieces(0, 9))
@@ -119,7 +119,7 @@ async def test_what_may_be_there_is_not_begun_again(path: Path) -> None:
 
 @pytest.mark.parametrize("status", ["applied", "unknown"])
 async def test_only_what_is_in_flight_ends(path: Path, status: Status) -> None:
-    """An outcome for what was not begun, has ended, or is in another call is a fault, and is not noted."""
+    """An outcome for an element not begun, ended, or in another call is an error, and not noted."""
     journal = await begun(path, 0, 1)
     for call, numbers in ((0, (0, 5)), (1, (0, 1)), (0, (0, 1, 2))):
         with pytest.raises(JournalError, match="was not in flight"):
@@ -140,7 +140,7 @@ async def test_a_call_that_was_not_begun_has_nothing_to_end(path: Path) -> None:
 
 
 async def test_a_call_without_effect_is_begun_again(path: Path) -> None:
-    """After a refusal to process it a call is planned, until it is begun anew."""
+    """After a refusal to process it, a call is planned until it begins anew."""
     journal = await begun(path, 0, 1)
     journal.postpone(0)
     assert journal.counts()["planned"] == 2
@@ -155,7 +155,7 @@ async def test_a_call_without_effect_is_begun_again(path: Path) -> None:
 
 
 async def test_unknown_elements_are_settled(path: Path) -> None:
-    """What somebody found out counts, and only for what was unknown."""
+    """A finding by lookup counts, and only for elements whose outcome is unknown."""
     journal = await begun(path, 0, 1, 2)
     with pytest.raises(JournalError, match="the outcome of element 0 is not unknown"):
         journal.correct(0, "applied")

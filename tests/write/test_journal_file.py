@@ -1,4 +1,4 @@
-"""The journal's file: who may open it, what it holds, and what is no journal."""
+"""The journal's file: who may open it, what it holds, and which files are refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_the_file_is_private(path: Path) -> None:
 
 @pytest.mark.parametrize("status", ["applied", "rejected", "not_sent", "settled", "postponed"])
 async def test_bodies_are_gone_once_they_are_not_needed(path: Path, status: Any) -> None:
-    """Nothing of an element whose outcome is known is left in the file, also not where SQLite no longer looks."""
+    """The file keeps nothing of an element with a known outcome, not even in parts that SQLite no longer uses."""
     journal = Journal(path, LOAD)
     calls = by_default(6, 20)
     for call in range(calls):
@@ -60,7 +60,7 @@ async def test_bodies_are_gone_once_they_are_not_needed(path: Path, status: Any)
 
 
 async def test_bodies_are_kept_while_somebody_may_need_them(path: Path) -> None:
-    """What is in flight or unknown can be looked at."""
+    """Elements in flight or unknown keep their bodies."""
     journal = await begun(path, 0, 1)
     journal.end(0, outcomes("unknown", 0, error=lost()) + outcomes("applied", 1))
     journal.close()
@@ -68,7 +68,7 @@ async def test_bodies_are_kept_while_somebody_may_need_them(path: Path) -> None:
 
 
 def in_another_process(path: Path) -> str:
-    """Open the journal in another process; return what that says."""
+    """Open the journal in another process, and return its message."""
     said = path.with_name("said")
     process = forking.start(said, Journal, path)
     process.join()
@@ -105,7 +105,7 @@ async def test_reading_the_file_does_not_free_it(read: str, path: Path) -> None:
 
 
 async def test_what_a_dead_process_has_left(path: Path) -> None:
-    """The file of the lock that stays after `kill -9` refuses nobody, and goes with the next load."""
+    """The lock file that stays after `kill -9` refuses nobody, and the next load removes it."""
     write(path.with_name("journal-lock"), b"0" * 32)
     (await begun(path, 0)).close()
     assert [file.name for file in path.parent.iterdir()] == ["journal"]
@@ -113,7 +113,7 @@ async def test_what_a_dead_process_has_left(path: Path) -> None:
 
 @pytest.fixture
 def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have no lock hold, neither ours nor SQLite's, as on some network drives."""
+    """Disable all locks, ours and SQLite's, as on some network drives."""
     connect = sqlite3.connect
 
     def connect_without(database: str, **options: Any) -> Any:
@@ -136,7 +136,7 @@ def _write_in_vain(journal: Journal) -> None:
 
 @pytest.mark.usefixtures("no_locks")
 async def test_where_locks_do_not_hold(path: Path) -> None:
-    """Whoever opened the journal last goes on; the one before sends nothing more, and leaves the files alone."""
+    """The last one to open the journal continues. The earlier one sends nothing more, and leaves the files alone."""
     first = await begun(path, 0)
     second = Journal(path, LOAD)
     assert [entry.number for entry in second.unknown()] == [0]
@@ -156,7 +156,7 @@ async def test_where_locks_do_not_hold(path: Path) -> None:
 
 @pytest.mark.usefixtures("no_locks")
 async def test_opened_by_another_load_while_a_call_is_noted(path: Path) -> None:
-    """The other load has not read the note, and sends the element: so this one must not."""
+    """The other load has not read the note, and sends the element, so this load must not."""
     first, second = Journal(path, LOAD), list[Journal]()
 
     def overtaken(statement: str) -> None:
@@ -174,7 +174,7 @@ async def test_opened_by_another_load_while_a_call_is_noted(path: Path) -> None:
 @pytest.mark.parametrize("name", ["journal", "journal-wal", "journal-lock"])
 @pytest.mark.parametrize("anew", [False, True])
 async def test_deleted_while_it_is_open(name: str, anew: bool, path: Path) -> None:  # noqa: FBT001
-    """The next run would not find what is noted from now on, so nothing is sent."""
+    """The next run would not find later notes, so nothing is sent."""
     journal = await begun(path, 0)
     file = path.with_name(name)
     before = content(file)
@@ -187,7 +187,7 @@ async def test_deleted_while_it_is_open(name: str, anew: bool, path: Path) -> No
 
 
 def test_two_processes_that_make_it_at_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The faster one's file stays, and the other is refused while that has it open."""
+    """The faster process keeps its file, and refuses the other as long as it is open."""
     link, faster = os.link, list[Journal]()
 
     def overtaken(source: str, target: Path) -> None:
@@ -203,7 +203,7 @@ def test_two_processes_that_make_it_at_once(path: Path, monkeypatch: pytest.Monk
 
 
 async def test_not_after_a_fork(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child process has its parent's connection, and must not use it, nor take the file from its parent."""
+    """A child has its parent's connection. It must not use it, nor take the file from its parent."""
     journal = await begun(path, 0)
     with monkeypatch.context() as child:
         child.setattr(os, "getpid", lambda: 0)
@@ -226,7 +226,7 @@ async def test_not_after_a_fork(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("fact", ["service", "connector", "action"])
 async def test_another_loads_journal(path: Path, fact: str) -> None:
-    """A journal belongs to one load; without one named it is opened whatever its load is."""
+    """A journal belongs to one load. Without a load's name, it opens whichever load it belongs to."""
     (await begun(path, 0)).close()
     with pytest.raises(JournalError, match=r"this is the journal of another load: .*'KnSubject'.*, not .*'other'"):
         Journal(path, LOAD | {fact: "other"})
@@ -272,7 +272,7 @@ def _spoil_a_state(content: bytes) -> bytes:
     ids=["empty", "a text", "no header", "one page left", "cut", "a page of zeros", "a state that is none"],
 )
 async def test_a_damaged_file(path: Path, damage: Any) -> None:
-    """A file that has lost something is refused: what it has lost may be at the service."""
+    """A file that lost data is refused, as the lost elements may be at the service."""
     journal = await begun(path, *range(2_000))
     journal.end(0, outcomes("unknown", *range(2_000), error=lost()))
     journal.close()
@@ -284,7 +284,7 @@ async def test_a_damaged_file(path: Path, damage: Any) -> None:
 
 
 async def test_another_programs_database(path: Path) -> None:
-    """A database that is no journal stays as it is."""
+    """A database that is not a journal stays unchanged."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("CREATE TABLE elements (number)")
     before = content(path)
@@ -294,7 +294,7 @@ async def test_another_programs_database(path: Path) -> None:
 
 
 async def test_a_log_without_its_journal(path: Path) -> None:
-    """Half of a journal is refused: the log would be taken for part of the new one."""
+    """Half of a journal is refused, as the new journal would take over the log."""
     log = path.with_name("journal-wal")
     write(log, b"x")
     with pytest.raises(JournalError, match="which is missing: restore it, or delete this file"):
@@ -303,7 +303,7 @@ async def test_a_log_without_its_journal(path: Path) -> None:
 
 
 def test_places_where_no_journal_can_be(tmp_path: Path) -> None:
-    """What cannot be opened or made is told with its path."""
+    """An error about opening or creating a journal names its path."""
     for path, identity in ((tmp_path / "no" / "journal", LOAD), (tmp_path, LOAD), (tmp_path / "none", None)):
         with pytest.raises(JournalError, match=f"{path}: the journal cannot be opened: "):
             Journal(path, identity)
@@ -311,7 +311,7 @@ def test_places_where_no_journal_can_be(tmp_path: Path) -> None:
 
 
 async def test_the_log_is_synced(path: Path) -> None:
-    """A commit is on the disk, also if the power fails; what is deleted is overwritten."""
+    """A commit is on the disk even if the power fails, and deleted data is overwritten."""
     journal = await begun(path, 0)
     for pragma, value in (("synchronous", 2), ("journal_mode", "wal"), ("secure_delete", 1), ("fullfsync", 1)):
         assert journal._file.database.execute(f"PRAGMA {pragma}").fetchone() == (value,)
@@ -319,6 +319,6 @@ async def test_the_log_is_synced(path: Path) -> None:
 
 
 def test_the_token_is_in_no_spelling_there(path: Path) -> None:
-    """A journal holds what its load is, and no credential."""
+    """A journal holds the identity of its load, and no credential."""
     Journal(path, LOAD).close()
     assert not canary.leaks(path.read_bytes().decode("latin-1"))

@@ -41,7 +41,7 @@ def test_a_childs_end_leaves_the_log(how: str, path: Path) -> None:
 
 
 def test_a_child_that_ends_as_programs_do(path: Path) -> None:
-    """At the end of its program Python closes what is open: not this."""
+    """At the end of its program Python closes open files, but not this one."""
     command = [sys.executable, "-m", "tests.support.forked_journal", str(path), "sys.exit"]
     assert subprocess.run(command, check=False, cwd=ROOT).returncode == -signal.SIGKILL
     assert _unknown(path) == [0, 1]

@@ -1,6 +1,6 @@
-"""A load that is killed at any moment goes on, and in the end nothing is lost, nothing doubled, and nothing is a guess.
+"""A load killed at any moment continues later: in the end nothing is lost, nothing doubled, nothing guessed.
 
-With the same checks the five designs are caught that are wrong in a way that only shows when something goes wrong.
+The same checks catch the five designs whose mistakes show only when something fails.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _start(folder: Path) -> ForkServerProcess:
 
 
 def _run(folder: Path) -> int:
-    """Run a load to its end, or death; return the exit status."""
+    """Run a load until it ends or dies; return the exit status."""
     process = _start(folder)
     process.join(60)
     process.kill()
@@ -70,7 +70,7 @@ def _run(folder: Path) -> int:
 
 
 def _ended(process: ForkServerProcess, folder: Path) -> int:
-    """Wait for the end of a process, which must not have said a word; return its exit status."""
+    """Wait for the end of a process, which must not print anything; return its exit status."""
     process.join()
     assert (folder / "said").read_text() == ""
     status = process.exitcode
@@ -85,7 +85,7 @@ def _make(folder: Path, plan: Plan) -> None:
 
 
 def _in_flight(folder: Path) -> int:
-    """Count the elements that a dead process has left in flight; in a copy, as whoever opens the file changes it."""
+    """Count the elements that a dead process left in flight. A copy is opened, as opening changes the file."""
     copy = folder / "copy"
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()
@@ -99,7 +99,7 @@ def _in_flight(folder: Path) -> int:
 
 
 def _judge(folder: Path, plan: Plan) -> Counter[str]:
-    """Compare what the load says with what the service has."""
+    """Compare the outcomes of the load with the rows of the service."""
 
     async def subjects(url: str) -> list[str]:
         async with AfasClient(base_url=url, auth=canary.TOKEN) as afas:
@@ -119,7 +119,7 @@ def _judge(folder: Path, plan: Plan) -> Counter[str]:
                 assert count == 0, f"element {number} is {status}, and there"
             case _:
                 assert status == "unknown"
-                # What is there is found, as the service is done with it.
+                # An existing row is found, as the service has finished its work.
                 assert count == 0 or not plan.check, f"element {number} was not found"
     assert not there
     noted = Journal(folder / "journal")
@@ -136,7 +136,7 @@ def _judge(folder: Path, plan: Plan) -> Counter[str]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_killed_at_any_moment(variant: str, service: SimulatorProcess, tmp_path: Path) -> None:
-    """Every element has one outcome in the end, which the service's table bears out, and none is there twice."""
+    """Every element has one outcome in the end. The service's table confirms it, and has no duplicate."""
     chance = random.Random(variant)  # noqa: S311
     kills = hits = loads = 0
     while kills < max(1, KILLS // len(VARIANTS)):
@@ -177,7 +177,7 @@ def _written(log: Path) -> float:
 
 @pytest.mark.timeout(900)
 def test_killed_at_each_statement_of_the_journal(service: SimulatorProcess, tmp_path: Path) -> None:
-    """Wherever in its work with the file the process dies, the next run finds a journal, and goes on with it."""
+    """At whichever statement the process dies, the next run finds a journal and continues with it."""
     for last in itertools.count(1, 1 if KILLS > 100 else by_default(48, 8)):
         plan = Plan(service.base_url, f"statement {last}", elements=4, faulty=False, last_statement=last)
         _make(tmp_path / str(last), plan)
@@ -196,7 +196,7 @@ def test_killed_at_each_statement_of_the_journal(service: SimulatorProcess, tmp_
 
 @pytest.fixture
 def held(portal: BlockingPortal, service: SimulatorProcess) -> Iterator[tuple[str, Event, Event]]:
-    """Run a proxy that holds back one write, also when its client has gone: its URL, held, and when to let go."""
+    """Run a proxy that holds back one write, even when its client is gone. Yield its URL, held, and when to let go."""
     is_held, release = Event(), Event()
 
     @asynccontextmanager
@@ -220,7 +220,7 @@ def held(portal: BlockingPortal, service: SimulatorProcess) -> Iterator[tuple[st
 
 
 def _caught(folder: Path, plan: Plan) -> None:
-    """Judge a load: a wrong design must be found out, and the right one must not."""
+    """Judge a load: the checks must catch a wrong design, and pass the right one."""
     if plan.design is None:
         _judge(folder, plan)
     else:
@@ -231,7 +231,7 @@ def _caught(folder: Path, plan: Plan) -> None:
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("design", [None, "send what is in flight", "mark after sending"])
 def test_killed_between_the_answer_and_its_note(design: str | None, service: SimulatorProcess, tmp_path: Path) -> None:
-    """What is answered and not noted yet is in flight to the next run, which does not send it again."""
+    """An element with a response but no note yet is in flight to the next run, which does not resend it."""
     plan = Plan(service.base_url, f"answered {design}", elements=20, design=design, die=9)
     _make(tmp_path, plan)
     assert _run(tmp_path) == -signal.SIGKILL
@@ -245,7 +245,7 @@ def test_killed_between_the_answer_and_its_note(design: str | None, service: Sim
 def test_killed_before_the_service_does_its_work(
     design: str | None, held: tuple[str, Event, Event], tmp_path: Path
 ) -> None:
-    """What the service does after its client has died is not missing, but may still come."""
+    """A write that the service applies after its client died is not absent: it may still come."""
     url, is_held, release = held
     plan = Plan(url, f"late {design}", elements=20, design=design)
     _make(tmp_path, plan)
@@ -265,7 +265,7 @@ def test_killed_before_the_service_does_its_work(
 
 
 def _is_answered(folder: Path) -> bool:
-    """Whether an element is noted as applied: so there is a control for what is not found."""
+    """Whether an element is noted as applied, so that lookups have a control record."""
     return b"SbId" in (folder / "journal-wal").read_bytes()
 
 
@@ -274,7 +274,7 @@ def _is_answered(folder: Path) -> bool:
 def test_no_answer_in_time(
     design: str | None, portal: BlockingPortal, service: SimulatorProcess, tmp_path: Path
 ) -> None:
-    """What is not answered in time may be there."""
+    """An element without a response in time may have been applied."""
     portal.call(service.faults.add, Fault(method="POST", cut="stall", after=5, times=2))
     plan = Plan(service.base_url, f"stalled {design}", elements=20, design=design, patience=0.3)
     _make(tmp_path, plan)

@@ -1,4 +1,4 @@
-"""The order of changes to one record, however its key is spelled, and whatever becomes of the one before."""
+"""The order of changes to one record, however its key is spelled, and whatever the outcome of the one before."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_other_keys_have_other_lanes() -> None:
 @pytest.mark.parametrize("connector", [SUBJECT, UpdateConnector(SUBJECT, key="SbId")])
 @pytest.mark.parametrize("validate", [True, False])
 async def test_changes_to_one_record_keep_their_order(name: str, connector: Any, *, validate: bool) -> None:
-    """With a check or without, with the key in its place or among the fields: no later change is overtaken."""
+    """With or without a check, with the key in its place or among the fields: no later change overtakes."""
     async with serving(rows=10, latency=Latency(base=0.5)) as (simulator, afas):
         async with afas.load(connector, action="update", max_elements=1, validate=validate) as load:
             await load.add({name: 3, "Ds": "first"})
@@ -60,7 +60,7 @@ async def test_changes_to_one_record_keep_their_order(name: str, connector: Any,
 
 
 async def test_calls_go_side_by_side_where_keys_are_known() -> None:
-    """Only an update whose key nothing tells has to wait for the one before it; an insert is new."""
+    """Only an update without a known key waits for the one before it. An insert is a new record."""
     latency = Latency(base=1.0)
     for items, action, most in (
         ([{"@SbId": number, "Ds": "x"} for number in range(1, 9)], "update", 4),
@@ -76,7 +76,7 @@ async def test_calls_go_side_by_side_where_keys_are_known() -> None:
 
 
 async def test_a_record_that_the_check_refuses_closes_its_lane(tmp_path: Path) -> None:
-    """The later one with its key is held back; corrected, both are sent in their order."""
+    """The later one with its key is held back. After a correction, both are sent in order."""
     first, second = {"@SbId": 3, "Ds": "first", "St": "Z"}, {"@SbId": "3", "Ds": "second"}
     async with serving(rows=10) as (simulator, afas):
         journal = tmp_path / "journal"
@@ -103,7 +103,7 @@ ACTIONS: list[Any] = [
 @pytest.mark.parametrize("item", ACTIONS)
 @pytest.mark.parametrize("beside", [0, 2])
 async def test_an_action_means_the_same_alone_and_in_a_batch(item: Any, beside: int) -> None:
-    """However its name is spelled, as AFAS's own examples do in two ways."""
+    """Both spellings of an action work, as AFAS's own examples use two."""
     async with serving(rows=10) as (simulator, afas):
         async with afas.load(SUBJECT, action="update") as load:
             for number in range(beside):
@@ -138,7 +138,7 @@ ODD: list[Any] = [
 
 @pytest.mark.parametrize("validate", [True, False])
 async def test_an_odd_element_is_an_outcome(*, validate: bool) -> None:
-    """Whatever a source gives, `add` does not raise: each is "not_sent" with an error, and the others are sent."""
+    """`add` does not raise, whatever a source gives. Each is "not_sent" with an error; the others are sent."""
     async with serving() as (simulator, afas):
         async with afas.load(SUBJECT, validate=validate) as load:
             for number, odd in enumerate(ODD):
@@ -151,7 +151,7 @@ async def test_an_odd_element_is_an_outcome(*, validate: bool) -> None:
 
 
 async def test_connectors_that_take_one_record_a_call() -> None:
-    """AFAS says so of some: they are sent singly without being asked; the others are where it is declared."""
+    """AFAS documents some of these, which are sent singly by default. Others need a declaration."""
     named = ["FiContract", "FiEntries", "FiIVY", "FiInvoice", "FiSepaDirectDebit", "KnContact"]
     assert [UpdateConnector(name).takes_one for name in [*named, "KnPerson"]] == [True] * len(named) + [False]
     async with serving(rules=Rules(one_each=(SUBJECT,))) as (simulator, afas):
@@ -167,7 +167,7 @@ async def test_connectors_that_take_one_record_a_call() -> None:
 
 
 async def test_a_cancellation_of_something_else_is_an_error_like_others(afas: AfasClient, simulator: Simulator) -> None:
-    """A task that somebody cancelled, awaited by a source or within a load: what is in flight is waited for."""
+    """A source or block may await a cancelled task: the load still waits for calls in flight."""
     simulator.latency = Latency(base=0.3)
 
     async def cancelled() -> None:

@@ -1,4 +1,4 @@
-"""Leaving a load in any way at any moment: nothing is left of it, and its report agrees with the tables."""
+"""Leaving a load in any way at any moment: it leaves nothing, and its report agrees with the tables."""
 
 # ruff: noqa: PT012 - what raises is the whole block
 
@@ -29,7 +29,7 @@ class BodyError(Exception):
 
 @dataclass
 class Scene:
-    """A service, clients of it, and the reports of the loads that were made."""
+    """A service, its clients, and the reports of their loads."""
 
     server: Simulator
     afas: AfasClient
@@ -57,14 +57,14 @@ async def _split(scene: Scene) -> None:
 
 
 async def _lanes(scene: Scene) -> None:
-    """Elements behind others with their key."""
+    """Elements that wait for an earlier one with their key."""
     async with scene.load(validate=False, in_flight=2) as load:
         for number in range(5):
             await load.add({"@SbId": str(number % 2), **element(number)})
 
 
 async def _failing_body(scene: Scene) -> None:
-    """An error, after which what is in flight is waited for."""
+    """An error in the body, after which calls in flight are waited for."""
     with suppress(BodyError):
         async with scene.load(max_elements=2, validate=False) as load:
             for number in range(6):
@@ -74,7 +74,7 @@ async def _failing_body(scene: Scene) -> None:
 
 
 async def _outcomes(scene: Scene) -> None:
-    """A stream to its end."""
+    """A stream that is read to its end."""
     outcomes = scene.afas.outcomes(SUBJECT, elements(12, 5), max_elements=3, validate=False)
     scene.reports.append(outcomes.report)
     async with outcomes:
@@ -121,7 +121,7 @@ SCENARIOS = [_load, _split, _lanes, _failing_body, _outcomes, _outcomes_left, _c
 @asynccontextmanager
 async def _scene() -> AsyncIterator[Scene]:
     async with serving() as (simulator, afas):
-        async with afas.load(SUBJECT) as load:  # what is set up once is set up before
+        async with afas.load(SUBJECT) as load:  # the one-time setup happens before
             await load.add({"StId": 1, "Ds": "first"})
         yield Scene(simulator, afas)
 
@@ -133,7 +133,7 @@ async def _check(scene: Scene, before: set[asyncio.Task[Any]]) -> None:
     assert len(scene.reports) <= 1
     for report in scene.reports:
         assert sum(report.counts.values()) == report.total, "an element is not accounted for"
-    await steps(5)  # what is on its way arrives, and the service carries it out, though its client has gone
+    await steps(5)  # pending requests arrive, and the service applies them, though the client is gone
     works = scene.server._service._pending._tasks
     await until(lambda: tasks() == before and not works and scene.server.counters.in_flight == 0)
     assert tasks() == before
@@ -147,7 +147,7 @@ async def _check(scene: Scene, before: set[asyncio.Task[Any]]) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.__name__.strip("_") for scenario in SCENARIOS])
 @pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
 async def test_cancelled_at_any_step(scenario: Callable[[Scene], Awaitable[None]], *, twice: bool) -> None:
-    """A cancellation comes out as it is, all elements are accounted for, and nothing is left."""
+    """A cancellation is raised unchanged, all elements are accounted for, and nothing is left."""
     async with _scene() as scene:
         before = tasks()
         async with quiet():
@@ -237,7 +237,7 @@ async def _by_task_group(body: Callable[[], Awaitable[None]]) -> None:
 @pytest.mark.parametrize("way", [_by_timeout, _by_fail_after, _by_wait_for, _by_task_group])
 @pytest.mark.parametrize("where", ["inside", "at the end"])
 async def test_cancelled_while_calls_are_in_flight(way: Way, where: str) -> None:
-    """They are unknown, at once; the service goes on with them, and what waited is not sent."""
+    """Calls in flight are unknown at once. The service continues with them, and waiting elements are not sent."""
     async with serving(latency=Latency(base=100)) as (simulator, afas), census(afas, simulator):
         load = afas.load(SUBJECT, max_elements=5, in_flight=2, validate=False)
 
@@ -259,7 +259,7 @@ async def test_cancelled_while_calls_are_in_flight(way: Way, where: str) -> None
 
 
 async def test_cancelled_while_a_call_waits_to_be_sent_again() -> None:
-    """It had no effect so far, and will have none: it is not sent."""
+    """The call had no effect so far, and is not sent."""
     async with serving() as (simulator, afas):
         simulator.faults.add(Fault(method="POST", refusal="locked", times=None))
         load = afas.load(SUBJECT, validate=False)
@@ -271,7 +271,7 @@ async def test_cancelled_while_a_call_waits_to_be_sent_again() -> None:
 
 
 async def test_an_error_in_the_block() -> None:
-    """What is in flight is waited for, the rest is not sent, and the error comes out as it is."""
+    """Calls in flight are waited for, the rest is not sent, and the error is raised unchanged."""
     async with serving(latency=Latency(base=30)) as (simulator, afas), census(afas, simulator):
         load = afas.load(SUBJECT, max_elements=5, in_flight=2, validate=False)
         with pytest.raises(BodyError):
@@ -287,7 +287,7 @@ async def test_an_error_in_the_block() -> None:
 
 @pytest.mark.parametrize("moment", [0.0, 0.5, 5.0])
 async def test_the_client_closes(moment: float) -> None:
-    """What is in flight is unknown; what is added later is not sent."""
+    """Elements in flight are unknown; elements added later are not sent."""
     async with serving(latency=Latency(base=3)) as (simulator, _), quiet():
         client = AfasClient(base_url=simulator.base_url, auth=canary.TOKEN)
         await client.open()
@@ -319,7 +319,7 @@ async def test_cancelled_while_it_opens() -> None:
 
 
 async def test_a_load_that_adds_while_it_is_stopped() -> None:
-    """Elements that come after a stop are accounted for, and a source that waits for room goes on."""
+    """Elements added after a stop are accounted for, and a source that waits for room continues."""
     async with serving(latency=Latency(base=1)) as (simulator, afas), census(afas, simulator):
         async with afas.load(SUBJECT, max_elements=2, in_flight=1, validate=False, on_reject="stop") as load:
             for number in range(50):
@@ -329,7 +329,7 @@ async def test_a_load_that_adds_while_it_is_stopped() -> None:
 
 
 async def test_a_call_that_is_stopped_before_its_first_step() -> None:
-    """The report is complete when the block is left, also if the client stops a call in the very same moment."""
+    """The report is complete after the block, even if the client stops a call at the same moment."""
     async with serving() as (simulator, afas):
         load = afas.load(SUBJECT, validate=False)
         host = afas._session._host
@@ -351,7 +351,7 @@ async def test_a_call_that_is_stopped_before_its_first_step() -> None:
 
 
 async def test_nothing_is_sent_again_after_an_error_in_the_block() -> None:
-    """A call that waits to be sent again had no effect, and has none any more."""
+    """A call that waits to be sent again had no effect, and has none afterwards."""
     async with serving() as (simulator, afas), census(afas, simulator):
         simulator.faults.add(Fault(method="POST", status=429, retry_after=5))
         load = afas.load(SUBJECT, validate=False)

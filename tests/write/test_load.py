@@ -15,7 +15,7 @@ from afas_async.simulator import Fault, Latency, Rules, Simulator
 from tests.support.thoroughness import by_default
 from tests.support.written_service import SUBJECT, agree, element, elements, posts, serving, statuses, written
 
-# 100,000 on a machine that has nothing else to do.
+# 100,000 on an idle machine.
 ELEMENTS = int(os.environ.get("AFAS_LOAD_ELEMENTS", by_default("3000", "20000")))
 TARGET = 0.6
 LIMIT = Rules(time_limit=15 * TARGET)
@@ -49,7 +49,7 @@ async def test_a_service_that_drifts() -> None:
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("moment", [0, 1, 700, 3_000])
 async def test_a_service_that_is_suddenly_ten_times_slower(moment: int) -> None:
-    """Calls that are sent just then still end below the limit."""
+    """Calls that were just sent still end below the limit."""
     more = by_default(800, 1_500)
     async with serving(latency=Latency(base=0.02, per_element=0.002), rules=LIMIT) as (simulator, afas):
         async with afas.load(SUBJECT, target_seconds=TARGET) as load:
@@ -66,7 +66,7 @@ async def test_a_service_that_is_suddenly_ten_times_slower(moment: int) -> None:
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("late", [True, False])
 async def test_a_service_that_times_out(late: bool) -> None:  # noqa: FBT001
-    """What was in a call that took too long is unknown, and the calls after it are smaller."""
+    """The elements of a call that took too long are unknown, and later calls are smaller."""
     rules = Rules(time_limit=9, finish_late=late)
     async with serving(latency=Latency(per_element=0.001), rules=rules) as (simulator, afas):
         async with afas.load(SUBJECT, target_seconds=TARGET) as load:
@@ -89,7 +89,7 @@ async def test_a_service_that_times_out(late: bool) -> None:  # noqa: FBT001
 
 
 async def test_calls_that_get_lost_after_too_long() -> None:
-    """A proxy that hangs up tells as much about the time as an answer: the calls after it are smaller."""
+    """A proxy that hangs up shows the time as well as a response does: later calls are smaller."""
     async with serving(latency=Latency(per_element=0.001)) as (simulator, afas):
         async with afas.load(SUBJECT, target_seconds=TARGET, in_flight=1) as load:
             for number in range(2_000):
@@ -103,7 +103,7 @@ async def test_calls_that_get_lost_after_too_long() -> None:
 
 
 async def test_a_service_that_takes_too_long_for_one_element() -> None:
-    """Calls become smaller until they hold one element, and after ten unknown ones in a row nothing more is sent."""
+    """Calls shrink to one element. After ten unknown ones in a row nothing more is sent."""
     async with serving(latency=Latency(per_element=10), rules=LIMIT) as (simulator, afas):
         async with afas.load(SUBJECT, target_seconds=TARGET) as load:
             for number in range(5_000):
@@ -119,7 +119,7 @@ async def test_a_service_that_takes_too_long_for_one_element() -> None:
 
 
 async def test_ten_in_a_row() -> None:
-    """Nine lost answers and one that arrives do not end a load; ten do."""
+    """Nine lost responses and one that arrives do not end a load; ten lost ones do."""
     async with serving() as (simulator, afas):
         simulator.faults.add(Fault(method="POST", cut="reset", times=9))
         simulator.faults.add(Fault(method="POST", cut="reset", times=9, after=10))
@@ -136,7 +136,7 @@ async def test_ten_in_a_row() -> None:
 
 
 async def test_a_slow_source() -> None:
-    """What is there is sent as soon as a call is free, and does not wait for more to fill it."""
+    """Elements are sent as soon as a call is free, without waiting for more to fill it."""
     async with serving(latency=Latency(base=0.5)) as (simulator, afas):
         async with afas.load(SUBJECT, in_flight=2) as load:
             await asyncio.sleep(1)  # the description
@@ -152,7 +152,7 @@ async def test_a_slow_source() -> None:
 
 
 async def test_the_last_elements_go_to_all_calls() -> None:
-    """What is left when the source ends is spread over the calls that are free."""
+    """When the source ends, the remaining elements are spread over the free calls."""
     async with serving(latency=Latency(base=0.01, per_element=0.01)) as (simulator, afas):
         async with afas.load(SUBJECT, target_seconds=5, validate=False) as load:
             for number in range(256):
@@ -167,7 +167,7 @@ async def test_the_last_elements_go_to_all_calls() -> None:
 
 @pytest.mark.parametrize(("in_flight", "max_concurrency", "expected"), [(1, 5, 1), (3, 5, 3), (8, 2, 2), (5, 8, 5)])
 async def test_in_flight(in_flight: int, max_concurrency: int, expected: int) -> None:
-    """No more calls than allowed are in flight, and no more than the client allows all of its requests."""
+    """No more calls are in flight than the load allows, nor than the client allows for all its requests."""
     async with serving(latency=Latency(base=0.1), max_concurrency=max_concurrency) as (simulator, afas):
         async with afas.load(SUBJECT, in_flight=in_flight, max_elements=5) as load:
             for number in range(100):
@@ -178,7 +178,7 @@ async def test_in_flight(in_flight: int, max_concurrency: int, expected: int) ->
 
 
 async def test_reads_beside_a_load() -> None:
-    """Reads and loads share the limit of the client, and both get on."""
+    """Reads and loads share the limit of the client, and both make progress."""
     async with serving(rows=500, latency=Latency(base=0.1), max_concurrency=3) as (simulator, afas):
 
         async def read() -> int:
@@ -217,7 +217,7 @@ async def test_the_source_waits_for_memory() -> None:
 
 
 async def test_bytes_of_a_call() -> None:
-    """A call of several elements has no more bytes than allowed; one that has more goes alone."""
+    """A call of several elements stays below the limit of bytes; a larger element goes alone."""
     async with serving() as (simulator, afas):
         sizes = [10, 2_500, 10, 300, 300, 300, 300, 5_000, 10, 10]
         async with afas.load(SUBJECT, max_bytes=1_000, in_flight=1, validate=False) as load:
@@ -238,7 +238,7 @@ async def _slowly(count: int) -> AsyncIterator[dict[str, object]]:
 
 @pytest.mark.parametrize("kind", ["list", "generator", "async"])
 async def test_sources(kind: str, simulator: Simulator, afas: AfasClient) -> None:
-    """Any iterable does as a source of outcomes, and any loop as one of a load."""
+    """Any iterable works as a source of outcomes, and any loop as one of a load."""
     sources: dict[str, Any] = {
         "list": elements(50),
         "generator": (element(number) for number in range(50)),

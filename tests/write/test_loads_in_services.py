@@ -1,4 +1,4 @@
-"""Loads in a service: stopped without an unknown, watched while they run, and never failed without a word."""
+"""Loads in a service: stopped without unknowns, watched while they run, and never failing silently."""
 
 # ruff: noqa: PT012 - what raises is the whole block
 
@@ -23,7 +23,7 @@ from tests.support.written_service import SUBJECT, agree, element, elements, fau
 
 
 async def test_stop_drains() -> None:
-    """What is at the service ends, and all else is not sent: nothing is unknown, and the source can be left."""
+    """Calls at the service end, and the rest is not sent: nothing is unknown, and you can leave the source."""
     async with serving(latency=Latency(base=1)) as (simulator, afas), census(afas, simulator):
         async with afas.load(SUBJECT, max_elements=5, in_flight=2, validate=False) as load:
             asyncio.get_running_loop().call_later(1.5, load.stop)  # as a signal handler does
@@ -40,7 +40,7 @@ async def test_stop_drains() -> None:
 
 
 async def test_stop_for_a_reason() -> None:
-    """The reason that you give is the error of what is not sent, also of what comes after it."""
+    """The reason that you give is the error of elements that are not sent, also of later ones."""
     async with serving() as (_, afas), afas.load(SUBJECT, validate=False) as load:
         reason = AfasError("maintenance")
         await load.add(element(0))
@@ -50,7 +50,7 @@ async def test_stop_for_a_reason() -> None:
 
 
 async def test_stop_at_any_moment() -> None:
-    """At whatever step of the event loop it comes, each element is applied or not sent, and the report agrees."""
+    """A stop at any step of the event loop leaves each element applied or not sent, and the report agrees."""
     for moment in range(0, by_default(120, 600), 6):
         async with serving(latency=Latency(base=0.01)) as (simulator, afas):
             async with afas.load(SUBJECT, max_elements=3, in_flight=3, validate=False) as load:
@@ -64,7 +64,7 @@ async def test_stop_at_any_moment() -> None:
 
 
 async def test_stop_does_not_wait_for_what_is_not_at_the_service() -> None:
-    """A call that waits to be sent again, or for a slot, ends at once: a service has seconds to end, not minutes."""
+    """A call that waits for a retry or a slot ends at once: a service has seconds to end, not minutes."""
     async with serving(latency=Latency(base=1), max_concurrency=1) as (simulator, afas), census(afas, simulator):
         simulator.faults.add(Fault(method="POST", status=503, retry_after=250))
         started = asyncio.get_running_loop().time()
@@ -78,7 +78,7 @@ async def test_stop_does_not_wait_for_what_is_not_at_the_service() -> None:
 
 
 async def test_a_stopped_load_goes_on_with_its_journal(tmp_path: Path) -> None:
-    """The same load continues where it was stopped, and applies each element once."""
+    """The same load continues where it stopped, and applies each element once."""
     async with serving(latency=Latency(base=1)) as (simulator, afas):
         for attempt in range(2):
             async with afas.load(SUBJECT, max_elements=5, in_flight=2, journal=tmp_path / "journal") as load:
@@ -111,7 +111,7 @@ async def watched(load: Load, every: float = 1.0) -> list[LoadProgress]:
 
 
 async def test_watch() -> None:
-    """Each watcher gets the first at once, then one a second while something changes, and the last one at the end."""
+    """Each watcher gets progress at once, then once a second while something changes, and a last time at the end."""
     async with serving(latency=Latency(base=3)) as (_, afas):
         async with asyncio.TaskGroup() as group:
             async with afas.load(SUBJECT, max_elements=5, in_flight=1, validate=False) as load:
@@ -190,7 +190,7 @@ async def test_must_apply() -> None:
 
 
 async def test_must_apply_and_an_error_in_the_block() -> None:
-    """What the block raised comes out of it, and nothing in its place."""
+    """An exception of the block is raised, and nothing replaces it."""
     async with serving() as (_, afas):
         with pytest.raises(KeyError):
             async with afas.load(SUBJECT, must="apply") as load:
@@ -215,7 +215,7 @@ async def test_must_apply_of_a_stream() -> None:
 
 
 async def test_must_is_checked(afas: AfasClient) -> None:
-    """There is one thing that must be."""
+    """`must` accepts one value only."""
     with pytest.raises(UsageError, match="must must be"):
         afas.load(SUBJECT, must="everything")  # type: ignore[typeddict-item]
 
@@ -224,13 +224,13 @@ async def test_must_is_checked(afas: AfasClient) -> None:
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the warnings, once everything that is not used any more is gone."""
+    """Return the warnings, after all unused objects are collected."""
     gc.collect()
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_a_report_that_nobody_looks_at(caplog: pytest.LogCaptureFixture) -> None:
-    """A load with failures whose report nobody looks at is one warning in the log, when the load is gone."""
+    """A load with failures whose report is never read gives one warning in the log when it is collected."""
     async with serving() as (_, afas):
         async with afas.load(SUBJECT) as load:
             await load.add({"Nope": 1})
@@ -244,7 +244,7 @@ async def test_a_report_that_nobody_looks_at(caplog: pytest.LogCaptureFixture) -
 
 @pytest.mark.parametrize("how", ["report", "earlier", "must", "failures", "outcomes", "error", "applied", "resolve"])
 async def test_reports_that_say_nothing(how: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever looks at the report, has the failures written, or meets an exception needs no warning."""
+    """Reading the report, saving the failures, or an exception makes the warning unnecessary."""
     async with serving() as (_, afas):
         options: dict[str, Any] = {"must": "apply"} if how == "must" else {}
         if how == "failures":
@@ -273,7 +273,7 @@ async def test_reports_that_say_nothing(how: str, tmp_path: Path, caplog: pytest
 
 
 async def test_unknown_elements_of_a_cancelled_load(caplog: pytest.LogCaptureFixture) -> None:
-    """A cancellation says nothing of what the service has: what is unknown because of it is in the log."""
+    """A cancellation carries no outcomes, so the log reports the elements it leaves unknown."""
     async with serving(latency=Latency(base=60)) as (_, afas):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(5), afas.load(SUBJECT, validate=False) as load:
@@ -285,7 +285,7 @@ async def test_unknown_elements_of_a_cancelled_load(caplog: pytest.LogCaptureFix
 
 
 async def test_a_closed_client_stops_a_load_that_is_watched() -> None:
-    """A client that is closed under a load ends both."""
+    """Closing a client ends its load and the watcher."""
     async with serving(latency=Latency(base=60)) as (_, afas):
         load = afas.load(SUBJECT, validate=False)
         watcher = asyncio.create_task(watched(load))

@@ -29,7 +29,7 @@ def _refused(path: Path) -> None:
 
 
 def test_one_at_a_time(path: Path, file: Path) -> None:
-    """A second one is refused, also in this process, and takes nothing from the first; then it is its turn."""
+    """A second lock is refused, in this process too, and takes nothing from the first. Later it gets its turn."""
     for _ in range(2):
         lock = FileLock(path)
         for _ in range(2):
@@ -43,7 +43,7 @@ def test_one_at_a_time(path: Path, file: Path) -> None:
 
 
 def test_reading_does_not_free_it(path: Path, file: Path) -> None:
-    """POSIX locks end when anybody in the process has read the file."""
+    """POSIX locks end when the process reads the file; this lock stays."""
     path.write_bytes(b"content")
     lock = FileLock(path)
     assert path.read_bytes()
@@ -81,7 +81,7 @@ def test_by_another_name(path: Path) -> None:
 
 
 def test_given_free_while_the_next_one_opens_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has opened a file that is deleted by now has no lock: somebody else has locked the new one."""
+    """A process that has opened a deleted file has no lock: another one has locked the new file."""
     first, third = FileLock(path), list[FileLock]()
     opened = os.open
 
@@ -100,7 +100,7 @@ def test_given_free_while_the_next_one_opens_it(path: Path, monkeypatch: pytest.
 
 
 def test_taken_by_another_one(path: Path, file: Path) -> None:
-    """Where locks do not hold, the last one has it; the one before finds out, and leaves the other its file."""
+    """If locks do not hold, the last one has it. The earlier one notices, and leaves the other its file."""
     lock = FileLock(path)
     file.unlink()  # so that the next one locks another file
     assert not lock.is_held()
@@ -114,7 +114,7 @@ def test_taken_by_another_one(path: Path, file: Path) -> None:
 
 @pytest.mark.parametrize("target", ["a file", "nothing"])
 def test_a_link_in_its_place(target: str, path: Path, file: Path) -> None:
-    """In a folder of several users a link must not lead to a file that is overwritten then."""
+    """In a shared folder, a link must not lead to a file that is then overwritten."""
     there = path.with_name(target)
     if target == "a file":
         there.write_bytes(b"content")

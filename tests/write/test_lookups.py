@@ -1,4 +1,4 @@
-"""Looking up what became of elements whose answer was lost: what is found counts, what is not only after some proof."""
+"""Looking up elements whose response was lost: a found row counts at once, a missing one only after some proof."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from afas_async.write.lookups import Lookup
 SUBJECTS = GetConnector("Profit_Subjects", key="SubjectId")
 DAY = timedelta(days=1)
 QUIET = 961.0
-DONE = Fault(method="POST", after=1, cut="reset")  # for the second element: carried out, and its answer lost
+DONE = Fault(method="POST", after=1, cut="reset")  # for the second element: applied, and its response lost
 NOT_DONE = Fault(method="POST", after=1, status=502)
 
 
@@ -42,7 +42,7 @@ BY_NUMBER: Lookup[dict[str, Any]] = Lookup(SUBJECTS, by_number)
 
 
 class Wall:
-    """The clock on the wall of whoever looks something up, which somebody may set."""
+    """The wall clock of the process that looks something up, which somebody may set."""
 
     def __init__(self) -> None:
         self.set_by = timedelta(0)
@@ -63,7 +63,7 @@ async def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
 async def loaded(
     afas: AfasClient, *elements: dict[str, Any], lookup: Lookup[dict[str, Any]] | None = BY_SUBJECT, **options: Any
 ) -> Load:
-    """Load elements one by one, the second with a fault in its way, and leave the load."""
+    """Load elements one by one, the second with a fault, and leave the load."""
     options = {"max_elements": 1, "in_flight": 1, "validate": False} | options
     options |= {"load_id": "one"} if "journal" in options else {}
     async with afas.load("KnSubject", lookup=lookup, **options) as load:
@@ -73,7 +73,7 @@ async def loaded(
 
 
 def outcome(load: Load) -> str:
-    """Return what became of the second element; the first was applied."""
+    """Return the outcome of the second element; the first was applied."""
     assert sum(load.report.counts.values()) == load.report.total
     others = {status: count for status, count in load.report.counts.items() if count}
     others["applied"] -= 1
@@ -89,7 +89,7 @@ def gets(simulator: Simulator) -> int:
 
 
 async def test_what_is_found_is_applied(afas: AfasClient, simulator: Simulator) -> None:
-    """One row is proof, at once: the block is left with it."""
+    """One row is proof, at once: the outcome is applied when the block ends."""
     simulator.faults.add(DONE)
     load = await loaded(afas)
     assert (outcome(load), gets(simulator)) == ("applied", 1)
@@ -97,7 +97,7 @@ async def test_what_is_found_is_applied(afas: AfasClient, simulator: Simulator) 
 
 
 async def test_without_a_check_nothing_is_looked_up(afas: AfasClient, simulator: Simulator) -> None:
-    """It stays unknown, and there is nothing to resolve."""
+    """The outcome stays unknown, and `resolve` has nothing to do."""
     simulator.faults.add(DONE)
     load = await loaded(afas, lookup=None)
     assert (outcome(load), gets(simulator)) == ("unknown", 0)
@@ -106,7 +106,7 @@ async def test_without_a_check_nothing_is_looked_up(afas: AfasClient, simulator:
 
 
 async def test_what_is_not_found_is_absent_only_after_the_quiet_period(afas: AfasClient, simulator: Simulator) -> None:
-    """Until then the service may still be at work on it; then two looks and a control say so."""
+    """Until then the service may still work on it. Then two lookups and a control decide."""
     simulator.faults.add(NOT_DONE)
     load = await loaded(afas)
     assert (outcome(load), gets(simulator)) == ("unknown", 1)
@@ -120,7 +120,7 @@ async def test_what_is_not_found_is_absent_only_after_the_quiet_period(afas: Afa
 
 
 async def test_what_comes_late_is_found(afas: AfasClient, simulator: Simulator) -> None:
-    """The service carries it out ten minutes after the connection broke: it is applied, once."""
+    """The service applies it ten minutes after the connection broke: the outcome is applied, once."""
     simulator.faults.add(NOT_DONE)
     load = await loaded(afas)
     await asyncio.sleep(600)
@@ -132,7 +132,7 @@ async def test_what_comes_late_is_found(afas: AfasClient, simulator: Simulator) 
 
 
 async def test_nothing_is_absent_without_a_control(afas: AfasClient, simulator: Simulator) -> None:
-    """As long as the lookup has not found anything that is there, that it finds nothing means nothing."""
+    """A lookup that has never found an existing row cannot prove that a row is absent."""
     simulator.faults.add(Fault(method="POST", status=502))
     load = await loaded(afas, {"StId": 1, "Ds": "lost"})
     await asyncio.sleep(QUIET)
@@ -150,7 +150,7 @@ async def test_nothing_is_absent_without_a_control(afas: AfasClient, simulator: 
     ids=["a token that sees no rows", "a wrong condition", "a condition that nothing meets"],
 )
 async def test_a_lookup_that_finds_nothing(blind: Lookup[Any], afas: AfasClient, simulator: Simulator) -> None:
-    """It does not find the control either: the outcome stays unknown."""
+    """The lookup does not find the control either, so the outcome stays unknown."""
     simulator.faults.add(NOT_DONE)
     load = await loaded(afas, lookup=blind)
     await asyncio.sleep(QUIET)
@@ -159,7 +159,7 @@ async def test_a_lookup_that_finds_nothing(blind: Lookup[Any], afas: AfasClient,
 
 
 async def test_a_lookup_without_a_condition(afas: AfasClient, simulator: Simulator) -> None:
-    """A function that returns none asks for any row, and proves nothing: also where there is but one."""
+    """A function that returns None asks for any row, and proves nothing, even if there is only one."""
     simulator.store.execute("DELETE FROM Profit_Subjects")
     simulator.faults.add(NOT_DONE)
     nothing: Lookup[dict[str, Any]] = Lookup(SUBJECTS, lambda _: None)  # type: ignore[arg-type, return-value]
@@ -170,7 +170,7 @@ async def test_a_lookup_without_a_condition(afas: AfasClient, simulator: Simulat
 
 
 async def test_two_rows(afas: AfasClient, simulator: Simulator) -> None:
-    """Which of them it is, or whether it was there twice, somebody has to look."""
+    """With two rows, the lookup cannot decide which one it is, or whether both are: a person has to look."""
     await afas.insert("KnSubject", {"StId": 1, "Ds": "lost"})
     simulator.faults.add(DONE)
     load = await loaded(afas)
@@ -181,7 +181,7 @@ async def test_two_rows(afas: AfasClient, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize(("type_id", "expected"), [(1, "applied"), (2, "unknown")])
 async def test_a_row_that_differs(type_id: int, expected: str, afas: AfasClient, simulator: Simulator) -> None:
-    """A row that is not what was written tells nothing, before and after the quiet period."""
+    """A row with other values proves nothing, before and after the quiet period."""
     simulator.faults.add(NOT_DONE)
     lookup = Lookup(SUBJECTS, by_subject, matches=lambda element, row: row["TypeId"] == element.fields["StId"])
     load = await loaded(afas, lookup=lookup)
@@ -192,7 +192,7 @@ async def test_a_row_that_differs(type_id: int, expected: str, afas: AfasClient,
 
 
 async def test_two_looks_that_disagree(afas: AfasClient, simulator: Simulator) -> None:
-    """What appears between two looks is not absent."""
+    """A row that appears between two lookups is not absent."""
     looks: list[str] = []
 
     def where(element: Element) -> Condition:
@@ -216,7 +216,7 @@ async def test_two_looks_that_disagree(afas: AfasClient, simulator: Simulator) -
 
 @pytest.mark.parametrize("days", [1, -1])
 async def test_a_clock_that_is_set_meanwhile(days: int, wall: Wall, afas: AfasClient, simulator: Simulator) -> None:
-    """Set forward, it ends no quiet period; set back, it only makes one longer."""
+    """A clock set forward ends no quiet period; one set back only makes it longer."""
     simulator.faults.add(NOT_DONE)
     load = await loaded(afas)
     wall.set_by = days * DAY
@@ -229,7 +229,7 @@ async def test_a_clock_that_is_set_meanwhile(days: int, wall: Wall, afas: AfasCl
 
 
 def earlier_start(path: Path) -> None:
-    """Make the journal one that was written before the machine was started."""
+    """Make the journal look as if it was written before the machine started."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("UPDATE elements SET sent = sent + 1e9")
         database.commit()
@@ -243,7 +243,7 @@ async def test_a_clock_that_is_set_between_two_runs(
     afas: AfasClient,
     simulator: Simulator,
 ) -> None:
-    """The next run knows as well how long ago an element was sent, unless the machine was started in between."""
+    """The next run knows how long ago an element was sent, unless the machine restarted in between."""
     simulator.faults.add(NOT_DONE)
     path = tmp_path / "journal"
     await loaded(afas, journal=path, lookup=None)
@@ -266,14 +266,14 @@ def shows(element: Element, row: dict[str, Any]) -> bool:
 
 
 async def test_an_update_must_be_compared(afas: AfasClient) -> None:
-    """Its row is there in any case."""
+    """The row of an update exists in any case."""
     with pytest.raises(UsageError, match=r"give Lookup\(\.\.\., matches=\)"):
         afas.load("KnSubject", action="update", lookup=BY_NUMBER)
 
 
 @pytest.mark.parametrize(("fault", "expected"), [(DONE, "applied"), (NOT_DONE, "unknown")])
 async def test_updates(fault: Fault, expected: str, afas: AfasClient, simulator: Simulator) -> None:
-    """An update whose fields show is applied. One whose fields do not may have been, and changed since."""
+    """An update whose fields show is applied. Otherwise it may have been applied, and changed since."""
     simulator.faults.add(Fault(method="PUT", after=1, cut=fault.cut, status=fault.status))
     elements = ({"@SbId": 5, "Ds": "five"}, {"@SbId": 6, "Ds": "six"})
     load = await loaded(afas, *elements, lookup=Lookup(SUBJECTS, by_number, shows), action="update")
@@ -285,7 +285,7 @@ async def test_updates(fault: Fault, expected: str, afas: AfasClient, simulator:
 
 @pytest.mark.parametrize(("fault", "expected"), [(DONE, ["applied"] * 2), (NOT_DONE, ["unknown", "not_sent"])])
 async def test_deletes(fault: Fault, expected: list[str], afas: AfasClient, simulator: Simulator) -> None:
-    """A row that is gone is deleted; one that is there may still be, until the quiet period is over."""
+    """A missing row is deleted. An existing one may still be deleted until the quiet period is over."""
     simulator.faults.add(Fault(method="DELETE", after=1, cut=fault.cut, status=fault.status))
     load = await loaded(afas, {"@SbId": 5}, {"@SbId": 6}, lookup=BY_NUMBER, action="delete")
     found = [outcome(load)]
@@ -295,7 +295,7 @@ async def test_deletes(fault: Fault, expected: list[str], afas: AfasClient, simu
 
 
 async def test_a_delete_looked_up_by_who_sees_no_rows(afas: AfasClient, simulator: Simulator) -> None:
-    """A token that may not see the rows does not see one gone."""
+    """A token that may not see the rows cannot prove a delete."""
     simulator.faults.add(Fault(method="DELETE", after=1, status=502))
     blind: Lookup[dict[str, Any]] = Lookup(GetConnector("Profit_Empty", key="Id"), lambda _: F.Id == 1)
     load = await loaded(afas, {"@SbId": 5}, {"@SbId": 6}, lookup=blind, action="delete")
@@ -308,7 +308,7 @@ async def test_a_delete_looked_up_by_who_sees_no_rows(afas: AfasClient, simulato
 async def test_an_element_with_an_action_of_its_own(
     action: str, expected: str, afas: AfasClient, simulator: Simulator
 ) -> None:
-    """It is looked up as what it is, not as what its load does: a row that is there proves no update and no delete."""
+    """The lookup uses the element's own action: an existing row proves no update and no delete."""
     lookup = Lookup(SUBJECTS, lambda element: by_number(element) if element.key else by_subject(element))
     simulator.faults.add(NOT_DONE)
     other = {"@SbId": 6, "@Action": action, "Done": True}
@@ -323,7 +323,7 @@ async def test_an_element_with_an_action_of_its_own(
 
 
 async def test_lookups_that_fail(afas: AfasClient, simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:
-    """The block is left with its report; `resolve` tells what is wrong, and goes on when it is mended."""
+    """The block ends with its report. `resolve` raises the error, and works once the fault is fixed."""
     simulator.faults.add(DONE, Fault(method="GET", status=403, times=2))
     with caplog.at_level(logging.WARNING, "afas_async"):
         load = await loaded(afas)
@@ -337,7 +337,7 @@ async def test_lookups_that_fail(afas: AfasClient, simulator: Simulator, caplog:
 
 
 async def test_what_was_found_before_a_failure_stays(simulator: Simulator) -> None:
-    """Of several lookups, those before the one that fails count."""
+    """Of several lookups, those before the failing one count."""
     async with AfasClient(base_url=simulator.base_url, auth=simulator.token, max_concurrency=1) as afas:
         simulator.faults.add(Fault(method="POST", cut="reset", times=3), Fault(method="GET", after=1, status=403))
         load = await loaded(afas, *({"StId": 1, "Ds": f"lost {number}"} for number in range(3)))
@@ -347,7 +347,7 @@ async def test_what_was_found_before_a_failure_stays(simulator: Simulator) -> No
 
 
 async def test_lookups_go_side_by_side(afas: AfasClient, simulator: Simulator) -> None:
-    """As many at a time as the client may send, and progress counts them."""
+    """As many lookups run at once as the client may send, and progress counts them."""
     simulator.latency = Latency(base=1.0)
     simulator.faults.add(Fault(method="POST", cut="reset", times=9))
     load = afas.load("KnSubject", lookup=BY_SUBJECT, max_elements=4, in_flight=1, validate=False)
@@ -364,7 +364,7 @@ async def test_lookups_go_side_by_side(afas: AfasClient, simulator: Simulator) -
 async def test_a_reference_that_the_load_writes(
     tmp_path: Path, afas: AfasClient, simulator: Simulator, *, journal: bool
 ) -> None:
-    """Records that are equal in all that the user gave are told apart, also in the next run."""
+    """A reference distinguishes records with equal values, also in the next run."""
     simulator.faults.add(DONE, Fault(method="POST", after=1, status=502))
     options: dict[str, Any] = {"reference": "Ds", "max_elements": 1, "in_flight": 1, "validate": False}
     options |= {"journal": tmp_path / "journal", "load_id": "one"} if journal else {}
@@ -393,7 +393,7 @@ async def test_what_a_reference_is_for(afas: AfasClient) -> None:
 
 
 async def test_resolve_comes_after_the_load(afas: AfasClient) -> None:
-    """As long as elements are sent, nothing is looked up."""
+    """Nothing is looked up while elements are being sent."""
     async with afas.load("KnSubject", lookup=BY_SUBJECT) as load:
         with pytest.raises(UsageError, match="end the block of the load before"):
             await load.resolve()
@@ -403,7 +403,7 @@ async def test_resolve_comes_after_the_load(afas: AfasClient) -> None:
 
 
 async def test_findings_are_noted(tmp_path: Path, afas: AfasClient, simulator: Simulator) -> None:
-    """What is found is applied for the next run too, and what is absent is sent by it, once."""
+    """A found element is applied for the next run too. The next run sends an absent one, once."""
     path = tmp_path / "journal"
     simulator.faults.add(DONE, Fault(method="POST", after=1, status=502))
     elements = [{"StId": 1, "Ds": text} for text in ("control", "done", "not done")]
@@ -423,7 +423,7 @@ async def test_findings_are_noted(tmp_path: Path, afas: AfasClient, simulator: S
 async def test_the_next_run_looks_up_what_an_earlier_one_left(
     tmp_path: Path, afas: AfasClient, simulator: Simulator
 ) -> None:
-    """An element that was unknown there is found here."""
+    """The next run finds an element that an earlier run left unknown."""
     simulator.faults.add(DONE)
     assert outcome(await loaded(afas, journal=tmp_path / "journal", lookup=None)) == "unknown"
     assert outcome(await loaded(afas, journal=tmp_path / "journal")) == "applied"
@@ -433,7 +433,7 @@ async def test_the_next_run_looks_up_what_an_earlier_one_left(
 async def test_a_record_that_is_taken_out_of_a_source_with_references(
     tmp_path: Path, afas: AfasClient, simulator: Simulator
 ) -> None:
-    """A reference tells the place: without it the next record is known again, and is not sent in the place of it."""
+    """A reference marks a position. The next record is recognized without it, and does not move into the gap."""
     options: dict[str, Any] = {"reference": "Ds", "journal": tmp_path / "journal", "lookup": None}
     elements = [{"StId": 1, "St": "?"}, {"StId": 1}, {"StId": 2}]
     await loaded(afas, *elements, **options)
@@ -444,7 +444,7 @@ async def test_a_record_that_is_taken_out_of_a_source_with_references(
 
 
 async def test_findings_are_in_the_file_of_failures(tmp_path: Path, afas: AfasClient, simulator: Simulator) -> None:
-    """What `resolve` finds to be absent is to be loaded again."""
+    """The file lists an element that `resolve` finds absent as one to load again."""
     simulator.faults.add(NOT_DONE)
     load = await loaded(afas, failures=tmp_path / "failed")
     assert list(failed_records(tmp_path / "failed")) == []
@@ -457,7 +457,7 @@ async def test_findings_are_in_the_file_of_failures(tmp_path: Path, afas: AfasCl
 async def test_cancelled_while_a_finding_is_noted(
     tmp_path: Path, afas: AfasClient, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the journal says is in the report, so that the next `resolve` does not ask for it once more."""
+    """The report follows the journal, so that the next `resolve` does not ask again."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     correct = Journal.correct
@@ -480,7 +480,7 @@ async def test_cancelled_while_a_finding_is_noted(
 async def test_a_load_that_was_left_early_is_not_finished_by_what_is_found(
     tmp_path: Path, afas: AfasClient, simulator: Simulator
 ) -> None:
-    """All that was given is applied, and yet not all of the source was given."""
+    """All given elements are applied, but the source was not read to its end."""
     simulator.faults.add(DONE)
     elements = [{"StId": 1, "Ds": text} for text in ("control", "lost", "later")]
     load = afas.load("KnSubject", lookup=BY_SUBJECT, journal=tmp_path / "journal", max_elements=1, in_flight=1)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 ELEMENTS = int(os.environ.get("AFAS_MEMORY_ROWS", by_default("5000", "50000")))
 LARGE = min(ELEMENTS, 50_000) // 10  # of 20 kB each
 GROWTH_LIMIT = 64_000_000 if ELEMENTS > 5_000 else 12_000_000
-# 16 MB that wait, and four calls of 8 MB: their elements, their bodies, and what the connections hold of these.
+# 16 MB that wait, and four calls of 8 MB: their elements, bodies, and the parts that connections hold.
 LARGE_LIMIT = 200_000_000
 
 
@@ -26,7 +26,7 @@ LARGE_LIMIT = 200_000_000
     ("kind", "count"), [("load", ELEMENTS), ("outcomes", ELEMENTS // 5), ("large", LARGE), ("invalid", LARGE)]
 )
 def test_bounded_memory(kind: str, count: int, record_property: pytest.RecordProperty) -> None:
-    """Neither the elements nor what is known of them pile up."""
+    """Neither elements nor their outcomes accumulate in memory."""
     ended = subprocess.run(
         [sys.executable, "-m", "tests.support.memory_loader", kind, str(count)],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""What goes wrong around a write: faults of this process, of the caller, and of what is given."""
+"""Faults around a write: in this process, by the caller, and in the given elements."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from afas_async.simulator import Fault, Latency, Rules, Simulator
 from tests.support.written_service import SUBJECT, element, elements, faulty, serving, written
 
 
-class Code(str, enum.Enum):  # noqa: UP042 - whose str() is no value
+class Code(str, enum.Enum):  # noqa: UP042 - its str() differs from its value
     BOLT = "000001"
 
 
@@ -39,7 +39,7 @@ async def _loaded(load: Load) -> None:
 async def test_a_fault_here_takes_nothing_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, where: str, status: str
 ) -> None:
-    """If this process fails while an answer comes in, the service has the elements all the same: none is sent again."""
+    """If this process fails while a response arrives, the service still has the elements: none is sent again."""
     async with serving() as (simulator, afas):
         with monkeypatch.context() as patch:
             patch.setattr(Write, where, lambda *_: (_ for _ in ()).throw(MemoryError))
@@ -55,7 +55,7 @@ async def test_a_fault_here_takes_nothing_back(
 
 @pytest.mark.parametrize("action", ["Insert", "INSERT", "remove", ""])
 async def test_an_action_that_is_none(simulator: Simulator, afas: AfasClient, action: Any) -> None:
-    """A word that is no action is refused before anything is sent, rather than taken for an update."""
+    """An unknown action is refused before anything is sent, and not taken for an update."""
     with pytest.raises(UsageError, match="action must be one of insert, update, delete"):
         afas.load(SUBJECT, action=action)
     with pytest.raises(UsageError, match="action must be one of"):
@@ -74,7 +74,7 @@ async def test_an_action_that_is_none(simulator: Simulator, afas: AfasClient, ac
     ],
 )
 async def test_a_delete_of_less_than_a_record(simulator: Simulator, afas: AfasClient, item: Any) -> None:
-    """What names a field, a line or another action is no wish to delete the whole record."""
+    """A delete with a field, a line or another action is refused: it would delete the whole record."""
     async with afas.load("FbItemArticle", action="delete", validate=False) as load:
         await load.add(item)
     (outcome,) = load.report.not_sent
@@ -93,7 +93,7 @@ async def test_a_key_that_is_a_member(afas: AfasClient) -> None:
 
 @pytest.mark.parametrize("empty", ["", None])
 async def test_an_empty_key_is_none(empty: Any) -> None:
-    """New records whose number is left empty have nothing in common, so that they share calls."""
+    """New records with an empty number have nothing in common, so they share calls."""
     async with serving() as (simulator, afas):
         async with afas.load(SUBJECT, validate=empty == "") as load:
             for number in range(200):
@@ -114,7 +114,7 @@ async def test_keys_as_the_service_compares_them() -> None:
 
 
 async def test_a_refused_credential_is_not_for_ever(tmp_path: Path) -> None:
-    """What a wrong token kept from being written is written by the next run with a good one."""
+    """Elements that a wrong token kept from being written are written by the next run with a good one."""
     async with serving() as (simulator, afas):
         simulator.faults.add(Fault(method="POST", status=403, times=None))
         async with afas.load(SUBJECT, journal=tmp_path / "journal", validate=False) as load:
@@ -130,7 +130,7 @@ async def test_a_refused_credential_is_not_for_ever(tmp_path: Path) -> None:
 
 
 async def test_resolving_twice_at_once() -> None:
-    """The second look is refused: both would correct the same outcomes."""
+    """A second `resolve` is refused, as both would correct the same outcomes."""
     lookup = Lookup(GetConnector("Profit_Subjects"), lambda given: F.Subject == given.fields["Ds"])
     async with serving() as (simulator, afas):
         simulator.faults.add(
@@ -148,7 +148,7 @@ async def test_resolving_twice_at_once() -> None:
 
 
 async def test_a_lookup_that_raises(caplog: pytest.LogCaptureFixture) -> None:
-    """A fault in the user's own condition costs no report: it is logged, and told when the outcomes are resolved."""
+    """An exception in the user's condition costs no report: it is logged, and raised by `resolve`."""
     lookup = Lookup(GetConnector("Profit_Subjects"), lambda given: F.Subject == given.fields["Missing"])
     async with serving() as (simulator, afas):
         simulator.faults.add(Fault(method="POST", cut="reset"))
@@ -161,7 +161,7 @@ async def test_a_lookup_that_raises(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_a_raw_list_may_be_applied_in_part() -> None:
-    """A raw call with several elements that is refused is unknown, as some of them may be there."""
+    """A refused raw call with several elements is unknown, as some of them may be applied."""
     async with serving(rules=Rules(partial_lists=True)) as (simulator, afas):
         pair = [{"Fields": element(0)}, {"Fields": faulty(1)}]
         with pytest.raises(OutcomeUnknownError):

@@ -1,4 +1,4 @@
-"""Outcomes as a stream: in the order of the elements, as soon as they are there, and whatever the source does."""
+"""Outcomes as a stream: in the order of the elements, as soon as they exist, and whatever the source does."""
 
 # ruff: noqa: PT012 - what raises is the whole loop
 
@@ -47,7 +47,7 @@ async def stuck(count: int) -> AsyncIterator[dict[str, Any]]:
 
 
 async def test_order() -> None:
-    """Outcomes come in the order of the elements, whatever the order of the answers."""
+    """Outcomes come in the order of the elements, whatever the order of the responses."""
     async with serving(latency=Latency(base=0.05)) as (simulator, afas):
         for after in range(0, 60, 3):
             simulator.faults.add(Fault(method="POST", delay=2, after=after))
@@ -59,7 +59,7 @@ async def test_order() -> None:
 
 
 async def test_every_outcome_has_its_place() -> None:
-    """Applied, refused, lost and invalid ones come in one order."""
+    """Applied, refused, lost and invalid elements come in one order."""
     async with serving(latency=Latency(base=0.1)) as (simulator, afas):
         simulator.faults.add(Fault(method="POST", cut="reset", after=5), Fault(method="POST", status=400, after=2))
         items = elements(60)
@@ -87,7 +87,7 @@ async def test_nothing_to_load(*, managed: bool) -> None:
 
 
 async def test_an_outcome_does_not_wait_for_the_next_element() -> None:
-    """What is applied is told while the source still waits for more."""
+    """An applied element is reported while the source still waits for more."""
     async with serving(latency=Latency(base=0.1)) as (_, afas):
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -99,7 +99,7 @@ async def test_an_outcome_does_not_wait_for_the_next_element() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 40])
 async def test_a_source_that_fails(count: int) -> None:
-    """All outcomes of the elements before come first, and then what it raised."""
+    """All outcomes of earlier elements come first, and then the exception of the source."""
     async with serving(latency=Latency(base=0.1)) as (simulator, afas), census(afas):
         found = list[Outcome]()
         outcomes = afas.outcomes(SUBJECT, failing(count), max_elements=5)
@@ -115,7 +115,7 @@ async def test_a_source_that_fails(count: int) -> None:
 @pytest.mark.parametrize("way", ["break", "exception"])
 @pytest.mark.parametrize("source", ["list", "endless", "slow", "stuck"])
 async def test_left_early(way: str, source: str) -> None:
-    """What is in flight is waited for, and nothing more is sent, whatever the source is at."""
+    """Calls in flight are waited for, and nothing more is sent, whatever the source is doing."""
     async with serving(latency=Latency(base=1)) as (simulator, afas), census(afas, simulator):
         sources: dict[str, Any] = {
             "list": elements(5_000),
@@ -149,7 +149,7 @@ async def test_left_early(way: str, source: str) -> None:
 
 
 async def test_an_endless_source_and_a_slow_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Elements are taken no more than ten thousand ahead of the outcomes that are read."""
+    """Elements are taken at most ten thousand ahead of the outcomes that are read."""
     assert ordered._MOST_AHEAD == 10_000
     most = by_default(1_000, 10_000)
     monkeypatch.setattr(ordered, "_MOST_AHEAD", most)
@@ -170,7 +170,7 @@ async def test_an_endless_source_and_a_slow_consumer(monkeypatch: pytest.MonkeyP
 
 
 async def test_without_a_block() -> None:
-    """A loop that reads to the end needs none."""
+    """A loop that reads to the end needs no block."""
     async with serving() as (simulator, afas), census(afas):
         found = [outcome async for outcome in afas.outcomes(SUBJECT, elements(30))]
         assert len(found) == 30
@@ -192,7 +192,7 @@ async def test_forgotten() -> None:
 
 @pytest.mark.parametrize("managed", [True, False])
 async def test_never_read(*, managed: bool) -> None:
-    """One that is made and not used does nothing; one that is entered and not read is left at once."""
+    """A stream that is made and not used does nothing; one that is entered and not read ends at once."""
     async with serving(latency=Latency(base=0.1)) as (simulator, afas), census(afas):
         outcomes = afas.outcomes(SUBJECT, elements(1_000), max_elements=5)
         if managed:
@@ -207,7 +207,7 @@ async def test_never_read(*, managed: bool) -> None:
 
 
 async def test_closed_before_it_began() -> None:
-    """It has no outcomes then."""
+    """A stream closed before it began has no outcomes."""
     async with serving() as (simulator, afas):
         outcomes = afas.outcomes(SUBJECT, elements(10))
         await outcomes.aclose()
@@ -227,7 +227,7 @@ async def test_two_readers() -> None:
 
 
 async def test_a_pull_that_is_cancelled() -> None:
-    """It costs no outcome: the next pull gets it."""
+    """A cancelled pull costs no outcome: the next pull gets it."""
     async with serving(latency=Latency(base=1)) as (simulator, afas), census(afas):
         found = list[int]()
         async with afas.outcomes(SUBJECT, elements(50), max_elements=5) as outcomes:
@@ -243,7 +243,7 @@ async def test_a_pull_that_is_cancelled() -> None:
 @pytest.mark.parametrize("way", ["task", "timeout", "scope"])
 @pytest.mark.parametrize("moment", [0.0, 0.5, 2.5, 8.0])
 async def test_cancelled(way: str, moment: float) -> None:
-    """A cancelled reader does not wait for what is in flight, which is unknown then."""
+    """A cancelled reader does not wait for elements in flight, which are then unknown."""
     async with serving(latency=Latency(base=60)) as (simulator, afas), census(afas):
         simulator.latency = Latency(base=0.2)
         outcomes = afas.outcomes(SUBJECT, elements(100), max_elements=5)
@@ -281,7 +281,7 @@ async def test_cancelled(way: str, moment: float) -> None:
 
 @pytest.mark.parametrize("moment", [0.0, 0.05, 0.3, 1.0, 1.5])
 async def test_the_client_closes_meanwhile(moment: float) -> None:
-    """The outcomes that there are come first, and then a ClientClosedError: the elements are not all dealt with."""
+    """Finished outcomes come first, and then a ClientClosedError, as some elements remain."""
     async with serving(latency=Latency(base=0.2)) as (simulator, _):
         before = tasks()
         client = AfasClient(base_url=simulator.base_url, auth=canary.TOKEN)
@@ -305,7 +305,7 @@ async def test_the_client_closes_meanwhile(moment: float) -> None:
 
 
 async def test_a_client_that_is_not_open() -> None:
-    """It raises where it is entered, or read."""
+    """The stream raises when it is entered or read."""
     client = AfasClient(base_url="http://127.0.0.1:1/rest", auth=canary.TOKEN)
     with pytest.raises(ClientClosedError):
         await anext(client.outcomes(SUBJECT, []))
@@ -315,7 +315,7 @@ async def test_a_client_that_is_not_open() -> None:
 
 
 async def test_a_load_that_cannot_be_opened() -> None:
-    """What is wrong comes out of the stream, and no element is taken."""
+    """The stream raises the error, and no element is taken."""
     async with serving() as (simulator, afas):
         simulator.faults.add(Fault(method="GET", status=401))
         source = iter(elements(3))

@@ -1,4 +1,4 @@
-"""The end of a program in the middle of a load: nothing on standard error but what the program itself says."""
+"""The end of a program in the middle of a load: standard error has only the program's own output."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def variables() -> Iterator[dict[str, str]]:
 @pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", BODIES)
 def test_silent_end(name: str, variables: dict[str, str]) -> None:
-    """Every warning is an error, and there is none."""
+    """Every warning is an error, and none occurs."""
     body, run = BODIES[name]
     ended = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", FRAME.format(body=textwrap.indent(body, "    "), run=run)],

@@ -1,4 +1,4 @@
-"""Thousands of writes under random faults: what each is said to have become agrees with what the service did."""
+"""Thousands of writes under random faults: each reported outcome agrees with what the service did."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ CUT: list[tuple[str, bytes, End]] = [
 ]
 LOCKED = replies(500, profit("Vergrendeld door een andere gebruiker"))
 
-# Faults that tell nothing: the work may have been done, or be done long after.
+# Faults that leave the outcome open: the write may have been applied, or be applied much later.
 VAGUE: dict[str, Fault] = {
     **{name: says(sent, how) for name, sent, how in CUT},
     "silence": late(QUIET, says(b"", "fin")),
@@ -80,7 +80,7 @@ VAGUE: dict[str, Fault] = {
     "503 bare": replies(503),
     "503 with a senseless wait": replies(503, b'{"retry_after":"x"}'),
 }
-# Answers after the work.
+# Responses after the work.
 DONE: dict[str, Fault] = {
     "201 cut": says(framed(RESULT)[:-9], "fin"),
     "201 reset": says(framed(RESULT)[:-9], "rst"),
@@ -92,7 +92,7 @@ DONE: dict[str, Fault] = {
     "201 empty": replies(201),
     "204": says(b"HTTP/1.1 204 No Content\r\n\r\n"),
 }
-# Answers in place of the work.
+# Responses in place of the work.
 REFUSED: dict[str, Fault] = {
     "refused": replies(500, profit("Het veld is verplicht")),
     "refused late": late(800, replies(500, profit("Het veld is verplicht"))),
@@ -139,7 +139,7 @@ class Service(RawServer):
         self._decks: dict[str, list[str]] = {kind: [] for kind in FAULTS}
 
     def is_to_fail(self, name: str, share: float) -> bool:
-        """Say whether a fault of this kind happens, and count it: as often as its share says, from a random start."""
+        """Decide whether a fault of this kind happens, and count it: as often as its share, from a random start."""
         due = self._due.get(name, self._chance.random()) + share
         happens = due >= 1
         self._due[name] = due - happens
@@ -188,7 +188,7 @@ def _number(received: Received) -> int:
 
 
 async def _write(afas: AfasClient, chance: random.Random, number: int) -> str:
-    """Write once, and return what a caller learns of it."""
+    """Write once, and return the outcome that a caller sees."""
     match chance.randrange(3):
         case 0:
             write = afas.insert("KnSubject", {"Nr": number, "Ds": "x" * chance.choice([1, 1_000])})
@@ -214,7 +214,7 @@ async def _write(afas: AfasClient, chance: random.Random, number: int) -> str:
 
 
 async def run(monkeypatch: pytest.MonkeyPatch, writes: int, kinds: Sequence[str]) -> tuple[Service, dict[int, str]]:
-    """Write so many times under random faults, and return what was done and what was said."""
+    """Write so many times under random faults, and return the actual and the reported outcomes."""
     chance = random.Random(5)  # noqa: S311
     said: dict[int, str] = {}
     loop = asyncio.get_running_loop()
@@ -244,7 +244,7 @@ async def run(monkeypatch: pytest.MonkeyPatch, writes: int, kinds: Sequence[str]
 
 
 def contradictions(service: Service, said: dict[int, str]) -> list[str]:
-    """Return where what was said and what was done differ."""
+    """Return the differences between reported and actual outcomes."""
     allowed = {
         "applied": {1},
         "result lost": {1},
@@ -287,7 +287,7 @@ async def test_verdicts_agree_with_the_service(
     )
 
 
-# --- the harness finds what is wrong ---
+# --- the harness finds wrong designs ---
 
 
 def _believes_lost_answers(failures: list[AfasError], attempt: Attempt, **options: Any) -> Retry | None:

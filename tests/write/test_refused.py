@@ -1,4 +1,4 @@
-"""Loads of which the service refuses something: who is refused, who is sent all the same, and when a load stops."""
+"""Loads that are refused in part: who is refused, who is sent all the same, and when a load stops."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.written_service import SUBJECT, agree, element, elements, fau
 
 
 async def test_continue() -> None:
-    """A refused call rejects all of its elements, and nothing of it is there; the others are."""
+    """A refused call rejects all of its elements, and applies none; the others are applied."""
     async with serving() as (simulator, afas):
         async with afas.load(SUBJECT, max_elements=10, validate=False) as load:
             for item in elements(100, 3, 55, 57):
@@ -46,7 +46,7 @@ async def test_continue() -> None:
 
 
 async def test_stop() -> None:
-    """Nothing is sent after a refusal; what was in flight has the outcome that it has."""
+    """Nothing is sent after a refusal; calls in flight keep their outcomes."""
     async with serving(latency=Latency(base=0.1)) as (simulator, afas):
         async with afas.load(SUBJECT, max_elements=10, in_flight=2, validate=False, on_reject="stop") as load:
             for item in elements(200, 35):
@@ -74,7 +74,7 @@ async def test_split(culprits: tuple[int, ...]) -> None:
 @given(count=st.integers(1, 60), culprits=st.sets(st.integers(0, 59), max_size=12), in_flight=st.integers(1, 4))
 @settings(max_examples=by_default(6, 25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_split_anywhere(count: int, culprits: set[int], in_flight: int) -> None:
-    """Wherever the faulty elements are."""
+    """Splitting finds the faulty elements wherever they are."""
 
     async def load_them() -> None:
         async with serving(latency=Latency(base=0.01)) as (simulator, afas):
@@ -90,7 +90,7 @@ def test_split_anywhere(count: int, culprits: set[int], in_flight: int) -> None:
 
 
 async def test_split_meets_a_lost_answer() -> None:
-    """A half whose answer is lost is unknown, and not split."""
+    """A half whose response is lost is unknown, and not split."""
     async with serving() as (simulator, afas):
         simulator.faults.add(Fault(method="POST", cut="reset", after=1))
         async with afas.load(SUBJECT, validate=False, on_reject="split", in_flight=1) as load:
@@ -127,7 +127,7 @@ async def test_nothing_is_split_after_the_end() -> None:
 
 @pytest.mark.parametrize("full", [False, True])
 async def test_split_with_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, full: bool) -> None:
-    """A call is noted as one that had no effect before its halves go out; if that fails, they do not."""
+    """A call is noted as without effect before its halves are sent; if that fails, they are not."""
 
     def fail(_: Journal, call: int) -> None:
         raise JournalError(f"no room for call {call}")
@@ -147,7 +147,7 @@ async def test_split_with_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         async with afas.load(SUBJECT, journal=path, validate=False) as again:
             for item in elements(20, 3) if full else elements(20):
                 await again.add(item)
-        # The one that was refused is corrected now. Where the note could not be made, the call is in flight for ever.
+        # The refused element is corrected now. If the note failed, the call is in flight for ever.
         assert posts(simulator)[sent:] == [4 if full else 1]
         assert again.report.counts["applied"] == (4 if full else 20)
         assert again.report.counts["unknown"] == (16 if full else 0)
@@ -155,7 +155,7 @@ async def test_split_with_a_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_untagged_lists() -> None:
-    """Without a transaction nobody knows what became of a refused list; one element by itself is rejected."""
+    """Without a transaction the outcome of a refused list is unknown; a single element is rejected."""
     async with serving(rules=Rules(partial_lists=True)) as (simulator, afas):
         async with afas.load(SUBJECT, max_elements=10, in_flight=1, validate=False, transaction=False) as load:
             for item in elements(31, 14, 30):
@@ -183,7 +183,7 @@ async def test_tagged_lists() -> None:
 @pytest.mark.parametrize("transaction", [True, False])
 @pytest.mark.parametrize("on_reject", ["continue", "stop"])
 async def test_too_large(on_reject: Any, *, transaction: bool) -> None:
-    """A call that is too large for the service or what stands before it was not processed: it is sent in halves."""
+    """A call too large for the service, or for a proxy, was not processed: it is sent in halves."""
     async with serving() as (simulator, afas):
         simulator.faults.add(Fault(method="POST", status=413, times=5))
         load = afas.load(SUBJECT, in_flight=1, on_reject=on_reject, transaction=transaction, validate=False)
@@ -199,7 +199,7 @@ async def test_too_large(on_reject: Any, *, transaction: bool) -> None:
 
 
 async def test_what_was_too_large_once() -> None:
-    """Later calls are not made as large again, only to be refused."""
+    """Later calls do not become as large again, which would only be refused."""
     async with serving() as (simulator, afas):
         simulator.faults.add(Fault(method="POST", status=413))
         async with afas.load(SUBJECT, in_flight=1, validate=False) as load:
@@ -215,7 +215,7 @@ async def test_what_was_too_large_once() -> None:
 @pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (403, PermissionDeniedError)])
 @pytest.mark.parametrize("on_reject", ["continue", "split"])
 async def test_no_access(status: Any, kind: type[Exception], on_reject: Any) -> None:
-    """A credential that is refused in the middle is not tried again and again."""
+    """A credential that is refused halfway is not tried again and again."""
     async with serving(latency=Latency(base=0.1)) as (simulator, afas):
         simulator.faults.add(Fault(method="POST", status=status, after=5, times=None))
         async with afas.load(SUBJECT, max_elements=5, on_reject=on_reject, validate=False) as load:
@@ -231,7 +231,7 @@ async def test_no_access(status: Any, kind: type[Exception], on_reject: Any) -> 
 
 
 async def test_a_service_that_goes_away() -> None:
-    """What could not be sent with all its retries, and the rest, are not sent."""
+    """Elements that could not be sent with all retries, and the rest, are not sent."""
     async with serving(latency=Latency(base=0.1), max_retries=2) as (simulator, afas):
         async with afas.load(SUBJECT, max_elements=5, validate=False) as load:
             for number, item in enumerate(elements(300)):
@@ -248,7 +248,7 @@ async def test_a_service_that_goes_away() -> None:
 
 
 async def test_a_service_in_maintenance() -> None:
-    """A service that asks to wait gets the same calls again; for longer than a call may take, the load stops."""
+    """A service that asks to wait gets the calls again. If the wait exceeds the time of a call, the load stops."""
     async with serving(latency=Latency(base=0.1)) as (simulator, afas):
         simulator.faults.add(Fault(method="POST", status=503, retry_after=5, after=3, times=4))
         async with afas.load(SUBJECT, max_elements=5, validate=False) as load:
@@ -278,7 +278,7 @@ async def test_locked_records() -> None:
 
 
 async def test_every_attempt_arrives_once() -> None:
-    """However many answers are lost or refused, the service sees each call once and no more."""
+    """However many responses are lost or refused, the service sees each call exactly once."""
     async with serving(latency=Latency(base=0.05)) as (simulator, afas):
         for after in range(0, 40, 5):
             simulator.faults.add(
@@ -298,7 +298,7 @@ async def test_every_attempt_arrives_once() -> None:
 
 
 async def test_invalid_elements() -> None:
-    """What cannot be sent is told at once, by its outcome, and costs no call."""
+    """An element that cannot be sent has its outcome at once, and costs no call."""
     async with serving() as (simulator, afas):
         async with afas.load(SUBJECT, max_elements=10) as load:
             for number in range(50):
@@ -313,7 +313,7 @@ async def test_invalid_elements() -> None:
 
 
 async def test_an_invalid_element_stops() -> None:
-    """With on_reject="stop" it is a refusal as any other."""
+    """With on_reject="stop" an invalid element counts as a refusal."""
     async with serving(latency=Latency(base=0.1)) as (simulator, afas):
         async with afas.load(SUBJECT, on_reject="stop", max_elements=5) as load:
             for number in range(100):
@@ -325,7 +325,7 @@ async def test_an_invalid_element_stops() -> None:
 
 
 async def test_an_element_that_no_call_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not sent, and the others are."""
+    """An element too large for any call is not sent, and the others are."""
     monkeypatch.setattr(intake, "BODY_LIMIT", 3_000)
     async with serving() as (simulator, afas):
         async with afas.load(SUBJECT, validate=False) as load:
@@ -337,7 +337,7 @@ async def test_an_element_that_no_call_can_hold(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_without_a_check() -> None:
-    """The service itself refuses then what it does not know, and there is no request but the writes."""
+    """The service itself refuses unknown fields, and only the writes are sent."""
     async with serving() as (simulator, afas):
         async with afas.load(SUBJECT, validate=False) as load:
             await load.add(element(0))

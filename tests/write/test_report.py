@@ -1,4 +1,4 @@
-"""The report of a load, its progress, its options, and what misuse says."""
+"""The report of a load, its progress, its options, and the errors about misuse."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.written_service import SUBJECT, agree, element, elements, ser
 
 
 async def test_all_applied(simulator: Simulator, afas: AfasClient) -> None:
-    """Nothing is raised, and the text tells the numbers."""
+    """Nothing is raised, and the text has the numbers."""
     async with afas.load(SUBJECT) as load:
         for item in elements(1_234):
             await load.add(item)
@@ -36,7 +36,7 @@ async def test_all_applied(simulator: Simulator, afas: AfasClient) -> None:
 
 
 async def test_failures() -> None:
-    """The error tells how many of each there are, and the first of them; it survives a pickle."""
+    """The error counts the failures of each kind and shows the first; it survives a pickle."""
     async with serving() as (simulator, afas):
         simulator.faults.add(Fault(method="POST", cut="reset", after=2))
         async with afas.load(SUBJECT, max_elements=2, in_flight=1, validate=False) as load:
@@ -66,7 +66,7 @@ def test_a_report_that_lists_nothing() -> None:
 
 
 def test_no_more_than_ten_thousand_are_listed() -> None:
-    """All of them are counted."""
+    """All failures are counted."""
     report, error = LoadReport(), AfasError("x")
     for index in range(LISTED + 5):
         for status in ("applied", "rejected", "unknown", "not_sent"):
@@ -78,7 +78,7 @@ def test_no_more_than_ten_thousand_are_listed() -> None:
 
 
 async def test_progress() -> None:
-    """Numbers that add up at every moment."""
+    """The numbers add up at every moment."""
     async with serving(latency=Latency(base=1)) as (simulator, afas):
         load = afas.load(SUBJECT, max_elements=4, in_flight=2, validate=False)
         assert load.progress == LoadProgress(0, 0, 0, 0, 0.0)
@@ -102,7 +102,7 @@ async def test_progress() -> None:
 
 
 async def test_progress_of_halves() -> None:
-    """Elements of a refused call that wait for their half to be sent are among those that wait."""
+    """Elements of a refused call whose half is not sent yet count as waiting."""
     async with (
         serving(latency=Latency(base=1)) as (_, afas),
         afas.load(SUBJECT, in_flight=1, on_reject="split", validate=False) as load,
@@ -129,7 +129,7 @@ async def test_progress_of_halves() -> None:
     ids=str,
 )
 async def test_options_that_make_no_sense(options: dict[str, Any], afas: AfasClient) -> None:
-    """They are refused where the load is made, and told by name."""
+    """Wrong options are refused when the load is made, and the error names them."""
     for make in (lambda: afas.load(SUBJECT, **options), lambda: afas.outcomes(SUBJECT, [], **options)):
         with pytest.raises(UsageError, match=next(iter(options))):
             make()
@@ -153,7 +153,7 @@ async def test_misuse(afas: AfasClient) -> None:
 
 
 async def test_a_closed_client(simulator: Simulator) -> None:
-    """It can make a load, and none can be entered."""
+    """A closed client can make a load, but not enter it."""
     client = AfasClient(base_url=simulator.base_url, auth=simulator.token)
     for _ in range(2):
         with pytest.raises(ClientClosedError):

@@ -1,4 +1,4 @@
-"""Loads with a journal: what is noted before and after each call, and what the next run makes of it."""
+"""Loads with a journal: the notes before and after each call, and how the next run uses them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def posts(simulator: Simulator) -> int:
 
 
 def states(path: Path) -> dict[int, str]:
-    """Return the states in the files of a journal as they are now, in a copy: it is locked, and must stay as it is."""
+    """Return the states in a journal's files. A copy is read: the journal is locked, and must not change."""
     copy = path.parent / "copy"
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()
@@ -74,7 +74,7 @@ Answer = Callable[[Received], object]
 
 @pytest.fixture
 async def scripted() -> AsyncIterator[tuple[list[Answer], RawServer, AfasClient]]:
-    """Run a service that does what a test puts into the list for each request, and then answers a key."""
+    """Run a service that does what the test's list has for each request, and then returns a key."""
     script: list[Answer] = []
 
     async def answer(connection: Connection, received: Received) -> None:
@@ -92,7 +92,7 @@ async def scripted() -> AsyncIterator[tuple[list[Answer], RawServer, AfasClient]
 async def test_the_note_is_there_before_the_service_is(
     path: Path, scripted: tuple[list[Answer], RawServer, AfasClient]
 ) -> None:
-    """When a request arrives, its element is in flight in the file, and those that were answered are applied."""
+    """When a request arrives, the file has its element in flight, and earlier ones as applied."""
     script, _, afas = scripted
     seen: list[dict[int, str]] = []
     script.append(lambda _: seen.append(states(path)))
@@ -113,7 +113,7 @@ def _traces() -> bool:
 
 @pytest.mark.skipif(not _traces(), reason="strace cannot be used here")
 def test_the_note_is_synced_before_the_first_byte_leaves(tmp_path: Path) -> None:
-    """The system calls: behind each write to the log comes a sync, and only then the body of the request."""
+    """System calls: each write to the log is followed by a sync, and only then the body is sent."""
 
     async def load() -> None:
         async with Simulator(rows=50, token=canary.TOKEN) as simulator:
@@ -138,7 +138,7 @@ def test_the_note_is_synced_before_the_first_byte_leaves(tmp_path: Path) -> None
 
 @contextmanager
 def failing(load: Load, how: str) -> Iterator[None]:
-    """Have the disk fail under the journal of a load."""
+    """Make the disk fail under the journal of a load."""
     thread = load._ledger.thread
     assert thread is not None
     if how == "read-only":
@@ -156,7 +156,7 @@ FAILURES = {"read-only": "readonly database", "broken": "disk I/O error"}
 
 @pytest.mark.parametrize("how", FAILURES)
 async def test_a_disk_that_fails_before_a_call(path: Path, how: str, afas: AfasClient, simulator: Simulator) -> None:
-    """What cannot be noted is not sent, nor is anything behind it; the next run sends it."""
+    """An element that cannot be noted is not sent, nor is any after it; the next run sends them."""
     await run(afas, path, subject(0))
     async with load_of(afas, path) as load:
         with failing(load, how):
@@ -216,7 +216,7 @@ async def test_a_call_that_waits_for_another_attempt(path: Path, afas: AfasClien
 async def test_a_load_that_is_cancelled(
     fault: Fault, statuses: tuple[Status, Status], path: Path, afas: AfasClient, simulator: Simulator
 ) -> None:
-    """What was on its way is unknown, in this report and in the next; what waited for another attempt is sent then."""
+    """A sent element is unknown, in this report and the next. One that waits for a retry is sent by the next run."""
     simulator.faults.add(fault)
     load = load_of(afas, path)
     with pytest.raises(TimeoutError):
@@ -232,7 +232,7 @@ async def test_a_load_that_is_cancelled(
 
 
 async def test_what_has_an_outcome_keeps_it(path: Path, afas: AfasClient, simulator: Simulator) -> None:
-    """The next run reports the same, with keys and errors, and sends only what was refused: that may pass by now."""
+    """The next run reports the same, with keys and errors. It resends only refused elements: they may pass now."""
     elements = [subject(0), subject(1, StId="none"), subject(2)]
     simulator.faults.add(Fault(method="POST", cut="reset", after=2))
 
@@ -254,7 +254,7 @@ async def test_what_has_an_outcome_keeps_it(path: Path, afas: AfasClient, simula
 
 
 async def test_more_elements_than_before(path: Path, afas: AfasClient, simulator: Simulator) -> None:
-    """Those that are new are sent."""
+    """New elements are sent."""
     await run(afas, path, *map(subject, range(3)))
     report = await run(afas, path, *map(subject, range(5)))
     assert report.counts == {"applied": 5, "rejected": 0, "unknown": 0, "not_sent": 0}
@@ -262,7 +262,7 @@ async def test_more_elements_than_before(path: Path, afas: AfasClient, simulator
 
 
 async def test_fewer_elements_than_before(path: Path, afas: AfasClient, simulator: Simulator) -> None:
-    """The report is of those that are given, and the journal keeps the others."""
+    """The report covers the given elements, and the journal keeps the others."""
     await run(afas, path, *map(subject, range(5)))
     report = await run(afas, path, *map(subject, range(2)))
     assert (report.total, report.counts["applied"]) == (2, 2)
@@ -272,7 +272,7 @@ async def test_fewer_elements_than_before(path: Path, afas: AfasClient, simulato
 
 
 async def test_what_was_refused_is_sent_again(path: Path, afas: AfasClient, simulator: Simulator) -> None:
-    """As it is, as the fault may have been mended in Profit; or corrected. Once it is applied it is not."""
+    """Unchanged, as the fault may be fixed in Profit, or corrected. Once applied, it is not sent again."""
     await run(afas, path, subject(0, StId="none"), subject(1))
     report = await run(afas, path, subject(0, StId="none"), subject(1))
     assert (report.counts["rejected"], posts(simulator)) == (1, 3)
@@ -285,7 +285,7 @@ async def test_what_was_refused_is_sent_again(path: Path, afas: AfasClient, simu
 async def test_the_innocents_of_a_refused_call_are_sent_again(
     path: Path, afas: AfasClient, simulator: Simulator
 ) -> None:
-    """Of a call that was refused as one nobody knows which element was at fault."""
+    """When a call is refused as a whole, nobody knows which element was at fault."""
     report = await run(afas, path, subject(0), subject(1, StId="none"), subject(2), max_elements=3)
     assert report.counts["rejected"] == 3
     assert states(path) == {0: "planned", 1: "planned", 2: "planned"}
@@ -305,7 +305,7 @@ async def test_stop_holds_when_a_load_goes_on(path: Path, afas: AfasClient, simu
 async def test_an_element_that_is_taken_out_of_the_source(
     path: Path, first: str, afas: AfasClient, simulator: Simulator
 ) -> None:
-    """The others would move up, and be sent again in the place of another: the load says so, and sends nothing."""
+    """The others would move up and be sent again under another position. The load says so, and sends nothing."""
     refused = subject(0, StId="none")
     if first == "planned":
         simulator.faults.add(Fault(method="POST", status=429, times=9))
@@ -326,7 +326,7 @@ async def test_an_element_that_is_taken_out_of_the_source(
 
 
 async def test_equal_elements_are_no_mistake(path: Path, afas: AfasClient, simulator: Simulator) -> None:
-    """Two records may be the same: each has its place, and each is sent once."""
+    """Two records may be equal: each has its position, and each is sent once."""
     same = [subject(0)] * 3
     assert (await run(afas, path, *same)).counts["applied"] == 3
     assert (await run(afas, path, *same, subject(0))).counts["applied"] == 4
@@ -338,7 +338,7 @@ async def test_equal_elements_are_no_mistake(path: Path, afas: AfasClient, simul
 async def test_another_element_in_the_place_of_one_that_was_sent(
     path: Path, state: str, change: dict[str, Any], afas: AfasClient, simulator: Simulator
 ) -> None:
-    """It would be sent for another, or not at all: the load says so, and sends nothing more."""
+    """It would be taken for another element. The load says so, and sends nothing more."""
     if state == "unknown":
         simulator.faults.add(Fault(method="POST", cut="reset"))
     await run(afas, path, subject(0), in_flight=1)
@@ -360,7 +360,7 @@ async def test_a_damaged_journal(path: Path, afas: AfasClient, simulator: Simula
 
 
 async def test_two_loads_with_one_journal(path: Path, afas: AfasClient) -> None:
-    """The second does not begin."""
+    """The second load does not begin."""
     async with load_of(afas, path) as load:
         await load.add(subject(0))
         with pytest.raises(JournalError, match="a running load has it open"):
@@ -369,7 +369,7 @@ async def test_two_loads_with_one_journal(path: Path, afas: AfasClient) -> None:
 
 
 async def test_several_tasks_add_to_a_load_that_goes_on(path: Path, afas: AfasClient, simulator: Simulator) -> None:
-    """Each element has its place, whoever adds it and whatever has to be read of the journal meanwhile."""
+    """Each element has its position, whichever task adds it and whatever is read of the journal meanwhile."""
     count = by_default(1_200, 5_000)
     report = await run(afas, path, *map(subject, range(count)), max_elements=500)
     assert report.counts["applied"] == count
@@ -407,7 +407,7 @@ def _cancelling(step: Callable[..., Any], calls: int) -> Callable[..., Any]:
 async def test_cancelled_while_the_journal_is_read(
     path: Path, name: str, afas: AfasClient, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The element is part of the load nevertheless, and those after it keep their outcomes."""
+    """The element is still part of the load, and later ones keep their outcomes."""
     monkeypatch.setattr("afas_async.write.ledger._AHEAD", 3)
     elements = [subject(number) for number in range(6)]
     assert (await run(afas, path, *elements[:2], subject(2, StId="none"), *elements[3:])).counts["applied"] == 5
@@ -429,7 +429,7 @@ async def test_cancelled_while_the_journal_is_read(
 async def test_several_tasks_give_elements(
     path: Path, afas: AfasClient, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They have their places in the order in which they are given, also while the journal is read."""
+    """Elements have the order in which they are given, also while the journal is read."""
     monkeypatch.setattr("afas_async.write.ledger._AHEAD", 3)
     for count in (10, 12):
         async with load_of(afas, path, load_id="two") as load, asyncio.TaskGroup() as group:
@@ -442,7 +442,7 @@ async def test_several_tasks_give_elements(
 async def test_an_element_that_the_journal_refuses_takes_no_place(
     path: Path, afas: AfasClient, simulator: Simulator
 ) -> None:
-    """Whoever goes on after it finds the next one known."""
+    """If you continue after it, the next element is known."""
     await run(afas, path, subject(0), subject(1))
     async with load_of(afas, path) as load:
         for number in (7, 0, 1):
@@ -455,7 +455,7 @@ async def test_an_element_that_the_journal_refuses_takes_no_place(
 async def test_cancelled_while_the_journal_opens(
     path: Path, kind: Any, name: str, afas: AfasClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is free for the next load."""
+    """The journal is free for the next load."""
     task = asyncio.current_task()
     assert task is not None
     await run(afas, path, subject(0))
@@ -471,7 +471,7 @@ async def test_cancelled_while_the_journal_opens(
 async def test_cancelled_while_the_disk_is_slow(
     path: Path, afas: AfasClient, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call that waits for its note longer than the load waits for the call is noted as not sent all the same."""
+    """A call is noted as not sent even if its note takes longer than the load waits for the call."""
     monkeypatch.setattr("afas_async.http.host.CLOSE_SECONDS", 0.01)
     task, begin = asyncio.current_task(), Journal.begin
     assert task is not None
