@@ -1,4 +1,4 @@
-"""What every test runs with: virtual time, the canary, and a census of what it leaves behind."""
+"""What every test runs with: virtual time, the canary, and a census of what it leaves."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ settings.load_profile("full" if FULL else "sampled")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what a sample leaves out, unless it was asked for by its id."""
+    """Deselect the tests that a sample leaves out, unless you name them by their id."""
     if not FULL and not any("[" in argument for argument in config.args):
         left = {id(item) for item in left_out(items)}
         config.hook.pytest_deselected(items=[item for item in items if id(item) in left])
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Spare the collection of garbage after each test all that was imported before the first."""
+    """Exclude everything imported before the first test from the garbage collection after each test."""
     gc.collect()
     gc.freeze()
 
@@ -49,7 +49,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[canary.Watch]:
-    """Fail the test if the token shows in anything that it leaves behind."""
+    """Fail the test if the token shows in anything that it leaves."""
     watch = canary.Watch()
     make = AfasError.__init__
 
@@ -63,7 +63,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[canary.Watch]:
     level = root.level
     root.setLevel(logging.DEBUG)
     logging.getLogger("asyncio").setLevel(logging.INFO)  # at DEBUG it notes each connection, with no word of a request
-    logging.getLogger("afas_async.events").setLevel(logging.INFO)  # each event is watched as such
+    logging.getLogger("afas_async.events").setLevel(logging.INFO)  # each event is watched on its own
     gc.collect()
     gc.freeze()  # so that the collection after this test looks only at what it has made
     with warnings.catch_warnings(record=False):
@@ -79,7 +79,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[canary.Watch]:
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test may meet the environment of whoever runs it."""
+    """Hide the environment variables of the person who runs the tests."""
     for name in ("TOKEN", "CLIENT_ID", "CLIENT_SECRET", "ENVIRONMENT", "ENVIRONMENT_TYPE", "BASE_URL", "LOG"):
         monkeypatch.delenv(f"AFAS_{name}", raising=False)
 
@@ -92,7 +92,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 @pytest.fixture
 async def afas(simulator: Simulator, watch: canary.Watch) -> AsyncIterator[AfasClient]:
-    """A client of the simulator, whose events are watched; it must leave no task behind."""
+    """A client of the simulator, whose events are watched; it must leave no task."""
     async with AfasClient(
         base_url=simulator.base_url, auth=simulator.token, on_event=lambda event: watch.texts.append(repr(event))
     ) as client:

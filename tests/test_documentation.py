@@ -18,7 +18,7 @@ DOCUMENTS = {path.name: path.read_text() for path in (*ROOT.glob("*.md"), *ROOT.
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_tests_that_it_names_are_there(name: str) -> None:
-    """A test that a document names can be looked at."""
+    """Every test that a document names exists."""
     named = set(re.findall(r"\b(tests/[\w/.]*\w)", DOCUMENTS[name]))
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 

@@ -35,7 +35,7 @@ def test_the_rooms_of_a_user_are_public() -> None:
 
 
 def test_a_name_that_is_not_there() -> None:
-    """It is missed as in every module, and a module of the package is found."""
+    """An unknown name raises as in every module, and a module of the package is found."""
     with pytest.raises(AttributeError, match="module 'afas_async' has no attribute 'AfasCleint'"):
         afas_async.AfasCleint  # noqa: B018
     assert afas_async.models.source

@@ -110,7 +110,7 @@ def test_no_two_types_share_a_name() -> None:
 
 
 def _types(tree: ast.Module) -> Iterator[str]:
-    """The public classes and aliases of types that a module makes; a type variable is none."""
+    """The public classes and aliases of types that a module makes; a type variable does not count."""
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             yield from [node.name] * (node.name[0] != "_")

@@ -1,4 +1,4 @@
-"""Whether the benchmarks measure what they say: a figure is worth as much as the ruler."""
+"""The benchmarks measure what they say they measure."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def measurement(seconds: float, rows: int = 100, **more: float) -> Measurement:
     )
 
 
-# --- what is counted ---
+# --- counting ---
 
 
 @pytest.mark.parametrize(
     ("numbers", "missing", "doubled"), [([0, 1, 2, 3, 4], 0, 0), ([0, 1, 1, 4], 2, 1), ([], 5, 0), ([2] * 300, 4, 1)]
 )
 def test_missing_and_doubled_rows(numbers: list[int], missing: int, doubled: int) -> None:
-    """A row that does not come is missing, and one that comes more than once is doubled, in whatever form it comes."""
+    """A row that does not come is missing, and a row that comes more than once is doubled, in any form of the rows."""
     tally = Tally(msgspec.structs.replace(TASK, check=True))
     tally.add([{"Id": 3 * number + 1} for number in numbers])
     assert (tally.missing, tally.doubled) == (missing, doubled)
@@ -53,14 +53,14 @@ def test_missing_and_doubled_rows(numbers: list[int], missing: int, doubled: int
 
 
 def test_rows_are_not_looked_at_while_time_is_measured() -> None:
-    """Counting costs nothing that one contestant would pay for and another not."""
+    """Rows are not counted while time is measured, so that no contestant pays for the counting."""
     tally = Tally(TASK)
     tally.add([None, None])
     assert (tally.rows, tally.missing, tally.doubled) == (2, -1, -1)
 
 
 def test_measurements_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A B A B, so that a noisy moment of the machine meets all."""
+    """The order is A B A B, so that a noisy moment of the machine affects all contestants."""
     done: list[str] = []
 
     def read(task: Task) -> Measurement:
@@ -87,7 +87,7 @@ def test_the_ideal() -> None:
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, measured: Mapping[str, float]) -> None:
-    """Have nothing measured: a reading whose label begins with one of these takes so many seconds."""
+    """Measure nothing: a reading whose label begins with one of these takes that many seconds."""
 
     @contextmanager
     def server(rows: int, *_: object) -> Generator[stage.Server, None, None]:
@@ -119,7 +119,7 @@ def test_the_cost_of_a_row_in_a_long_read(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_price_of_verifying(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half the time more is an excess of a half, and too much."""
+    """A reading that takes half as long again has an excess of a half, which is too much."""
     stand_in(monkeypatch, {"joining pages": 3.0, "neither": 2.0})
     found = depth.overlap(Scale()).figures
     assert [(figure.number, figure.value, figure.met) for figure in found] == [("P12", 0.5, False)] * 6
@@ -152,7 +152,7 @@ def test_the_bare_server_serves_the_rows_of_the_store(bare: stage.Server) -> Non
 
 
 def test_the_bare_server_counts_from_an_anchor(bare: stage.Server) -> None:
-    """Rows from a key on, whether or not a row has it: what anchored pages ask for."""
+    """It sends rows from a key on, as anchored pages request them, whether or not a row has that key."""
     store = Store(2_500, 1)
     url = f"{bare.base_url}/connectors/Profit_Wide"
     froms = ((-3, 0), (1, 0), (2, 1), (4, 1), (5, 2), (7_498, 2_499), (7_499, 2_500), (99_999, 2_500))
@@ -168,7 +168,7 @@ def test_the_bare_server_counts_from_an_anchor(bare: stage.Server) -> None:
 
 
 def test_the_bare_server_answers_no_other_filter(bare: stage.Server) -> None:
-    """It would answer with other rows than those asked for."""
+    """With any other filter it would send other rows than the requested ones."""
     queries = ("filterfieldids=Id&filtervalues=4&operatortypes=3", "filterjson=%7B%7D", "filtervalues=4")
     for query in queries:
         url = f"{bare.base_url}/connectors/Profit_Wide?skip=0&take=5&{query}"
@@ -182,7 +182,7 @@ def test_a_reading_without_verification(
     bare: stage.Server,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is to be compared is what is read: the task's `verify` reaches the client, and all rows come."""
+    """The task's `verify` reaches the client, and all rows come."""
     asked: list[object] = []
     rows = AfasClient.rows
 
@@ -199,7 +199,7 @@ def test_a_reading_without_verification(
 
 
 def test_a_sample_of_pages(bare: stage.Server) -> None:
-    """The opponent reads few pages of a long table, evenly spread."""
+    """The opponent reads a few pages of a long table, evenly spread."""
     task = bare.task("requests_json", take=50, variant="sample")
     tally = Tally(task)
     requests_json.read(task, tally)
@@ -220,7 +220,7 @@ def test_a_sample_stands_for_all_pages(rows: int, take: int) -> None:
 @pytest.mark.parametrize("take", [None, 700, -1])
 @pytest.mark.parametrize("variant", ["", "rows", "nested"])
 def test_a_reading_in_a_process_of_its_own(take: int | None, variant: str, bare: stage.Server) -> None:
-    """All rows come, and everything that is to be measured is."""
+    """All rows come, and everything is measured."""
     found = stage.read(bare.task(throughput.OURS, take=take, variant=variant, ticker=True))
     assert found.rows == 2_500
     assert found.seconds > 0
@@ -230,7 +230,7 @@ def test_a_reading_in_a_process_of_its_own(take: int | None, variant: str, bare:
 
 
 def test_who_does_not_sort_loses_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The marks are earned: an opponent that asks for no order loses and doubles rows, and this library does not."""
+    """An opponent that requests no order loses and doubles rows, and this library does not."""
     monkeypatch.setattr(wave, "TAKE", 8_000)
     with stage.simulator(10_000, Latency()) as server:
         task = server.task("", check=True)
@@ -256,14 +256,14 @@ def test_every_contestant_is_a_file() -> None:
 
 
 def test_the_rows_have_all_fields() -> None:
-    """Nobody is fast because it skips a field."""
+    """No contestant is fast because it skips a field."""
     store = Store(1, 1)
     (row,) = msgspec.json.decode(b"[%b]" % store.page("Profit_Wide", 0, 1).json, type=list[dict[str, object]])
     store.close()
     assert [field.encode_name for field in msgspec.structs.fields(WideRow)] == list(row)
 
 
-# --- what is said ---
+# --- reporting ---
 
 FIGURES = [
     Figure("P1", "faster", 3.0, "x", 2.0, low=2.9, high=3.1),
@@ -274,7 +274,7 @@ SECTION = Section("Title", FIGURES, [LOSER])
 
 
 def test_what_is_printed() -> None:
-    """Each figure stands beside its target, and who loses rows is marked."""
+    """Each figure stands beside its target, and contestants that lose rows are marked."""
     text = text_of(SECTION)
     assert "wave LOSES ROWS" in text
     assert "at least 2: met (2.90-3.10)" in text
@@ -290,7 +290,7 @@ def test_a_target_is_met_only_in_all_runs() -> None:
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Results are printed, kept as JSON, and decide about the exit status unless the run was a quick one."""
+    """Results are printed and kept as JSON. They decide on the exit status, except in a quick run."""
     scales: list[figures.Scale] = []
 
     def measure(scale: figures.Scale) -> Section:
@@ -326,11 +326,11 @@ def test_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_requests_in_vain_are_counted_at_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table of 50 rows costs one request more than its rows: the proof of its end."""
+    """A table of 50 rows costs one more request than its rows need: the one that proves its end."""
 
     @asynccontextmanager
     async def spawn(**options: Any) -> AsyncIterator[SimpleNamespace]:
-        """Run the simulator in this loop, so that what happens in which order is no matter of the machine's speed."""
+        """Run the simulator in this loop, so that the order of events does not depend on the machine's speed."""
         async with Simulator(**options) as simulator:
 
             async def counters() -> Counters:

@@ -34,5 +34,5 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a batch for about each page, so that there are several of them."""
+    """Make a batch of about each page, so that a read has several."""
     monkeypatch.setattr(groups, "GROUP_BYTES", 20_000)

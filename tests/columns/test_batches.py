@@ -1,4 +1,4 @@
-"""A read as batches: complete, in order, bounded, and left as any other stream."""
+"""A read as batches: complete, in order, bounded, and you can leave it as any other stream."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def exact(kind: pa.DataType, value: Any) -> Any:
 
 
 async def test_a_part_brings_its_key(afas: AfasClient) -> None:
-    """As in `AfasClient.rows`, for a connector that is given by name."""
+    """A part brings its key for a connector given by name, as in `AfasClient.rows`."""
     parts = await afas.plan("Profit_Wide", key="Id", parts=3)
     tables = [await columns.to_table(afas, "Profit_Wide", part=part) for part in parts]
     assert pa.concat_tables(tables).equals(await columns.to_table(afas, "Profit_Wide", key="Id"))
 
 
 async def test_no_columns_are_a_mistake(afas: AfasClient) -> None:
-    """They would be batches without rows."""
+    """Batches without columns would have no rows."""
     with pytest.raises(UsageError, match="select: expected at least one field id, got an empty list"):
         await columns.to_table(afas, "Profit_Wide", key="Id", select=[])
 
@@ -78,7 +78,7 @@ async def test_all_rows_come_value_by_value(name: str, simulator: Simulator, afa
 
 @pytest.mark.usefixtures("small_groups")
 async def test_a_read_goes_on_after_any_batch(afas: AfasClient) -> None:
-    """The cursor is that of the batches returned, not of what was read ahead."""
+    """The cursor belongs to the returned batches, not to the rows that were read ahead."""
     async with columns.batches(afas, WIDE) as stream:
         start = stream.cursor
         first = await anext(stream)
@@ -128,7 +128,7 @@ async def test_changes_come_as_batches(afas: AfasClient) -> None:
 
 @asynccontextmanager
 async def own(rows: Iterable[dict[str, Any]]) -> AsyncIterator[AfasClient]:
-    """A service with some rows, which have an `Id` beside what they are given."""
+    """A service with some rows, which have an `Id` beside the given members."""
     table = [{"Id": number, **row} for number, row in enumerate(rows)]
     async with (
         Simulator(connectors={"T": table}, token=canary.TOKEN) as simulator,
@@ -140,7 +140,7 @@ async def own(rows: Iterable[dict[str, Any]]) -> AsyncIterator[AfasClient]:
 @pytest.mark.usefixtures("small_groups")
 @pytest.mark.parametrize("place", [1, 50, 98, 99, 100, 101, 137, 399])
 async def test_a_doubled_key_is_found_wherever_it_stands(place: int) -> None:
-    """Also where pages and batches meet, and where the read itself does not look at undecoded rows."""
+    """A doubled key is found where pages and batches meet, and where the read itself does not check undecoded rows."""
     codes = [f"{number:0140}" for number in range(400)]
     codes[place] = codes[place - 1]
     async with own({"Code": code} for code in codes) as afas:
@@ -187,7 +187,7 @@ ROW = b'"Price":1.50,"Since":"2024-01-31T00:00:00Z","Rate":0.1234567891,"Text":"
 
 
 async def test_a_struct_selects_its_fields_and_stands_in_for_metainfo() -> None:
-    """With metainfo its types count, without its permission those of the Struct."""
+    """The types are those of metainfo, or those of the Struct where metainfo is not permitted."""
     connector = GetConnector("T", Priced, key="Id")
     async with served([ROW], *FIELDS, field("Flag", "boolean"), field("More", "int")) as afas:
         table = await columns.to_table(afas, connector)
@@ -253,7 +253,7 @@ async def test_two_tasks_do_not_share_a_stream(afas: AfasClient) -> None:
 
 
 async def test_a_column_that_no_row_has_and_a_field_that_is_no_column_are_drift() -> None:
-    """They follow `drift=`: a warning once, or an error; null is none."""
+    """Both follow `drift=`: one warning, or an error. A null value is not drift."""
     rows = [b'"Note":null,"Kosten":5', b'"Note":null,"Kosten":6']
     async with served(rows, MONEY, field("Note", "string")) as afas:
         with pytest.warns(SchemaDriftWarning, match="metainfo declares 'Price', which no row has .*'Kosten'") as caught:
@@ -276,7 +276,7 @@ async def test_a_column_that_no_row_has_and_a_field_that_is_no_column_are_drift(
 
 @pytest.mark.usefixtures("small_groups")
 async def test_rows_before_an_error_are_returned_first() -> None:
-    """And the cursor after them is one to go on from."""
+    """A read can continue from the cursor after them."""
     good = [b'"Price":%d' % number for number in range(2_500)]
     bad = b'{"skip":0,"take":1,"rows":[{"Id":7,"Price":}]}'
     async with served(good, MONEY, broken={1_100: (200, bad), 1_099: (200, bad)}) as afas:
@@ -311,7 +311,7 @@ async def test_bare_decimals_of_profit_6_are_read() -> None:
 
 @pytest.mark.usefixtures("small_groups")
 async def test_a_cancelled_pull_loses_no_row(afas: AfasClient) -> None:
-    """However often it is cancelled, wherever it waits."""
+    """A pull loses no row, however often it is cancelled and wherever it waits."""
     numbers: list[int] = []
     cancelled = 0
     async with columns.batches(afas, WIDE) as stream:
@@ -334,7 +334,7 @@ async def test_a_cancelled_pull_loses_no_row(afas: AfasClient) -> None:
 
 @pytest.mark.usefixtures("small_groups")
 async def test_leaving_leaves_nothing(afas: AfasClient) -> None:
-    """After a break, a cancellation and a forgotten stream, nothing is under way."""
+    """After a break, a cancellation or a forgotten stream, nothing keeps running."""
     async with columns.batches(afas, WIDE) as stream:
         async for _ in stream:
             break

@@ -1,4 +1,4 @@
-"""Each value is the one that the service wrote, or an error that says which type would do, whatever reads it."""
+"""Each value is the one that the service wrote, or an error names a type that fits, whatever reads it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ EXACT: dict[str, tuple[bytes, Any, Any]] = {
     "binary fraction": (b"1234.5", pa.float64(), 1234.5),
 }
 
-# For each value the type that would do; None where none would.
+# For each value a type that fits, or None if no type fits.
 REFUSED: dict[str, tuple[bytes, Any, str | None]] = {
     "too many decimals": (b"1.005", money(), "pa.decimal128(18, 3)"),
     "rounding to the last digit": (b"0.999", money(), "pa.decimal128(18, 3)"),
@@ -150,7 +150,7 @@ def value(kind: Any, text: bytes) -> Any:
 
 
 def same(found: Any, meant: Any) -> bool:
-    """Whether two values are equal and of one type; decimals with their scale left out, which readers differ in."""
+    """Return whether two values are equal and of one type; the scale of decimals is ignored: readers differ in it."""
     return found == meant and (type(found) is type(meant) or isinstance(meant, date))
 
 
@@ -162,7 +162,7 @@ def test_a_value_is_the_one_that_was_written(name: str) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_value_that_does_not_fit_is_an_error_that_helps(name: str) -> None:
-    """It names field, row and value, and a type that would do does."""
+    """It names field, row and value, and the type that it suggests works."""
     text, kind, advice = REFUSED[name]
     good = b'{"x":null}'
     with pytest.raises(RowError) as caught:
@@ -210,7 +210,7 @@ def test_a_field_that_stands_twice_is_an_error() -> None:
 
 
 def test_an_exponent_anywhere_is_looked_at_closely() -> None:
-    """Also beside others, in a text that only looks like one, and with blanks before it."""
+    """An exponent is found beside other values, with blanks before it, and in text that only looks like an exponent."""
     rows = [b'{"x": 1.5e1,"t":"at:1e5"}', b'{"x":0}', b'{"x":null,"y":1e-50}', b'{"t":":1e-50","x":2e-1}']
     assert parsed(money(), *rows).column("x").to_pylist() == [15, 0, None, Decimal("0.20")]
     with pytest.raises(RowError, match=r"row 4 of the read: x is 1e-50, which does not fit decimal128\(18, 2\)"):
@@ -223,7 +223,7 @@ def test_whole_numbers_and_decimals_mix() -> None:
 
 
 def test_a_moment_of_another_form_does_not_hide_among_others() -> None:
-    """The usual form is read in a faster way, which a single other value ends."""
+    """The usual form is read in a faster way, but not if a single value has another form."""
     usual, other = b'{"x":"2019-10-02T17:31:39Z"}', b'{"x":"2019-10-02"}'
     found = parsed(MOMENT, usual, other, usual).column("x").to_pylist()
     assert found == [wall(2019, 10, 2, 17, 31, 39), wall(2019, 10, 2), wall(2019, 10, 2, 17, 31, 39)]
@@ -241,7 +241,7 @@ def test_rows_over_several_lines_are_rows() -> None:
 
 
 def test_rows_that_get_lost_are_an_error() -> None:
-    """Whatever pyarrow may make of a text: the number of rows is that of the read."""
+    """Whatever pyarrow makes of a text, the number of rows is checked against the read."""
     parser = Parser(pa.schema([("x", WHOLE)]), [], known=None, connector="T", in_key_order=True)
     with pytest.raises(AfasError, match="parsing returned 2 of 3 rows"):
         parser.parse(RawGroup((b'{"x":1}', b'{"x":2}'), 3, 0, b'{"x":1}', None, NOTHING))
@@ -249,7 +249,7 @@ def test_rows_that_get_lost_are_an_error() -> None:
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**15), max_value=10**15), st.integers(0, 12))
 def test_any_decimal_is_exact_or_refused(number: Decimal, scale: int) -> None:
-    """As Python's own decimals see it."""
+    """Python's own decimals decide whether a decimal is exact."""
     kind = pa.decimal128(28, scale)
     with localcontext() as context:
         context.prec = 400
@@ -257,7 +257,7 @@ def test_any_decimal_is_exact_or_refused(number: Decimal, scale: int) -> None:
     try:
         found = value(kind, str(number).encode())
     except RowError:
-        # More digits than the type has are refused even if they are noughts.
+        # More digits than the type has are refused even if they are zeros.
         assert not fits or len(number.as_tuple().digits) - min(0, int(number.as_tuple().exponent)) > 28
     else:
         assert found == number

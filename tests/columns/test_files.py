@@ -1,4 +1,4 @@
-"""Files of columns: whole or not there, and the same rows whatever reads them."""
+"""Files of columns: a file is complete or absent, and has the same rows whatever reads it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_parquet_holds_what_the_service_says(
 
 
 async def test_row_groups_are_large(afas: AfasClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All but the last have the same number of rows, however the batches are cut; and the labels are there."""
+    """All but the last have the same number of rows, however the batches are cut. The labels are in the file."""
     monkeypatch.setattr(parquet, "ROW_GROUP", 400)
     path = tmp_path / "rows.parquet"
     written = await columns.to_parquet(afas, WIDE, path)
@@ -150,7 +150,7 @@ async def test_csv_has_all_digits_of_a_decimal(tmp_path: Path) -> None:
 
 
 async def test_ndjson_is_what_the_service_wrote(tmp_path: Path) -> None:
-    """A line for each row, also where a row has several lines; nothing is decoded."""
+    """The file has a line for each row, also where a row has several lines. Nothing is decoded."""
     rows = [b'"Price":5385.6000000000', b'\n"Price":\r\n1e-99', rb'"Price":"a\nb"']
     path = tmp_path / "rows.ndjson"
     async with served(rows) as afas:
@@ -170,7 +170,7 @@ async def test_ndjson_of_a_sample(simulator: Simulator, afas: AfasClient, tmp_pa
 
 
 async def test_a_file_is_replaced_only_by_a_whole_one(write: Write, tmp_path: Path, afas: AfasClient) -> None:
-    """An error in the middle leaves the old file, and nothing beside it."""
+    """An error in the middle keeps the old file, and leaves no other file."""
     path = tmp_path / "rows"
     path.write_text("the old one")
     broken = b'{"skip":0,"take":1,"rows":[{"Id":7,"Price":}]}'
@@ -186,7 +186,7 @@ async def test_a_file_is_replaced_only_by_a_whole_one(write: Write, tmp_path: Pa
 
 @pytest.mark.usefixtures("small_groups")
 async def test_a_cancelled_writer_leaves_nothing(write: Write, tmp_path: Path, afas: AfasClient) -> None:
-    """Wherever it is cancelled, also while a thread writes."""
+    """A cancelled writer leaves nothing, wherever it is cancelled, also while a thread writes."""
     cancelled, sizes = 0, set[int]()
     for turns in range(0, 400, by_default(31, 7)):
         task = asyncio.ensure_future(write(afas, WIDE, tmp_path / "rows"))
@@ -273,7 +273,7 @@ def _without_pyarrow(code: str) -> str:
 
 
 def test_without_pyarrow_one_sentence_says_what_to_install() -> None:
-    """And NDJSON needs none."""
+    """Only NDJSON works without pyarrow."""
     text = _without_pyarrow("from afas_async import columns\nprint(columns.to_ndjson.__name__)\ncolumns.to_parquet")
     assert text.splitlines()[0] == "to_ndjson"
     assert text.splitlines()[-1] == (
@@ -296,7 +296,7 @@ def test_another_missing_module_is_not_called_pyarrow(monkeypatch: pytest.Monkey
 
 
 def test_help_works_without_what_an_extra_brings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`help(columns)` prints the guide and the names that are there."""
+    """`help(columns)` prints the guide and the available names."""
 
     def only_pyarrow(name: str) -> object:
         if name.endswith(".part_folder"):

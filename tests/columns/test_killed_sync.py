@@ -49,13 +49,13 @@ def _run(source: Simulator, target: str, place: int) -> subprocess.CompletedProc
 @full_only
 @pytest.mark.timeout(300)
 def test_a_killed_run_is_made_good_by_the_next(source: Simulator, target: str) -> None:
-    """Killed among the batches, or between the watermark and its commit: nothing of the run is there, or all."""
+    """A run that is killed among the batches, or between the watermark and its commit, leaves nothing or everything."""
     places = random.Random(KILLS)  # noqa: S311 - the same places in each run
     for number in range(KILLS):
         killed = _run(source, target, 0 if number == 0 else places.randint(0, 6))
         assert killed.returncode == -9, killed.stderr
     done = _run(source, target, -1)
-    assert done.stdout.split() == [str(ROWS), "0"], done.stderr  # no watermark was there, and no row has been doubled
+    assert done.stdout.split() == [str(ROWS), "0"], done.stderr  # the run found no watermark, and no row is doubled
     with connect(target) as connection:
         found = connection.cursor().execute('select "Id", "Name", "Quantity" from "Profit_Wide" order by 1').fetchall()
         ((watermarks,),) = connection.cursor().execute("select count(*) from afas_async_sync").fetchall()

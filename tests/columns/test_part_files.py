@@ -1,4 +1,4 @@
-"""The files of a plan: each part once, complete or not there, whoever writes them and however often."""
+"""The files of a plan: each part once, complete or absent, whoever writes them and however often."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_the_files_of_a_plan(afas: AfasClient, planned: Planned, tmp_path:
 
 
 async def test_a_part_that_is_there_is_not_read_again(afas: AfasClient, planned: Planned, simulator: Simulator) -> None:
-    """A repetition sends nothing, and returns the manifest."""
+    """A second call sends nothing, and returns the manifest."""
     (file, *_) = await planned()
     manifest = await write_part(afas, file)
     before = simulator.counters.requests
@@ -74,7 +74,7 @@ async def test_a_part_that_is_there_is_not_read_again(afas: AfasClient, planned:
 
 
 async def test_files_survive_json(afas: AfasClient, planned: Planned) -> None:
-    """What is to be written travels to other machines as JSON."""
+    """A `PartFile` travels to other machines as JSON."""
     (file, *_) = await planned()
     there = msgspec.convert(msgspec.json.decode(msgspec.json.encode(file)), PartFile)
     assert there == file
@@ -99,7 +99,7 @@ async def test_a_damaged_file_counts_as_missing(afas: AfasClient, planned: Plann
 
 
 async def test_files_of_another_plan_are_refused(afas: AfasClient, planned: Planned, tmp_path: Path) -> None:
-    """A folder never mixes two plans, whose parts overlap; what else lies there is left alone."""
+    """A folder never mixes two plans, as their parts overlap. Other files in the folder stay."""
     files = await planned()
     await write_part(afas, files[0])
     (tmp_path / "run" / "12345" / "Profit_Article" / "_SUCCESS").touch()
@@ -110,7 +110,7 @@ async def test_files_of_another_plan_are_refused(afas: AfasClient, planned: Plan
 
 
 async def test_columns_that_differ_are_refused(afas: AfasClient, planned: Planned) -> None:
-    """All files of a connector have the same columns: a run that went on with other options is noticed."""
+    """All files of a connector have the same columns. A run that continues with other options is refused."""
     first, second, third = await planned()
     await write_part(afas, first, select=["ItemCode", "Price"])
     await write_part(afas, second, select=["ItemCode", "Price"])
@@ -128,7 +128,7 @@ async def test_a_manifest_of_another_part_is_refused(afas: AfasClient, planned: 
 
 
 async def test_two_writers_of_one_part(afas: AfasClient, planned: Planned, tmp_path: Path) -> None:
-    """Two that write the same part, as one was thought dead, leave one complete file and no other."""
+    """Two writers of the same part, one of which was thought dead, leave one complete file and no other."""
     (file, *_) = await planned()
     one, other = await asyncio.gather(write_part(afas, file), write_part(afas, file))
     assert one.rows == other.rows
@@ -137,7 +137,7 @@ async def test_two_writers_of_one_part(afas: AfasClient, planned: Planned, tmp_p
 
 
 async def test_sweeping(afas: AfasClient, planned: Planned, tmp_path: Path) -> None:
-    """Temporary files of these parts are removed, others stay, and whoever still writes one of them fails."""
+    """Temporary files of these parts are removed, others stay. A writer that still writes to a removed file fails."""
     files = await planned()
     for file in files:
         await write_part(afas, file)
@@ -172,7 +172,7 @@ async def test_sweeping(afas: AfasClient, planned: Planned, tmp_path: Path) -> N
 async def test_a_cancelled_write_leaves_nothing(
     afas: AfasClient, planned: Planned, tmp_path: Path, simulator: Simulator
 ) -> None:
-    """A cancelled call ends, and there is no file."""
+    """A cancelled call ends, and leaves no file."""
     (file, *_) = await planned()
     simulator.latency = Latency(base=5.0)
     task = asyncio.create_task(write_part(afas, file))
@@ -186,7 +186,7 @@ async def test_a_cancelled_write_leaves_nothing(
 async def test_a_remote_folder(
     afas: AfasClient, planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A URL of fsspec does as well; a part that cannot be put there leaves nothing, here or there."""
+    """A URL of fsspec works as well. A part that cannot be uploaded leaves nothing, here or there."""
     monkeypatch.setattr(part_folder.tempfile, "tempdir", str(tmp_path))
     files = await planned("memory://afas/run")
     memory = fsspec.filesystem("memory")
@@ -230,7 +230,7 @@ def _refuse(*_: object, **__: object) -> None:
 
 
 async def test_environments_take_turns(afas: AfasClient) -> None:
-    """Workers that begin at the front of the list are busy with all environments."""
+    """Workers that begin at the front of the list work on all environments."""
     parts = await afas.plan("Profit_Article", key="ItemCode", parts=3)
     files = part_files({"a": parts, "b": parts[:1], "c": []}, "run")
     assert [file.environment for file in files] == ["a", "b", "a", "a"]

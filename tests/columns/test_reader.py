@@ -1,4 +1,4 @@
-"""A read for code without `await`: by a thread that ends with its block, whatever ends it."""
+"""A read for code without `await`: its thread ends with its block, whatever ends the block."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def no_thread_is_left() -> Iterator[None]:
 
 
 def test_others_take_it_as_it_is(running: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pyarrow, polars and DuckDB, each with a client made from the environment."""
+    """pyarrow, polars and DuckDB take the reader, each with a client made from the environment."""
     monkeypatch.setenv("AFAS_TOKEN", running.token)
     monkeypatch.setenv("AFAS_BASE_URL", running.base_url)
     with columns.open_reader("Profit_Wide", key="Id", select=["Id", "Price"]) as reader:
@@ -69,7 +69,7 @@ def test_without_environment_nothing_is_started() -> None:
 
 
 def test_errors_come_as_they_are(running: Simulator) -> None:
-    """At the beginning of the block, and out of another library's error."""
+    """Errors arrive unchanged at the beginning of the block, and through an error of another library."""
 
     def client() -> AfasClient:
         return AfasClient(base_url=running.base_url, auth=running.token)
@@ -124,7 +124,7 @@ def test_one_that_was_never_opened_is_no_trouble(client: AfasClient) -> None:
 
 
 def test_a_reader_that_is_stopped_before_its_task_begins_ends(client: AfasClient) -> None:
-    """Then there is no task yet that could be cancelled."""
+    """At that moment no task exists yet that could be cancelled."""
     thread = ReaderThread("Profit_Wide", client, lambda afas: columns.batches(afas, "Profit_Wide", key="Id"))
     thread._loop.call_soon(thread._cancel)
     thread._stopping = True

@@ -1,4 +1,4 @@
-"""A copy in a database equals its source after every run, and is that of the run before after every end of a run."""
+"""A copy in a database equals its source after every complete run, and stays as it was after a run that ends early."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def query(database: Any, statement: str) -> list[tuple[Any, ...]]:
 
 def copy(database: Any) -> list[tuple[Any, ...]]:
     found = query(database, 'select "Code", "Price", "Text", "Flag", "Count", "ModifiedOn" from "T" order by 1')
-    return [(row[0], Decimal(row[1]), *row[2:]) for row in found]  # of which ADBC makes a text
+    return [(row[0], Decimal(row[1]), *row[2:]) for row in found]  # ADBC returns it as text
 
 
 def meant(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -97,7 +97,7 @@ def meant(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 
 
 async def test_a_copy_follows_its_source(source: Simulator, afas: AfasClient, database: Any) -> None:
-    """Everything at first; then what was modified; deletions if they are asked for."""
+    """The first run copies everything, and later ones the modified rows. Deletions follow if you ask for them."""
     first = await columns.sync(afas, T, modified="ModifiedOn", into=database)
     assert (first.rows, first.deleted) == (60, 0)
     assert copy(database) == meant(ROWS)
@@ -113,7 +113,7 @@ async def test_a_copy_follows_its_source(source: Simulator, afas: AfasClient, da
 
 
 async def test_a_run_that_ends_early_leaves_the_copy_as_it_was(afas: AfasClient, database: Any) -> None:
-    """An error after rows were written, a refusal of the database, a cancellation."""
+    """The copy stays after an error among the rows, a refusal of the database, and a cancellation."""
     only = {"select": ["Code", "Count", "ModifiedOn"]}
     await columns.sync(afas, T, modified="ModifiedOn", into=database, where=F.Count < 20, **only)
     before = query(database, 'select * from "T" order by 1'), query(database, "select * from afas_async_sync")
@@ -136,7 +136,7 @@ async def test_a_run_that_ends_early_leaves_the_copy_as_it_was(afas: AfasClient,
 
 
 async def test_a_table_of_other_types_is_refused(afas: AfasClient, database: Any) -> None:
-    """Else the database would round and cut values without a word."""
+    """The database would round and cut values silently."""
     await columns.sync(afas, T, modified="ModifiedOn", into=database, types={"Price": pa.decimal128(18, 2)})
     for types, column in (
         ({"Price": pa.decimal128(18, 4)}, r"Price is \w+\(18,2\), not \w+\(18,4\)"),
@@ -149,7 +149,7 @@ async def test_a_table_of_other_types_is_refused(afas: AfasClient, database: Any
 
 
 async def test_a_copy_by_another_spelling_is_refused(afas: AfasClient, database: Any) -> None:
-    """A state that is kept by name does not see that these are one table."""
+    """The state is kept by name, so it cannot see that both names are one table."""
     await columns.sync(afas, T, modified="ModifiedOn", into=database)
     other = GetConnector("U.V", key="Code")
     spellings = ("main.T", "t") if isinstance(database, duckdb.DuckDBPyConnection) else ("public.T",)
@@ -207,7 +207,7 @@ async def test_a_failing_rollback_does_not_hide_the_cause(afas: AfasClient, data
     ids=["moment", "date", "decimal"],
 )
 async def test_deletions_are_found_by_keys_of_any_type(database: Any, values: list[Any], kind: Any) -> None:
-    """The database has other words for such keys than the service."""
+    """The database writes such keys in another form than the service."""
     rows = [
         {"Id": number, "Value": value, "ModifiedOn": "2024-01-01T10:00:00Z"} for number in range(3) for value in values
     ]

@@ -1,4 +1,4 @@
-"""The key of every row, compared with its neighbours and over the borders of batches."""
+"""The key of every row is compared with its neighbours, also across batches."""
 
 from __future__ import annotations
 
@@ -51,6 +51,6 @@ def test_an_empty_key_is_found(value: Any) -> None:
 
 
 def test_out_of_order_a_batch_is_looked_at_as_a_whole() -> None:
-    check(["c", "a", "b"], ["a"], in_order=False)  # in two batches they are not found
+    check(["c", "a", "b"], ["a"], in_order=False)  # in two batches the duplicates are not found
     with pytest.raises(NonUniqueKeyError, match="T: two rows have the same key, Code 'a'"):
         check(["a", "b", "a"], in_order=False)

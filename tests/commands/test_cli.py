@@ -53,7 +53,7 @@ async def test_simulate_serves_until_its_input_ends() -> None:
 
 
 def test_the_command_line_needs_nothing_of_unix() -> None:
-    """Where Python has no `resource`, as on Windows, the command line starts all the same."""
+    """Where Python has no `resource`, as on Windows, the command line still starts."""
     code = (
         "import sys; sys.modules['resource'] = None; from afas_async.commands import cli; cli.run(['simulate', '-h'])"
     )
@@ -84,7 +84,7 @@ def test_the_command_line_needs_nothing_of_unix() -> None:
     ids=" ".join,
 )
 def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """What makes no sense is refused with one line, which says where help is, and status 2."""
+    """Bad arguments are refused with status 2 and one line, which says where to find help."""
     assert cli.run(arguments) == 2
     shown = capsys.readouterr()
     assert shown.err.startswith("python -m afas_async: ")
@@ -108,7 +108,7 @@ def test_bad_arguments(arguments: list[str], capsys: pytest.CaptureFixture[str])
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
 def test_misuse_is_explained(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is wrong is said in the words of the command line, before anything is started or sent."""
+    """The refusal names the options of the command line, and comes before anything is started or sent."""
     status = cli.run(arguments)
     shown = capsys.readouterr()
     assert (status, shown.out) == (2, "")
@@ -118,7 +118,7 @@ def test_misuse_is_explained(arguments: list[str], text: str, capsys: pytest.Cap
 @pytest.mark.parametrize("command", ["demo", "simulate"])
 @pytest.mark.parametrize("latency", ["", "x", "1,", "1,2,3,4,5", "-1", "0,-1", "nan", "0,0,inf"])
 def test_latency_that_is_none(command: str, latency: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both commands take one notation, and refuse what is not made of one to four times."""
+    """Both commands take one notation, and refuse anything but one to four times."""
     assert cli.run([command, f"--latency={latency}"]) == 2
     notation = "BASE[,PER_1000_ROWS[,PER_1000_SKIPPED[,PER_1000_ELEMENTS]]]"
     text = f"{latency!r} is not {notation} in seconds"
@@ -127,7 +127,7 @@ def test_latency_that_is_none(command: str, latency: str, capsys: pytest.Capture
 
 @pytest.mark.parametrize("arguments", CALLS, ids=" ".join)
 def test_no_environment(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Without variables a connector that is named is not looked for in a simulator: that is asked for by name."""
+    """Without variables a command does not look for a named connector in a simulator: that needs `--simulator`."""
     line = refused(run(capsys, *arguments))
     assert "set AFAS_TOKEN, and either AFAS_ENVIRONMENT or AFAS_BASE_URL" in line
     assert "--simulator" in line
@@ -146,7 +146,7 @@ def test_the_simulator_on_request(
 
 @pytest.mark.parametrize("arguments", SIMULATED, ids=" ".join)
 class TestSimulatorsThatFail:
-    """A simulator that does not come up, or dies: one line on standard error, status 1 and no traceback."""
+    """A simulator that does not start, or dies: one line on standard error, status 1 and no traceback."""
 
     def test_ended_at_once(
         self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -175,7 +175,7 @@ class TestSimulatorsThatFail:
 
 
 def test_more_rows_than_a_simulator_can_hold(capfd: pytest.CaptureFixture[str]) -> None:
-    """What goes wrong within the simulator's process is the reason in that line."""
+    """That line has the reason: the error within the simulator's process."""
     assert "OverflowError" in refused(run(capfd, "demo", "--rows", str(2**63)))
 
 
@@ -225,14 +225,14 @@ class TestRefusals:
     def test_half_an_environment(
         self, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Variables that do not suffice are an error: the simulator in their place would mislead."""
+        """Incomplete variables are an error: to use the simulator instead would mislead."""
         monkeypatch.setenv("AFAS_TOKEN", canary.TOKEN)
         assert "AFAS_ENVIRONMENT or AFAS_BASE_URL" in refused(run(capsys, *arguments))
 
 
 @contextmanager
 def _started(folder: Path, *arguments: str) -> Iterator[tuple[ForkServerProcess, TextIO]]:
-    """Run a command in another process; what it says on standard error goes to a file."""
+    """Run a command in another process; its standard error goes to a file."""
     os.mkfifo(folder / "output")
     process = forking.start(folder / "output", forking.command, [*arguments], {}, errors=folder / "errors")
     try:
@@ -244,16 +244,16 @@ def _started(folder: Path, *arguments: str) -> Iterator[tuple[ForkServerProcess,
 
 
 def _ended(process: ForkServerProcess, folder: Path) -> tuple[int | None, str]:
-    """Wait for the end of a command; return its exit status, and what it has said on standard error."""
+    """Wait for the end of a command; return its exit status and its standard error."""
     process.join(30)
     return process.exitcode, (folder / "errors").read_text()
 
 
 @pytest.mark.parametrize("line", ["Starting", "Reading"])
 def test_ctrl_c(line: str, tmp_path: Path) -> None:
-    """Ctrl+C ends a command with status 130 and no traceback, also while its simulator comes up.
+    """Ctrl+C ends a command with status 130 and no traceback, also while its simulator starts.
 
-    The simulator has a session of its own, so that Ctrl+C is not for it (tests/simulator/test_process.py).
+    The simulator has a session of its own, so that Ctrl+C does not reach it (tests/simulator/test_process.py).
     """
     with _started(tmp_path, "demo", "--rows", "1000", "--latency", "20") as (process, output):
         while line not in output.readline():
@@ -268,7 +268,7 @@ def _interrupt(process: ForkServerProcess) -> None:
 
 
 def test_ctrl_c_ends_the_simulator(tmp_path: Path) -> None:
-    """Ctrl+C ends `simulate` with status 130 and without a word."""
+    """Ctrl+C ends `simulate` with status 130 and without any output."""
     with _started(tmp_path, "simulate") as (process, output):
         assert "runs until you press Ctrl+C" in output.readline()
         _interrupt(process)

@@ -33,7 +33,7 @@ def test_the_demo_reads_everything_and_says_so(capsys: pytest.CaptureFixture[str
 
 @pytest.mark.usefixtures("within")
 def test_the_demo_notices_a_difference(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """If what was read is not what the database holds, the demo says so and fails."""
+    """If the rows differ from those of the database, the demo says so and fails."""
 
     async def lie(_: object, __: str) -> Checksum:
         await asyncio.sleep(0)
@@ -47,7 +47,7 @@ def test_the_demo_notices_a_difference(capsys: pytest.CaptureFixture[str], monke
 
 @pytest.mark.usefixtures("within")
 def test_window_and_latency(capsys: pytest.CaptureFixture[str]) -> None:
-    """One page at a time never has two requests in flight, and an answer takes as long as it is told to."""
+    """One page at a time never has two requests in flight, and a response takes as long as `--latency` says."""
     ended = run(capsys, "demo", "--rows", "300", "--window", "1", "--latency", "0.05,0.05")
     assert ended.status == 0
     assert "at most 1 in flight" in ended.out
@@ -66,7 +66,7 @@ def test_compare(capsys: pytest.CaptureFixture[str]) -> None:
     columns = {
         line.split()[0]: line.split()[1:] for line in ended.out.partition("plain loop\n")[2].splitlines() if line
     }
-    assert columns["requests"][1] == "5"  # three pages, and two for the end, as the last one is full
+    assert columns["requests"][1] == "5"  # three pages, and two that prove the end, as the last one is full
     assert {"seconds", "rows/s", "first", "ratio"} <= columns.keys()
 
 
@@ -117,7 +117,7 @@ def test_another_order(capsys: pytest.CaptureFixture[str]) -> None:
     ("key", "why"), [("Unit", "two rows have the same Unit"), ("Price", "Price, a field of the key, is empty")]
 )
 def test_a_key_that_is_none(key: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """By a key that is not unique, or empty in a row, the demo vouches for nothing, and says by which key it would."""
+    """With a key that is not unique, or empty in a row, the demo vouches for nothing, and suggests a key that works."""
     ended = run(capsys, "demo", "--simulator", "--rows", "2000", "--connector", "Profit_Article", "--key", key, *QUICK)
     assert why in refused(ended)
     assert "check" not in ended.out
@@ -141,14 +141,14 @@ def test_its_own_key_in_another_order(capsys: pytest.CaptureFixture[str], monkey
 
 
 def test_a_connector_that_the_simulator_does_not_have(capsys: pytest.CaptureFixture[str]) -> None:
-    """A connector of one's own is not in the simulator, and the refusal names what there is."""
+    """A connector of your own is not in the simulator, and the refusal names those that it has."""
     line = refused(run(capsys, "demo", "--connector", "Own_Articles", "--key", "Id", "--simulator"))
     assert "Profit_Article" in line
     assert "without --simulator" in line
 
 
 class TestEnvironment:
-    """A service behind the AFAS_* variables."""
+    """A service that the AFAS_* variables name."""
 
     def test_all_is_told_but_the_values(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""`file`, `subject`, `image` and `report`: files to the disk, and no path but the one that was asked for."""
+"""`file`, `subject`, `image` and `report`: they write files to the disk, and only to the requested path."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def simulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Simul
 
 
 def test_each_kind(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """Under its own name, or under the one that was given."""
+    """A file gets its own name, or the given one."""
     attached, image, report = simulator.files.attached[0], simulator.files.images[0], simulator.files.reports[0]
     assert run(capsys, "file", attached.id, attached.name).out == f"{attached.name}: 559 bytes, application/pdf\n"
     assert run(capsys, "subject", str(attached.subject_id), attached.id, "-o", "b.pdf").status == 0
@@ -37,7 +37,7 @@ def test_each_kind(simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> 
 def test_what_the_service_answers_is_no_path(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its last part is a name in this folder, and nothing hides."""
+    """Only the last part of the path becomes a name in this folder, and no file is hidden."""
 
     async def answer(*_: object, **__: object) -> File:
         return File(name, "application/pdf", b"x", 1)

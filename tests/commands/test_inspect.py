@@ -63,13 +63,13 @@ def test_a_key_that_holds(keys: list[tuple[Any, ...]]) -> None:
     ],
 )
 def test_a_key_that_does_not_hold(keys: list[tuple[Any, ...]], fault: str) -> None:
-    """Each way in which a candidate is no key is told, and nothing else."""
+    """Each fault of a candidate is reported, and nothing else."""
     (told,) = checked(*keys).faults()
     assert fault in told
 
 
 def test_equal_keys_are_noticed_across_batches_and_three_are_kept() -> None:
-    """The check goes on where the last batch ended, and keeps three different examples whatever there is."""
+    """The check goes on where the last batch ended, and keeps three different examples, however many there are."""
     check = KeyCheck(("Id",))
     for number in range(1_000):
         check.feed([(number,)])
@@ -84,7 +84,7 @@ def fields(**types: str) -> list[MetainfoField]:
 
 
 def test_candidates() -> None:
-    """Fields named like an identifier come first; those of other types, with nulls or not unique are none."""
+    """Fields named like an identifier come first. Other types, and fields with nulls or duplicates, are left out."""
     described = fields(Name="string", Price="decimal", Email="string", Kind="string", ItemCode="string", Nr="int")
     rows = [
         {"Name": f"n{n}", "Price": n, "Email": f"e{n}" if n else None, "Kind": "k", "ItemCode": f"c{n}", "Nr": n}
@@ -96,7 +96,7 @@ def test_candidates() -> None:
 
 
 def test_a_field_that_cannot_be_sorted_by_is_no_candidate() -> None:
-    """Profit refuses ids with a dot in a sort order, so such a field is not proposed, and the reason is told."""
+    """Profit refuses ids with a dot in a sort order, so such a field is not proposed, and the reason is given."""
     rows = [{"Item.Code": f"c{n}", "Nr": n} for n in range(3)]
     described = [MetainfoField("Item.Code", "string"), MetainfoField("Nr", "int")]
     assert candidates(described, rows, 1) == [("Nr",)]
@@ -131,12 +131,12 @@ def test_a_key_that_holds_is_declared(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert ended.status == 0
     assert "3,000 read, all of them" in ended.out
     assert "the same in reverse" in ended.out
-    assert "str" not in ended.out.replace("string", "")  # the types are told by the service's names, once
+    assert "str" not in ended.out.replace("string", "")  # the types have the service's names, each once
     assert ended.out.rstrip().endswith('ARTICLE = GetConnector("Profit_Article", key="ItemCode")')
 
 
 def test_the_fields_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each field with id, type, length, decimals and label, never with the `fieldId`, which names nothing."""
+    """Each field has its id, type, length, decimals and label, but never the `fieldId`, which names nothing."""
     with environment(monkeypatch):
         ended = run(capsys, "inspect", ARTICLE, "--key", "ItemCode")
     lines = [line.split(maxsplit=4) for line in ended.out.splitlines()]
@@ -160,7 +160,7 @@ def test_the_fields_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
 def test_a_key_that_does_not_hold_is_refused(
     connector: str, key: str, facts: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is wrong with it is told with numbers, and no declaration is given."""
+    """The faults are reported with numbers, and no declaration is printed."""
     with environment(monkeypatch):
         ended = run(capsys, "inspect", connector, "--key", key)
     assert (ended.status, ended.err) == (1, "")
@@ -172,7 +172,7 @@ def test_a_key_that_does_not_hold_is_refused(
 def test_pages_that_disagree_on_equal_rows_do_not_matter(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Rows that are equal in the candidate come in another order on each page, and are counted right all the same."""
+    """Rows with equal keys come in another order on each page, and are still counted correctly."""
     monkeypatch.setattr("afas_async.commands.key_proposal.TAKE", 7)
     with environment(monkeypatch, rows=400) as simulator:
         ended = run(capsys, "inspect", LINES, "--key", "EntryNo")
@@ -251,7 +251,7 @@ def test_a_service_that_does_not_sort(monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_candidates_are_proposed(
     connector: str, proposed: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a key some are proposed, the likeliest first, as candidates."""
+    """Without a key the command proposes some candidates, the likeliest first."""
     with environment(monkeypatch):
         ended = run(capsys, "inspect", connector)
     assert ended.status == 0
@@ -276,7 +276,7 @@ def test_nothing_to_propose(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Where nothing is unique and never empty, or nothing is there, that is said, with status 1."""
+    """If no field is unique and never empty, or there are no rows, the command says so, with status 1."""
     with environment(monkeypatch, prepare=lambda store: store.execute(prepare)):
         ended = run(capsys, "inspect", connector)
     assert ended.status == 1

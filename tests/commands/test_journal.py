@@ -65,7 +65,7 @@ def counts(ended: Ended) -> dict[str, str]:
 
 
 def test_a_load_with_an_unknown_outcome(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What load it is, how many have which state, and of each that is unknown when it was sent, why, and what to do."""
+    """It shows the load and a count for each state; for each unknown element when it was sent, why, and what to do."""
     sent_at = make(path)
     ended = run(capsys, "journal", str(path))
     assert (ended.status, ended.err) == (1, "")
@@ -82,7 +82,7 @@ def test_a_load_with_an_unknown_outcome(path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_after_the_quiet_period(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Then there is nothing to wait for."""
+    """After the quiet period there is nothing to wait for."""
     make(path, age=1_000)
     ended = run(capsys, "journal", str(path))
     assert ended.status == 1
@@ -109,7 +109,7 @@ def test_texts_of_the_service_do_not_steer_the_terminal(path: Path, capsys: pyte
 
 
 def test_what_was_in_flight_is_unknown(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A load that is not running any more has left it so."""
+    """A load that has stopped leaves elements in flight, and they count as unknown."""
 
     async def load() -> None:
         journal = Journal(path, LOAD)
@@ -133,7 +133,7 @@ def test_many_rejections_are_one_thing_to_look_at(path: Path, capsys: pytest.Cap
         no = BusinessError("Verplicht", status=500, connector="KnSubject")
         other = BusinessError("Bestaat al", status=500, connector="KnSubject")
         for error, number in [*((no, each) for each in range(200)), *((other, each) for each in range(200, 300, 2))]:
-            journal.end(0, [Outcome(number, "rejected", error=error)])  # alone, or nobody knows which was at fault
+            journal.end(0, [Outcome(number, "rejected", error=error)])  # alone, or nobody knows which one was at fault
         journal.end(0, [Outcome(number, "applied") for number in range(201, 300, 2)])
         journal.close()
 
@@ -171,7 +171,7 @@ def test_all_that_is_unknown_is_settled_at_once(
 
 
 def test_settled_as_applied(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What somebody has found in Profit is applied, at any time, and nothing is unknown any more."""
+    """An element that somebody found in Profit is settled as applied, at any time. No element is unknown then."""
     make(path)
     ended = run(capsys, "journal", str(path), "--applied", "1")
     assert (ended.status, counts(ended)["applied"], counts(ended)["unknown"]) == (1, "1,499", "0")
@@ -180,7 +180,7 @@ def test_settled_as_applied(path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_settled_to_be_sent_again(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is not there is planned, once the service is done with it."""
+    """An element that is absent in Profit is planned again, once the service has finished with it."""
     make(path, age=1_000)
     ended = run(capsys, "journal", str(path), "--again", "1")
     assert (ended.status, counts(ended)["planned"], counts(ended)["unknown"]) == (1, "3", "0")
@@ -193,7 +193,7 @@ def test_settled_to_be_sent_again(path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_not_sent_again_too_early(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is not there while the service may be at work on it may still come."""
+    """An absent element may still come while the service may be working on it."""
     sent_at = make(path, age=900)
     line = refused(run(capsys, "journal", str(path), "--again", "1"))
     assert f"element 1: wait until {sent_at + timedelta(seconds=960):{MOMENT}}, or it may be there twice" in line
@@ -224,7 +224,7 @@ def test_a_running_load(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_is_no_journal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that is none stays as it is, and none is made."""
+    """A file that is not a journal stays as it is, and no journal is made."""
     assert "No such file" in refused(run(capsys, "journal", str(tmp_path / "none")))
     (tmp_path / "text").write_text("text")
     assert "file is not a database" in refused(run(capsys, "journal", str(tmp_path / "text")))

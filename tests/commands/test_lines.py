@@ -31,7 +31,7 @@ def lines(file: LineFile) -> list[tuple[int, Any]]:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
 def test_a_csv_file_however_it_is_written(encoding: str, tmp_path: Path) -> None:
-    """Its encoding and its delimiter are found; a blank line is none, and a cell may have several."""
+    """Its encoding and its delimiter are found. A blank line is skipped, and a cell may have several lines."""
     path = tmp_path / "a.csv"
     path.write_bytes(TEXT.encode(encoding))
     file = LineFile(path)
@@ -40,7 +40,7 @@ def test_a_csv_file_however_it_is_written(encoding: str, tmp_path: Path) -> None
 
 
 def test_what_is_given_is_not_looked_for(tmp_path: Path) -> None:
-    """An encoding, a delimiter and a format that are said hold."""
+    """A given encoding, delimiter or format is used."""
     path = tmp_path / "a.data"
     path.write_bytes("a:b;c\né:1;2\n".encode("latin-1"))
     file = LineFile(path, format="csv", encoding="latin-1", delimiter=":")
@@ -67,7 +67,7 @@ def test_a_packed_file(tmp_path: Path) -> None:
     ],
 )
 def test_delimiters(text: str, delimiter: str) -> None:
-    """The one that cuts all lines alike."""
+    """The delimiter is the one that splits all lines alike."""
     assert found_delimiter(text[: 1 << 16]) == delimiter
 
 
@@ -102,7 +102,7 @@ def test_delimiters(text: str, delimiter: str) -> None:
 def test_files_that_cannot_be_read(
     name: str, content: bytes, options: dict[str, str], text: str, tmp_path: Path
 ) -> None:
-    """One sentence says what is wrong with which file."""
+    """One sentence names the file and its fault."""
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(UsageError, match=text):
@@ -110,7 +110,7 @@ def test_files_that_cannot_be_read(
 
 
 def test_lines_of_json(tmp_path: Path) -> None:
-    """Decimals are exact, and a line that is no JSON is told in its place."""
+    """Decimals are exact, and a line that is not JSON is reported in its place."""
     path = tmp_path / "a.ndjson"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1.10, "b": {"c": [{"d": 1}]}}\n\n{"a"\n{"a": 2}\n{"a": 3}\n[1]\n')
     file = LineFile(path)
@@ -138,7 +138,7 @@ def test_an_excel_file(tmp_path: Path) -> None:
     assert lines(file) == [
         (3, ["000012", 1.5, MOMENT]),
         (5, ["13", None, None]),
-        (6, [1, 2, 3, 4]),  # a cell beside the table is not dropped without a word
+        (6, [1, 2, 3, 4]),  # a cell beside the table is not dropped silently
     ]
     assert LineFile(tmp_path / "a.xlsx", sheet="twee").header == ["x"]
     with pytest.raises(UsageError, match="there is no sheet 'drie', but Sheet, twee"):
@@ -146,7 +146,7 @@ def test_an_excel_file(tmp_path: Path) -> None:
 
 
 def test_a_sheet_that_tells_a_wrong_size(tmp_path: Path) -> None:
-    """What `dimension` says is not believed: every row and column is there. The error of a formula is no value."""
+    """`dimension` is ignored: every row and column is read. The error of a formula is not a value."""
     _write_sheet(
         tmp_path / "a.xlsx",
         '<dimension ref="A1:A2"/><sheetData>'
@@ -164,7 +164,7 @@ def test_a_sheet_that_tells_a_wrong_size(tmp_path: Path) -> None:
 
 
 def test_a_sheet_that_breaks_off(tmp_path: Path) -> None:
-    """It is one sentence, after the lines before."""
+    """The error is one sentence, and comes after the lines before it."""
     _write_sheet(tmp_path / "a.xlsx", '<sheetData><row r="1"><c r="A1" t="str"><v>code</v></c></row><row r="2"><c')
     with pytest.raises(UsageError, match=r"a\.xlsx is not an Excel file, or is damaged"):
         lines(LineFile(tmp_path / "a.xlsx"))
@@ -181,7 +181,7 @@ def _write_sheet(path: Path, content: str) -> None:
 
 
 def test_a_parquet_file_that_is_damaged(tmp_path: Path) -> None:
-    """A text in it that is none is an error of the file."""
+    """Text that is not UTF-8 is an error of the file."""
     pq.write_table(pa.table({"a": ["x" * 50] * 9}), tmp_path / "a.parquet", compression="none")
     content = (tmp_path / "a.parquet").read_bytes()
     (tmp_path / "a.parquet").write_bytes(content.replace(b"x" * 50, b"\xff" * 50))
@@ -197,7 +197,7 @@ def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 
 def test_failed_lines_are_read_again(tmp_path: Path) -> None:
-    """Without what was noted about them, and without those that may have been applied."""
+    """They come without the notes about them, and without the lines that may have been applied."""
     path = tmp_path / "failed.csv"
     path.write_text("a,b,_status,_error,_line\n1,2,rejected,no,7\n3,4,unknown,lost,8\n5,not_sent,short,9\n")
     file = LineFile(path)

@@ -1,4 +1,4 @@
-"""`load`: what a file means, what becomes of each line, and what is left to load again."""
+"""`load`: how it reads a file, what becomes of each line, and which lines are left to load again."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def writes(simulator: Simulator) -> int:
 def test_a_dutch_file(
     encoding: str, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Leading zeros, Dutch decimals, ja and é survive; dates too. One line that is refused keeps no other away."""
+    """Leading zeros, Dutch decimals, ja and é survive; dates too. A refused line does not stop the others."""
     with environment(monkeypatch) as simulator:
         path = write("a.csv", ARTICLES, encoding)
         ended = run(capsys, "load", "FbItemArticle", path, "--action", "insert", "--dutch")
@@ -126,7 +126,7 @@ def test_an_unknown_column_is_an_error_before_anything_is_sent(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It says what could be meant."""
+    """The error suggests a similar name."""
     with environment(monkeypatch) as simulator:
         line = refused(run(capsys, "load", "FbItemArticle", write(name, content), "--action", "insert"))
         assert writes(simulator) == 0
@@ -137,7 +137,7 @@ def test_an_unknown_column_is_an_error_before_anything_is_sent(
 def test_failed_lines_are_loaded_again(
     write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each stands there as in its file, with status, error and number; corrected, the command takes that file."""
+    """The file of failed lines has each line as it was, with status, error and number. Corrected, it can be loaded."""
     failed = tmp_path / "failed.csv"
     with environment(monkeypatch):
         content = ARTICLES + "900004;Duur;duur;nee\n900005\n"
@@ -171,7 +171,7 @@ class TestAFileThatIsItsOwnSource:
         monkeypatch.chdir(tmp_path)
 
     def test_interrupted(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        """What is not applied, and all that was not sent, is in the file then."""
+        """After an interruption the file has the lines that were not applied and those that were not sent."""
         Path("f.csv").write_text(self.HEAD + "".join(f"1,Regel {n},not_sent,,{n}\n" for n in range(3_000)))
         make, made = Load.add, list[object]()
 
@@ -192,7 +192,7 @@ class TestAFileThatIsItsOwnSource:
         assert list(Path().glob("*.part")) == []
 
     def test_broken_off(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        """The file stays as it was, and what is known of its lines stands beside it; the report is printed."""
+        """The file stays as it was, a file beside it has the failed lines so far, and the report is printed."""
         content = self.HEAD + "".join(f"{'x' if n == 7 else 1},Regel {n},not_sent,,{n}\n" for n in range(1_500))
         Path("f.csv").write_text(content)
         chunks = LineFile.chunks
@@ -216,7 +216,7 @@ class TestAFileThatIsItsOwnSource:
 def test_a_lone_quotation_mark_is_found_before_anything_is_sent(
     fault: str, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It would swallow the lines after it, or a sign of its cell."""
+    """It would swallow the lines after it, or a character of its cell."""
     with environment(monkeypatch) as simulator:
         path = write("s.csv", "StId,Ds\n" + "1,x\n" * 1_100 + "1" + fault + "1,y\n")
         line = refused(run(capsys, "load", "KnSubject", path, "--action", "insert"))
@@ -239,7 +239,7 @@ def _feeding(chunks: Callable[[LineFile], Iterator[list[Numbered]]]) -> Callable
 def test_lines_of_json(
     write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Objects in objects are records as they are; failed lines are JSON again, one that was none as text."""
+    """Objects in objects become records. Failed lines are written as JSON, and a line that is not JSON as text."""
     lines = [
         {"BcCo": 77001, "Last name": "Peeters", "KnBasicAddressAdr": {"CoId": "Belgium", "ZpCd": "9000"}},
         {"BcCo": 77002, "LaNm": 12},
@@ -300,7 +300,7 @@ def test_updates_and_deletes(
 
 
 def test_check(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The whole file, the first 20 faults by line, a count for each kind, and no write."""
+    """`--check` reads the whole file, shows the first 20 faults by line, counts each kind, and writes nothing."""
     content = "".join(f"9{n:05};{'x' * (n % 2)};{'a' if n % 3 == 0 else '1'}\n" for n in range(60))
     with environment(monkeypatch) as simulator:
         path = write("a.csv", "ItCd;Ds;SaPr\n" + content)
@@ -321,7 +321,7 @@ def test_check(write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsy
 def test_dry_run(
     write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It says how many calls a load takes, and how long."""
+    """`--dry-run` says how many calls a load takes, and how long."""
     content = "".join(f"{n},x\n" for n in range(900_000, 903_500))
     with environment(monkeypatch) as simulator:
         command = ("load", "FbItemArticle", write("a.csv", "@ItCd,Ds\n" + content), "--dry-run", "--action")
@@ -335,7 +335,7 @@ def test_dry_run(
 def test_too_many_errors(
     write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """After so many refusals nothing more is sent, and many reasons are counted."""
+    """After that many refusals nothing more is sent, and many reasons are counted."""
     content = "".join(f"{n:06},x\n" for n in range(1, 200))
     with environment(monkeypatch) as simulator:
         path = write("a.csv", "ItCd,Ds\n" + content)
@@ -346,7 +346,7 @@ def test_too_many_errors(
 
 
 class TestJournal:
-    """A load that goes on, and one that is finished."""
+    """A load that continues, and one that is finished."""
 
     def test_it_goes_on_where_it_was(
         self,
@@ -385,7 +385,7 @@ class TestJournal:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """Lines that the journal has and the file has no more are told."""
+        """Lines that are in the journal but no longer in the file are reported."""
         with environment(monkeypatch):
             path, journal = write("s.csv", "StId,Ds\n1,x\n1,y\nx,z\n"), str(tmp_path / "j")
             command = ("load", "KnSubject", path, "--action", "insert", "--journal", journal)
@@ -396,7 +396,7 @@ class TestJournal:
 
 
 class TestLookup:
-    """What became of a line whose answer was lost is found out by itself."""
+    """The load finds out by itself what became of a line whose response was lost."""
 
     COMMAND = ("--action", "insert", "--lookup", "Profit_Subjects:Subject=Ds")
 
@@ -428,7 +428,7 @@ class TestLookup:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """`--wait` waits out the quiet period; what is absent after it was not sent, and stands in the file so."""
+        """`--wait` waits for the end of the quiet period. Lines that are absent then are in the file as not sent."""
         slept = list[float]()
 
         async def sleep(seconds: float, _: asyncio.Event) -> None:
@@ -453,7 +453,7 @@ class TestLookup:
     def test_waiting_is_interrupted(
         self, write: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Ctrl+C ends the wait alone: what became of the lines is told."""
+        """Ctrl+C ends only the wait: the report still says what became of the lines."""
         real = line_load._sleep
 
         async def sleep(seconds: float, interrupted: asyncio.Event) -> None:
@@ -484,7 +484,7 @@ class TestLookup:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """Of an update the changed fields show it; a deleted row is not there."""
+        """An update is recognized by its changed fields, a delete by the absent row."""
         action, line, lookup, status = case
         with environment(monkeypatch, rows=500) as simulator:
             simulator.faults.add(Fault(connector="FbItemArticle", cut="reset", works_after=0))
@@ -531,7 +531,7 @@ class TestLookup:
 def test_arguments_that_make_no_sense(
     arguments: list[str], text: str, write: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They are refused with status 2, before anything is asked for."""
+    """They are refused with status 2, before anything is requested."""
     ended = run(capsys, "load", "KnSubject", write("s.csv", "StId\n1\n"), "--action", "insert", *arguments)
     assert (ended.status, ended.out) == (2, "")
     assert text in ended.err
@@ -585,7 +585,7 @@ def test_the_log(
 def test_nobody_may_have_the_file(
     write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A folder that is not there is told before anything is sent."""
+    """A missing folder is reported before anything is sent."""
     with environment(monkeypatch) as simulator:
         path = write("s.csv", "StId\n1\n")
         failed = str(tmp_path / "nothing" / "f.csv")
@@ -597,7 +597,7 @@ def test_nobody_may_have_the_file(
 def test_a_disk_that_fills_up(
     write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What became of the lines is told all the same."""
+    """The report still says what became of the lines."""
 
     close = FailedLines.close
 

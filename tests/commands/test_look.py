@@ -13,7 +13,7 @@ from tests.support.command_line import environment, refused, run
 
 
 def test_ping(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line for each fact, and status 0 where nothing is wrong."""
+    """`ping` prints one line for each fact, and has status 0 if there is no problem."""
     with environment(monkeypatch) as simulator:
         ended = run(capsys, "ping")
         assert simulator.counters.rows == 0
@@ -26,7 +26,7 @@ def test_ping(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 
 def test_ping_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A version that may not be asked for, and a clock that is off, are problems; the status says so."""
+    """A version that may not be requested and a wrong clock are problems, and the status says so."""
     monkeypatch.setattr(ping, "_skew", lambda _: 3_600.0)
     with environment(monkeypatch) as simulator:
         simulator.faults.add(Fault(path="profitversion", status=403), Fault(path="profitversion", status=403))
@@ -42,7 +42,7 @@ def test_ping_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 def test_a_clock_that_is_not_told() -> None:
-    """A service whose answers have no date, or none that can be read, has no clock to compare with."""
+    """There is no clock to compare with if responses have no date, or one that cannot be read."""
     assert ping._skew({}) is None
     assert ping._skew({"date": "today"}) is None
 
@@ -55,7 +55,7 @@ def test_a_wrong_token(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 
 def test_connectors(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Both kinds; a search looks in names and descriptions; JSON is for programs."""
+    """Connectors of both kinds are listed. A search looks in names and descriptions, and JSON is for programs."""
     with environment(monkeypatch):
         everything = run(capsys, "connectors")
         found = run(capsys, "connectors", "--search", "ARTICLE", "--json")
@@ -70,7 +70,7 @@ def test_connectors(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
 
 def test_fields(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a GetConnector and of an UpdateConnector, whose names are those that `load` takes."""
+    """The fields of a GetConnector and of an UpdateConnector are listed, the latter by the names that `load` takes."""
     with environment(monkeypatch):
         read = run(capsys, "fields", "Profit_Article", "--language", "en-us")
         written = run(capsys, "fields", "KnPerson")
@@ -86,13 +86,13 @@ def test_fields(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 def test_a_typo_in_a_connector(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The refusal says what could be meant."""
+    """The refusal suggests a similar name."""
     with environment(monkeypatch):
         assert "did you mean Profit_Article?" in refused(run(capsys, "fields", "Profit_Articel"))
 
 
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of Profit and of the program; `--version` asks nobody."""
+    """The versions of Profit and of the program are shown; `--version` sends no request."""
     with environment(monkeypatch) as simulator:
         assert "Profit     22.22.5" in run(capsys, "version").out
         requests = simulator.counters.requests

@@ -54,7 +54,7 @@ async def _each_streams_typed_rows(afas: AfasClient, simulator: Simulator) -> No
 
 
 def told(value: Any) -> Any:
-    """A value as the service writes it."""
+    """Return a value as the service writes it."""
     return f"{value.isoformat()}Z" if hasattr(value, "isoformat") else value
 
 
@@ -104,7 +104,7 @@ def test_it_writes_the_named_connectors_of_an_environment(
 
 
 def test_a_key_of_several_fields(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """In their order; and without names there are all connectors, most of them without a key."""
+    """The fields of the key keep their order. Without names the command writes all connectors, most without a key."""
     with environment(monkeypatch):
         ended = run(
             capsys, "models", "--key", "Profit_JournalLines=UnitId,EntryNo,LineNo", "--key", "Profit_Debtor=DebtorId"
@@ -153,5 +153,5 @@ def test_what_cannot_be_written(
 
 @pytest.mark.parametrize("arguments", [["--check"], ["--key", "Profit_Article"]])
 def test_arguments_that_make_no_sense(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    """They are refused before anything is asked for."""
+    """They are refused before anything is requested."""
     assert run(capsys, "models", *arguments).status == 2

@@ -84,7 +84,7 @@ def test_a_table_on_a_terminal() -> None:
 
 @full_only
 def test_progress_and_ctrl_c(simulator: Simulator) -> None:
-    """A read that is interrupted shows how far it was, stops at once, and says how to go on."""
+    """An interrupted read shows how far it was, stops at once, and says how to continue."""
     simulator.latency = Latency(base=0.05, per_row=0.004)
     terminal = Terminal("rows", "Profit_Article", "--key", "ItemCode", "-o", "a.ndjson")
     terminal.read_until("rows/s")
@@ -102,7 +102,7 @@ def test_progress_and_ctrl_c(simulator: Simulator) -> None:
 
 @pytest.mark.usefixtures("simulator")
 def test_a_pipe_that_closes() -> None:
-    """`| head -2` gets two lines, and nobody complains."""
+    """`| head -2` gets two lines, without an error."""
     command = f"{' '.join(COMMAND)} rows Profit_Article --key ItemCode | head -2"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)  # noqa: S602 - a pipe
     assert [json.loads(line)["ItemCode"] for line in done.stdout.splitlines()] == ["000001", "000002"]
@@ -120,7 +120,7 @@ def test_no_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_help_needs_none_of_the_library() -> None:
-    """That is why it answers at once."""
+    """So help appears at once."""
     code = """
 import sys
 from afas_async.commands.cli import run
@@ -141,7 +141,7 @@ LOAD = ("load", "KnSubject", "s.csv", "--action", "insert", "--journal", "j", "-
 
 
 def test_ctrl_c_drains_a_load(simulator: Simulator) -> None:
-    """The first one leaves nothing unknown: what is under way is waited for, and the rest is sent by the next run."""
+    """The first Ctrl+C leaves nothing unknown: the load waits for its requests, and the next run sends the rest."""
     simulator.latency = Latency(base=0.1, per_element=0.004)
     _write_lines(500)
     terminal = Terminal(*LOAD)
@@ -161,7 +161,7 @@ def test_ctrl_c_drains_a_load(simulator: Simulator) -> None:
 
 @full_only
 def test_the_second_ctrl_c_stops_at_once(simulator: Simulator) -> None:
-    """What is under way is unknown then, and status 3 says so."""
+    """Elements in flight are unknown then, and status 3 says so."""
     simulator.latency = Latency(per_element=60)
     _write_lines(10)
     terminal = Terminal(*LOAD)
@@ -175,7 +175,7 @@ def test_the_second_ctrl_c_stops_at_once(simulator: Simulator) -> None:
 
 @full_only
 def test_killed_again_and_again(simulator: Simulator) -> None:
-    """Every line is applied once, and each that is not stands once in the file of failed lines."""
+    """Every line is applied once, or is once in the file of failed lines."""
     simulator.latency = Latency(base=0.02, per_element=0.001)
     _write_lines(600)
     for number in range(KILLS):
@@ -186,7 +186,7 @@ def test_killed_again_and_again(simulator: Simulator) -> None:
             process.wait()
     _wait_for(lambda: simulator.counters.in_flight == 0)
     simulator.latency = Latency()
-    # What was in flight when it was killed is looked up by its subject, and applied lines are found.
+    # Lines in flight at the kill are looked up by their subject, so that applied ones are found.
     found = subprocess.run(
         [*COMMAND, *LOAD, "--lookup", "Profit_Subjects:Subject=Ds"], capture_output=True, text=True, check=False
     )
@@ -211,7 +211,7 @@ def _wait_for(is_so: Callable[[], object]) -> None:
 
 
 def _check_once(simulator: Simulator, count: int) -> None:
-    """Each line is applied once, or stands in the file of failed lines once."""
+    """Check that each line is applied once, or is once in the file of failed lines."""
     applied = [int(each["Ds"].removeprefix("Regel ")) for each in simulator.written("KnSubject")]
     with Path("f.csv").open(encoding="utf-8-sig", newline="") as file:
         failed = [int(row["Ds"].removeprefix("Regel ")) for row in csv.DictReader(file, delimiter=";")]

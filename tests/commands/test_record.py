@@ -1,4 +1,4 @@
-"""A recording of an environment: what is in it, and what never is."""
+"""A recording of an environment: what it has, and what it never has."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_no_value_of_any_row(tmp_path: Path) -> None:
 
 
 async def test_shapes(tmp_path: Path) -> None:
-    """Counts, lengths, digits, decades and what is unique are those of the rows."""
+    """Counts, lengths, digits, decades and uniqueness are those of the rows."""
     rows = [{"Code": f"{number:03}", "Part": number % 3, "Open": number < 3} for number in range(12)]
     path = tmp_path / "recording.json"
     async with Simulator(rows=5, connectors={"My_People": CANARIES, "My_Rows": rows}) as simulator:
@@ -74,7 +74,7 @@ async def test_shapes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", [99, 100, 5_000])
 async def test_many_rows(rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bounded number of rows is looked at, in pages of any size; more are counted to a twentieth."""
+    """The recording reads a bounded number of rows, in pages of any size. It counts more rows to within a twentieth."""
     monkeypatch.setattr(recording, "SAMPLE", 100)
     own = {"My_Rows": [{"Id": number} for number in range(rows)]}
     async with Simulator(rows=0, connectors=own, rules=Rules(page_cap=30)) as simulator:
@@ -97,7 +97,7 @@ async def test_counting_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 async def test_what_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A connector that is refused is left out and named; all others are in the file."""
+    """A refused connector is left out and named, and all others are in the file."""
     path = tmp_path / "recording.json"
     async with Simulator(rows=5) as simulator, AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
         simulator.faults.add(

@@ -1,4 +1,4 @@
-"""The options before a command, and what is common to all of them."""
+"""The options before a command, and the behaviour that all commands share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.command_line import environment, refused, run
 def test_variables_from_a_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Those that are set already stay; others than AFAS_* are not taken."""
+    """Variables that are already set stay, and only AFAS_* variables are taken."""
     path = tmp_path / ".env"
     with environment(monkeypatch) as simulator:
         monkeypatch.delenv("AFAS_TOKEN")
@@ -30,7 +30,7 @@ def test_variables_from_a_file(
 
 @pytest.mark.parametrize("line", ["AFAS_TOKEN", f"{canary.TOKEN}", "1=2", "AFAS_TOKEN='x"])
 def test_a_file_that_is_none(line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The line is named, and not shown: it may be the token."""
+    """The error gives the number of the line, but not its text, which may be the token."""
     path = tmp_path / ".env"
     path.write_text(f"A=1\n{line}\n")
     told = refused(run(capsys, "--env-file", str(path), "version"))

@@ -1,4 +1,4 @@
-"""`rows`, `changes` and `export`: what comes out, in which form, and what an interruption leaves."""
+"""`rows`, `changes` and `export`: which rows they write, in which form, and what an interruption leaves."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("simulator")
 class TestStandardOutput:
-    """Nothing but data goes there."""
+    """Only data goes to standard output."""
 
     def test_lines_of_json(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
         from afas_async.commands import cli  # noqa: PLC0415 - `run` wants another capture
@@ -72,7 +72,7 @@ class TestStandardOutput:
 
 
 class TestFiles:
-    """A file is complete under its name, or it is not there."""
+    """A file under its final name is complete, or it does not exist."""
 
     @pytest.mark.parametrize("name", ["a.ndjson", "a.ndjson.gz", "a.ndjson.zst", "a.csv", "a.csv.gz", "a.parquet"])
     @pytest.mark.parametrize("limit", [None, 120])
@@ -87,7 +87,7 @@ class TestFiles:
     def test_it_goes_on(
         self, name: str, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """What has come stays beside it, and only the rest is read."""
+        """The rows so far stay in a file beside it, and only the rest is read."""
         monkeypatch.setattr(row_output, "_FULL", 1)
         simulator.faults.add(Fault(connector="Profit_Article", status=401, after=2, times=None))
         assert run(capsys, *ROWS, "-o", name).status == 1
@@ -103,7 +103,7 @@ class TestFiles:
         assert [path.name for path in Path().iterdir()] == [name]
 
     def test_nothing_to_go_on_with(self, simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
-        """`--resume` without a file that was interrupted begins; an error before the first rows leaves nothing."""
+        """`--resume` without an interrupted file starts at the beginning. An error before any row leaves nothing."""
         simulator.faults.add(Fault(connector="Profit_Article", status=403, times=2))
         assert run(capsys, *ROWS, "-o", "a.ndjson", "--resume").status == 1
         assert [*Path().iterdir()] == []
@@ -196,7 +196,7 @@ class TestKeys:
         assert "expected {" in refused(run(capsys, "rows", "Profit_Article", "--keys", "keys"))
 
     def test_a_connector_that_cannot_be_read(self, simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
-        """It keeps no other from being looked at."""
+        """It does not stop the command from reading the others."""
         simulator.faults.add(Fault(path="metainfo/get/Profit_Wide", status=403, times=None))
         ended = run(capsys, "inspect", "--all")
         assert "HTTP 403" in next(line for line in ended.out.splitlines() if line.startswith("Profit_Wide"))
@@ -204,7 +204,7 @@ class TestKeys:
 
 
 class TestChanges:
-    """Each run gives what was modified since the one before."""
+    """Each run gives the rows modified since the run before."""
 
     def test_runs(self, simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:
         command = ("changes", "Profit_Article", "--key", "ItemCode", "--state", "state.json")
@@ -261,7 +261,7 @@ class TestSync:
 
 
 class TestExport:
-    """Many connectors side by side: one that fails keeps no other away, and the status says so."""
+    """Many connectors are read side by side. One that fails does not stop the others, and the status says so."""
 
     @pytest.mark.parametrize("form", ["parquet", "ndjson"])
     def test_all(self, form: str, simulator: Simulator, capsys: pytest.CaptureFixture[str]) -> None:

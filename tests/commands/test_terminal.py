@@ -55,7 +55,7 @@ def test_on_a_terminal_the_line_is_rewritten(total: int | None, capsys: pytest.C
 
 
 def test_elsewhere_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    """In a pipe, a file or a scheduler's log there is no progress, and no remark."""
+    """A pipe, a file or a scheduler's log gets no progress and no remark."""
     with ProgressLine(10) as line:
         line.show(10, seconds=1.0)
     remark("nobody watches")
@@ -63,7 +63,7 @@ def test_elsewhere_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_progress_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
-    """With --log-json there is a line of JSON in place of it."""
+    """With --log-json a line of JSON takes its place."""
     json_log.switch_json_log(on=True)
     try:
         with ProgressLine(10) as line:
@@ -96,7 +96,7 @@ def test_a_table_on_a_terminal_fits(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("terminal")
 def test_json_is_indented_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
-    """And in one line elsewhere, which tests of the commands see."""
+    """Elsewhere it is one line, as in the tests of the commands."""
     print_json({"a": [1]})
     assert capsys.readouterr().out == '{\n  "a": [\n    1\n  ]\n}\n'
 

@@ -1,4 +1,4 @@
-"""`--where`: what a person writes as a condition, and where it cannot be read."""
+"""`--where`: conditions as a person writes them, and those that cannot be read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_condition(text: str, condition: Condition) -> None:
 
 
 def test_numbers_keep_their_digits() -> None:
-    """What was typed is what is sent."""
+    """The digits are sent as they were typed."""
     assert repr(parsed_condition("Price == 1.10")) == "(F.Price == '1.10')"
 
 
@@ -71,7 +71,7 @@ def test_numbers_keep_their_digits() -> None:
     ],
 )
 def test_what_cannot_be_read(text: str, fault: str, column: int) -> None:
-    """It is never evaluated, and the message shows the place."""
+    """A bad condition is never evaluated, and the message shows the place of the fault."""
     with pytest.raises(typer.BadParameter) as refused:
         parsed_condition(text)
     message, shown, mark = refused.value.message.rsplit("\n", 2)

@@ -1,4 +1,4 @@
-"""Plans on a Dask cluster whose workers live in this process: limits, credentials, errors, and runs that go on."""
+"""Plans on a Dask cluster whose workers live in this process: limits, credentials, errors, and runs that continue."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_a_plan_on_a_cluster(cluster: Any, simulator: Simulator, tmp_path:
 
 
 async def test_the_limit_is_one_for_all_workers(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
-    """All workers together have at most so many requests in flight at one environment."""
+    """The limit holds for the requests that all workers together have in flight at one environment."""
     parts = await plans_of(simulator, 6)
     simulator.reset()
     simulator.latency = Latency(base=0.02)
@@ -114,7 +114,7 @@ def leases(cluster: Any) -> dict[str, int]:
 
 
 async def test_a_run_goes_on(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
-    """A repetition reads the parts that are missing, and a whole run is not read again."""
+    """A second run reads the missing parts, and a complete run is not read again."""
     plans = {"one": await plans_of(simulator, 5, connectors=ARTICLES)}
     await run_plan(cluster, plans, to=tmp_path)
     (tmp_path / (part_files(plans, tmp_path)[3].name + ".json")).unlink()
@@ -139,7 +139,7 @@ async def test_secrets_of_a_vault(cluster: Any, simulator: Simulator, tmp_path: 
 
 
 async def test_a_vault_that_fails(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
-    """What a function of the user's raises may hold a secret: only its type leaves the worker."""
+    """An exception of a user's function may hold a secret, so only its type leaves the worker."""
     plans = {"one": await plans_of(simulator, 1, connectors=ARTICLES)}
     with pytest.raises(
         ConfigurationError, match=r"secrets\('one'\) failed, or did not return arguments of AfasClient: LookupError"
@@ -190,7 +190,7 @@ def test_what_makes_no_sense(arguments: dict[str, Any], message: str) -> None:
 
 
 async def test_a_part_that_fails_for_good(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
-    """The other parts are written, Dask does not repeat what cannot pass, and a later run goes on."""
+    """The other parts are written, Dask does not retry a permanent failure, and a later run continues."""
     plans = {"one": await plans_of(simulator, 3, connectors=("Profit_Article", "Profit_Wide"))}
     simulator.reset()
     simulator.faults.add(*[Fault(status=403, connector="Profit_Article") for _ in range(3)])
@@ -203,7 +203,7 @@ async def test_a_part_that_fails_for_good(cluster: Any, simulator: Simulator, tm
 
 
 async def test_a_part_of_a_run_that_has_ended(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
-    """A worker that begins late says what happened, and Dask does not repeat it."""
+    """A worker that begins late reports what happened, and Dask does not retry it."""
     (file, *_) = part_files({"one": await plans_of(simulator, 1)}, tmp_path)
     error = await cluster.submit(_write, file, "0123", {})
     assert isinstance(error, UsageError)
@@ -211,7 +211,7 @@ async def test_a_part_of_a_run_that_has_ended(cluster: Any, simulator: Simulator
 
 
 async def test_an_error_that_passes(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
-    """Dask tries a part again, as often as it should."""
+    """Dask retries a part as often as it should."""
     plans = {"one": await plans_of(simulator, 1, connectors=ARTICLES)}
     simulator.faults.add(*[Fault(status=503) for _ in range(2)])
     report = await run_plan(cluster, plans, to=tmp_path, secrets=arguments_of, retries=2)
@@ -222,7 +222,7 @@ async def test_an_error_that_passes(cluster: Any, simulator: Simulator, tmp_path
 
 
 async def test_a_cancelled_run(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
-    """The reads of the workers end, and what they had begun to write is gone; what is complete stays."""
+    """The reads of the workers end, and their partial files are removed. Complete files stay."""
     plans = {"one": await plans_of(simulator, 12)}
     simulator.latency = Latency(base=0.1)
     some = asyncio.Event()
@@ -251,7 +251,7 @@ async def test_another_limit_in_the_same_cluster(cluster: Any, simulator: Simula
 
 
 async def test_a_cancelled_wait_leaves_no_lease(cluster: Any) -> None:
-    """A slot that comes after its call was cancelled is given back at once."""
+    """A slot that arrives after its call was cancelled is returned at once."""
     limiter = ClusterLimiter(workers_of(cluster)[0], "one", 1)
     await limiter.join()
 
@@ -276,7 +276,7 @@ async def test_a_cancelled_wait_leaves_no_lease(cluster: Any) -> None:
 
 @pytest.mark.usefixtures("quick_leases")
 async def test_a_slot_of_a_dead_or_slow_worker(cluster: Any) -> None:
-    """A slot comes back when its worker has refreshed it no more, and giving it back late harms nothing."""
+    """A slot comes back when its worker no longer refreshes it. To return it late does no harm."""
     slow, other = [ClusterLimiter(worker, "one", 1) for worker in workers_of(cluster)]
     await slow.join()
     async with slow.slot("background"), asyncio.timeout(5):
@@ -289,7 +289,7 @@ async def test_a_slot_of_a_dead_or_slow_worker(cluster: Any) -> None:
 
 
 async def test_a_frame(cluster: Any, simulator: Simulator) -> None:
-    """A frame asks for the columns first, and for the rows when it is computed; values are exact."""
+    """A frame requests the columns first, and the rows when it is computed. Values are exact."""
     parts = await plans_of(simulator, 4, connectors=ARTICLES)
     simulator.reset()
     frame = await as_dask_dataframe(cluster, "one", parts, select=["ItemCode", "Price", "Stock"])

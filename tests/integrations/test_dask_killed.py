@@ -27,7 +27,7 @@ from tests.support.thoroughness import full_only
 
 ROUNDS = int(os.environ.get("AFAS_CLUSTER_KILLS", "1"))
 LIMIT = 3
-# What the dashboard's server says as JSON and as text; its pictures need bokeh.
+# The pages of the dashboard's server in JSON and text; its pictures need bokeh.
 PAGES = ("json/counts.json", "json/identity.json", "json/index.html", "info/main/workers.html", "info/main/logs.html")
 
 
@@ -45,7 +45,7 @@ def cluster(simulator: Simulator) -> Iterator[Any]:
         "distributed.scheduler.locks.lease-validation-interval": "500ms",
         "distributed.worker.multiprocessing-method": "forkserver",
     }
-    # Not by this process's own variables: a server that forks workers has those of the moment when it began.
+    # This process's own variables do not reach the workers: a server that forks them has those of its own start.
     variables = {"AFAS_TOKEN_ONE": canary.TOKEN, "AFAS_BASE_URL_ONE": simulator.base_url}
     options: Any = {"n_workers": 2, "threads_per_worker": 2, "processes": True, "dashboard_address": ":0"}
     # A cluster that closes may look for a worker that it does not know any more.
@@ -72,7 +72,7 @@ def _shown(cluster: Any, folder: Path) -> str:
 @full_only
 @pytest.mark.timeout(60 + 60 * ROUNDS)
 def test_a_worker_killed_at_any_moment(cluster: Any, simulator: Simulator, tmp_path: Path) -> None:
-    """20 ranges of 3 connectors: each row once, never more requests than the limit, no stray file, no token."""
+    """20 ranges of 3 connectors give each row once, never more requests than the limit, no stray file and no token."""
     parts = asyncio.run(plans_of(simulator, 7))
     assert len(parts) >= 20
     seconds = 0.0
@@ -83,7 +83,7 @@ def test_a_worker_killed_at_any_moment(cluster: Any, simulator: Simulator, tmp_p
         started = time.monotonic()
         with ThreadPoolExecutor(1) as pool:
             run: Future[PlanReport] = pool.submit(run_plan, cluster, {"one": parts}, to=folder, limit=LIMIT)
-            if number == 0:  # without a kill, to see how long it takes, and what shows meanwhile
+            if number == 0:  # without a kill, to see how long it takes, and what the cluster shows meanwhile
                 while not run.done() and not files_in(tmp_path, ".json"):
                     time.sleep(0.01)
                 shown = _shown(cluster, tmp_path)

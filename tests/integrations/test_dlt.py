@@ -15,7 +15,7 @@ from afas_async.simulator import Change, Simulator
 from tests.support import canary
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # of what dlt itself imports
+    warnings.simplefilter("ignore")  # from the modules that dlt itself imports
     dlt = pytest.importorskip("dlt", reason="dlt is not installed")
     from afas_async.integrations.dlt import resource
 
@@ -48,7 +48,7 @@ def found(tmp_path: Path, statement: str) -> list[Any]:
 
 
 def test_changes_are_merged(simulator: Simulator, pipeline: Any, tmp_path: Path) -> None:
-    """The second run asks for what was modified since the first, and updates by the key; types are exact."""
+    """The second run requests the rows modified since the first, and updates by the key. Types are exact."""
     articles = resource(ARTICLES, modified="ModifiedOn", client=lambda: _client(simulator))
     pipeline.run(articles)
     before = len(simulator.requests)

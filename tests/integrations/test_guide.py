@@ -125,7 +125,7 @@ def subjects(count: int) -> list[dict[str, Any]]:
 
 
 def test_a_complete_service(service: Service, apart: Simulator) -> None:
-    """Each of its operations answers, to a known tenant only, and an import that has ended is not made again."""
+    """Each of its operations responds, to a known tenant only, and a finished import is not made again."""
     assert requests.get(f"{service.url}/health", timeout=30).json() == {"status": "ok"}
     assert requests.get(f"{service.url}/articles", headers={"X-Api-Key": "?"}, timeout=30).status_code == 401
     listed = service.get("/articles?take=2&order_by=-ItemCode").json()
@@ -159,7 +159,7 @@ def test_a_complete_service(service: Service, apart: Simulator) -> None:
 
 @full_only
 def test_sigterm_in_the_middle_of_a_stream_and_an_import(service: Service, apart: Simulator, tmp_path: Path) -> None:
-    """Nothing is unknown, the log has no traceback, and the import goes on after the restart."""
+    """Nothing is unknown, the log has no traceback, and the import continues after the restart."""
     apart.latency = Latency(per_row=0.001, per_element=0.005)
     assert service.put("/imports/one", subjects(6_000)).status_code == 202
     with (
@@ -193,7 +193,7 @@ def test_it_is_short() -> None:
 
 
 async def test_aiohttp_web(tmp_path: Path, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In aiohttp.web an error has its status, a broken stream is cut, and a client that goes ends its read."""
+    """In aiohttp.web an error has its status, a broken stream is cut, and a client that disconnects ends its read."""
     app = load("articles_aiohttp", tmp_path, simulator, monkeypatch).app
     runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()

@@ -1,4 +1,4 @@
-"""Spans and metrics: what happened, for whom, how long it took, and never a value."""
+"""Spans and metrics say what happened, for whom and how long it took, and never show a value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BSN = "123456782"
 
 
 class Collected:
-    """What OpenTelemetry is told."""
+    """Collects the spans and metrics that OpenTelemetry receives."""
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()
@@ -142,7 +142,7 @@ CALLS: dict[str, Callable[[AfasClient], Awaitable[object]]] = {
 
 
 async def test_no_value_and_no_credential(collected: Collected) -> None:
-    """What the HTTP library's instrumentation shows of a URL is in no span and no metric: not even of a failure."""
+    """No span and no metric has the URL that the HTTP library's instrumentation shows, not even after a failure."""
 
     async def vault() -> BearerToken:
         return BearerToken("CA9AACCE55CA9AACCE55.wrong")

@@ -116,7 +116,7 @@ CASES: list[tuple[AfasError, int, dict[str, Any]]] = [
     ("error", "status", "more"), CASES, ids=[f"{type(case[0]).__name__}-{case[1]}" for case in CASES]
 )
 def test_the_document_of_an_error(error: AfasError, status: int, more: dict[str, Any]) -> None:
-    """Its status says who can mend it, and it has the facts that help, and no others."""
+    """Its status says who can mend the error, and it has only the facts that help."""
     problem = problem_of(error)
     document = json.loads(msgspec.json.encode(problem))
     assert document.pop("status") == status == problem.status
@@ -128,6 +128,6 @@ def test_the_document_of_an_error(error: AfasError, status: int, more: dict[str,
 
 
 def test_no_error_is_left_out() -> None:
-    """Each class of the tree is a case, but for those that only stand for others."""
+    """Each class of the tree is a case, except classes that only group others."""
     kinds = {kind for kind in vars(afas_async).values() if isinstance(kind, type) and issubclass(kind, AfasError)}
     assert kinds - {type(error) for error, *_ in CASES} == {AfasError, ApiError, TransportError}

@@ -24,7 +24,7 @@ PLUGIN = (
     "-n",
     "0",
 )
-WITHOUT_ASYNCIO = ("-p", "no:asyncio")  # it warns of a setting of its own
+WITHOUT_ASYNCIO = ("-p", "no:asyncio")  # the plugin warns of a setting of its own
 HEAD = """
 import asyncio, os, subprocess, sys
 from unittest import mock
@@ -113,7 +113,7 @@ def test_made_without_being_opened():
 
 
 def test_real_traffic_is_refused(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No client of a real environment opens, in this process or another; it may be made."""
+    """A client of a real environment can be made, but not opened, in this process or another."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     run(pytester, REFUSED).assert_outcomes(passed=3)
     assert "AFAS_LOOPBACK_ONLY" not in os.environ
@@ -132,7 +132,7 @@ def test_opened():
 
 
 def test_what_was_set_before_stays(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who forbids real traffic for all programs still does after a run."""
+    """A setting that forbids real traffic for all programs still holds after a run."""
     monkeypatch.setenv("AFAS_LOOPBACK_ONLY", "yes")
     run(pytester, "def test_nothing(): pass").assert_outcomes(passed=1)
     assert os.environ["AFAS_LOOPBACK_ONLY"] == "yes"
@@ -162,7 +162,7 @@ READS = """
 
 @full_only
 def test_real_traffic_is_refused_in_a_cleared_environment(pytester: pytest.Pytester) -> None:
-    """A test that clears the environment meets the refusal nevertheless."""
+    """A test that clears the environment still meets the refusal."""
     test = """
 def test_opened():
     with mock.patch.dict(os.environ, clear=True), pytest.raises(ConfigurationError):

@@ -1,4 +1,4 @@
-"""Rows as pieces of bytes, and how a response of them meets its server, where a real one cannot show it."""
+"""Rows as pieces of bytes, and responses of them with a fake server where a real one cannot show the case."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Numbers:
 
 
 async def test_a_parquet_file_goes_out_row_group_by_row_group() -> None:
-    """Pieces come before the end, and together they are the file."""
+    """Pieces come before the end, and together they make the file."""
     import pyarrow.parquet as pq  # noqa: PLC0415 - where it is installed
 
     batches = Numbers(4)
@@ -58,14 +58,14 @@ async def test_a_parquet_file_goes_out_row_group_by_row_group() -> None:
 
 
 async def test_a_parquet_file_that_breaks_off() -> None:
-    """What breaks off raises, and leaves no writer behind."""
+    """The error of the rows is raised, and no writer is left."""
     with pytest.raises(AnswerLostError):
         async for _ in parquet(Numbers(3, AnswerLostError("gone", connector="Profit_X"))):  # type: ignore[arg-type]
             pass
 
 
 async def test_a_start_without_a_row(afas: AfasClient) -> None:
-    """Rows of which there is none have no first piece to wait for."""
+    """A stream without rows has no first piece to wait for."""
     rows = afas.rows("Profit_Article", key="ItemCode", where=F.ItemCode == "none")
     assert [piece async for piece in await started(ndjson(rows))] == []
 
@@ -74,12 +74,12 @@ SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": []}
 
 
 async def receive() -> None:
-    """Nothing comes, as from a reader who stays."""
+    """Return no message, as for a reader who stays connected."""
     await asyncio.Event().wait()
 
 
 async def test_a_server_that_says_by_an_error_that_the_reader_has_gone(afas: AfasClient, simulator: Simulator) -> None:
-    """It is no error of the response: the read ends, and nothing is raised."""
+    """The error is not one of the response: the read ends, and nothing is raised."""
 
     async def send(message: Any) -> None:
         if message.get("body"):

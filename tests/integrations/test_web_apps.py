@@ -118,7 +118,7 @@ def records(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 async def test_lines_of_json(port: int) -> None:
-    """All rows come, and at the end a cursor if it is asked for."""
+    """All rows come, and a cursor at the end on request."""
     got = await get(port, "/ndjson")
     assert (got.status, got.headers["content-type"], got.whole) == (200, "application/x-ndjson", True)
     rows = [json.loads(line) for line in got.body.splitlines()]
@@ -128,7 +128,7 @@ async def test_lines_of_json(port: int) -> None:
 
 
 async def test_a_csv_file(port: int) -> None:
-    """The service's names stand in the first line, also of Structs without a row; what is missing is empty."""
+    """The service's names stand in the first line, also for Structs without a row. A missing value is empty."""
     got = await get(port, "/csv")
     header, *lines = got.body.decode().splitlines()
     assert (header, len(lines), lines[1], got.whole) == ("ItemCode,Price", ROWS, "000002,", True)
@@ -154,7 +154,7 @@ async def test_a_parquet_file(port: int, simulator: Simulator) -> None:
 
 
 async def test_a_page(port: int) -> None:
-    """The parameters of a page are those of `page`, within bounds that the app's caller is told."""
+    """The parameters of a page are those of `page`, and a value beyond the bounds is a 422."""
     got = await get(port, "/page?skip=2&take=1&order_by=-ItemCode")
     assert json.loads(got.body)[0]["ItemCode"] == "002998"
     assert len(json.loads((await get(port, "/page")).body)) == 100
@@ -171,7 +171,7 @@ async def test_head_reads_no_further_than_the_status(port: int, simulator: Simul
 
 @pytest.mark.parametrize("path", ["/raw-csv", "/cursor-of-changes"])
 async def test_what_cannot_be_streamed(port: int, path: str) -> None:
-    """A mistake of the program is an error of the server, before anything was sent."""
+    """A mistake of the program is a server error, before anything is sent."""
     assert (await get(port, path)).status == 500
 
 
@@ -187,7 +187,7 @@ async def test_an_error_before_the_first_row_keeps_its_status(
 
 
 async def count_requests(app: FastAPI) -> None:
-    """Add a middleware of the kind that finishes a response whatever happens in it."""
+    """Add a middleware that finishes a response, whatever happens in it."""
 
     @app.middleware("http")
     async def count(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -199,7 +199,7 @@ async def count_requests(app: FastAPI) -> None:
 async def test_a_later_error_cuts_the_connection(
     app: FastAPI, simulator: Simulator, caplog: pytest.LogCaptureFixture, path: str, *, middleware: bool
 ) -> None:
-    """Half of the rows never pass for all, and the log has one line that says why."""
+    """Half of the rows are never taken for all, and the log has one line that says why."""
     if middleware:
         await count_requests(app)
     simulator.faults.add(Fault(cut="reset", at=1_000, after=2, times=None))
@@ -214,7 +214,7 @@ async def test_a_later_error_cuts_the_connection(
 
 
 async def test_a_time_out_within_a_stream_cuts_it(simulator: Simulator) -> None:
-    """A time-out of AFAS, which is an OSError as well, is not taken for a reader that has gone."""
+    """A time-out of AFAS, which is an OSError as well, is not taken for a disconnected reader."""
     app = make_app(lambda: AfasClient(base_url=simulator.base_url, auth=simulator.token, max_retries=0, timeout=5))
     simulator.faults.add(Fault(cut="stall", at=1_000, after=2, times=None))
     async with served(app) as port:
@@ -226,7 +226,7 @@ async def test_a_time_out_within_a_stream_cuts_it(simulator: Simulator) -> None:
 async def test_the_read_ends_with_its_reader(
     app: FastAPI, simulator: Simulator, caplog: pytest.LogCaptureFixture, received: int, *, middleware: bool
 ) -> None:
-    """When the reader goes, no request is left at AFAS within 50 ms, also while a page is waited for."""
+    """When the reader disconnects, no request is left at AFAS within 50 ms, also while the read waits for a page."""
     if middleware:
         await count_requests(app)
     simulator.latency = Latency(base=2.0)
@@ -256,7 +256,7 @@ async def test_what_afas_refuses(port: int) -> None:
 
 
 async def test_a_mistake_of_the_program(port: int, caplog: pytest.LogCaptureFixture) -> None:
-    """It has its traceback in the log, and the caller learns no more than that."""
+    """The traceback is in the log, and the caller gets no detail of it."""
     got = await get(port, "/mistake")
     assert (got.status, list(json.loads(got.body))) == (500, ["status", "title"])
     (record,) = records(caplog)

@@ -4,7 +4,7 @@
     dataset.write_parquet("/data/articles")
 
 The variables AFAS_TOKEN and AFAS_ENVIRONMENT of the workers hold the credentials. Each part has one request in flight,
-so `concurrency` is the limit of the environment. The rows are read again each time that the dataset is computed.
+so `concurrency` is the limit of the environment. The rows are read again each time you compute the dataset.
 """
 
 from __future__ import annotations

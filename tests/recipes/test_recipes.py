@@ -34,7 +34,7 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
 
 
 def keep(*functions: Callable[..., Any], **options: Any) -> Any:
-    """Stand for a decorator, with or without options: the function stays what it is, and its options stay on it."""
+    """Stand for a decorator, with or without options: the function stays unchanged, and its options stay on it."""
     if functions:
         return functions[0]
 

@@ -1,4 +1,4 @@
-"""The limits of an answer: a silent cap on its rows, and the time that it may take."""
+"""The limits of a response: a silent cap on its rows, and the time that it may take."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     ids=str,
 )
 async def test_page_cap(client: Client, query: dict[str, Any], rows: int) -> None:
-    """An answer holds the rows that were asked for up to the cap, and repeats the skip and take of the request."""
+    """A response has the requested rows up to the cap, and repeats the skip and take of the request."""
     async with Simulator(rows=60, rules=Rules(page_cap=20)) as simulator:
         reply = await client.get(simulator, ARTICLE, orderbyfieldids="ItemCode", **query)
     first = 40 if "filtervalues" in query else max(query.get("skip", 0), 0)
@@ -46,7 +46,7 @@ async def test_page_cap(client: Client, query: dict[str, Any], rows: int) -> Non
 
 
 async def test_capped_rows_are_those_that_count(client: Client) -> None:
-    """Time and memory are those of the rows that the answer holds."""
+    """Time and memory depend on the rows that the response has."""
     rules = Rules(page_cap=20, most_cells=8 * 20, time_limit=20)
     async with Simulator(rows=60, rules=rules, latency=Latency(per_row=1)) as simulator:
         assert len((await client.get(simulator, ARTICLE, take=60)).rows) == 20
@@ -56,7 +56,7 @@ async def test_capped_rows_are_those_that_count(client: Client) -> None:
 
 
 async def test_this_library_reads_on_behind_a_cap() -> None:
-    """A short page is not taken for the last one."""
+    """The library does not take a short page for the last one."""
     async with (
         Simulator(rows=500, rules=Rules(page_cap=70)) as simulator,
         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
@@ -76,7 +76,7 @@ async def test_this_library_reads_on_behind_a_cap() -> None:
     ids=str,
 )
 async def test_time_limit(client: Client, latency: Latency, in_time: dict[str, Any], too_late: dict[str, Any]) -> None:
-    """What would take longer than the limit is refused when the limit has passed; what would not is answered."""
+    """A request that would take longer than the limit is refused when the limit has passed, and others are not."""
     async with Simulator(rows=1_000, latency=latency, rules=Rules(time_limit=10)) as simulator:
         assert (await client.get(simulator, ARTICLE, orderbyfieldids="ItemCode", **in_time)).status == 200
         reply = await client.get(simulator, ARTICLE, orderbyfieldids="ItemCode", **too_late)
@@ -91,13 +91,13 @@ async def test_time_limit(client: Client, latency: Latency, in_time: dict[str, A
 
 
 async def test_no_time_limit_is_the_default(client: Client) -> None:
-    """Without the rule an answer takes what it takes."""
+    """Without the rule a response may take any time."""
     async with Simulator(rows=100, latency=Latency(per_row=2)) as simulator:
         assert len((await client.get(simulator, ARTICLE)).rows) == 100
 
 
 async def test_faults_come_on_top(client: Client) -> None:
-    """A fault that meets a request which is too late delays or spoils its refusal."""
+    """A fault on a request that is too late delays or spoils its refusal."""
     async with Simulator(rows=100, latency=Latency(base=20), rules=Rules(time_limit=10)) as simulator:
         simulator.faults.add(Fault(delay=30, content_type="text/plain"))
         reply = await client.get(simulator, ARTICLE)
@@ -108,7 +108,7 @@ async def test_faults_come_on_top(client: Client) -> None:
 
 
 async def test_this_library_knows_the_text() -> None:
-    """A request that is too late is a BusinessError for the reader that asks for all at once."""
+    """A request that is too late is a BusinessError for a reader that requests all rows at once."""
     async with (
         Simulator(rows=500, latency=Latency(per_row=1), rules=Rules(time_limit=5)) as simulator,
         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,

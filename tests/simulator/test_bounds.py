@@ -1,4 +1,4 @@
-"""Reading behind a key: what a filter implies leaves out no row, and lets the database seek."""
+"""Reading after a key: the bounds that a filter implies leave out no row, and let the database seek."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def store() -> Iterator[Store]:
 
 
 def plans(store: Store, read: Callable[[], Any]) -> str:
-    """How the database goes about what is read."""
+    """Return the database's query plans for the statements that `read` runs."""
     asked: list[str] = []
     store._database.connection.set_trace_callback(asked.append)
     read()
@@ -72,7 +72,7 @@ def plans(store: Store, read: Callable[[], Any]) -> str:
 
 
 def steps(store: Store, read: Callable[[], Any]) -> int:
-    """What a reading costs, in hundreds of the database's instructions."""
+    """Return the cost of a reading, in hundreds of the database's instructions."""
     count = 0
 
     def step() -> None:
@@ -138,7 +138,7 @@ def test_what_it_would_cost() -> None:
 
 
 def test_the_end_of_a_range_is_known(store: Store) -> None:
-    """Behind the end of a range nothing is looked at, although fewer rows are left than were asked for."""
+    """The database reads nothing after the end of a range, although fewer rows are left than requested."""
     groups, _ = ANCHORS["of two ends"]
     where = where_of(store, LINES, groups, KEY)
     order = [(field, False) for field in KEY]
@@ -147,7 +147,7 @@ def test_the_end_of_a_range_is_known(store: Store) -> None:
 
 
 async def test_own_rows(client: Client) -> None:
-    """Rows of one's own, which have no key, are found behind one as well: by the order that the request gives them."""
+    """Rows of your own have no key, but are found after one as well: by the order that the request gives them."""
     rows = [{"A": number // 100, "B": f"b{number % 100:02}", "C": number} for number in range(20_000)]
     async with Simulator(connectors={"My_Rows": rows}) as simulator:
         query: dict[str, Any] = {"orderbyfieldids": "A,B", "take": 3} | in_json(
@@ -161,7 +161,7 @@ async def test_own_rows(client: Client) -> None:
 
 
 async def test_segments_make_the_table(client: Client) -> None:
-    """Read behind the last key of the page before, a connector with a composite key comes whole and in order."""
+    """A connector with a composite key, read from the last key of each page on, comes whole and in order."""
     async with Simulator(rows=600) as simulator:
         found: list[tuple[int, ...]] = []
         anchor: dict[str, Any] = {}
@@ -203,7 +203,7 @@ def small() -> Iterator[Store]:
 @examples(500, 60)
 @given(GROUPS, st.permutations(KEY))
 def test_nothing_is_left_out(small: Store, groups: list[list[tuple[str, str, Any]]], order: list[str]) -> None:
-    """Whatever is implied, a filter has the rows that it has without that, empty keys included."""
+    """With implied bounds a filter selects the same rows as without them, empty keys included."""
     plain, told = (where_of(small, LINES, groups, fields) for fields in ((), order))
     assert small.page(LINES, 0, -1, [(field, False) for field in KEY], told).json == (
         small.page(LINES, 0, -1, [(field, False) for field in KEY], plain).json
@@ -224,7 +224,7 @@ def test_nothing_is_left_out(small: Store, groups: list[list[tuple[str, str, Any
     ],
 )
 def test_what_is_implied(groups: list[list[str]], edges: list[tuple[str, str]]) -> None:
-    """The longest end that every group keeps within, and none where one of them may lie on both sides."""
+    """The bound is the longest one that holds for every group. If a group may lie on both sides, there is no bound."""
     codes = {"=": "1", ">=": "2", "<=": "3", ">": "4", "<": "5"}
     conditions = [[Condition(text[0], codes[text[1:-1]], text[-1]) for text in group] for group in groups]
     bounds = implied_bounds(conditions, ("a", "b", "c"))
@@ -232,7 +232,7 @@ def test_what_is_implied(groups: list[list[str]], edges: list[tuple[str, str]]) 
 
 
 def test_dates_have_no_end(store: Store) -> None:
-    """A date is not compared as it is stored, so nothing is said of its column."""
+    """A date is not compared as it is stored, so its column gets no bound."""
     groups = beyond(("EntryDate", "LineNo"), ("2020-01-01", 2), GREATER)
     where = where_of(store, LINES, groups, ("EntryDate", "LineNo"))
     assert where == where_of(store, LINES, groups, ())

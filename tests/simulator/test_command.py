@@ -1,4 +1,4 @@
-"""What the `simulate` command shows, and that all of it works as it stands there."""
+"""Everything that the `simulate` command shows works as printed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_what_is_shown_works() -> None:
             assert len(json.load(answer)["rows"]) == 3
         snippet = after(lines, "In Python:")
         assert shown["Header"].removeprefix("Authorization: ") in snippet
-        answer = eval(snippet, {"requests": requests})  # noqa: S307 (what the command itself has shown)
+        answer = eval(snippet, {"requests": requests})  # noqa: S307 (the text that the command itself has shown)
         assert [row["ItemCode"] for row in answer["rows"]] == ["000001", "000002", "000003"]
         if shutil.which("curl"):
             curl = after(lines, "In a shell:")
@@ -92,7 +92,7 @@ def test_lines_of_curl(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_character_set_without_accents() -> None:
-    """A terminal that has no accents gets the text all the same."""
+    """A terminal that has no accents still gets the text."""
     with start_up_text(encoding="ascii") as lines:
         assert after(lines, "With a filter, whose value curl must encode:").endswith("'filtervalues=Caf?'")
 
@@ -103,7 +103,7 @@ def test_a_character_set_without_accents() -> None:
     [("--json <&-", 0, ""), (">&-", 1, "there is no standard output"), ("--json <&- >&-", 1, "no standard output")],
 )
 def test_without_standard_streams(command: str, status: int, message: str) -> None:
-    """A missing input has ended, and a missing output is said; neither is a traceback."""
+    """A missing input counts as ended, and a missing output is reported. Neither causes a traceback."""
     done = subprocess.run(  # noqa: S602 (only a shell closes them)
         f"exec {sys.executable} -m afas_async simulate --rows=5 {command}",
         shell=True,
@@ -120,7 +120,7 @@ def test_without_standard_streams(command: str, status: int, message: str) -> No
 
 @pytest.mark.parametrize("port", ["99999", "-1"])
 def test_bad_ports(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A port that is none ends the command with status 2 and a reason."""
+    """An invalid port ends the command with status 2 and a reason."""
     with pytest.raises(SystemExit) as caught:
         run([f"--port={port}"])
     assert caught.value.code == 2
@@ -141,7 +141,7 @@ def test_own_files(tmp_path: Path) -> None:
 
 
 def test_own_metainfo(tmp_path: Path) -> None:
-    """Metainfo in files says what the fields of rows are, and which UpdateConnectors there are."""
+    """Metainfo in files gives the fields of rows, and the UpdateConnectors."""
     rows, orders, sales = tmp_path / "rows.csv", tmp_path / "orders.json", tmp_path / "sales.json"
     rows.write_bytes("Order-nummer;Bedrag\n7;1.234,50\n".encode("cp1252"))
     orders.write_text(json.dumps(ORDERS))
@@ -215,7 +215,7 @@ def test_rules() -> None:
     ],
 )
 def test_bad_rules(rules: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Rules that are none end the command with status 2 and a reason."""
+    """Invalid rules end the command with status 2 and a reason."""
     with pytest.raises(SystemExit) as caught:
         run([f"--rules={rules}"])
     assert caught.value.code == 2

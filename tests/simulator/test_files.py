@@ -94,7 +94,7 @@ async def test_images(client: Client, simulator: Simulator) -> None:
 
 
 async def test_reports(client: Client, simulator: Simulator) -> None:
-    """A report takes the filters of a GetConnector, and tells how many rows meet them."""
+    """A report takes the filters of a GetConnector, and says how many rows meet them."""
     report = simulator.files.reports[0]
     path = f"/reportconnector/{report.id}"
     simple = {"filterfieldids": "ItemCode", "filtervalues": "000003", "operatortypes": "3"}
@@ -154,7 +154,7 @@ async def test_tokens_faults_and_latency(client: Client, simulator: Simulator) -
 
 
 async def test_compressed() -> None:
-    """Files are compressed for who asks for it, in both forms."""
+    """Files are compressed for clients that ask for it, in both forms."""
     async with Simulator(rows=5, gzip=True) as simulator, aiohttp.ClientSession() as session:
         for file in simulator.files.attached:
             headers = Client.authorization(simulator) | {"SendFileAsBinary": "1", "Accept-Encoding": "gzip"}

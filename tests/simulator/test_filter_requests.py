@@ -25,7 +25,7 @@ CONNECTOR = "Profit_Wide"
 
 
 async def select(simulator: Simulator, condition: Condition, connector: str = CONNECTOR) -> list[Row]:
-    """Return the rows that the simulator answers, to the very request that the library makes."""
+    """Return the rows that the simulator sends for the exact request that the library makes."""
     request = rows_request(connector, skip=-1, take=-1, where=condition.groups())
     url = URL(f"{simulator.base_url}/{request.path}?{request.query}", encoded=True)
     headers = {"Authorization": f"AfasToken {base64.b64encode(simulator.token.encode()).decode()}"}
@@ -78,7 +78,7 @@ async def rows(simulator: Simulator) -> list[Row]:
 
 
 async def test_no_condition(rows: list[Row]) -> None:
-    """What every row meets is asked for without a filter."""
+    """A condition that every row meets is sent without a filter."""
     assert len(rows) == 300
 
 
@@ -126,7 +126,7 @@ async def test_combinations(simulator: Simulator, rows: list[Row]) -> None:
     ],
 )
 async def test_any_text_arrives(name: str) -> None:
-    """A value with whatever a URL, a list or JSON could stumble on finds its row and no other."""
+    """A value with any character that is special in a URL, a list or JSON finds its row and no other."""
     names = ["a", "b", name, f"{name}x", "c,d"]
     own = [{"Id": number, "Name": text} for number, text in enumerate(names)]
     async with Simulator(connectors={"Own": own}) as simulator:
@@ -136,7 +136,7 @@ async def test_any_text_arrives(name: str) -> None:
 
 
 async def test_parts_find_every_row_once(simulator: Simulator, rows: list[Row]) -> None:
-    """A condition too long for one request is answered whole by the requests for its parts."""
+    """The requests for the parts of a condition that is too long for one request find every row once."""
     wanted = [row["Id"] for row in rows][::2]
     groups = (F.Id.in_([*wanted, *range(-200, 0)]) & F.Quantity.is_not_empty()).groups()
     parts = await paced(

@@ -35,14 +35,14 @@ NEGATIVE = {7, 11, 12, 14}
 
 
 def shown(value: Any) -> str:
-    """The text of a value in a row, folded."""
+    """Return the text of a value in a row, folded."""
     if isinstance(value, str):
         return value.translate(LOWER)
     return json.dumps(value)
 
 
 def meets(kind: str, value: Any, operator: int, text: str) -> bool:
-    """What the documentation says a condition means, for a value of a row."""
+    """Return whether a value of a row meets a condition, by the documentation."""
     if operator in {8, 9}:
         return (value in {None, ""}) == (operator == 8)
     if value in {None, ""}:
@@ -219,7 +219,7 @@ async def test_lenient_values(  # noqa: PLR0917
 
 
 async def test_moment_of_a_row(client: Client, simulator: Simulator) -> None:
-    """A moment copied from a row finds the row, once its false Z is off; with a fraction it lies behind it."""
+    """A moment copied from a row finds the row, once its false Z is off; with a fraction it is later than the row."""
     row = (await whole(client, simulator, WIDE))[0]
     moment = row["CreatedOn"].removesuffix("Z")
     for text, operator in ((moment, 1), (f"{moment}.5", 5), (f"{moment}.000", 3)):
@@ -248,7 +248,7 @@ async def test_moment_of_a_row(client: Client, simulator: Simulator) -> None:
 async def test_values_of_another_type(
     client: Client, simulator: Simulator, field: str, text: str, operator: int
 ) -> None:
-    """A value that is none of the field's type is an unexpected error, a moment with its false Z among them."""
+    """A value that is not of the field's type is an unexpected error; so is a moment with its false Z."""
     reply = await client.get(simulator, WIDE, filterjson=in_json([(field, operator, text)]))
     assert (reply.status, reply.json["errorNumber"]) == (500, UNEXPECTED)
 
@@ -290,7 +290,7 @@ async def test_huge_numbers(client: Client, simulator: Simulator, number: str) -
     ],
 )
 async def test_broken_filters(client: Client, simulator: Simulator, query: dict[str, str]) -> None:
-    """A filter that is not as documented is an unexpected error, never another filter."""
+    """An undocumented filter is an unexpected error, and is never taken for another filter."""
     reply = await client.get(simulator, WIDE, **query)
     assert (reply.status, reply.json["errorNumber"]) == (500, UNEXPECTED)
 
@@ -346,7 +346,7 @@ async def test_empty_fields(client: Client, simulator: Simulator) -> None:
     ],
 )
 async def test_decimals_as_text(client: Client, operator: int, text: str, numbers: list[int]) -> None:
-    """The operators on text see the digits that a row of one's own shows; the others its value."""
+    """The operators on text see the digits that a row of your own shows, and the others its value."""
     prices = [Decimal("12.30"), 7, Decimal("12345678901234567890.12"), None]
     rows = [{"Id": number, "Price": price} for number, price in enumerate(prices)]
     async with Simulator(rows=5, connectors={"X": rows}) as simulator:
@@ -372,13 +372,13 @@ async def test_numbers_in_json(client: Client, number: str, numbers: list[int]) 
 
 
 async def test_parameters_without_a_text(client: Client, simulator: Simulator) -> None:
-    """Filter parameters that say nothing are no filter."""
+    """Empty filter parameters do not filter."""
     query = dict.fromkeys(("filterfieldids", "filtervalues", "operatortypes", "filterjson"), "")
     assert len(await whole(client, simulator, f"{WIDE}?{'&'.join(f'{name}=' for name in query)}")) == 300
 
 
 async def test_longest_filter(client: Client, simulator: Simulator) -> None:
-    """As many conditions as a query can hold are answered, and so are more."""
+    """A filter may have as many conditions as a query can hold, and more."""
     query = f"skip=-1&filterfieldids={'Id;' * 399}Id&filtervalues={'1;' * 399}4"
     assert 2000 < len(query) <= 2048
     assert len((await client.get(simulator, f"{WIDE}?{query}")).rows) == 2
@@ -394,7 +394,7 @@ def test_deepest_filter() -> None:
 
 
 async def test_sorted_pages_of_a_filter(client: Client, simulator: Simulator) -> None:
-    """The sorted pages of a filter hold every row of it once, and the one behind the last is empty."""
+    """The sorted pages of a filter hold every row of it once, and the page after the last is empty."""
     rows = [row for row in await whole(client, simulator, WIDE) if row["Active"]]
     query = simple([("Active", 1, "true")])
     found = [
@@ -406,7 +406,7 @@ async def test_sorted_pages_of_a_filter(client: Client, simulator: Simulator) ->
 
 
 async def test_no_order_is_no_stable_order(client: Client, simulator: Simulator) -> None:
-    """Without a sort each request for a filter has an order of its own, and all of its rows."""
+    """Without a sort each request for a filter gets all of its rows in an order of its own."""
     query = simple([("Quantity", 4, "100")])
     first, second = [(await client.get(simulator, WIDE, skip=-1, **query)).rows for _ in range(2)]
     assert first != second
@@ -415,17 +415,17 @@ async def test_no_order_is_no_stable_order(client: Client, simulator: Simulator)
 
 
 async def test_latency_counts_the_rows_of_the_filter(client: Client) -> None:
-    """The time of an answer is that of the rows that the filter leaves."""
+    """The time of a response depends on the rows that the filter leaves."""
     async with Simulator(rows=1000, latency=Latency(per_row=0.01)) as simulator:
         for query, rows in ((simple([("Id", 5, "31")]), 10), (simple([("Id", 5, "31")]) | {"skip": "7"}, 3)):
             started = asyncio.get_running_loop().time()
             assert len((await client.get(simulator, WIDE, take="100", orderbyfieldids="Id", **query)).rows) == rows
-            # Of the 100 rows that were asked for it would be a second.
+            # For the 100 requested rows it would be a second.
             assert rows * 0.01 <= asyncio.get_running_loop().time() - started < rows * 0.01 + 0.5
 
 
 async def test_key_ranges_need_no_look_at_the_whole_table() -> None:
-    """A page behind a key costs what it holds, however large the table: its rows are found through the key's index."""
+    """A page after a key costs what its rows cost, however large the table: the key's index finds them."""
     store = Store(10_000, 1)
     steps = 0
 

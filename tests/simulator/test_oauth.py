@@ -44,7 +44,7 @@ async def ask(simulator: Simulator, content: Mapping[str, str] | bytes, method: 
 
 
 async def status(client: Client, simulator: Simulator, token: str) -> int:
-    """Return what a request with a token is answered with."""
+    """Return the status of a request with a token."""
     return (await client.get(simulator, "/metainfo", {"Authorization": f"Bearer {token}"})).status
 
 
@@ -60,11 +60,11 @@ async def test_token(client: Client, simulator: Simulator) -> None:
     for answer in (reply, again):
         headers = {"Authorization": f"Bearer {answer.json['access_token']}"}
         assert len((await client.get(simulator, "/connectors/Profit_Article", headers, take=2)).rows) == 2
-    assert (await client.get(simulator, "/metainfo")).status == 200  # the classic token goes on
+    assert (await client.get(simulator, "/metainfo")).status == 200  # the classic token stays valid
 
 
 async def test_expiry(client: Client, simulator: Simulator) -> None:
-    """A token is valid for as long as its answer says, by the loop's clock."""
+    """A token is valid for as long as its response says, by the loop's clock."""
     simulator.oauth.expires_in = 100
     token = (await ask(simulator, form(simulator))).json["access_token"]
     await asyncio.sleep(99)
@@ -85,7 +85,7 @@ async def test_revocation(client: Client, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("token", ["", "x", "é"])
 async def test_other_tokens(client: Client, simulator: Simulator, token: str) -> None:
-    """What was never given is refused."""
+    """A token that was never given is refused."""
     await ask(simulator, form(simulator))
     assert await status(client, simulator, token) == 401
 
@@ -111,7 +111,7 @@ async def test_refusals(simulator: Simulator, fields: dict[str, str | None], err
 
 
 async def test_no_form(simulator: Simulator) -> None:
-    """A body that claims to be no form is none, whatever it holds; and a token is asked for by POST."""
+    """A body that does not claim to be a form is refused, whatever it holds. A token is requested by POST."""
     reply = await ask(simulator, urllib.parse.urlencode(form(simulator)).encode())  # application/octet-stream
     assert (reply.status, reply.json) == (400, {"error": "invalid_request"})
     assert (await ask(simulator, form(simulator), "GET")).status == 401

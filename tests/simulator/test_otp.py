@@ -25,7 +25,7 @@ async def post(simulator: Simulator, path: str, content: Any) -> Reply:
 @pytest.mark.parametrize("name", ["otp", "Otp", "OTP"])
 @pytest.mark.parametrize("user", ["userId", "userid", "UserId"])
 async def test_token_for_a_code(client: Client, simulator: Simulator, name: str, user: str) -> None:
-    """Whoever sends the code gets the token, with a line end behind it, however the properties are written."""
+    """Whoever sends the code gets the token, followed by a line end, however the properties are written."""
     assert simulator.otp_code is None
     reply = await post(simulator, "otprequest", KEYS)
     assert (reply.status, reply.body) == (201, b"")
@@ -46,14 +46,14 @@ async def test_code_as_a_number(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("content", [{}, {"apiKey": "wrong", "apiToken": None, "userId": 5}, KEYS])
 async def test_every_request_succeeds(simulator: Simulator, content: dict[str, Any]) -> None:
-    """A request for a code gives nothing away."""
+    """A request for a code reveals nothing."""
     reply = await post(simulator, "otprequest", content)
     assert (reply.status, reply.body, reply.headers["Content-Length"]) == (201, b"", "0")
 
 
 @pytest.mark.parametrize("wrong", ["code", "no code", "key", "user", "used", "replaced", "not asked for"])
 async def test_no_token(simulator: Simulator, wrong: str) -> None:
-    """A code that is wrong, used, replaced by a later one or somebody else's is answered with 204 and nothing."""
+    """A code that is wrong, used, replaced by a later one or somebody else's gets a 204 without a body."""
     if wrong != "not asked for":
         await post(simulator, "otprequest", KEYS)
     content = KEYS | {"otp": simulator.otp_code}
@@ -73,7 +73,7 @@ async def test_no_token(simulator: Simulator, wrong: str) -> None:
 @pytest.mark.parametrize("path", ["otprequest", "otpvalidation"])
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff"])
 async def test_invalid_json(simulator: Simulator, path: str, body: bytes) -> None:
-    """A body that is no JSON is a 400."""
+    """A body that is not JSON is a 400."""
     reply = await post(simulator, path, body)
     assert (reply.status, reply.json) == (400, {"message": "Invalid json"})
     assert simulator.otp_code is None

@@ -48,7 +48,7 @@ async def served(client: Client, source: Any, **query: Any) -> Any:
 
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig"])
 async def test_csv_of_a_dutch_excel(client: Client, tmp_path: Path, encoding: str) -> None:
-    """Metainfo says what the texts of a Dutch Excel are: numbers with commas, days first, and WAAR."""
+    """Metainfo gives the types of a Dutch Excel's texts: numbers with commas, days first, and WAAR."""
     path = tmp_path / "orders.csv"
     path.write_bytes(EXCEL.encode(encoding))
     assert await served(client, OwnGetConnector(ORDERS, path), orderbyfieldids="Order-nummer") == SERVED
@@ -63,7 +63,7 @@ async def test_csv_of_a_dutch_excel_without_metainfo(client: Client, tmp_path: P
 
 
 async def test_fields_are_those_of_metainfo(client: Client) -> None:
-    """Types, lengths, labels and ids are the customer's also where the rows look otherwise, or there are none."""
+    """Types, lengths, labels and ids are the customer's, also if the rows look different or there are no rows."""
     rows = [{"Order-nummer": 7, "Bedrag": 12, "Datum": date(2024, 1, 31), "Klaar": 1}]
     connectors = {"My_Orders": OwnGetConnector(json.dumps(ORDERS).encode(), rows), "My_Empty": OwnGetConnector(ORDERS)}
     async with Simulator(rows=5, connectors=connectors) as simulator:
@@ -117,7 +117,7 @@ async def test_ids_with_a_dot(client: Client, query: dict[str, str]) -> None:
     ],
 )
 async def test_values(client: Client, field: str, value: Any, shown: Any) -> None:
-    """A value counts for what it spells."""
+    """A text is served as the value that it spells."""
     assert (await served(client, OwnGetConnector(ORDERS, [{field: value}])))[0][field] == shown
 
 
@@ -139,7 +139,7 @@ async def test_values(client: Client, field: str, value: Any, shown: Any) -> Non
     ],
 )
 def test_rows_that_do_not_fit(row: dict[str, Any], message: str) -> None:
-    """A value that does not fit its field is named with its row."""
+    """The error for a value that does not fit its field names the row."""
     with pytest.raises(ValueError, match=message):
         Simulator(connectors={"X": OwnGetConnector(ORDERS, [row])})
 
@@ -153,13 +153,13 @@ def test_rows_that_do_not_fit(row: dict[str, Any], message: str) -> None:
     ],
 )
 def test_metainfo_without_fields(metainfo: dict[str, Any], message: str) -> None:
-    """What is wrong with metainfo is said when the simulator is made."""
+    """Faults of metainfo are reported when the simulator is made."""
     with pytest.raises(ValueError, match=message):
         Simulator(connectors={"X": OwnGetConnector(metainfo)})
 
 
 def test_header_that_does_not_fit(tmp_path: Path) -> None:
-    """A column that metainfo does not have is named with its line."""
+    """The error for a column that metainfo does not have names the line."""
     path = tmp_path / "x.csv"
     path.write_text("Bedrag;Nog iets\n1;2\n")
     with pytest.raises(ValueError, match=r"x.csv, line 1: the metainfo of X has no field 'Nog iets'"):

@@ -29,7 +29,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 async def write(
     simulator: Simulator, method: str, fields: dict[str, Any], target: str = "FbSales", root: str = "", **objects: Any
 ) -> Any:
-    """Send one element, with its objects; return what the answer has, or the text of a refusal."""
+    """Send one element, with its objects; return the content of the response, or the text of a refusal."""
     inner = [{name: {"Element": content}} for name, content in objects.items()]
     element = {"Fields": fields} | ({"Objects": inner} if inner else {})
     body = json.dumps({root or target.partition("/")[0]: {"Element": element}}).encode()
@@ -87,7 +87,7 @@ async def test_lines_within_lines(simulator: Simulator) -> None:
 
 
 async def test_lines_whose_key_is_named_as_that_around_them() -> None:
-    """A key named in full as that around it is the line's own: such lines are told apart, updated and deleted."""
+    """A key named in full as the key around it is the line's own. Such lines are kept apart, updated and deleted."""
     number = {"fields": {"SeNo": "int", "Ds": "string(9)"}, "key": "SeNo"}
     inner = OwnObject(**number)
     own = OwnUpdateConnector(
@@ -143,7 +143,7 @@ HOURS: dict[str, Any] = {
     ],
 )
 async def test_what_real_bodies_have(given: dict[str, Any], shown: Any) -> None:
-    """What AFAS's own examples and notes contain is taken, and no digit of it is lost."""
+    """Everything in AFAS's own examples and notes is accepted, and no digit of it is lost."""
     own = OwnUpdateConnector(metainfo=HOURS, read_as="My_Hours")
     async with (
         Simulator(rows=5, updates={"PtRealization": own}) as simulator,
@@ -173,7 +173,7 @@ async def test_parts_of_bodies_that_are_empty(simulator: Simulator) -> None:
     "given", [{"Qu": 0}, {"Qu": "0.00"}, {"VaIt": "3"}, {"No": 8}, {"Pr": "1.234,50"}, {"StTi": "9:30"}]
 )
 async def test_what_real_environments_refuse(given: dict[str, Any]) -> None:
-    """A zero where metainfo excludes it, and a number that is none of the codes, are refused, also in an update."""
+    """A zero that metainfo excludes and a number that is not one of the codes are refused, also in an update."""
     async with Simulator(rows=5, updates={"PtRealization": HOURS}) as simulator:
         text = f"The entered value for 'Label of {next(iter(given))}' is not valid."
         assert await write(simulator, "POST", given, "PtRealization") == text
@@ -219,7 +219,7 @@ async def test_what_is_refused(simulator: Simulator, fields: Any, lines: Any, te
 
 
 async def test_what_metainfo_does_not_limit(simulator: Simulator) -> None:
-    """What metainfo gives no length, decimals or known type takes any value."""
+    """A field for which metainfo gives no length, decimals or known type takes any value."""
     fields = {"DbId": 5, "Re": "x" * 100_000, "Ti": "12:30"}
     lines = line(ItCd="A", QuUn="123456789.125", Upri="0.0012345", DbId="abcd")
     await write(simulator, "POST", fields, FbSalesLines=lines)
@@ -280,7 +280,7 @@ async def test_in_python() -> None:
 
 @pytest.mark.parametrize("key", ["", "Id"])
 async def test_without_keys_in_answers(key: str) -> None:
-    """An answer has no body where there is no key, or where you say so."""
+    """A response has no body if there is no key, or if you say so."""
     own = OwnUpdateConnector(fields={"Id": "int", "Nm": "string"}, key=[key] if key else [], returns_key=False)
     async with Simulator(rows=5, updates={"X": own, "Y": OwnUpdateConnector(fields={"Nm": "string"})}) as simulator:
         assert await write(simulator, "POST", {"Nm": "a"}, "X") is None
@@ -303,7 +303,7 @@ async def test_faults_and_transactions() -> None:
 
 
 async def test_in_place_of_a_sample() -> None:
-    """One of the name of a sample takes its place, and so does a GetConnector that it is read as."""
+    """A connector with the name of a sample takes its place, and so does a GetConnector that it is read as."""
     own = OwnUpdateConnector(fields={"Id": "int"}, key="Id", read_as="Profit_Article")
     async with Simulator(rows=5, updates={"knsubject": own}) as simulator:
         assert "KnSubject" not in simulator.store.updates
@@ -354,7 +354,7 @@ async def test_a_number_in_a_text(simulator: Simulator) -> None:
     ],
 )
 def test_what_cannot_be_a_connector(source: Any, message: str) -> None:
-    """What is wrong with one of your own is said when the simulator is made."""
+    """Faults of a connector of your own are reported when the simulator is made."""
     with pytest.raises(ValueError, match=message):
         Simulator(updates={"X": source}, connectors={"My_Rows": [{"A": 1}]})
 

@@ -44,7 +44,7 @@ def is_running(pid: int) -> bool:
 
 
 async def test_spawn(client: Client) -> None:
-    """A spawned simulator answers as one in this process does, and its process is gone afterwards."""
+    """A spawned simulator responds as one in this process does, and its process is gone afterwards."""
     async with Simulator(rows=50, seed=4) as here, spawn(rows=50, seed=4, latency=Latency(base=0.001)) as there:
         assert is_running(there.pid)
         assert len((await client.get(there, "/connectors/Profit_Article")).rows) == 50
@@ -58,7 +58,7 @@ async def test_spawn(client: Client) -> None:
 
 
 async def test_spawn_ends_with_its_block(client: Client) -> None:
-    """The process is gone too when the block is cancelled, and its token stands in no command line."""
+    """The process is also gone when the block is cancelled, and no command line shows its token."""
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def use() -> None:
@@ -81,7 +81,7 @@ async def test_spawn_ends_with_its_block(client: Client) -> None:
 
 
 async def test_process_that_does_not_listen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that does not end when told to is killed."""
+    """A process that does not end when asked to is killed."""
     monkeypatch.setattr("afas_async.simulator.process._END_SECONDS", 0.05)
     async with spawn(rows=5) as there:
         os.kill(there.pid, signal.SIGSTOP)
@@ -97,7 +97,7 @@ async def test_spawn_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 async def test_spawn_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that is not there in time is an error too."""
+    """A process that does not start in time is an error too."""
     monkeypatch.setattr(process, "_START_SECONDS", 0)
     with pytest.raises(SimulatorError, match="within 0 seconds"):
         async with spawn():
@@ -105,7 +105,7 @@ async def test_spawn_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 async def test_process_that_dies() -> None:
-    """What is asked of a process that has died is an error, whatever is asked."""
+    """Any request to a process that has died is an error."""
     async with spawn(rows=5) as there:
         os.kill(there.pid, signal.SIGKILL)
         for ask in (there.checksum("Profit_Wide"), there.counters(), there.faults.add()):
@@ -114,20 +114,20 @@ async def test_process_that_dies() -> None:
 
 
 async def test_process_that_fails() -> None:
-    """What goes wrong within the process is told, as when a table does not fit into memory."""
+    """An error within the process is reported, for example that a table does not fit into memory."""
     async with spawn(rows=2**63) as there:
         with pytest.raises(SimulatorError, match="'checksum/Profit_Wide': OverflowError: "):
             await there.checksum("Profit_Wide")
 
 
 def test_process_is_its_own_session(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
-    """Ctrl+C reaches a whole group of processes, and this one is ended by the one that started it."""
+    """Ctrl+C reaches a whole group of processes, but only the parent ends this one."""
     _, there = apart
     assert os.getsid(there.pid) == there.pid
 
 
 async def test_inherited_token(client: Client, apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
-    """Without a token it is a random one, whatever this process has inherited."""
+    """Without a given token it gets a random one, whatever this process has inherited."""
     _, there = apart
     assert there.token != INHERITED
     assert (await client.get(there, "/connectors/Profit_Debtor")).rows
@@ -137,7 +137,7 @@ async def test_inherited_token(client: Client, apart: tuple[BlockingPortal, Simu
     "latency", [Latency(), Latency(0.05, 0.00002), Latency(1.5, 0.001, 0.000003), Latency(0, 0, 0, 0.02)]
 )
 def test_latency_notation(latency: Latency) -> None:
-    """The command line takes the times of a latency in the notation that one is written in."""
+    """The command line takes a latency in the notation of `str(latency)`."""
     parsed = parse_latency(str(latency))
     assert dataclasses.astuple(parsed) == pytest.approx(dataclasses.astuple(latency))
     assert parse_latency("0.5") == Latency(0.5)
@@ -186,7 +186,7 @@ async def test_port_in_use(simulator: Simulator, capsys: pytest.CaptureFixture[s
 
 
 async def test_spawn_with_own_connectors(tmp_path: Path) -> None:
-    """Connectors of your own are served by another process, which is asked what was written and goes back."""
+    """Connectors of your own are served by another process, which lists the written elements and can be reset."""
     rows = tmp_path / "rows.csv"
     rows.write_text("Order-nummer;Bedrag\n7;1,50\n")
     short = OwnUpdateConnector(fields={"Id": "int", "Am": "decimal(9,2)"}, key="Id", read_as="My_Things")
@@ -212,7 +212,7 @@ async def test_spawn_with_own_connectors(tmp_path: Path) -> None:
 
 
 def test_one_time_password(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
-    """The code that went out is asked for in a process too, and it gives a token."""
+    """A process shows the code that went out as well, and the code gives a token."""
     portal, there = apart
 
     async def use() -> None:
@@ -228,7 +228,7 @@ def test_one_time_password(apart: tuple[BlockingPortal, SimulatorProcess]) -> No
 
 
 def test_rotation_of_tokens(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
-    """Credentials are asked for and assigned, and a client whose tokens were revoked gets another one."""
+    """Credentials can be read and assigned, and a client whose tokens were revoked gets another token."""
     portal, there = apart
 
     async def use() -> None:

@@ -1,4 +1,4 @@
-"""What every answer has: routes, the token, errors, headers."""
+"""Routes, the token, errors, and the headers of every response."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ async def test_unknown_connector(client: Client, simulator: Simulator, path: str
 
 @pytest.mark.parametrize("path", ["", "/nothing", "/connectors", "/connectors/Profit_Article/ItemCode", "/../other"])
 async def test_unknown_route(client: Client, simulator: Simulator, path: str) -> None:
-    """A URL that is no route is not found."""
+    """A URL that is not a route is not found."""
     reply = await client.get(simulator, path)
     assert (reply.status, reply.body) == (404, b"")
 
 
 async def test_other_methods(client: Client, simulator: Simulator) -> None:
-    """A method that the service does not know is not found, but for the question of a browser what it may ask."""
+    """A method that the service does not know is not found, except a browser's preflight request."""
     assert (await client.get(simulator, "/connectors/Profit_Article", method="PATCH")).status == 404
     reply = await client.get(simulator, "/connectors/Profit_Article", headers={}, method="OPTIONS")
     assert (reply.status, reply.body, reply.headers["Content-Length"]) == (200, b"", "0")
@@ -98,7 +98,7 @@ async def test_path_length(client: Client, simulator: Simulator) -> None:
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "bearer", "other token", "other scheme", "garbage", "bare data"])
 async def test_wrong_token(client: Client, simulator: Simulator, kind: str) -> None:
-    """A wrong or missing token is answered with an empty 401 that claims to be XML."""
+    """A wrong or missing token gets an empty 401 that claims to be XML."""
     right = base64.b64encode(simulator.token.encode()).decode()
     other = base64.b64encode(b"<token><version>1</version><data>0</data></token>").decode()
     data = simulator.token.split("<data>")[1].split("<")[0]
@@ -153,7 +153,7 @@ async def test_token_in_the_address_bar(client: Client, simulator: Simulator) ->
 
 
 async def test_headers_of_every_answer(client: Client, simulator: Simulator) -> None:
-    """Successes and refusals carry what the service's proxy adds to everything."""
+    """Successes and refusals have the headers that the service's proxy adds to every response."""
     for path in ("/connectors/Profit_Article", "/connectors/Profit_Nothing", "/nothing"):
         headers = (await client.get(simulator, path)).headers
         assert headers["Strict-Transport-Security"] == "max-age=31536000"
@@ -167,7 +167,7 @@ async def test_headers_of_every_answer(client: Client, simulator: Simulator) -> 
 
 
 async def test_an_identifier_that_a_fault_gives(client: Client, simulator: Simulator) -> None:
-    """A fault may give the identifier of an answer or take it away, and the log has what was sent."""
+    """A fault may set the identifier of a response or remove it, and the log has the identifier that was sent."""
     for sent in ("ab", ""):
         simulator.faults.add(Fault(headers={"x-trace-identifier": sent}))
         headers = (await client.get(simulator, "/connectors/Profit_Article")).headers
@@ -208,7 +208,7 @@ async def test_gzip(offered: bool, accepted: str) -> None:  # noqa: FBT001
 
 
 async def test_latency(client: Client) -> None:
-    """An answer takes its base, a time for each row in it and a time for each row passed over."""
+    """A response takes its base, a time for each row in it and a time for each skipped row."""
     latency = Latency(base=0.01, per_row=0.001, per_skip=0.0001)
     assert latency.delay(rows=30, skip=200) == pytest.approx(0.06)
     async with Simulator(rows=230, latency=latency) as simulator:

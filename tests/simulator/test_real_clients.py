@@ -200,7 +200,7 @@ async def test_harmless_tails(simulator: Simulator, path: str, tail: str) -> Non
 
 
 async def test_bare_question_mark(simulator: Simulator) -> None:
-    """A question mark with nothing behind it is harmless, also where nobody has tidied it away on its way."""
+    """A question mark with no query after it is harmless, also if no client library has removed it."""
     token = base64.b64encode(simulator.token.encode()).decode()
     reader, writer = await asyncio.open_connection("127.0.0.1", URL(simulator.base_url).port)
     path = f"{URL(simulator.base_url).path}/metainfo?"
@@ -212,7 +212,7 @@ async def test_bare_question_mark(simulator: Simulator) -> None:
 @pytest.mark.parametrize("take", [70, 100])
 @pytest.mark.parametrize("ends", ["at an empty page", "at a short page"])
 async def test_both_ways_of_stopping(simulator: Simulator, take: int, ends: str) -> None:
-    """Who reads to the first page without rows and who reads to the first short one have the same rows."""
+    """Reading to the first page without rows gives the same rows as reading to the first short page."""
     found: list[Row] = []
     while True:
         target = f"connectors/Profit_Article?skip={len(found)}&take={take}&orderbyfieldids=ItemCode"

@@ -74,7 +74,7 @@ async def test_the_recorded_connectors_and_no_others(tmp_path: Path) -> None:
 
 
 async def test_rows_have_the_recorded_shapes(tmp_path: Path) -> None:
-    """Nulls, lengths, digits, signs, dates and what is unique are as recorded."""
+    """Nulls, lengths, digits, signs, dates and uniqueness are as recorded."""
     path = written(tmp_path / "recording.json", document(FIELDS))
     async with Simulator(recording=path) as simulator:
         rows = await rows_of(simulator, "My_Orders", "Order-nummer")
@@ -108,7 +108,7 @@ async def test_size(rows: int, there: int, tmp_path: Path) -> None:
 
 
 def test_awkward_shapes(tmp_path: Path) -> None:
-    """What a field may be like in extreme cases is made as well."""
+    """Fields with extreme shapes are made as well."""
     fields = {
         **FIELDS,
         "Order-nummer": {"distinct": 500, "unique": True, "lengths": [2, 2, 2]},  # too short for numbers
@@ -159,7 +159,7 @@ async def test_keys_that_are_too_short(tmp_path: Path) -> None:
 
 
 async def test_there_and_back(tmp_path: Path) -> None:
-    """What is recorded from a simulator of a recording has the same sizes, keys, types and nearly the same shapes."""
+    """A recording made from a recording's simulator has the same sizes, keys and types, and nearly the same shapes."""
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     async with Simulator(rows=800) as simulator, AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas:
         assert await record(afas, first)
@@ -201,7 +201,7 @@ def alike(one: RecordedField, two: RecordedField, rows: int) -> bool:
     ],
 )
 def test_files_that_are_no_recordings(content: Any, message: str, tmp_path: Path) -> None:
-    """What the simulator cannot use is an error that says why, when it is made."""
+    """A file that the simulator cannot use is an error that says why, when the simulator is made."""
     path = tmp_path / "recording.json"
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     with pytest.raises(ValueError, match=message):

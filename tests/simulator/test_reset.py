@@ -34,7 +34,7 @@ def own(folder: Path) -> dict[str, Any]:
 
 
 async def change(simulator: Simulator) -> None:
-    """Write to all that there is, and read something first then."""
+    """Write to everything, and read something first then."""
     assert json.loads((await send(simulator, "POST", "connectors/KnSubject", SUBJECT)).body)["results"] == {
         "KnSubject": {"SbId": "201"}
     }
@@ -83,7 +83,7 @@ async def test_the_rows_of_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 async def test_all_else_of_the_start(client: Client) -> None:
-    """Faults, changes, latency, clock, files, requests, counters and what was written are as they were at first."""
+    """Faults, changes, latency, clock, files, requests, counters and written elements are as they were at first."""
     async with Simulator(rows=5, latency=Latency(base=0.001)) as simulator:
         url, token = simulator.base_url, simulator.token
         clock, attached = simulator.clock, list(simulator.files.attached)
@@ -117,7 +117,7 @@ async def test_writes_under_way_are_given_up() -> None:
 
 
 async def test_answers_under_way_are_complete() -> None:
-    """An answer that is being read at that moment has the rows of before."""
+    """A response that is being read at that moment has the rows from before the reset."""
     async with Simulator(rows=3_000) as simulator:
         simulator.store.execute("DELETE FROM Profit_Article WHERE ItemCode = '000001'")
         blocks = simulator.store.blocks("Profit_Article", 0, -1, [("ItemCode", False)], size=100)
@@ -137,7 +137,7 @@ async def test_connectors_defined_while_it_runs() -> None:
         assert (await send(simulator, "POST", "connectors/FbSales", ORDER)).status == 201
         assert simulator.store.count("My_Sales") == 1
         assert len(json.loads((await send(simulator, "GET", "connectors/Profit_Article")).body)["rows"]) == 2
-        # What writes a sample is not there without the sample, as when a simulator is made.
+        # Without a sample, the UpdateConnector that writes it is absent too, as when a simulator is made.
         assert "FbItemArticle" not in simulator.store.updates
         with pytest.raises(ValueError, match="two connectors have the same name"):
             simulator.define_update(

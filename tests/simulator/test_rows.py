@@ -20,7 +20,7 @@ UNEXPECTED = -2147180999
 
 
 async def test_default_page(client: Client, simulator: Simulator) -> None:
-    """Without parameters the answer holds the first 100 rows of the service's own order."""
+    """Without parameters the response has the first 100 rows of the service's own order."""
     reply = await client.get(simulator, ARTICLE)
     assert list(reply.json) == ["skip", "take", "rows"]
     assert (reply.json["skip"], reply.json["take"], len(reply.rows)) == (0, 100, 100)
@@ -34,7 +34,7 @@ async def test_echo(client: Client, simulator: Simulator) -> None:
 
 
 async def test_past_the_end(client: Client, simulator: Simulator) -> None:
-    """Behind the last row comes a success with no rows."""
+    """After the last row comes a success with no rows."""
     assert (await client.get(simulator, ARTICLE, skip=300, take=50)).body == b'{"skip":300,"take":50,"rows":[]}'
     assert (await client.get(simulator, "/connectors/Profit_Empty")).body == b'{"skip":0,"take":100,"rows":[]}'
 
@@ -54,7 +54,7 @@ async def test_everything_in_many_blocks(client: Client) -> None:
 
 
 async def test_take_zero(client: Client, simulator: Simulator) -> None:
-    """Asking for no rows gives one."""
+    """A request for no rows gives one."""
     reply = await client.get(simulator, ARTICLE, take=0)
     assert (reply.json["take"], len(reply.rows)) == (0, 1)
 
@@ -68,7 +68,7 @@ async def test_bad_take(client: Client, simulator: Simulator, skip: str, take: s
 
 @pytest.mark.parametrize("skip", ["-2", "-100", "first", "", "1_0", "1.5"])
 async def test_bad_skip(client: Client, simulator: Simulator, skip: str) -> None:
-    """A skip that is no row number counts as 0."""
+    """A skip that is not a row number counts as 0."""
     reply = await client.get(simulator, ARTICLE, skip=skip, take=1, orderbyfieldids="ItemCode")
     assert (reply.json["skip"], reply.rows[0]["ItemCode"]) == (0, "000001")
 
@@ -106,7 +106,7 @@ async def test_text_sorts_without_regard_to_case(client: Client, simulator: Simu
 
 
 async def test_order_of_arrival_is_no_sort(client: Client, simulator: Simulator) -> None:
-    """A sort goes by what stands in the field, whatever its name, and not by when the row came."""
+    """A sort uses the values of the field, whatever its name, and not the time when the row came."""
     for number in (3, 1, 2):
         simulator.store.execute("INSERT INTO Profit_Empty (Id) VALUES (?)", (number,))
     rows = (await client.get(simulator, "/connectors/Profit_Empty", orderbyfieldids="-Id")).rows
@@ -129,7 +129,7 @@ async def test_sort_field_is_no_sql(client: Client, simulator: Simulator) -> Non
 
 @pytest.mark.parametrize("name", ["filterfieldids", "filtervalues", "operatortypes", "filterjson", "FilterFieldIds"])
 async def test_half_a_filter_is_refused(client: Client, simulator: Simulator, name: str) -> None:
-    """A filter that makes no sense is never silently ignored."""
+    """An incomplete filter is never silently ignored."""
     reply = await client.get(simulator, ARTICLE, **{name: "1"})
     assert (reply.status, reply.json["errorNumber"]) == (500, UNEXPECTED)
 
@@ -187,7 +187,7 @@ async def test_ties_have_no_stable_order(client: Client, simulator: Simulator) -
 
 
 async def test_changes_show_at_once(client: Client, simulator: Simulator) -> None:
-    """What a test inserts, changes and deletes in the store is what the next request reads."""
+    """The next request reads the rows as a test has inserted, changed and deleted them in the store."""
     simulator.store.execute("DELETE FROM Profit_Article WHERE ItemCode > ?", ("000002",))
     simulator.store.execute("UPDATE Profit_Article SET Blocked = 1, Price = -0.5 WHERE ItemCode = '000001'")
     simulator.store.execute("INSERT INTO profit_article (ItemCode, Description) VALUES (?, ?)", ("000003", 'a "b"\n'))
@@ -208,7 +208,7 @@ async def test_requests_at_once(client: Client, simulator: Simulator) -> None:
 
 
 async def test_a_large_connector_holds_nobody_up(client: Client) -> None:
-    """While the rows of a large connector are made, other requests are answered; those for it wait in their order."""
+    """While the rows of a large connector are made, other requests get responses. Those for its rows wait in order."""
     async with Simulator(rows=40_000) as simulator:
         simulator.changes.add(Change(connector="Profit_Wide", after=1, delete=[{"Id": 1}]))
         first = asyncio.create_task(client.get(simulator, WIDE, take=1, orderbyfieldids="Id"))
@@ -228,7 +228,7 @@ async def test_a_large_connector_holds_nobody_up(client: Client) -> None:
 
 
 async def test_whoever_asks_for_rows_first_may_leave(client: Client) -> None:
-    """The rows that were made for a client that has gone are there for the next one, and so are the rest."""
+    """The next client gets the rows that were made for a client that has left, and the rest."""
     async with Simulator(rows=40_000) as simulator:
         first = asyncio.create_task(client.get(simulator, WIDE, skip=-1))
         await client.until(lambda: simulator.counters.requests == 1)

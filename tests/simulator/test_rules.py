@@ -1,4 +1,4 @@
-"""The switches: each rule, and what it changes."""
+"""The switches: what each rule changes."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_unknown_connector(client: Client, path: str, status: Any) -> None
 
 
 async def test_take_zero(client: Client) -> None:
-    """Asking for no rows gives one, none or an error; everything is everything under each rule."""
+    """A request for no rows gives one, none or an error. A request for all rows gives all of them under each rule."""
     assert len((await ask(client, Rules(), ARTICLE, take=0)).rows) == 1
     assert (await ask(client, Rules(take_zero="no rows"), ARTICLE, take=0)).rows == []
     assert (await ask(client, Rules(take_zero="error"), ARTICLE, take=0)).status == 500
@@ -99,7 +99,7 @@ async def test_and_first(client: Client) -> None:
 
 
 async def test_most_cells(client: Client) -> None:
-    """An answer of more columns times rows than the limit is out of memory; what counts are the rows that it has."""
+    """A response of more columns times rows than the limit is out of memory. Only the rows that it has count."""
     rules = Rules(most_cells=8 * 20)
     assert len((await ask(client, rules, ARTICLE, take=20)).rows) == 20
     reply = await ask(client, rules, ARTICLE, take=21)
@@ -113,7 +113,7 @@ async def test_most_cells(client: Client) -> None:
 
 
 async def test_error_type(client: Client) -> None:
-    """An error with a body claims to be JSON, or XML, and is JSON all the same."""
+    """An error with a body claims to be JSON or XML, and is JSON in both cases."""
     assert (await ask(client, Rules(), NOTHING)).headers["Content-Type"] == "application/json"
     reply = await ask(client, Rules(error_type="xml"), NOTHING)
     assert reply.headers["Content-Type"] == "application/xml; charset=utf-8"

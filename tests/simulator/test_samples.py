@@ -46,7 +46,7 @@ def test_any_seed(seed: int) -> None:
     ],
 )
 def test_sizes(size: int, counts: list[int]) -> None:
-    """The large connectors have as many rows as asked, the others a known part of them."""
+    """The large connectors have the requested number of rows, the others a known part of it."""
     with closing(Store(size, 1)) as store:
         assert [store.count(name) for name in NAMES] == counts
 

@@ -47,7 +47,7 @@ async def test_the_moment(client: Client, simulator: Simulator) -> None:
 
 
 async def test_every_kind_of_change(client: Client, simulator: Simulator) -> None:
-    """Rows vanish, change also in their key, and appear, in this order and with null where nothing is said."""
+    """Rows vanish, change also in their key, and appear, in this order and with null in fields that are not given."""
     simulator.changes.add(
         Change(
             connector="Profit_Article",
@@ -79,7 +79,7 @@ async def test_composite_keys(client: Client, simulator: Simulator) -> None:
 
 
 async def test_own_rows(client: Client) -> None:
-    """Rows of one's own change as well, also where a field is null, and exact decimals with them."""
+    """Rows of your own change as well, also where a field is null, and so do exact decimals."""
     rows: list[dict[str, Any]] = [{"Id": 1, "Price": 0.1}, {"Id": 2, "Price": None}, {"Id": 2, "Price": 0.3}]
     async with Simulator(connectors={"My_Rows": rows}) as simulator:
         simulator.changes.add(
@@ -94,7 +94,7 @@ async def test_own_rows(client: Client) -> None:
 
 
 async def test_which_requests_count(client: Client, simulator: Simulator) -> None:
-    """Requests for rows of the connector count, refused ones too; others and those that a fault answers do not."""
+    """Requests for rows of the connector count, also refused ones. Others, and those that a fault answers, do not."""
     simulator.changes.add(Change(connector="Profit_Article", after=2, delete=[{"Unit": "Box"}]))
     simulator.faults.add(Fault(status=503, connector="Profit_Article", times=3))
     for _ in range(3):
@@ -122,7 +122,7 @@ async def test_several_at_one_moment(client: Client, simulator: Simulator) -> No
 
 
 async def test_answers_that_are_on_their_way(client: Client) -> None:
-    """A change under a long answer takes nothing else out of it and doubles nothing."""
+    """A change during a long response removes no other row from it and doubles none."""
     async with Simulator(rows=20_000, latency=Latency(base=1)) as simulator:
         gone = [{"Id": 3 * n + 1} for n in range(0, 20_000, 97)]
         simulator.changes.add(
@@ -135,7 +135,7 @@ async def test_answers_that_are_on_their_way(client: Client) -> None:
         await during
         assert simulator.changes.left == []
     deleted = {row["Id"] for row in gone}
-    assert 0 < len(deleted.intersection(ids)) < len(deleted)  # it did come under this answer
+    assert 0 < len(deleted.intersection(ids)) < len(deleted)  # the change did come during this response
     assert set(ids) >= {3 * n + 1 for n in range(20_000)} - deleted
     assert ids == sorted(set(ids))
 
@@ -171,7 +171,7 @@ async def test_a_key_that_is_there(client: Client, simulator: Simulator, caplog:
     ids=str,
 )
 async def test_nonsense(simulator: Simulator, nonsense: dict[str, Any], reason: str) -> None:
-    """A change that does nothing, or names what is not there, is refused, and with it those added beside it."""
+    """A change that does nothing, or names an unknown field or connector, is refused with those added beside it."""
     good = Change(connector="Profit_Article", delete=[{"ItemCode": "000001"}])
     with pytest.raises(ValueError, match=reason):
         simulator.changes.add(good, Change(connector="Profit_Article", **nonsense))
@@ -214,7 +214,7 @@ async def test_over_http(client: Client, simulator: Simulator) -> None:
 
 
 def test_in_a_process(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
-    """A simulator in another process takes its script over HTTP, and says what it refuses."""
+    """A simulator in another process takes its script over HTTP, and reports refused changes."""
     portal, there = apart
 
     async def use() -> list[int]:

@@ -46,7 +46,7 @@ async def connection(
 
 
 async def read_until_closed(reader: asyncio.StreamReader) -> tuple[bytes, bytes, type[BaseException] | None]:
-    """What arrives as head and as body, in its chunks, and how the connection ends."""
+    """Return the head and the body, in its chunks, and how the connection ends."""
     received, error = b"", None
     try:
         while data := await reader.read(65_536):
@@ -69,7 +69,7 @@ def chunks(body: bytes) -> tuple[bytes, bool]:
 
 
 async def test_status_in_place_of_the_answer(client: Client, simulator: Simulator) -> None:
-    """A fault answers once with its status, body, content type and headers; then all is as before."""
+    """A fault responds once with its status, body, content type and headers; then all is as before."""
     fault = Fault(status=502, body="<h1>Bad gateway</h1>", content_type="text/html", headers={"Via": "1.1 proxy"})
     simulator.faults.add(fault)
     reply = await client.get(simulator, ARTICLE)
@@ -82,7 +82,7 @@ async def test_status_in_place_of_the_answer(client: Client, simulator: Simulato
 
 
 async def test_status_without_a_body(client: Client, simulator: Simulator) -> None:
-    """A status alone is answered as the service answers without a body: empty, and claiming to be XML."""
+    """A status alone gives a response like the service's own without a body: empty, and claiming to be XML."""
     simulator.faults.add(Fault(status=401))
     reply = await client.get(simulator, ARTICLE)
     assert (reply.status, reply.body) == (401, b"")
@@ -133,7 +133,7 @@ async def test_delay(client: Client) -> None:
 
 @pytest.mark.parametrize("at", [None, 0, 1000])
 async def test_reset(simulator: Simulator, at: int | None) -> None:
-    """The connection is reset, not closed: before the answer, behind its head or in its body."""
+    """The connection is reset, not closed: before the response, after its head or in its body."""
     simulator.faults.add(Fault(cut="reset", at=at))
     async with connection(simulator) as (reader, _):
         head, body, error = await read_until_closed(reader)
@@ -182,7 +182,7 @@ async def test_end_too_early_in_a_refusal(client: Client, simulator: Simulator) 
 
 
 async def test_cuts_count_bytes_as_sent() -> None:
-    """Of a compressed answer the compressed bytes are cut."""
+    """The position of a cut counts the compressed bytes of a compressed response."""
     async with Simulator(rows=300, gzip=True) as simulator, aiohttp.ClientSession(auto_decompress=False) as session:
         headers = Client.authorization(simulator) | {"Accept-Encoding": "gzip"}
         simulator.faults.add(Fault(cut="end", at=100))
@@ -217,7 +217,7 @@ async def test_stall(client: Client, simulator: Simulator, at: int | None) -> No
 
 @pytest.mark.parametrize("at", [None, 1000])
 async def test_stall_ends_with_the_simulator(client: Client, at: int | None) -> None:
-    """Stopping does not wait for an answer that stalls."""
+    """Stopping does not wait for a response that stalls."""
     async with Simulator(rows=300) as simulator:
         simulator.faults.add(Fault(cut="stall", at=at))
         asking = asyncio.create_task(client.get(simulator, ARTICLE))
@@ -254,7 +254,7 @@ async def test_which_requests(client: Client, simulator: Simulator) -> None:
 
 
 async def test_questions_ahead(client: Client, simulator: Simulator) -> None:
-    """What a browser asks ahead of its request uses up no fault, unless the fault is for that."""
+    """A browser's preflight request uses up no fault, unless the fault is for that method."""
     simulator.faults.add(Fault(status=503))
     assert (await client.get(simulator, ARTICLE, method="OPTIONS")).status == 200
     assert (await client.get(simulator, ARTICLE)).status == 503
@@ -278,7 +278,7 @@ async def test_after_and_times(client: Client, simulator: Simulator) -> None:
 
 
 async def test_a_status_without_carrying_out(client: Client, simulator: Simulator) -> None:
-    """With a status the request is not carried out, so that no right or wrong of it matters."""
+    """With a status the request is not carried out, so it does not matter whether the request is valid."""
     simulator.faults.add(Fault(status=503))
     assert (await client.get(simulator, "/nothing", headers={})).status == 503
     assert (await client.get(simulator, "/nothing", headers={})).status == 401
@@ -366,7 +366,7 @@ def test_in_a_process(apart: tuple[BlockingPortal, SimulatorProcess]) -> None:
 
 
 async def test_this_library_survives_what_it_should(simulator: Simulator) -> None:
-    """A read goes on through maintenance, cut answers and a reset, and yields every row once."""
+    """A read continues through maintenance, cut responses and a reset, and yields every row once."""
     simulator.faults.add(
         Fault(connector="Profit_Article", status=503, retry_after=2),
         Fault(connector="Profit_Article", cut="end", at=5_000, after=2),
@@ -381,7 +381,7 @@ async def test_this_library_survives_what_it_should(simulator: Simulator) -> Non
 
 
 async def test_a_fault_that_does_not_happen(client: Client, simulator: Simulator) -> None:
-    """It fails the test, unless that fails anyway; what must always happen, may."""
+    """It fails the test, unless the test fails anyway. A fault with `times=None` may also not happen."""
     faults = simulator.faults
     with faults.expect(Fault(status=503), Fault(path="metainfo", status=500, times=None)):
         assert (await client.get(simulator, ARTICLE)).status == 503

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> tuple[T, float, float]:
-    """Return what comes of a coroutine, the real seconds that it took, and those by its event loop's clock."""
+    """Return the result of a coroutine, the real seconds that it took, and the seconds by its event loop's clock."""
     with asyncio.Runner(loop_factory=SkippingLoop) as runner:
         loop = runner.get_loop()
         began, first = time.perf_counter(), loop.time()
@@ -28,7 +28,7 @@ def run(main: Coroutine[Any, Any, T]) -> tuple[T, float, float]:
 
 
 def test_sleeps() -> None:
-    """A sleep takes no time, but the clock has gone on."""
+    """A sleep takes no time, but the clock advances."""
 
     async def main() -> None:
         await asyncio.gather(asyncio.sleep(3_600), anyio.sleep(60))
@@ -42,7 +42,7 @@ def test_sleeps() -> None:
 
 @pytest.mark.parametrize("faults", [1, 2])
 def test_a_service_that_asks_to_wait(faults: int) -> None:
-    """A client of a simulator waits no real second for a `Retry-After` or a slow answer."""
+    """A client of a simulator waits no real second for a `Retry-After` or a slow response."""
 
     async def main() -> int:
         async with (
@@ -59,7 +59,7 @@ def test_a_service_that_asks_to_wait(faults: int) -> None:
 
 
 def test_nothing_times_out_that_is_at_work() -> None:
-    """What threads, processes and connections to elsewhere bring comes before a time-out that would come later."""
+    """Results of threads, processes and outside connections come before a time-out that is due later."""
 
     async def main() -> None:
         async with asyncio.timeout(30):
@@ -77,7 +77,7 @@ def test_nothing_times_out_that_is_at_work() -> None:
                     assert len(await afas.rows("Profit_Article", key="ItemCode").to_list()) == 5
 
     _, real, passed = run(main())
-    assert passed < real + 10  # what it skips is between these works, as the pause before an attempt to connect
+    assert passed < real + 10  # it skips waits between these works, such as the pause before an attempt to connect
 
 
 def test_threads_that_work_on_at_the_end() -> None:

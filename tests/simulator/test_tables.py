@@ -250,7 +250,7 @@ async def test_many_fields(client: Client) -> None:
     ],
 )
 def test_malformed(tmp_path: Path, name: str, content: bytes | str, message: str) -> None:
-    """What is wrong with a file is said with its name and the line."""
+    """The error of a file names the file and the line."""
     path = write(tmp_path, name, content)
     with pytest.raises(ValueError, match=message):
         Simulator(connectors={"X": path})
@@ -274,13 +274,13 @@ def test_malformed(tmp_path: Path, name: str, content: bytes | str, message: str
     ],
 )
 def test_bad_rows(rows: Any, message: str) -> None:
-    """What is wrong with rows of Python is said with their number."""
+    """The error of rows of Python names the number of the row."""
     with pytest.raises(ValueError, match=message):
         Simulator(connectors={"X": rows})
 
 
 async def test_most_fields(client: Client) -> None:
-    """As many fields as are promised are served."""
+    """A connector may have as many fields as documented."""
     row = {f"F{number}": number if number > 2 else Decimal("1.50") for number in range(1996)}
     async with Simulator(rows=5, connectors={"X": [row]}) as simulator:
         found = (
@@ -290,7 +290,7 @@ async def test_most_fields(client: Client) -> None:
 
 
 async def test_files_of_excel(client: Client, tmp_path: Path) -> None:
-    """The line in which Excel names the delimiter is no row, and decides."""
+    """The line in which Excel names the delimiter is not a row, and decides the delimiter."""
     path = write(tmp_path, "x.csv", "\ufeffsep=;\r\nItemCode;Note\r\n007;a,b,c\r\n")
     assert json.loads(await body(client, "X", path))["rows"] == [{"ItemCode": "007", "Note": "a,b,c"}]
 
@@ -307,7 +307,7 @@ async def test_names_like_those_of_the_store(client: Client) -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "", "sqlite_x", "A B", 'x"; DROP'])
 def test_bad_names(name: str) -> None:
-    """The name of a connector must be one."""
+    """The name of a connector must be a valid name."""
     with pytest.raises(ValueError, match=r"cannot be the name|SQLite"):
         Simulator(connectors={name: [{"A": 1}]})
 

@@ -150,7 +150,7 @@ async def test_beside_a_running_event_loop(client: Client) -> None:
 
 @pytest.mark.usefixtures("nothing_left")
 def test_errors_of_the_start() -> None:
-    """What keeps a simulator from starting is raised where it was to start."""
+    """The error that keeps a simulator from starting is raised where it should start."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match="in use"), Simulator.running(port=port):
@@ -174,7 +174,7 @@ def test_errors_of_the_block(kind: type[BaseException]) -> None:
 
 @pytest.mark.usefixtures("nothing_left")
 def test_requests_under_way_are_cut_off() -> None:
-    """The end of the block does not wait for answers that never come."""
+    """The end of the block does not wait for responses that never come."""
     ended: list[type[BaseException]] = []
 
     def wait(simulator: Simulator) -> None:
@@ -194,7 +194,7 @@ def test_requests_under_way_are_cut_off() -> None:
 
 
 def test_the_options_are_those_of_the_simulator() -> None:
-    """Whatever a `Simulator` can be given, `running` takes."""
+    """`running` takes all the options of a `Simulator`."""
     assert list(SimulatorOptions.__annotations__) == list(inspect.signature(Simulator).parameters)
 
 
@@ -236,7 +236,7 @@ def test_no_change_is_lost() -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_the_log_while_requests_arrive() -> None:
-    """The log can be gone through while another thread adds to it."""
+    """A thread can iterate over the log while another thread adds to it."""
     log = RequestLog()
     record = RequestRecord("GET", "/", {}, {}, ("", 0), 0.0)
 
@@ -250,7 +250,7 @@ def test_the_log_while_requests_arrive() -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_transactions_of_several_threads() -> None:
-    """What one thread undoes is nothing that another has written, and samples are made once."""
+    """A rollback in one thread undoes nothing that another has written, and samples are made once."""
     with closing(Store(3_000, 1)) as store:
 
         def undo() -> None:

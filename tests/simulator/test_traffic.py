@@ -58,7 +58,7 @@ async def test_counters(client: Client, simulator: Simulator) -> None:
 
 
 async def test_requests_in_flight(client: Client) -> None:
-    """Requests under way are counted, and the most there ever were at once."""
+    """Requests under way are counted, and so is their peak."""
     async with Simulator(rows=10, latency=Latency(base=0.05)) as simulator:
         async with asyncio.TaskGroup() as group:
             for _ in range(7):
@@ -68,7 +68,7 @@ async def test_requests_in_flight(client: Client) -> None:
 
 
 async def test_an_answer_that_is_read_is_over(client: Client) -> None:
-    """Who has read one answer to its end is never counted as two requests at once."""
+    """A client that has read a response to its end is never counted as two requests at once."""
     async with Simulator(rows=8000) as simulator:
         for _ in range(10):
             await client.get(simulator, "/connectors/Profit_Wide", skip=-1)
@@ -100,7 +100,7 @@ async def test_client_goes_away_in_the_middle_of_an_answer(client: Client) -> No
 
 
 async def test_a_reader_that_waits_holds_the_rows_back(client: Client) -> None:
-    """A whole table is sent as it is read, never put together in memory; and stopping does not wait for the reader."""
+    """A whole table is sent as it is read, and never assembled in memory. Stopping does not wait for the reader."""
     async with Simulator(rows=30_000) as simulator, aiohttp.ClientSession() as session:
         url = f"{simulator.base_url}/connectors/Profit_Wide?skip=-1"
         async with session.get(url, headers=client.authorization(simulator)) as response:
@@ -182,7 +182,7 @@ def test_other_hosts(host: str) -> None:
 
 
 def test_bad_options() -> None:
-    """Options that make no simulator are refused, a token that is none without being shown."""
+    """Invalid options are refused. The refusal does not show an invalid token."""
     with pytest.raises(ValueError, match="0 or more"):
         Simulator(rows=-1)
     for port in (-1, 65_536):
@@ -240,7 +240,7 @@ async def test_requests_that_are_no_http(
 async def test_a_body_that_is_not_what_it_claims(
     client: Client, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A body that cannot be decoded is refused, and is no fault of the simulator."""
+    """A body that cannot be decoded is refused, and is not logged as a fault of the simulator."""
     async with aiohttp.ClientSession() as session:
         headers = client.authorization(simulator) | {"Content-Encoding": "gzip"}
         async with session.post(f"{simulator.base_url}/otprequest", data=b"{}", headers=headers) as response:
@@ -271,7 +271,7 @@ async def test_what_goes_wrong_inside_is_logged(
     ],
 )
 async def test_who_takes_gzip(client: Client, accepted: str, compressed: bool) -> None:  # noqa: FBT001
-    """An answer is compressed for whoever accepts it, and for nobody else."""
+    """A response is compressed for whoever accepts it, and for nobody else."""
     async with Simulator(rows=5, gzip=True) as simulator:
         headers = client.authorization(simulator) | {"Accept-Encoding": accepted}
         reply = await client.get(simulator, ARTICLE, headers)
@@ -280,7 +280,7 @@ async def test_who_takes_gzip(client: Client, accepted: str, compressed: bool) -
 
 
 async def test_control_routes(client: Client, simulator: Simulator) -> None:
-    """Counters and checksums can be asked from outside, without a token and without being counted."""
+    """Other programs can request counters and checksums, without a token and without being counted."""
     assert (await client.get(simulator, "/../simulator/checksum/profit_article", headers={})).json == {
         "rows": 300,
         "crc32": simulator.store.checksum("Profit_Article").crc32,
@@ -291,7 +291,7 @@ async def test_control_routes(client: Client, simulator: Simulator) -> None:
 
 
 async def test_written_and_reset_over_http(client: Client, simulator: Simulator) -> None:
-    """What was written can be asked from outside, and so can going back to the start."""
+    """Other programs can request the written elements, and can reset the simulator."""
     body = b'{"KnSubject":{"Element":{"Fields":{"StId":1,"Ds":"x"}}}}'
     await send(simulator, "POST", "connectors/KnSubject", body)
     there = "/../simulator"

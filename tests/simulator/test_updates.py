@@ -1,4 +1,4 @@
-"""Writes as clients of the service were seen to send them, byte for byte, and what is in the table after each."""
+"""Writes as clients of the service were seen to send them, byte for byte, and the table after each write."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ INSERTS: list[tuple[str, dict[str, str], bytes, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("headers", "body", "differs"), [x[1:] for x in INSERTS], ids=[x[0] for x in INSERTS])
 async def test_insert(simulator: Simulator, headers: dict[str, str], body: bytes, differs: dict[str, Any]) -> None:
-    """An insert puts a row into the table that a read then sees, and answers 201 without a body as XML."""
+    """An insert puts a row into the table that a read then sees, and returns a 201 that claims XML and has no body."""
     before = table(simulator)
     reply = await send(simulator, "POST", ARTICLE, body, headers)
     assert (reply.status, reply.body) == (201, b"")
@@ -99,7 +99,7 @@ async def test_update(simulator: Simulator, element: str, cleared: str) -> None:
 
 
 async def test_update_without_changes(simulator: Simulator) -> None:
-    """An element with nothing but its key is an update all the same, and needs its row."""
+    """An element with only its key is still an update, and needs its row."""
     before = [row[:7] for row in table(simulator)]
     for fields in (b"", b',"Fields":{}', b',"Fields":null', b',"Fields":{"ItCd":"000007"}'):
         body = b'{"FbItemArticle":{"Element":{"@ItCd":"000007"%s}}}' % fields
@@ -120,7 +120,7 @@ async def test_update_without_changes(simulator: Simulator) -> None:
     ],
 )
 async def test_dates_and_another_root(simulator: Simulator, method: str, value: str, kept: str | None) -> None:
-    """A date comes with or without a time; the element has the name that metainfo tells, and so has the answer."""
+    """A date comes with or without a time; the element has the name that metainfo gives, and so does the response."""
     if method == "PUT":
         simulator.store.execute("INSERT INTO Profit_Employees (EmployeeId, BirthDate) VALUES ('X1', 'x')")
     body = f'{{"AfasEmployee":{{"Element":{{"@EmId":"X1","Fields":{{"LaNm":"Bos","DaBi":{value}}}}}}}}}'.encode()
@@ -143,7 +143,7 @@ async def test_moments(simulator: Simulator, value: str) -> None:
 
 
 async def test_numbers_of_new_records(simulator: Simulator) -> None:
-    """The service numbers new records, whatever the request says, tells the number as text, and gives none twice."""
+    """The service numbers new records, whatever the request says, returns the number as text, and gives none twice."""
     one = await send(simulator, "POST", "connectors/KnSubject", elements("KnSubject", {"StId": 1, "SbId": 7}))
     assert (one.status, one.json) == (201, {"results": {"KnSubject": {"SbId": "201"}}})
     assert (await send(simulator, "DELETE", "connectors/KnSubject/KnSubject/SbId/201")).status == 200
@@ -229,7 +229,7 @@ async def test_metainfo(simulator: Simulator) -> None:
 
 
 async def test_connectors_of_ones_own() -> None:
-    """Rows of one's own in place of a sample leave nothing for its UpdateConnector to write or refer to."""
+    """Rows of your own in place of a sample leave nothing for its UpdateConnector to write or refer to."""
     own = {"profit_article": [{"A": 1}], "Profit_Addresses": [{"A": 1}], "Profit_Accounts": [{"A": 1}]}
     async with Simulator(rows=5, connectors=own) as simulator:
         listed = (await send(simulator, "GET", "metainfo")).json["updateConnectors"]

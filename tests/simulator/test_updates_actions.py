@@ -1,4 +1,4 @@
-"""What `@Action` makes of an element, whatever the method of the request."""
+"""`@Action` decides what happens to an element, whatever the method of the request."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_lines_of_an_inserted_entry(simulator: Simulator) -> None:
 
 
 async def test_delete_of_an_address(simulator: Simulator) -> None:
-    """What has no key of its own is deleted by an action, and only if it is there."""
+    """An object without a key of its own is deleted by an action, and only if it exists."""
     inner = {"KnBasicAddressAdr": {"Element": {"@Action": "delete"}}}
     body = {"KnPerson": {"Element": {"@BcCo": "100001", "Objects": inner}}}
     assert len(addresses(simulator, 100001)) == 1
@@ -123,7 +123,7 @@ async def test_delete_of_an_address(simulator: Simulator) -> None:
     ids=str,
 )
 async def test_actions_that_are_none(simulator: Simulator, element: Any, message: str) -> None:
-    """An action that there is not, two of them, or one without a key are refused."""
+    """An unknown action, two actions, or an action without a key are refused."""
     before = table(simulator)
     body = {"FbItemArticle": {"Element": element}}
     assert message in await refused(simulator, "PUT", ARTICLE, body)

@@ -1,4 +1,4 @@
-"""The forms that the answer to a write takes, the moment that a row shows for it, and what many writes cost."""
+"""The forms that the response to a write takes, the moment that a row shows for it, and the cost of many writes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FIRST, SECOND = {"SbId": "6"}, {"SbId": "7"}
 )
 @pytest.mark.parametrize("status", [200, 201])
 async def test_answers(rules: Rules, body: bytes, answer: Any, status: Any) -> None:
-    """An answer tells all keys, the first or none, in a wrapper or bare, with either status of a success."""
+    """A response has all keys, the first or none, in a wrapper or bare, with either status of a success."""
     rules = Rules(results=rules.results, list_of_one=rules.list_of_one, written=status)
     async with Simulator(rows=5, rules=rules) as simulator:
         reply = await send(simulator, "POST", SUBJECT, body)
@@ -52,7 +52,7 @@ async def test_answers(rules: Rules, body: bytes, answer: Any, status: Any) -> N
 
 
 async def test_a_connector_that_returns_no_key_can_be_told_to() -> None:
-    """The rule holds for all connectors, whatever is usual at each."""
+    """The rule holds for all connectors, whatever each of them does by default."""
     async with Simulator(rows=5, rules=Rules(results="wrapped")) as simulator:
         reply = await send(simulator, "PUT", ARTICLE, elements("FbItemArticle", {"ItCd": "000001"}))
         assert reply.json == {"results": {"FbItemArticle": {"ItCd": "000001"}}}
@@ -81,7 +81,7 @@ async def test_the_moment_of_a_write(simulator: Simulator, moment: datetime, sho
 
 
 async def test_the_clock_is_the_real_one(simulator: Simulator) -> None:
-    """Without a word of it the moment is now."""
+    """By default the moment is now."""
     moment = simulator.clock()
     assert moment.tzinfo is None
     assert timedelta(hours=0.9) < moment - datetime.now(UTC).replace(tzinfo=None) < timedelta(hours=2.1)

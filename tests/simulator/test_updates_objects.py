@@ -85,7 +85,7 @@ async def test_insert_with_an_object(simulator: Simulator, objects: Any, listed:
 
 
 async def test_numbers_that_are_given(simulator: Simulator) -> None:
-    """A key that is given for a new record is kept; one that is absent is numbered behind the highest."""
+    """A key that is given for a new record is kept; an absent key becomes the number after the highest."""
     assert await post(simulator, PERSON, person("500000", LaNm="Bos")) == {"results": {"KnPerson": {"BcCo": "500000"}}}
     assert "'Person' already exists" in await post(simulator, PERSON, person("500000", LaNm="Bos"))
     assert await post(simulator, PERSON, person(LaNm="Bos")) == {"results": {"KnPerson": {"BcCo": "500001"}}}
@@ -106,7 +106,7 @@ async def test_entry_with_lines(simulator: Simulator) -> None:
 
 
 async def test_several_entries(simulator: Simulator) -> None:
-    """A list of elements may have objects in each, and is answered in its order."""
+    """Each element of a list may have objects, and the response has the order of the list."""
     one = entry({"Fields": {"AcNr": "01000"}}, UnId=9, JoCo="70")["FiEntryPar"]["Element"]
     body = {"FiEntryPar": {"Element": [one, one | {"Objects": None}, one]}}
     reply = await post(simulator, ENTRY, body)
@@ -132,7 +132,7 @@ async def test_update_with_lines(simulator: Simulator) -> None:
 
 
 async def test_update_of_an_address(simulator: Simulator) -> None:
-    """The one address of a person is updated, or is new if there is none; an insert takes the old one's place."""
+    """The one address of a person is updated, or inserted if absent. An insert takes the old one's place."""
     (old,) = addresses(simulator, 100003)
     assert await put(simulator, PERSON, person("100003", {"Fields": {"Rs": "Breda"}}, FiNm="An"))
     assert addresses(simulator, 100003) == [(*old[:3], "Breda", old[4])]
@@ -170,7 +170,7 @@ async def test_update_of_an_address(simulator: Simulator) -> None:
 )
 @pytest.mark.parametrize("partial", [False, True])
 async def test_refused_objects(target: str, body: Any, message: str, partial: bool) -> None:  # noqa: FBT001
-    """An object that is refused takes its element with it, whatever becomes of lists."""
+    """If an object is refused, its element is refused too, whatever the rule for lists is."""
     async with Simulator(rows=24, rules=Rules(partial_lists=partial)) as simulator:
         before = counts(simulator)
         assert message in await post(simulator, target, body)
@@ -189,7 +189,7 @@ async def test_partial_lists_with_objects() -> None:
 
 
 async def test_an_object_named_twice(simulator: Simulator) -> None:
-    """Lines in two members of the array are all there; two addresses are one too many."""
+    """Lines in two members of the array are all written. Two addresses are refused."""
     line = {"FiEntries": {"Element": {"Fields": {"AcNr": "01000"}}}}
     body = {"FiEntryPar": {"Element": {"Fields": {"UnId": 9, "JoCo": "70"}, "Objects": [line, line]}}}
     assert await post(simulator, ENTRY, body) == {"results": {"FiEntryPar": {"UnId": "9", "EnNo": "1"}}}
@@ -200,7 +200,7 @@ async def test_an_object_named_twice(simulator: Simulator) -> None:
 
 
 async def test_deletes(simulator: Simulator) -> None:
-    """A nested path deletes one line, the path of an element deletes it with all that is in it."""
+    """A nested path deletes one line, and the path of an element deletes it with everything in it."""
     target = f"{ENTRY}/FiEntryPar/@UnId,@EnNo/1,1"
     assert (await send(simulator, "DELETE", f"{target}/FiEntries/@SeNo/2")).status == 200
     assert [line[0] for line in lines(simulator, 1, 1)] == [1, 3, 4]

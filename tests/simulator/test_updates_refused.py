@@ -1,4 +1,4 @@
-"""Writes that the service does not carry out, not wholly, or without telling so."""
+"""Writes that the service carries out not at all, only in part, or without saying so."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ REFUSED: list[tuple[str, str, bytes | None, str]] = [
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize(("method", "target", "body", "message"), REFUSED)
 async def test_refusals(simulator: Simulator, method: str, target: str, body: bytes | None, message: str) -> None:
-    """What cannot be carried out is a 500 with a message, in English or in Dutch, and changes nothing."""
+    """A write that cannot be carried out is a 500 with a message, in English or in Dutch, and changes nothing."""
     before = [table(simulator, name) for name in ("Profit_Article", "Profit_DimensionCodes")]
     assert message in said(await send(simulator, method, target, body, {"Accept-Language": "en-us"}))
     assert message not in said(await send(simulator, method, target, body))
@@ -85,7 +85,7 @@ async def test_refusals(simulator: Simulator, method: str, target: str, body: by
     ],
 )
 async def test_values_that_do_not_fit(simulator: Simulator, field: str, value: Any) -> None:
-    """A value that the column could not show as it is is refused."""
+    """A value that the column could not show unchanged is refused."""
     old = article(simulator, "000007")
     body = elements("FbItemArticle", {"ItCd": "000007", field: value})
     assert "ongeldig" in said(await send(simulator, "PUT", ARTICLE, body))
@@ -115,7 +115,7 @@ async def test_dates_that_are_none(simulator: Simulator, date: str) -> None:
     ids=repr,
 )
 async def test_invalid_json(simulator: Simulator, body: bytes | None) -> None:
-    """A body that is no JSON is a 400 that says so."""
+    """A body that is not JSON is a 400 that says so."""
     reply = await send(simulator, "POST", ARTICLE, body)
     assert (reply.status, reply.body) == (400, b'{"message":"Invalid json"}')
     assert len(table(simulator)) == 300
@@ -153,7 +153,7 @@ async def test_one_key_twice_in_a_list(simulator: Simulator) -> None:
 
 
 async def test_a_read_goes_on_while_a_list_is_undone(simulator: Simulator) -> None:
-    """A read that is under way neither breaks nor sees what was undone."""
+    """A read that is under way does not break, and does not see the undone rows."""
     pages = simulator.store.blocks("Profit_Article", 0, -1, [("ItemCode", False)], size=10)
     rows = [next(pages).json]
     codes = [*(f"Z{number}" for number in range(50)), "000001"]
@@ -166,7 +166,7 @@ async def test_a_read_goes_on_while_a_list_is_undone(simulator: Simulator) -> No
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 @pytest.mark.parametrize("done", [False, True])
 async def test_faults(simulator: Simulator, method: str, done: bool) -> None:  # noqa: FBT001
-    """A write whose answer is a fault's own is not carried out; one whose answer is lost on its way is."""
+    """A write whose response comes from a fault is not carried out. A write whose response is lost on its way is."""
     body = {
         "POST": BOLT,
         "PUT": elements("FbItemArticle", {"ItCd": "000007", "Ds": "Bolt"}),
@@ -188,7 +188,7 @@ async def test_faults(simulator: Simulator, method: str, done: bool) -> None:  #
 
 
 async def test_faults_with_an_answer(simulator: Simulator) -> None:
-    """A 503 in place of a write leaves the table alone; a result that is cut belongs to a write that was done."""
+    """A 503 in place of a write leaves the table alone. A cut result belongs to a write that was carried out."""
     body = elements("KnSubject", {"StId": 1})
     simulator.faults.add(Fault(method="POST", status=503, retry_after=2), Fault(method="POST", cut="end", at=12))
     assert (await send(simulator, "POST", "connectors/KnSubject", body)).status == 503
@@ -200,14 +200,14 @@ async def test_faults_with_an_answer(simulator: Simulator) -> None:
 
 @pytest.mark.parametrize(("size", "status"), [(75 * MEBIBYTE, 201), (75 * MEBIBYTE + 1, 413)])
 async def test_largest_body(simulator: Simulator, size: int, status: int) -> None:
-    """A body of 75 MB is carried out; one that is larger is refused, also in chunks, and nothing of it is done."""
+    """A body of 75 MB is carried out. A larger one is refused, also in chunks, and nothing of it is carried out."""
     reply = await send(simulator, "POST", ARTICLE, BytesIO(BOLT.ljust(size)))
     assert (reply.status, reply.body) == (status, b"")
     assert (article(simulator, "B1") is not None) == (status == 201)
 
 
 async def test_largest_body_in_chunks(simulator: Simulator) -> None:
-    """The limit also holds for a body whose length nobody tells in advance."""
+    """The limit also holds for a body whose length is not sent in advance."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield BOLT

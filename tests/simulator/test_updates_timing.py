@@ -1,4 +1,4 @@
-"""When a write is carried out: at the end of its time, also if its client has gone or has been told otherwise."""
+"""A write is carried out at the end of its time, also if its client has gone or has got another response."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 def is_done(simulator: Simulator, method: str) -> bool:
-    """Whether the write of this method has been carried out, which must have been once only."""
+    """Return whether the write of this method has been carried out, and check that it was only once."""
     ((marked, third),) = simulator.store.execute(
         "SELECT sum(Subject = 'reference'), sum(SubjectId = 3) FROM Profit_Subjects"
     )
@@ -46,7 +46,7 @@ def seconds() -> float:
 
 
 async def in_time(simulator: Simulator, count: int) -> tuple[Reply, float]:
-    """Write so many elements, and tell how long it took."""
+    """Write that many elements, and return how long it took."""
     started = seconds()
     reply = await send(simulator, "POST", SUBJECT, elements("KnSubject", *[{"StId": 1}] * count))
     return reply, seconds() - started
@@ -54,7 +54,7 @@ async def in_time(simulator: Simulator, count: int) -> tuple[Reply, float]:
 
 @pytest.mark.parametrize(("method", "target", "body"), WRITES)
 async def test_a_write_is_carried_out_at_the_end_of_its_time(method: str, target: str, body: bytes | None) -> None:
-    """Until shortly before the answer nothing is written, and with the answer it is."""
+    """Until shortly before the response nothing is written, and with the response it is."""
     async with Simulator(rows=9, latency=Latency(base=2, per_element=8)) as simulator:
         sent = asyncio.create_task(send(simulator, method, target, body))
         await asyncio.sleep(9.9)
@@ -96,7 +96,7 @@ async def test_a_change_is_for_the_requests_after_it() -> None:
 
 @pytest.mark.parametrize(("method", "target", "body"), WRITES)
 async def test_a_client_that_goes(method: str, target: str, body: bytes | None) -> None:
-    """The service goes on with a write whose client has gone, and it is there when its time has come."""
+    """The service continues a write whose client has gone, and carries it out at the end of its time."""
     async with Simulator(rows=9, latency=Latency(base=30)) as simulator:
         sent = asyncio.create_task(send(simulator, method, target, body))
         await asyncio.sleep(5)
@@ -110,7 +110,7 @@ async def test_a_client_that_goes(method: str, target: str, body: bytes | None) 
 
 
 async def test_a_refusal_that_nobody_hears() -> None:
-    """A write that is refused after its client has gone leaves no complaint behind."""
+    """A write that is refused after its client has gone leaves no complaint in the log."""
     async with Simulator(rows=9, latency=Latency(base=30)) as simulator:
         sent = asyncio.create_task(send(simulator, "PUT", SUBJECT, elements("KnSubject", {"SbId": 99})))
         await asyncio.sleep(5)
@@ -120,7 +120,7 @@ async def test_a_refusal_that_nobody_hears() -> None:
 
 
 async def test_a_request_that_never_was_complete() -> None:
-    """Half a body is no write, however long its client stays away."""
+    """Half a body is not a write, however long its client stays away."""
     async with Simulator(rows=9) as simulator:
         host, port = simulator.base_url.split("/")[2].split(":")
         _, writer = await asyncio.open_connection(host, int(port))
@@ -136,7 +136,7 @@ async def test_a_request_that_never_was_complete() -> None:
 
 @pytest.mark.parametrize("late", [True, False])
 async def test_time_limit(late: bool) -> None:  # noqa: FBT001
-    """What would take longer is refused when the limit has passed; it is done in its time all the same, or never."""
+    """A write that would take longer is refused when the limit has passed. It is carried out in its time, or never."""
     rules = Rules(time_limit=10, finish_late=late)
     async with Simulator(rows=9, latency=Latency(per_element=1), rules=rules) as simulator:
         reply, took = await in_time(simulator, 10)
@@ -151,7 +151,7 @@ async def test_time_limit(late: bool) -> None:  # noqa: FBT001
 
 
 async def test_stop_leaves_nothing_behind() -> None:
-    """What has not been carried out when the simulator stops never will be."""
+    """Writes that are not carried out when the simulator stops never will be."""
     latency, rules = Latency(per_element=100), Rules(time_limit=10)
     others = asyncio.all_tasks()
     async with Simulator(rows=9, latency=latency, rules=rules) as simulator:
@@ -169,7 +169,7 @@ async def test_stop_leaves_nothing_behind() -> None:
 @pytest.mark.parametrize(("method", "target", "body"), WRITES)
 @pytest.mark.parametrize("cut", ["reset", "close"])
 async def test_cut_after_the_work(method: str, target: str, body: bytes | None, cut: Any) -> None:
-    """A connection that breaks in place of the answer does so when the work has just been done."""
+    """A connection that breaks in place of the response does so when the work has just been done."""
     async with Simulator(rows=9, latency=Latency(base=10)) as simulator:
         simulator.faults.add(Fault(method=method, cut=cut))
         started = seconds()
@@ -182,7 +182,7 @@ async def test_cut_after_the_work(method: str, target: str, body: bytes | None, 
 
 @pytest.mark.parametrize(("method", "target", "body"), WRITES)
 async def test_cut_before_the_work(method: str, target: str, body: bytes | None) -> None:
-    """A connection that breaks in place of a fault's own answer leaves nothing done, however long one waits."""
+    """A connection that breaks in place of a fault's own response leaves nothing done, however long you wait."""
     async with Simulator(rows=9, latency=Latency(base=10)) as simulator:
         simulator.faults.add(Fault(method=method, status=503, cut="reset"))
         with pytest.raises(aiohttp.ClientError):
@@ -192,7 +192,7 @@ async def test_cut_before_the_work(method: str, target: str, body: bytes | None)
 
 
 async def test_a_delay_is_on_the_way_back() -> None:
-    """A fault's delay holds the answer of a write that has been done in its time."""
+    """A fault's delay holds the response to a write that has been done in its time."""
     async with Simulator(rows=9, latency=Latency(per_element=10)) as simulator:
         simulator.faults.add(Fault(delay=50))
         method, target, body = WRITES[0]
@@ -223,7 +223,7 @@ async def test_a_delay_is_on_the_way_back() -> None:
     ids=str,
 )
 async def test_work_after_the_answer(method: str, target: str, body: bytes | None, fault: Fault) -> None:
-    """A write can be done long after its client has heard something else, or nothing."""
+    """A write can be carried out long after its client got another response, or none."""
     async with Simulator(rows=9, latency=Latency(base=10)) as simulator:
         simulator.faults.add(fault)
         started = seconds()
@@ -240,7 +240,7 @@ async def test_work_after_the_answer(method: str, target: str, body: bytes | Non
 
 
 async def test_work_after_a_refused_request(simulator: Simulator) -> None:
-    """A request that is none is not carried out later either, and a read passes such a fault by."""
+    """An invalid request is not carried out later either, and such a fault ignores a read."""
     simulator.faults.add(Fault(status=504, works_after=10))
     assert (await send(simulator, "GET", "connectors/Profit_Article")).status == 200
     assert (await send(simulator, "POST", ARTICLE, b"{")).status == 504
@@ -288,7 +288,7 @@ async def test_this_library_reads_on_when_a_lock_is_gone() -> None:
     ids=str,
 )
 def test_faults_that_are_none(nonsense: dict[str, Any]) -> None:
-    """What could not happen is refused where it is scripted."""
+    """Faults that could not happen are refused where they are scripted."""
     with pytest.raises(ValueError, match="`"):
         Fault(**nonsense)
 
@@ -319,7 +319,7 @@ def test_a_simulator_in_a_process(apart: tuple[BlockingPortal, SimulatorProcess]
 
 
 async def test_latency_over_http(simulator: Simulator) -> None:
-    """Other programs ask for the latency and set it; what is none is refused and changes nothing."""
+    """Other programs request the latency and set it. An invalid latency is refused and changes nothing."""
     url = simulator.base_url.replace("profitrestservices", "simulator") + "/latency"
     async with aiohttp.ClientSession() as session:
         async with session.post(url, data=b'{"base":0.5,"per_element":2}') as response:

@@ -1,4 +1,4 @@
-"""What was written, for the assertions of a test."""
+"""The written elements, for the assertions of a test."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_what_was_written() -> None:
 
 
 async def test_only_what_was_carried_out() -> None:
-    """What was refused is not among it, and a write whose answer was lost is, once."""
+    """Refused elements are not listed, and a write whose response was lost is listed once."""
     async with (
         Simulator(rows=5, updates={"FbSales": SALES}) as simulator,
         AfasClient(base_url=simulator.base_url, auth=simulator.token) as afas,
@@ -68,7 +68,7 @@ async def test_only_what_was_carried_out() -> None:
 
 @pytest.mark.parametrize("partial", [False, True])
 async def test_lists_in_which_an_element_is_refused(partial: bool) -> None:  # noqa: FBT001
-    """Of a list those elements count that stay written."""
+    """Only the elements of a list that stay written are listed."""
     async with Simulator(rows=5, updates={"FbSales": SALES}, rules=Rules(partial_lists=partial)) as simulator:
         elements = [{"Fields": {"DbId": "1"}}, {"Fields": {}}, {"Fields": {"DbId": "3"}}]
         body = json.dumps({"FbSales": {"Element": elements}}).encode()

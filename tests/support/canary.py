@@ -1,4 +1,4 @@
-"""The token of every test, other secrets, and the search for it in all that a test leaves behind.
+"""The token of every test, other secrets, and the search for it in all that a test leaves.
 
 Each test runs with this token. After it, everything that could reach a log, a crash report or another process is
 searched for the token in all its spellings: log records at DEBUG, warnings, events, and each error that was made, with
@@ -28,7 +28,7 @@ _HEADER = base64.b64encode(TOKEN.encode()).decode()
 SECRET = 'CA9A5EC2E7CA9A5EC2E7 ~+/=&"'
 ACCESS = "CA9AACCE55CA9AACCE55"
 
-# A proxy that is not there, and the password in its URL.
+# A proxy that does not exist, and the password in its URL.
 PASSWORD = "CA9APA55CA9APA55"
 PROXY = f"http://user:{PASSWORD}@127.0.0.1:9"
 _PROXY_HEADER = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
@@ -47,12 +47,12 @@ def leaks(text: str) -> bool:
 
 
 class Watch(logging.Handler):
-    """Collects what a test leaves behind.
+    """Collects everything that a test leaves.
 
     Attributes:
         texts: Everything that was logged, for the search.
         errors: Every error that was made.
-        complaints: What the event loop found wrong, such as an exception that nobody looked at.
+        complaints: Faults that the event loop reported, such as an exception that was never retrieved.
     """
 
     def __init__(self) -> None:

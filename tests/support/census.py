@@ -1,4 +1,4 @@
-"""What a reader may not leave behind: tasks, slots, requests, connections, warnings, and cancelled bystanders."""
+"""Checks that a reader leaves no tasks, slots, requests, connections, warnings, or cancelled bystanders."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def _is_server(task: asyncio.Task[Any]) -> bool:
 
 
 async def steps(count: int) -> None:
-    """Let the event loop turn so many times, in which no time passes."""
+    """Let the event loop turn that many times, while no time passes."""
     for _ in range(count):
         await asyncio.sleep(0)
 
 
 async def until(condition: Callable[[], bool], count: int = SETTLING_STEPS) -> None:
-    """Let the event loop turn until the condition holds, so many times at most."""
+    """Let the event loop turn until the condition holds, that many times at most."""
     for _ in range(count):
         if condition():
             return
@@ -84,7 +84,7 @@ def assert_idle(afas: AfasClient) -> None:
 async def census(
     afas: AfasClient, server: Simulator | None = None, *, seconds: float = 0.0, usable: GetConnector[Any] | None = None
 ) -> AsyncIterator[None]:
-    """Compare what there is after the block with what there was before it.
+    """Compare the state after the block with the state before it.
 
     Args:
         afas: The client that the block reads with.

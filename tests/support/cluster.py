@@ -1,4 +1,4 @@
-"""Environments that the workers of a cluster read, and the truth about what they must find."""
+"""Environments that the workers of a cluster read, and the rows that they must find."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that describes a connector, and answers with rows that a test writes byte by byte."""
+"""A server that describes a connector, and sends rows that a test writes byte by byte."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ Test = Callable[..., None]
 def each_case(names: str | Sequence[str], cases: Iterable[Any]) -> Callable[[Test], Test]:
     """Have a test run for each case, as `pytest.mark.parametrize` does, but all in one, which ends at the first fault.
 
-    A note on what is raised tells the case.
+    A note on the exception names the case.
     """
     fields = [names] if isinstance(names, str) else [*names]
     known = [ParameterSet.extract_from(case, force_tuple=len(fields) == 1).values for case in cases]

@@ -18,7 +18,7 @@ REQUEST = Request("GET", "connectors/X", "skip=3141592653&take=5897932384&orderb
 
 
 class FakeResponse:
-    """An answer that is made of pieces: bytes, seconds to wait, or an error.
+    """A response made of pieces: bytes, seconds to wait, or an error.
 
     Attributes:
         closed: Whether its connection was given back.
@@ -47,7 +47,7 @@ Script = Callable[[int], Awaitable[FakeResponse]]
 
 
 def after(seconds: float, status: int = 200, *pieces: bytes | float | AfasError, **headers: str) -> Script:
-    """Return the script that answers after some time."""
+    """Return the script that responds after some time."""
 
     async def answer(_: int) -> FakeResponse:
         await asyncio.sleep(seconds)
@@ -66,7 +66,7 @@ def in_turn(*scripts: Script) -> Script:
 
 
 class FakeTransport:
-    """Answers by a script.
+    """Responds by a script.
 
     Args:
         script: Called with the number of the request, from 0.
@@ -76,7 +76,7 @@ class FakeTransport:
 
     Attributes:
         sent: The headers of the requests, in order.
-        responses: The answers, in order.
+        responses: The responses, in order.
         peak: The most requests at a time.
         entered: How often it was opened.
         left: How often it was closed.
@@ -134,11 +134,11 @@ class FakeTransport:
 
 
 class FakeCall(Call):
-    """A call whose answer nobody reads.
+    """A call whose response nobody reads.
 
     Args:
         timeout: Seconds that it has.
-        room: Bytes that it takes before its answer must pause.
+        room: Bytes that it takes before its response must pause.
     """
 
     repeatable = True
@@ -163,7 +163,7 @@ class FakeCall(Call):
         self.received += data
 
     def take(self) -> None:
-        """Be the reader who has caught up."""
+        """Release the back-pressure, as a reader who has caught up does."""
         assert self.back_pressure is not None
         self.back_pressure.release()
 

@@ -37,7 +37,7 @@ async def _note_and_die(path: Path, how: str) -> None:
         del journal
         gc.collect()
         os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0  # noqa: ASYNC222 - nothing else is to be done
+    assert os.waitpid(child, 0)[1] == 0  # noqa: ASYNC222 - there is nothing else to do
     journal.begin(1, pieces(1))
     os.kill(os.getpid(), signal.SIGKILL)
 

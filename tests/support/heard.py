@@ -1,4 +1,4 @@
-"""The events of a client, by what they tell."""
+"""The events of a client, by their kind."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Load elements with a journal: `python -m tests.support.kill_loader FOLDER`, with `plan` in the folder.
 
-It may be killed at any moment; started again, it goes on. In the end it writes what became of each element to `report`.
+You may kill it at any moment; started again, it continues. At its end it writes each element's outcome to `report`.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from tests.support import canary
 BY_REFERENCE: Lookup[dict[str, Any]] = Lookup(
     GetConnector("Profit_Subjects", key="SubjectId"), lambda element: F.Subject == element.fields["Ds"]
 )
-FAULTY = 11  # one of so many elements is refused
+FAULTY = 11  # one of this many elements is refused
 
 
 class Plan(msgspec.Struct):
-    """What is loaded, and how.
+    """The elements to load, and the way to load them.
 
     Args:
         url: The service.
-        reference: What the elements are told apart by from those of other loads.
+        reference: Distinguishes the elements from those of other loads.
         elements: How many there are.
         per_call: The most in a call.
         check: Whether unknown outcomes are looked up.
         faulty: Whether some are refused.
         design: Which wrong design takes the place of the right one.
-        die: After how many answers the process kills itself, before it notes the next.
+        die: After how many responses the process kills itself, before it notes the next.
         last_statement: The number of the SQL statement that it does not live to carry out.
-        patience: Seconds that an answer is waited for.
+        patience: Seconds to wait for a response.
         in_flight: Calls at a time.
     """
 
@@ -122,7 +122,7 @@ async def main(folder: Path) -> None:
 
 
 def _death(answers: int) -> AbstractContextManager[object]:
-    """Die when an answer is there that is not noted yet."""
+    """Die when a response has arrived that is not noted yet."""
     book, left = Ledger.book, iter(range(answers))
 
     def book_or_die(self: Ledger, call: LoadCall, verdict: Verdict) -> None:

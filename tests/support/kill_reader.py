@@ -1,6 +1,6 @@
 """Read rows into a file and store where the read stands: `python -m tests.support.kill_reader FOLDER URL RANGES`.
 
-It may be killed at any moment; started again, it goes on behind the last cursor that was stored.
+You may kill it at any moment; started again, it continues after the last stored cursor.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ async def main(folder: Path, url: str) -> None:
                 rows.write(f"{row.number}\n")
                 count += 1
                 if count % ROWS_PER_CURSOR == 0:
-                    rows.write("stored\n")  # before the cursor: what follows may come again if it is lost
+                    rows.write("stored\n")  # before the cursor: if that is lost, the next rows may be repeated
                     rows.flush()
                     (folder / "new").write_text(stream.cursor, encoding="utf-8")
                     os.replace(folder / "new", stored)  # noqa: PTH105

@@ -11,7 +11,7 @@ from tests.support import canary
 
 
 def run(url: str, folder: Path, requests: int) -> None:
-    """Send so many requests at once, and print when they were answered."""
+    """Send that many requests at once, and print when their responses came."""
     asyncio.run(_main(url, folder, requests))
 
 

@@ -1,4 +1,4 @@
-"""Load many elements and tell what it cost: `python -m tests.support.memory_loader KIND ELEMENTS`.
+"""Load many elements and report the cost: `python -m tests.support.memory_loader KIND ELEMENTS`.
 
 The service runs in a process of its own, so that this process holds nothing but the loader.
 """
@@ -50,7 +50,7 @@ async def yes_man() -> AsyncIterator[str]:
 
 
 def elements(count: int, text: str) -> Iterator[dict[str, Any]]:
-    """Give so many elements, none of which is kept."""
+    """Yield that many elements, and keep none of them."""
     for number in range(count):
         yield {"StId": 1, "Ds": f"element {number}", "SbTx": f"{text}{number}"}
 
@@ -74,7 +74,7 @@ async def read(afas: AfasClient, source: Iterator[dict[str, Any]]) -> LoadReport
 
 
 async def measure(kind: str, count: int, base_url: str) -> dict[str, Any]:
-    """Load, and return what it cost."""
+    """Load, and return the cost."""
     async with AfasClient(base_url=base_url, auth=canary.TOKEN) as afas:
         await afas.insert("KnSubject", {"StId": 1})
         source = elements(count, TEXTS[kind])

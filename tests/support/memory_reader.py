@@ -1,4 +1,4 @@
-"""Read a large connector to its end and tell what it cost: `python -m tests.support.memory_reader ROWS TAKE PAUSE`.
+"""Read a large connector to its end and report the cost: `python -m tests.support.memory_reader ROWS TAKE PAUSE`.
 
 The service runs in a process of its own, so that this process holds nothing but the reader.
 """

@@ -1,4 +1,4 @@
-"""Rows whose `Id` is their number, from 0: which of them a request asks a scripted server for."""
+"""Rows whose `Id` is their number, from 0, and which of them a request to a scripted server asks for."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ _EQUAL, _AT_LEAST, _GREATER = "1", "2", "4"
 
 
 def first_row(query: Mapping[str, str]) -> int:
-    """Return the number of the first row that is asked for; where a condition on the key is, `skip` counts from it."""
+    """Return the number of the first requested row; `skip` counts from the first row that meets the condition."""
     return _anchor(query) + max(0, int(query["skip"]))
 
 
 def rows_asked(query: Mapping[str, str], count: int, *, most: int | None = None) -> range:
-    """Return the numbers of the rows to answer with, out of so many, and with so many at most."""
+    """Return the numbers of the rows to send, out of that many, and that many at most."""
     start, stop = first_row(query), count
     if query.get("operatortypes") == _EQUAL:
         stop = min(stop, _anchor(query) + 1)

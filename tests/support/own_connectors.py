@@ -1,4 +1,4 @@
-"""Connectors of the tests' own, with keys of every kind, and what their rows and requests are."""
+"""Connectors of the tests' own, with keys of every kind, and their rows and requests."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def row(number: int) -> dict[str, Any]:
 
 
 def numbers(rows: list[Any]) -> list[int]:
-    """Return what the rows are numbered by."""
+    """Return the numbers of the rows."""
     return [found["Id"] for found in rows]
 
 

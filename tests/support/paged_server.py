@@ -1,4 +1,4 @@
-"""A server whose pages are made of rows that a test gives it, and go wrong where the test wants."""
+"""A server whose pages have the rows of a test, and fail where the test wants."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tests.support.raw_server import Connection, RawServer, Received
 
 
 def numbered(count: int) -> list[bytes]:
-    """Return so many small rows with an ascending Id."""
+    """Return that many small rows with an ascending Id."""
     return [b'{"Id":%d}' % number for number in range(count)]
 
 
 def page_of(rows: Sequence[bytes], skip: int, take: int) -> bytes:
-    """Return the body of an answer to a request without a condition."""
+    """Return the body of a response to a request without a condition."""
     return answer_to({"skip": str(skip), "take": str(take)}, rows)
 
 
 def answer_to(query: Mapping[str, str], rows: Sequence[bytes], cap: int | None = None) -> bytes:
-    """Return the body of the answer to a request."""
+    """Return the body of the response to a request."""
     asked = rows_asked(query, len(rows), most=cap)
     text = b",".join(rows[asked.start : asked.stop])
     return b'{"skip":%d,"take":%d,"rows":[%s]}' % (int(query["skip"]), int(query["take"]), text)
@@ -34,10 +34,10 @@ class PagedServer(RawServer):
 
     Args:
         rows: All rows as JSON texts, in order; the `Id` of each is its number, from 0.
-        cap: The most rows of any answer, whatever was asked.
-        delay: Seconds before each answer.
-        broken: Bodies to send, by the number of the first row asked for, in place of the right one; each once.
-        short: Rows to answer at most, by the number of the first row asked for; each once.
+        cap: The most rows of any response, whatever the request says.
+        delay: Seconds before each response.
+        broken: Bodies to send, by the number of the first requested row, in place of the right one; each once.
+        short: Rows to send at most, by the number of the first requested row; each once.
         cut: Bytes to send of the page that begins with this row, before the connection is reset; each once.
     """
 

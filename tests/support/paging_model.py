@@ -1,4 +1,4 @@
-"""A table that changes while it is read, and the least that drives a paging machine over it."""
+"""A table that changes while it is read, and a minimal driver of a paging machine over it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from afas_async.policy.spans import Ask, Key, Slice, Span, values_of
 
 COLUMNS = 2
 ROW_BYTES = 40
-FULL = 1 << 30  # bytes of an answer that is full beyond doubt
+FULL = 1 << 30  # bytes of a response that is full beyond doubt
 
 
 class Table:
     """Rows of a service that sorts and compares them in an order of its own.
 
     Args:
-        universe: All keys that there could be, in the order of the service, which may be none that Python knows.
-        keys: Those that there are.
-        cap: The most rows that the service answers, whatever it is asked for; None for no such limit.
+        universe: All possible keys, in the order of the service, which need not be one that Python knows.
+        keys: The keys that the table has.
+        cap: The most rows that the service sends, whatever the request says; None for no such limit.
     """
 
     def __init__(self, universe: Sequence[Key], keys: Iterable[Key], *, cap: int | None = None) -> None:
@@ -38,7 +38,7 @@ class Table:
         return self._rank[key]
 
     def _place(self, key: Key) -> float:
-        """Return the rank of a key, or between which ranks a number would stand that is none of the keys."""
+        """Return the rank of a key, or the place between two ranks of a number that is not one of the keys."""
         if key in self._rank:
             return self._rank[key]
         numbers = cast("Sequence[int]", self.universe)
@@ -81,7 +81,7 @@ class Table:
         return bisect_left(self._ranks, first), bisect_right(self._ranks, alike[-1])
 
     def answer(self, span: Span) -> list[Key]:
-        """Return what the service answers to a span at this moment."""
+        """Return what the service sends for a span at this moment."""
         low, high = 0, len(self._ranks)
         if span.within is not None:
             low, high = self._ends(span.within)
@@ -102,7 +102,7 @@ def anchor(*, keyed: bool = True, after: Key | None = None, universe: Sequence[K
 
 @dataclass(slots=True)
 class Flight:
-    """A span that was asked for: its answer as far as it is there, and how many rows of it are dealt with."""
+    """A requested span: its response as far as it has arrived, and how many rows of it are processed."""
 
     ask: Ask
     span: Span
@@ -112,13 +112,13 @@ class Flight:
 
 @dataclass(slots=True)
 class Read:
-    """A paging machine, and the answers to what it asks for.
+    """A paging machine, and the responses to its requests.
 
     Attributes:
         paging: The machine.
         flights: The spans in flight, in order.
-        handed: The keys that were handed out.
-        asked: All spans that were asked for.
+        handed: The keys that the read returned.
+        asked: All spans that were requested.
         dropped: How many of them were given up before they were over.
     """
 
@@ -129,18 +129,18 @@ class Read:
     dropped: int = 0
 
     def ask(self, *, arrived: int = 0) -> None:
-        """Ask for whatever there is to ask for; the first few have come in whole."""
+        """Send all requests that the machine wants; the responses to the first few have arrived whole."""
         self.paging.ask(arrived=dict.fromkeys(list(self.paging.asks)[:arrived], FULL))
         self._follow()
 
     def arrived(self) -> int:
-        """How many answers are there."""
+        """Return how many responses have arrived."""
         return sum(flight.rows is not None for flight in self.flights)
 
     def feed(
         self, count: int | None = None, *, done: bool = True, row_bytes: int = ROW_BYTES, columns: int = COLUMNS
     ) -> None:
-        """Feed so many of the rows that are there, None for all; and the end of the answer behind the last of them."""
+        """Feed that many of the arrived rows, None for all; and the end of the response after the last row."""
         head = self.flights[0]
         assert head.rows is not None
         keys = head.rows[head.fed : None if count is None else head.fed + count]
@@ -152,20 +152,20 @@ class Read:
         self._follow(head)
 
     def _follow(self, over: Flight | None = None) -> None:
-        """Keep the flights in step with what the machine asks for; if the first is gone, it is over."""
+        """Keep the flights in step with the machine's requests. The flight `over` has ended, and was not dropped."""
         flights = {id(flight.ask): flight for flight in self.flights}
         asks = {id(ask) for ask in self.paging.asks}
         self.dropped += sum(flight is not over and id(flight.ask) not in asks for flight in self.flights)
         self.flights = deque(flights.get(id(ask)) or self._send(ask) for ask in self.paging.asks)
 
     def renew(self, index: int = 0) -> None:
-        """An answer has broken: ask for what is left of it."""
+        """Request the rest of a response that has broken."""
         ask = self.flights[index].ask
         self.paging.renew(ask)
         self.flights[index] = self._send(ask)
 
     def halve(self, index: int = 0) -> bool:
-        """An answer was too much for the service: ask for less, or again if that is not possible."""
+        """Request less after a response that was too much for the service, or the same if less is not possible."""
         ask = self.flights[index].ask
         if not self.paging.halve(ask):
             self.renew(index)

@@ -1,4 +1,4 @@
-"""Every way in which a small table can change while a machine reads it, and in which its answers can arrive."""
+"""Every way in which a small table can change while a machine reads it, and in which its responses can arrive."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tests.support.paging_model import COLUMNS, FULL, Table
 
 KEYS = range(1, 6)
 SLOTS = 4
-LETTERS = 1 + 2 * len(KEYS)  # what may be in a slot: nothing, insert a key, delete a key
+LETTERS = 1 + 2 * len(KEYS)  # a slot may have: nothing, insert a key, delete a key
 
 Keys = frozenset[Key]
 
 
 class Flight(NamedTuple):
-    """A span in flight, its answer, and how many rows of that are dealt with."""
+    """A span in flight, its response, and how many rows of it are processed."""
 
     span: Span
     rows: tuple[Key, ...] | None = None
@@ -40,9 +40,9 @@ class State(NamedTuple):
         flights: The spans in flight.
         table: The rows that there are.
         stable: Those of them that have been there since the first request.
-        handed: What was handed out.
-        slots: How many of the changes are still to come; one more at first, as there is none before the first answer.
-        troubles: How many answers may still break or be too much.
+        handed: The keys that the read returned.
+        slots: How many of the changes are still to come; one more at first, as there is none before the first response.
+        troubles: How many responses may still break or be too much.
     """
 
     machine: tuple[Any, ...]
@@ -55,13 +55,13 @@ class State(NamedTuple):
 
 
 class Reads(NamedTuple):
-    """How many reads there were, and what has gone wrong in how many of them.
+    """How many reads there were, and how many of them went wrong in which way.
 
     Attributes:
         total: All.
-        lost: Those in which a stable row was not handed out.
-        doubled: Those in which a stable row was handed out twice.
-        disordered: Those in which a key was handed out twice, or out of order.
+        lost: Those that did not return a stable row.
+        doubled: Those that returned a stable row twice.
+        disordered: Those that returned a key twice, or out of order.
     """
 
     total: int = 0
@@ -84,12 +84,12 @@ class Walk:
         kind: The machine.
         window: Spans in flight.
         keyed: Whether rows have a key; without one, it is plain skip and take.
-        eager: Whether the machine is told of answers that have come in whole.
+        eager: Whether the machine learns of responses that have arrived whole.
         take: Rows per page.
-        cap: The most rows that the service answers.
-        batch: How many rows are fed at a time, None for whole answers.
-        troubles: How many answers of a read break where it hurts, or are too much for the service.
-        anywhere: Whether the changes fall into any places between answers, instead of the first ones.
+        cap: The most rows that the service sends.
+        batch: How many rows are fed at a time, None for whole responses.
+        troubles: How many responses of a read break where it hurts, or are too much for the service.
+        anywhere: Whether the changes fall into any places between responses, instead of the first ones.
         universe: The five keys that there can be, in order.
         fits: Which of them can be sent.
     """
@@ -215,7 +215,7 @@ class Walk:
         return self._after(state, machine, in_flight)
 
     def _after(self, state: State, machine: Paging, in_flight: dict[int, Flight]) -> State:
-        """Return the state in which what the machine asks for is in flight."""
+        """Return the state in which the machine's requests are in flight."""
         flights = tuple(in_flight.get(id(ask)) or Flight(ask.span) for ask in machine.asks)
         return state._replace(machine=self._freeze(machine), flights=flights)
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the tests' own: on a socket in a temporary folder, started from what is installed."""
+"""A PostgreSQL of the tests' own: on a socket in a temporary folder, started from the installed programs."""
 
 from __future__ import annotations
 

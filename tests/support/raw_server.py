@@ -1,4 +1,4 @@
-"""A server on loopback that says exactly what a test tells it to, byte by byte."""
+"""A server on loopback that sends exactly the bytes that a test gives it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Connection:
     async def answer(
         self, body: bytes, *, status: int = 200, headers: tuple[str, ...] = (), content_type: str = "application/json"
     ) -> None:
-        """Send a complete answer with a Content-Length."""
+        """Send a complete response with a Content-Length."""
         head = [f"HTTP/1.1 {status} Reason", f"Content-Type: {content_type}", f"Content-Length: {len(body)}", *headers]
         await self.send("\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + body)
 
@@ -65,7 +65,7 @@ class RawServer:
     """Runs a script for each request.
 
     Args:
-        script: Called with the connection and the request; what it sends is all that is sent.
+        script: Called with the connection and the request; nothing else is sent.
         on_connect: Called for each connection before its first request; may close it.
         context: Serve TLS.
 

@@ -29,7 +29,7 @@ async def send(
     url = URL(f"{simulator.base_url}/{target}", encoded=True)
     headers = Client.authorization(simulator) | (headers or {})
     async with aiohttp.ClientSession(skip_auto_headers=["Accept", "User-Agent", "Content-Type"]) as session:
-        session._retry_connection = False  # or else aiohttp sends a PUT or DELETE again whose answer is lost
+        session._retry_connection = False  # or else aiohttp repeats a PUT or DELETE whose response is lost
         async with session.request(method, url, data=body, headers=headers) as response:
             return Reply(response.status, response.headers, await response.read())
 

@@ -20,7 +20,7 @@ from tests.support.raw_server import Connection, RawServer, Received
 
 TAKE = 10
 ROWS: list[dict[str, Any]] = [{"Id": number, "Name": f"Row {number}"} for number in range(25)]
-# Some slices long, so that rows are handed out while the rest of their page is on its way.
+# Some slices long, so that rows are returned while the rest of their page is on its way.
 LONG = [{"Id": number, "Name": "x" * 1_000} for number in range(500)]
 CONNECTOR = GetConnector("X", key="Id")
 
@@ -45,12 +45,12 @@ def page_number(received: Received) -> int:
 
 
 def head(*lines: str, status: str = "200 OK") -> bytes:
-    """Return the head of an answer, without any framing of its own."""
+    """Return the head of a response, without any framing of its own."""
     return "\r\n".join([f"HTTP/1.1 {status}", "Content-Type: application/json", *lines, "", ""]).encode("latin-1")
 
 
 def framed(body: bytes, *lines: str, status: str = "200 OK") -> bytes:
-    """Return a complete answer with a Content-Length."""
+    """Return a complete response with a Content-Length."""
     return head(f"Content-Length: {len(body)}", *lines, status=status) + body
 
 
@@ -60,7 +60,7 @@ def chunk(data: bytes) -> bytes:
 
 
 def chunked(*pieces: bytes, lines: Sequence[str] = ()) -> bytes:
-    """Return a complete chunked answer."""
+    """Return a complete chunked response."""
     return head("Transfer-Encoding: chunked", *lines) + b"".join(map(chunk, pieces)) + b"0\r\n\r\n"
 
 
@@ -69,14 +69,14 @@ async def end(connection: Connection, how: End) -> None:
     if how == "fin":
         connection.fin()
     elif how == "rst":
-        await asyncio.sleep(0.001)  # what was sent is on its way before the reset overtakes it
+        await asyncio.sleep(0.001)  # so that the reset does not overtake the sent bytes
         connection.rst()
     elif how == "hold":
         await asyncio.Event().wait()
 
 
 def says(make: Callable[[bytes], bytes] | bytes, how: End = "keep") -> Fault:
-    """Return the fault that sends what `make` makes of the right body, and ends the connection as told."""
+    """Return the fault that sends what `make` makes of the right body, and then treats the connection as `how` says."""
 
     async def fault(connection: Connection, received: Received) -> None:
         await connection.send(make if isinstance(make, bytes) else make(page_of(received)))
@@ -86,7 +86,7 @@ def says(make: Callable[[bytes], bytes] | bytes, how: End = "keep") -> Fault:
 
 
 def replies(status: int, body: bytes = b"", *headers: str) -> Fault:
-    """Return the fault that answers with a complete error."""
+    """Return the fault that sends a complete error."""
     return says(framed(body, *headers, status=f"{status} Reason"))
 
 
@@ -123,7 +123,7 @@ class Table(RawServer):
     """Serves the rows.
 
     Args:
-        fault: What happens to requests of one page in place of an answer.
+        fault: What happens to requests of one page in place of a response.
         page: The number of that page.
         times: How many of its requests meet the fault; by default all.
     """
@@ -170,7 +170,7 @@ async def read(server: RawServer, *, take: int = TAKE, window: int = 1, **option
 async def read_until_error(
     server: RawServer, *, take: int = TAKE, window: int = 1, connector: GetConnector[Any] = CONNECTOR, **options: Any
 ) -> tuple[list[Any], AfasError]:
-    """Return the rows that a new client hands out before the read fails, and the failure."""
+    """Return the rows that a new client yields before the read fails, and the failure."""
     rows: list[Any] = []
     async with client(server, **options) as afas:
         try:

@@ -1,4 +1,4 @@
-"""Answers to a request for rows: how the tests write them, and how they parse them as a whole, to compare."""
+"""Responses to a request for rows: how the tests write them, and how they parse them as a whole, to compare."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def parser(
 
 
 def feed(pieces: Iterable[bytes], row_type: Any = dict, *, take: int = TAKE, lenient: bool = True) -> list[Any]:
-    """Return the rows of an answer that arrives in pieces."""
+    """Return the rows of a response that arrives in pieces."""
     page = parser(row_type, take=take, lenient=lenient)
     rows = [row for piece in pieces for row in page.feed(piece)]
     rows += page.finish()
@@ -65,7 +65,7 @@ def feed(pieces: Iterable[bytes], row_type: Any = dict, *, take: int = TAKE, len
 
 
 def outcome(pieces: Iterable[bytes], row_type: Any = dict) -> tuple[list[Any], AfasError | None]:
-    """Return the rows that were handed out, and the error that ended them, if one did."""
+    """Return the rows that were parsed, and the error that ended them, if any."""
     page, rows = parser(row_type), list[Any]()
     try:
         for piece in pieces:
@@ -92,18 +92,18 @@ def bytewise(body: bytes, size: int = 1) -> list[bytes]:
 
 
 def page_of(*rows: str, skip: int = SKIP, take: int = TAKE) -> bytes:
-    """Return an answer as Profit 7 writes it, on one line."""
+    """Return a response as Profit 7 writes it, on one line."""
     return f'{{"skip":{skip},"take":{take},"rows":[{",".join(rows)}]}}'.encode()
 
 
 def whole(body: bytes, row_type: Any) -> list[Any]:
-    """Return the rows of an answer by decoding all of it at once."""
+    """Return the rows of a response by decoding all of it at once."""
     hook = Decimal if row_type is dict else None
     envelope = msgspec.defstruct("Envelope", [("rows", list[row_type])])
     return plain(msgspec.json.Decoder(envelope, float_hook=hook).decode(body).rows)
 
 
-# --- answers of all sorts ---
+# --- responses of all sorts ---
 
 _scalars = st.one_of(
     st.none(),
@@ -128,7 +128,7 @@ _spaces = st.sampled_from(["", "", " ", "\r\n", "\t \n"])
 
 
 class Written(msgspec.Struct):
-    """An answer as text, and the same answer as a server before Profit 7 writes its decimals."""
+    """A response as text, and the same response with decimals as a server before Profit 7 writes them."""
 
     body: bytes
     profit_6: bytes
@@ -136,7 +136,7 @@ class Written(msgspec.Struct):
 
 @st.composite
 def answers(draw: st.DrawFn, *, max_rows: int = 5) -> Written:
-    """Return answers with rows of any content, any white space, and the envelope's members in any order."""
+    """Return responses with rows of any content, any white space, and the envelope's members in any order."""
     others = draw(st.dictionaries(st.sampled_from(["next", "},{", "count", "Rows"]), _values, max_size=2))
     members = {"skip": SKIP, "take": TAKE, "rows": draw(st.lists(_rows, max_size=max_rows)), **others}
     order = draw(st.permutations(list(members)))

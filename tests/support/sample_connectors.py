@@ -70,7 +70,7 @@ def takes(simulator: Simulator) -> list[tuple[int, int]]:
 
 
 def spans(simulator: Simulator) -> list[tuple[int, int]]:
-    """Return the first new row, and how many, that each request of a read of articles asked for, in order of arrival.
+    """Return the first new row, and how many rows, each request of a read of articles asked for, in order of arrival.
 
     A row in common with the page before is left out.
     """

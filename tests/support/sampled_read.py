@@ -1,4 +1,4 @@
-"""One sampled read: a query, a way to consume it and a service, all of them drawn by lot, and what must come of it."""
+"""One sampled read: a query, a way to consume it and a service, all drawn by lot, and the check of its result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def client_of(service: Service, *, max_concurrency: int = 5) -> AfasClient:
 
 @dataclass
 class Query:
-    """What is read, and which rows meet it.
+    """The query of a read, and the rows that meet it.
 
     Attributes:
         connector: The connector.
@@ -53,7 +53,7 @@ class Query:
 
 @dataclass
 class Outcome:
-    """What became of a read: the keys that were handed out, and what was wrong with them."""
+    """What became of a read: the keys that it returned, and their faults."""
 
     query: Query
     keys: list[Key] = field(default_factory=list[Key])
@@ -139,7 +139,7 @@ def draw(chance: random.Random, *, verify: bool = True) -> Query:
 
 
 async def read(chance: random.Random, query: Query, service: Service) -> Outcome:
-    """Read a query to its end, with stops on the way from which a new client goes on."""
+    """Read a query to its end, with stops on the way after which a new client continues."""
     outcome = Outcome(query)
     key_of = service.universe.keys_of[query.connector.row_type]
     cursor: str | None = None
@@ -201,7 +201,7 @@ def _judge(outcome: Outcome, service: Service) -> None:
     query, keys = outcome.query, outcome.keys
     expected = {row.key for row in service.stable if query.meets(row)}
     outcome.lost = expected - set(keys)
-    if query.refusable:  # where rows are counted, new ones may come out of order, and again if they were made again
+    if query.refusable:  # where rows are counted, new ones may come out of order, and twice if they were inserted twice
         keys = [key for key in keys if key in expected]
     outcome.doubled = len(keys) - len(set(keys))
     records = {row.key: row for row in service.universe.records}

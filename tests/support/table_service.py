@@ -1,4 +1,4 @@
-"""A service at the seam of the transport: it reads real query strings, and its table changes between its answers."""
+"""A service at the seam of the transport: it reads real query strings, and its table changes between its responses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Test = tuple[str, Callable[[int, int], bool], int]
 
 
 class Answer:
-    """An answer in pieces, which may break."""
+    """A response in pieces, which may break."""
 
     headers: Mapping[str, str] = {"Content-Type": "application/json"}
 
@@ -45,25 +45,25 @@ class Answer:
         return piece
 
     def close(self) -> None:
-        """There is no connection."""
+        """Do nothing, as there is no connection."""
 
 
 class Service:
-    """A table, and what happens to it and to its answers.
+    """A table, and what happens to it and to its responses.
 
     Args:
-        universe: The rows that there could be.
+        universe: All possible rows.
         chance: Decides everything.
-        cap: The most rows in an answer, None for no such limit.
-        memory: The most rows with which an answer is not refused, None for no such limit.
-        faults: How many answers go wrong.
+        cap: The most rows in a response, None for no such limit.
+        memory: The most rows for which the service does not refuse a request, None for no such limit.
+        faults: How many responses go wrong.
         changes: How many changes there may be.
 
     Attributes:
         stable: The rows that have been there all the time.
         requests: How many requests came.
-        under_way: How many of them are not answered.
-        peak: The most that ever were.
+        under_way: How many of them have no response yet.
+        peak: The most that were ever under way.
         longest: The length of the longest query string.
     """
 

@@ -24,7 +24,7 @@ def by_default(sampled: T, full: T) -> T:
 
 
 def examples(full: int, sampled: int = 15) -> settings:
-    """Have hypothesis make so many examples, the same in each run."""
+    """Have hypothesis make that many examples, the same in each run."""
     return settings(max_examples=by_default(sampled, full), derandomize=True, deadline=None, database=None)
 
 

@@ -1,4 +1,4 @@
-"""The rows that there could be in a sampled run, in the order of a service whose collation is its own."""
+"""The possible rows of a sampled run, in the order of a service with a collation of its own."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ GROUPS = 5
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """A row that there could be.
+    """A possible row.
 
     Attributes:
         key: The values of its key.
         values: The values of all fields.
-        ranks: What the service compares the fields by.
+        ranks: The values by which the service compares the fields.
         encoded: The row as it is sent.
     """
 
@@ -37,7 +37,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Universe:
-    """All rows that there could be.
+    """All possible rows.
 
     Attributes:
         key: The fields of the key.
@@ -72,7 +72,7 @@ class Universe:
         return {dict: of_dict, self.row_type: of_struct, msgspec.Raw: lambda row: of_struct(decode(row))}
 
     def compared(self, field: str, text: str) -> int:
-        """Return what the service compares a field with that a filter asks for."""
+        """Return the value that the service compares a field with, for the text of a filter."""
         return int(text) if self.types[field] is int else self.collation.get(text, -1)
 
 

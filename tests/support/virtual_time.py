@@ -1,6 +1,6 @@
 """An event loop whose clock jumps over idle time, so that no test waits for a time-out or a retry.
 
-All of a test's sockets are on this machine and served by this very loop, so what is on its way arrives at once: when
+All of a test's sockets are on this machine and served by this very loop, so everything on its way arrives at once: when
 nothing has arrived after a twentieth of a millisecond, nothing is going to happen until the next timer, and the clock
 jumps there. A thread of the executor may be at work while the loop is idle, so the clock stands while there is one.
 """

@@ -12,7 +12,7 @@ import uvicorn
 
 
 class Got(NamedTuple):
-    """What came back: whether it was whole is part of it, as some answers must not be."""
+    """A response, and whether it was whole, as some responses must not be."""
 
     status: int
     headers: dict[str, str]
@@ -38,7 +38,7 @@ async def served(app: Any) -> AsyncIterator[int]:
 
 
 async def until(fact: Callable[[], object]) -> float:
-    """Wait until something is so, and return how many seconds that took."""
+    """Wait until a condition holds, and return how many seconds that took."""
     clock = asyncio.get_running_loop().time
     began = clock()
     while not fact():
@@ -48,7 +48,7 @@ async def until(fact: Callable[[], object]) -> float:
 
 
 async def get(port: int, path: str, *, method: str = "GET") -> Got:
-    """Send a request, read the answer, and close the connection."""
+    """Send a request, read the response, and close the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
     head, _, body = (await reader.read()).partition(b"\r\n\r\n")

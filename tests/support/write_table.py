@@ -1,4 +1,4 @@
-"""One write to a scripted server, a fault in its way, and what is known of it afterwards."""
+"""One write to a scripted server, a fault in its way, and its known outcome."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ every_method = pytest.mark.parametrize("method", WRITES)
 
 
 def says(make: bytes | Callable[[bytes], bytes], how: End = "keep") -> Fault:
-    """Return the fault that sends what `make` makes of the right body, and ends the connection as told."""
+    """Return the fault that sends what `make` makes of the right body, and then treats the connection as `how` says."""
 
     async def fault(connection: Connection, _: Received) -> None:
         await connection.send(make if isinstance(make, bytes) else make(RESULT))
@@ -44,7 +44,7 @@ def says(make: bytes | Callable[[bytes], bytes], how: End = "keep") -> Fault:
 
 
 def replies(status: int, body: bytes = b"", *headers: str) -> Fault:
-    """Return the fault that answers with a complete error."""
+    """Return the fault that sends a complete error."""
     return says(framed(body, *headers, status=f"{status} Reason"))
 
 
@@ -70,14 +70,14 @@ NO_RESULT = head("Content-Length: 0", status="201 Created")
 
 @dataclass(frozen=True)
 class Case:
-    """A fault, and what is known of a write that meets it each time.
+    """A fault, and the known outcome of a write that meets it each time.
 
     Args:
         name: For the test's id.
         fault: What the server does.
         verdict: What became of the write.
         requests: How many requests reach the server.
-        error: The class of the error, where the verdict does not tell it.
+        error: The class of the error, where the verdict does not imply it.
     """
 
     name: str
@@ -93,10 +93,10 @@ def table_of(cases: Sequence[Case]) -> pytest.MarkDecorator:
 
 
 class Desk(RawServer):
-    """Takes writes, and answers each with keys.
+    """Takes writes, and returns keys for each.
 
     Args:
-        fault: What happens to a write in place of that.
+        fault: What happens to a write instead.
         times: How many writes meet the fault; by default all.
     """
 
@@ -122,13 +122,13 @@ class Found:
 
     @property
     def unknown(self) -> OutcomeUnknownError:
-        """The error of a write of which nothing is known."""
+        """The error of a write with an unknown outcome."""
         assert isinstance(self.failure, OutcomeUnknownError), repr(self.failure)
         return self.failure
 
     @property
     def refusal(self) -> ApiError:
-        """The error that the service answered."""
+        """The error that the service returned."""
         assert isinstance(self.failure, ApiError), repr(self.failure)
         return self.failure
 
@@ -145,7 +145,7 @@ async def write(server: RawServer, method: str = "POST", **options: Any) -> Foun
         except AfasError as error:
             failure = error
         seconds = loop.time() - started
-        await asyncio.sleep(1)  # what comes late is seen too
+        await asyncio.sleep(1)  # late requests are seen too
         statistics = afas.statistics()
         assert statistics.in_flight == 0
         assert statistics.requests >= len(server.requests)
@@ -158,7 +158,7 @@ async def write(server: RawServer, method: str = "POST", **options: Any) -> Foun
 
 
 def check_requests(requests: Sequence[Received], method: str) -> None:
-    """Assert that requests are what was to be written, each on a connection of its own."""
+    """Assert that each request is the intended write, on a connection of its own."""
     assert [received.connection for received in requests] == sorted({received.connection for received in requests})
     for received in requests:
         assert (received.method, received.body) == (method, BODIES[method])
@@ -167,7 +167,7 @@ def check_requests(requests: Sequence[Received], method: str) -> None:
 
 
 def check_unknown(error: OutcomeUnknownError) -> None:
-    """Assert that an error tells all that a caller needs to look up the write."""
+    """Assert that an error has all that a caller needs to look up the write."""
     assert error.connector == "KnSubject"
     assert error.quiet_until - error.sent_at == timedelta(seconds=960)
     assert error.sent_at.utcoffset() == timedelta(0)
@@ -207,7 +207,7 @@ async def meets(case: Case, method: str = "POST", **options: Any) -> Found:
 
 
 async def mends(fault: Fault, *, times: int = 1, method: str = "POST", **options: Any) -> Found:
-    """Assert that a write is applied by the first request that meets the fault no more, and by no other."""
+    """Assert that a write is applied by the first request that no longer meets the fault, and by no other."""
     async with Desk(fault, times=times) as server:
         found = await write(server, method, **options)
     assert (found.verdict, len(found.requests)) == ("applied", times + 1), repr(found.failure)

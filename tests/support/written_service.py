@@ -1,4 +1,4 @@
-"""A service that is written to over HTTP, and what its tables must agree with."""
+"""A service that takes writes over HTTP, and the checks of its tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from afas_async import AfasClient, LoadReport, Outcome
 from afas_async.simulator import Simulator
 from tests.support import canary
 
-SUBJECT = "KnSubject"  # each new one gets a number, so that one that is written twice shows as two rows
+SUBJECT = "KnSubject"  # each new one gets a number, so that an element that is written twice shows as two rows
 
 
 def element(number: int) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def faulty(number: int) -> dict[str, Any]:
 
 
 def elements(count: int, *culprits: int) -> list[dict[str, Any]]:
-    """Return so many elements, some of which the service refuses."""
+    """Return that many elements, some of which the service refuses."""
     return [faulty(number) if number in culprits else element(number) for number in range(count)]
 
 

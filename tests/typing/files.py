@@ -20,14 +20,14 @@ async def files(afas: AfasClient) -> None:
 
 
 async def mistakes(afas: AfasClient) -> None:
-    """What cannot be is refused before it runs."""
+    """Type checkers refuse wrong calls before they run."""
     await afas.image("0" * 32, "large")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     await afas.file("0" * 32, "a", size=1)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     await afas.request("get", "x")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
 
 async def calls(afas: AfasClient) -> None:
-    """A raw call gives its answer, and JSON of any type."""
+    """A raw call gives its response, and JSON of any type."""
     answer = await afas.request("POST", "any/path", params={"a": 1, "b": True}, json={"c": [None]})
     assert_type(answer, RawAnswer)
     assert_type(answer.json(), Any)

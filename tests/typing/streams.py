@@ -1,4 +1,4 @@
-"""Checked by mypy and pyright, never run: what editors and type checkers see."""
+"""Checked by mypy and pyright, never run: streams as editors and type checkers see them."""
 
 from typing import Any, assert_type
 
