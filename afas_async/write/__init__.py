@@ -97,9 +97,9 @@ Guarantees
   before 900 seconds.
 - **You can interrupt a load.** With a journal, each call is on disk before it is sent. After `kill -9`, run the same
   load again: it continues, and repeats no record that AFAS may have. Refused records are sent again, with the other
-  records of their calls. If you have removed a record from your source, you get a JournalError before another record
-  is sent in its place. You also get one if you use the journal of a finished load again, unless you give each load
-  its own `load_id`.
+  records of their calls. If a record that you removed moves others to new positions, you get a JournalError before
+  one is sent in place of another that AFAS may have. Records missing at the end are counted in `report.beyond`. You
+  also get one if you use the journal of a finished load again, unless you give each load its own `load_id`.
 - **Changes to one record keep their order.** Two records with the same key are never in flight together, however you
   spell the key (3, "03", 3.0). If one of them is not applied, the later ones are not sent. If the load cannot know the
   key of your updates (`validate=False`, no `@`, no `UpdateConnector(key=...)`), it sends one call at a time.
