@@ -115,10 +115,3 @@ def test_methods_say_enough_and_no_more(kind: type) -> None:
 def test_help_fits_on_a_screen() -> None:
     """What `help(AfasClient.rows)` prints has 60 lines at most."""
     assert len(pydoc.plain(pydoc.render_doc(afas_async.AfasClient.rows)).splitlines()) <= 60
-
-
-def test_the_readme_is_read_to_its_end() -> None:
-    """It has 120 to 160 lines, and none in a table is so long that it wraps."""
-    lines = README.splitlines()
-    assert 120 <= len(lines) <= 160
-    assert [line for line in lines if line.startswith("|") and len(line) > 160] == []

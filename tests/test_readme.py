@@ -60,9 +60,10 @@ def _without_numbers(text: str) -> list[str]:
 
 
 def test_it_can_be_read_to_its_end() -> None:
-    """It has 120 to 160 lines, and under 1,500 words."""
+    """It has 120 to 160 lines, under 1,500 words, and no line in a table that is so long that it wraps."""
     assert 120 <= README.count("\n") <= 160
     assert len(README.split()) < 1_500
+    assert [line for line in README.splitlines() if line.startswith("|") and len(line) > 160] == []
 
 
 def test_the_first_command_is_the_demo_and_the_second_the_tests() -> None:
